@@ -1,0 +1,165 @@
+//! What can be wrong with the structure of a bbolt file: damage as data.
+
+use strum::IntoStaticStr;
+use thiserror::Error;
+
+use super::format::PageId;
+use super::meta::MetaError;
+use super::page::{ElementError, PageErrorKind};
+use super::walk::BucketId;
+
+/// One fault, and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{kind}")]
+pub struct Fault {
+    /// What is wrong.
+    pub kind: FaultKind,
+    /// The page that it concerns; `None` where it concerns the file as a whole.
+    pub page: Option<PageId>,
+    /// Byte offset in the file.
+    pub offset: Option<u64>,
+    /// The bucket in whose tree it was met.
+    pub bucket: Option<BucketId>,
+}
+
+/// What is wrong. The names, in kebab-case, are the findings' `kind` in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum FaultKind {
+    /// One of the two metas can't be believed; bbolt goes on with the other.
+    #[error("meta {slot} is not valid: {error}")]
+    Meta {
+        /// 0 or 1.
+        slot: usize,
+        /// Why.
+        error: MetaError,
+    },
+    /// The file ends before its last page.
+    #[error(
+        "the file has {file_size} bytes, its high water mark claims {claimed}: cut short, or copied while it was \
+         written"
+    )]
+    FileCutShort {
+        /// Bytes of the file.
+        file_size: u64,
+        /// Bytes that the pages below the high water mark would take.
+        claimed: u64,
+    },
+    /// A reference to a page that can't be read.
+    #[error("{error}{}", referred(*referrer))]
+    Page {
+        /// Why.
+        error: PageErrorKind,
+        /// The branch page that refers to it.
+        referrer: Option<PageId>,
+    },
+    /// A page below itself: a walk that trusts it never ends.
+    #[error("is its own ancestor: a cycle{}", referred(*referrer))]
+    Cycle {
+        /// The branch page that refers to it.
+        referrer: Option<PageId>,
+    },
+    /// A page in two places of the tree (or in the tree, and a meta or freelist page).
+    #[error("is reachable twice{}", referred(*referrer))]
+    ReachableTwice {
+        /// The branch page of the second reference.
+        referrer: Option<PageId>,
+    },
+    /// An overflow run that reaches into another node's pages.
+    #[error("its {overflow} overflow pages overlap another node at page {at}")]
+    OverflowOverlap {
+        /// What its header says.
+        overflow: u32,
+        /// The first page that is taken.
+        at: PageId,
+    },
+    /// In use, and in the freelist: bbolt will overwrite it.
+    #[error("is reachable, but the freelist has it as free: it will be overwritten")]
+    ReachableFreed,
+    /// Neither in use nor free: lost to bbolt until the next defrag.
+    #[error("is neither reachable nor in the freelist ({pages} pages in a row): leaked")]
+    UnreachableUnfreed {
+        /// How many, one behind the other.
+        pages: u64,
+    },
+    /// The stored freelist can't be read.
+    #[error("the freelist can't be read: {error}")]
+    Freelist {
+        /// Why.
+        error: PageErrorKind,
+    },
+    /// A page twice in the freelist: bbolt will give it out twice.
+    #[error("stands in the freelist more than once: it would be given out twice")]
+    FreelistDuplicate,
+    /// The freelist names something that isn't an ordinary page.
+    #[error("stands in the freelist, but no page below the high water mark, {high_water_mark}, has this id")]
+    FreelistOutOfBounds {
+        /// Pages allocated.
+        high_water_mark: u64,
+    },
+    /// An element that points outside its page, or into its neighbour.
+    #[error("{error}")]
+    Element {
+        /// Why.
+        error: ElementError,
+    },
+    /// A branch without children.
+    #[error("is a branch page without children")]
+    EmptyBranch,
+    /// A key that bbolt would not have accepted.
+    #[error("element {index}: a key of {len} bytes; bbolt's keys have 1 to 32768")]
+    KeySize {
+        /// Its position in the page.
+        index: u32,
+        /// Bytes of the key.
+        len: u64,
+    },
+    /// Keys must ascend.
+    #[error("element {index}: its key is {} the one before it", if *equal { "equal to" } else { "below" })]
+    KeyOrder {
+        /// Its position in the page.
+        index: u32,
+        /// The same key twice, rather than a smaller one.
+        equal: bool,
+    },
+    /// A key that belongs further left in the tree.
+    #[error("element {index}: its key is below the parent's key for this page")]
+    KeyBelowParent {
+        /// Its position in the page.
+        index: u32,
+    },
+    /// A key that belongs further right in the tree.
+    #[error("element {index}: its key is not below the parent's next key")]
+    KeyAboveParent {
+        /// Its position in the page.
+        index: u32,
+    },
+    /// Flags that bbolt does not know.
+    #[error("element {index}: unknown flags {flags:#x}")]
+    EntryFlags {
+        /// Its position in the page.
+        index: u32,
+        /// The flags.
+        flags: u32,
+    },
+    /// A bucket's value that is too short for its header, or for its inline page.
+    #[error("element {index}: a bucket in {len} bytes, where its header and page need at least {needed}")]
+    BucketHeader {
+        /// Its position in the page.
+        index: u32,
+        /// Bytes of the value.
+        len: u64,
+        /// Bytes that it needs.
+        needed: u64,
+    },
+    /// Deeper than any tree that bbolt writes.
+    #[error("lies {depth} levels deep: no tree of bbolt's is that deep, so what is below it was left out")]
+    TooDeep {
+        /// The depth.
+        depth: u32,
+    },
+}
+
+fn referred(referrer: Option<PageId>) -> String {
+    referrer.map(|page| format!(" (referred to by page {page})")).unwrap_or_default()
+}

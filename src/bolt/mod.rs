@@ -1,0 +1,30 @@
+//! bbolt's file format, and nothing else: bytes to typed, bounds-checked views.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`format`](mod@format) | the bytes as they lie on disk |
+//! | [`meta`] | the two metas: valid or not, and which is active |
+//! | [`page`] | one page, and its elements |
+//! | [`db`] | a file in memory: page id to page |
+//! | [`open`] | path to bytes: lock and mapping |
+//! | [`freelist`] | the stored freelist |
+//! | [`claims`] | which pages are taken |
+//! | [`walk`] | every node of every bucket, in parallel |
+//! | [`bucket`] | the entries of one bucket, in order |
+//! | [`fault`] | what can be wrong |
+
+pub mod bucket;
+pub mod claims;
+pub mod db;
+pub mod fault;
+pub mod format;
+pub mod freelist;
+pub mod meta;
+pub mod open;
+pub mod page;
+pub mod walk;
+
+pub use db::{Db, FormatError};
+pub use fault::{Fault, FaultKind};
+pub use format::{PageId, PageKind};
+pub use walk::{BucketId, Threads};

@@ -1,0 +1,111 @@
+//! From a path to bytes: opened read-only, locked as bbolt locks, mapped.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use memmap2::{Mmap, MmapOptions};
+use thiserror::Error;
+
+/// Whether to ask for bbolt's lock before reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Lock {
+    /// Ask for it, shared and without waiting; refuse to read while somebody writes.
+    #[default]
+    Shared,
+    /// Read all the same. What is read may be changing.
+    None,
+}
+
+/// Why a file could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A folder, a pipe, a device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// Another process holds bbolt's lock, so it may be writing.
+    #[error("is locked by {}", holder.as_deref().unwrap_or("another process"))]
+    Locked {
+        /// Who, where the system tells: `etcd (process 4711)`.
+        holder: Option<String>,
+    },
+    /// The file system knows no such lock.
+    #[error("could not be locked: {0}")]
+    LockUnsupported(io::Error),
+}
+
+/// A mapping, and the file whose lock it lives under.
+struct LockedMap {
+    map: Mmap,
+    _file: File,
+}
+
+impl AsRef<[u8]> for LockedMap {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+/// Maps the file at `path` read-only. The lock is held until the last view of the bytes is gone.
+///
+/// # Errors
+/// See [`OpenError`]; nothing is ever written, created or waited for.
+pub fn map_file(path: &Path, lock: Lock) -> Result<Bytes, OpenError> {
+    // asked before opening: to open a pipe would wait for its writer
+    if !path.metadata()?.is_file() {
+        return Err(OpenError::NotAFile);
+    }
+    let file = File::open(path)?;
+    if lock == Lock::Shared {
+        match file.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked { holder: lock_holder(&file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(OpenError::LockUnsupported(error)),
+        }
+    }
+    if file.metadata()?.len() == 0 {
+        return Ok(Bytes::new());
+    }
+    let map = map(&file)?;
+    Ok(Bytes::from_owner(LockedMap { map, _file: file }))
+}
+
+#[expect(unsafe_code, reason = "the one place where a file becomes memory")]
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the mapping is shared and read-only, and the bytes are only ever read as `&[u8]`. Rust asks that they
+    // do not change meanwhile: bbolt's own lock, held by the caller, keeps every program that honours it from
+    // writing; under `Lock::None` the user took that on. No number read is trusted twice: what was checked is used
+    // from the value that was checked, or is checked again. Were the file cut short by another program meanwhile,
+    // the kernel would end this one with SIGBUS; nothing has been written to the input by then.
+    unsafe { MmapOptions::new().map(file) }
+}
+
+/// Who holds an exclusive lock on this file, by Linux' own table: `etcd (process 4711)`.
+#[cfg(target_os = "linux")]
+fn lock_holder(file: &File) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    // "1: FLOCK  ADVISORY  WRITE 4711 fd:01:123456 0 EOF": the inode is the last part of the sixth word
+    let pid = locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let place = words.get(5)?;
+        let ours = place.rsplit(':').next() == Some(inode.as_str()) && words.get(3) == Some(&"WRITE");
+        words.get(4).copied().filter(|_| ours)
+    })?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = if name.trim().is_empty() { "a process" } else { name.trim() };
+    Some(format!("{name} (process {pid})"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock_holder(_file: &File) -> Option<String> {
+    None
+}

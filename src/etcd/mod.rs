@@ -1,0 +1,20 @@
+//! What etcd keeps in its bbolt file.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`revision`] | the keys of the `key` bucket |
+//! | [`key_value`] | the values of the `key` bucket |
+//! | [`history`] | what one key's records must look like, one behind the other |
+//! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
+//! | [`trailer`] | the SHA-256 behind a snapshot |
+//! | [`data_dir`] | from a path that a user names to the db in it |
+
+pub mod data_dir;
+pub mod history;
+pub mod key_value;
+pub mod revision;
+pub mod schema;
+pub mod trailer;
+
+pub use key_value::KeyValue;
+pub use revision::{RecordKey, Revision};

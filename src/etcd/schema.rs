@@ -1,0 +1,224 @@
+//! etcd's buckets besides `key`: what the member knows of itself, of its cluster, of leases, alarms and users.
+//!
+//! Sources: `server/storage/schema/{bucket,cindex,confstate,membership,alarm,auth,lease,version}.go`,
+//! `server/storage/mvcc/store.go`.
+
+use prost::Message;
+use serde::Deserialize;
+
+use crate::bolt::Db;
+use crate::bolt::bucket::{End, for_each_entry, outermost_entry, top_level};
+use crate::bolt::walk::Bucket;
+
+use super::revision::{RecordKey, Revision};
+
+/// The bucket of the records.
+pub const KEY_BUCKET: &[u8] = b"key";
+/// The bucket of the consistent index, term, compaction marks and storage version.
+pub const META_BUCKET: &[u8] = b"meta";
+/// The bucket of the leases.
+pub const LEASE_BUCKET: &[u8] = b"lease";
+
+/// What the small buckets of an etcd file say. Entries that can't be decoded are counted, and left out.
+#[derive(Debug, Default)]
+pub struct State<'a> {
+    /// The `key` bucket, where there is one.
+    pub key_bucket: Option<Bucket<'a>>,
+    /// `consistent_index`: the last raft entry that was applied to this file.
+    pub consistent_index: Option<u64>,
+    /// `term`: the raft term of that entry.
+    pub term: Option<u64>,
+    /// `confState`: who votes, as etcd's own JSON.
+    pub conf_state: Option<serde_json::Value>,
+    /// `storageVersion`, from etcd 3.6 on.
+    pub storage_version: Option<String>,
+    /// `scheduledCompactRev`: a compaction to it was begun.
+    pub scheduled_compact_revision: Option<i64>,
+    /// `finishedCompactRev`: a compaction to it was finished.
+    pub finished_compact_revision: Option<i64>,
+    /// `clusterVersion`: the version that all members speak.
+    pub cluster_version: Option<String>,
+    /// Members of the cluster.
+    pub members: Vec<Member>,
+    /// Number of members removed.
+    pub members_removed: u64,
+    /// Leases, in the order of their ids.
+    pub leases: Vec<Lease>,
+    /// Raised alarms.
+    pub alarms: Vec<Alarm>,
+    /// Whether authentication is on.
+    pub auth_enabled: bool,
+    /// Number of users.
+    pub auth_users: u64,
+    /// Number of roles.
+    pub auth_roles: u64,
+    /// Entries that could not be decoded, as (bucket, how many).
+    pub undecodable: Vec<(&'static str, u64)>,
+}
+
+/// A member, as the `members` bucket has it.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, serde::Serialize)]
+pub struct Member {
+    /// Its id, in decimal as etcd writes it in JSON.
+    pub id: u64,
+    /// Its name; empty until it has been started once.
+    #[serde(default)]
+    pub name: String,
+    /// Where other members find it.
+    #[serde(rename = "peerURLs", default)]
+    pub peer_urls: Option<Vec<String>>,
+    /// Where clients find it.
+    #[serde(rename = "clientURLs", default)]
+    pub client_urls: Option<Vec<String>>,
+    /// Whether it does not vote.
+    #[serde(rename = "isLearner", default)]
+    pub is_learner: bool,
+}
+
+/// A lease (`server/lease/leasepb/lease.proto`).
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Lease {
+    /// Its id.
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    /// The time to live that was granted, in seconds.
+    #[prost(int64, tag = "2")]
+    pub ttl: i64,
+    /// What was left of it at the last checkpoint, in seconds; 0 where none was made.
+    #[prost(int64, tag = "3")]
+    pub remaining_ttl: i64,
+}
+
+/// A raised alarm (`api/etcdserverpb/rpc.proto`, `AlarmMember`).
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Alarm {
+    /// The member that raised it.
+    #[prost(uint64, tag = "1")]
+    pub member_id: u64,
+    /// 1 for NOSPACE, 2 for CORRUPT.
+    #[prost(int32, tag = "2")]
+    pub alarm: i32,
+}
+
+impl Alarm {
+    /// etcd's name for the alarm.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.alarm {
+            0 => "NONE",
+            1 => "NOSPACE",
+            2 => "CORRUPT",
+            _ => "UNKNOWN",
+        }
+    }
+}
+
+impl<'a> State<'a> {
+    /// Reads the small buckets. Damage is passed over: [`crate::check`] reports it.
+    #[must_use]
+    pub fn read(db: &'a Db) -> Self {
+        let mut state = Self::default();
+        for bucket in top_level(db) {
+            state.read_bucket(db, bucket);
+        }
+        state.leases.sort_by_key(|lease| lease.id.cast_unsigned());
+        state
+    }
+
+    /// Whether the file is etcd's: it has the buckets that every version of etcd 3 makes.
+    #[must_use]
+    pub fn is_etcd(db: &Db) -> bool {
+        let buckets = top_level(db);
+        [KEY_BUCKET, META_BUCKET].iter().all(|name| buckets.iter().any(|bucket| bucket.name == *name))
+    }
+
+    fn read_bucket(&mut self, db: &'a Db, bucket: Bucket<'a>) {
+        match bucket.name {
+            KEY_BUCKET => self.key_bucket = Some(bucket),
+            META_BUCKET => for_each_entry(db, &bucket, |entry| self.read_meta(entry.key, entry.value)),
+            LEASE_BUCKET => self.leases = self.decode_all(db, &bucket, "lease", |_, value| Lease::decode(value).ok()),
+            b"alarm" => self.alarms = self.decode_all(db, &bucket, "alarm", |key, _| Alarm::decode(key).ok()),
+            b"members" => {
+                self.members =
+                    self.decode_all(db, &bucket, "members", |_, value| serde_json::from_slice(value).ok());
+            }
+            b"members_removed" => self.members_removed = count(db, &bucket),
+            b"authUsers" => self.auth_users = count(db, &bucket),
+            b"authRoles" => self.auth_roles = count(db, &bucket),
+            b"auth" => for_each_entry(db, &bucket, |entry| {
+                if entry.key == b"authEnabled" {
+                    self.auth_enabled = entry.value == [1];
+                }
+            }),
+            b"cluster" => for_each_entry(db, &bucket, |entry| {
+                if entry.key == b"clusterVersion" {
+                    self.cluster_version = text(entry.value);
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    fn read_meta(&mut self, key: &[u8], value: &[u8]) {
+        let number = || value.try_into().ok().map(u64::from_be_bytes);
+        let revision = || Revision::parse(value).map(|revision| revision.main);
+        match key {
+            b"consistent_index" => self.consistent_index = number(),
+            b"term" => self.term = number(),
+            b"confState" => self.conf_state = serde_json::from_slice(value).ok(),
+            b"storageVersion" => self.storage_version = text(value),
+            b"scheduledCompactRev" => self.scheduled_compact_revision = revision(),
+            b"finishedCompactRev" => self.finished_compact_revision = revision(),
+            _ => {}
+        }
+    }
+
+    fn decode_all<T>(
+        &mut self,
+        db: &'a Db,
+        bucket: &Bucket<'a>,
+        name: &'static str,
+        decode: impl Fn(&[u8], &[u8]) -> Option<T>,
+    ) -> Vec<T> {
+        let (mut decoded, mut failed) = (Vec::new(), 0);
+        for_each_entry(db, bucket, |entry| match decode(entry.key, entry.value) {
+            Some(item) => decoded.push(item),
+            None => failed += 1,
+        });
+        if failed > 0 {
+            self.undecodable.push((name, failed));
+        }
+        decoded
+    }
+
+    /// The revision below which history is gone, as etcd takes it at its next start: the scheduled one where a
+    /// compaction was cut short, as etcd finishes it then (`kvstore.go`, `restore`). -1: never compacted.
+    #[must_use]
+    pub fn compact_revision(&self) -> i64 {
+        self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
+    }
+
+    /// Whether a compaction was begun and not finished.
+    #[must_use]
+    pub fn compaction_cut_short(&self) -> bool {
+        self.scheduled_compact_revision > self.finished_compact_revision
+    }
+
+    /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.
+    #[must_use]
+    pub fn revision_range(&self, db: &'a Db) -> Option<(i64, i64)> {
+        let bucket = self.key_bucket.as_ref()?;
+        let at = |end| RecordKey::parse(outermost_entry(db, bucket, end)?.key).map(|key| key.revision.main);
+        Some((at(End::First)?, at(End::Last)?))
+    }
+}
+
+fn count(db: &Db, bucket: &Bucket<'_>) -> u64 {
+    let mut count = 0;
+    for_each_entry(db, bucket, |_| count += 1);
+    count
+}
+
+fn text(value: &[u8]) -> Option<String> {
+    std::str::from_utf8(value).ok().map(str::to_owned)
+}

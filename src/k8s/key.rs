@@ -1,0 +1,315 @@
+//! A key: which object of which resource it is.
+//!
+//! ```text
+//!   /registry / pods / default / web-1                      built-in, namespaced
+//!   /registry / minions / node-1                            built-in, cluster-wide (nodes)
+//!   /registry / services/specs / default / web              a path of two segments
+//!   /registry / argoproj.io / applications / argocd / web   custom: the group is in the path
+//!   /app / sessions/1                                       not Kubernetes': its leading path
+//!   └ prefix    └ path         └ namespace  └ name
+//! ```
+//!
+//! The rules, in this order:
+//! 1. The longest known prefix that a slash follows is cut off (`--etcd-prefix`, learned or built
+//!    in). Without one, or with too little behind it, the key stands under its leading path.
+//! 2. A first segment with a dot in it is a group, then come the plural and the object: the API
+//!    demands a dot in a custom resource's group, and the only two built-in paths with one are of
+//!    this shape themselves. An aggregated API server repeats the group (its prefix is
+//!    `/registry/wardle.example.com`); since a plural never has a dot, the second one counts.
+//! 3. A path in the table of built-in resources gives group, plural and scope. Where several groups
+//!    share the path through time (`ingress`, `deployments`, …), the value's own group decides if
+//!    it is one of them; without a readable value it is today's group.
+//! 4. Any other first segment is a resource that the table doesn't know. Its group is the value's,
+//!    or empty.
+//! 5. Of what is left, a cluster-wide resource's name takes all. Otherwise two or more segments are
+//!    namespace and name, one is a name. (The API allows no slash in a name, so a third segment is
+//!    nobody's; it stays with the name so that nothing is lost.)
+//!
+//! The value is looked at in rules 3 and 4 only, and never decides against the path. The one
+//! exception is the prefix `/`, learned from an object: every application's keys have it too, so
+//! there rule 4 is left out, and rule 2 asks a readable value to agree.
+
+use super::learn;
+use super::resources::{Family, Resource, Scope, split_builtin};
+use super::value::{Encoding, leads_with_type_meta, type_meta};
+
+/// Where a key belongs.
+///
+/// Resource, namespace and name are the key's own bytes: etcd keys are bytes, and so nothing is
+/// lost, checked or copied on the way; whoever shows them escapes them. A group is text, as only
+/// what can be one (lower-case letters, digits, dashes, dots) is taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey<'a> {
+    /// The API group; empty for the core group and for keys that aren't Kubernetes'.
+    pub group: &'a str,
+    /// The plural (`pods`); for keys that aren't Kubernetes', their leading path (`/app`).
+    pub resource: &'a [u8],
+    /// The namespace, if the object has one.
+    pub namespace: Option<&'a [u8]>,
+    /// The object's name; for keys that aren't Kubernetes', what follows the leading path, or the
+    /// whole key where nothing does. Never empty, but for an empty key.
+    pub name: &'a [u8],
+}
+
+/// How many prefixes are learned at most, so that a hostile file can't make every look-up slow.
+const MAX_LEARNED: usize = 16;
+
+/// The prefixes under which Kubernetes' objects stand in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Longest first, so that `/registry/tenant-a` is found before `/registry`.
+    prefixes: Vec<Prefix>,
+}
+
+/// A value of `--etcd-prefix`, without the slash behind it; empty where that was `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Prefix {
+    bytes: Vec<u8>,
+    family: Family,
+    learned: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Layout {
+    /// The prefixes that everyone has: Kubernetes' default and OpenShift's two.
+    #[must_use]
+    pub fn new() -> Self {
+        let prefixes = [
+            ("/kubernetes.io", Family::Kubernetes),
+            ("/openshift.io", Family::OpenShift),
+            ("/registry", Family::Kubernetes),
+        ];
+        let builtin = |(text, family): (&str, _)| Prefix {
+            bytes: text.into(),
+            family,
+            learned: false,
+        };
+        Self {
+            prefixes: prefixes.map(builtin).into(),
+        }
+    }
+
+    /// Tells where a key belongs. Any of the key's values will do; `None` for a tombstone's.
+    ///
+    /// Takes time for the key's first segments only, and allocates nothing.
+    #[must_use]
+    pub fn classify<'a>(&self, key: &'a [u8], value: Option<&'a [u8]>) -> ObjectKey<'a> {
+        self.split_prefix(key)
+            .and_then(|(prefix, rest)| prefix.classify(rest, value))
+            .unwrap_or_else(|| leading_path(key))
+    }
+
+    /// Learns a prefix from an object whose own group and kind tell where its key's resource
+    /// stands. Says whether something new was learned.
+    ///
+    /// Meant for a pass over the keys before they are classified. A key whose path is known costs
+    /// a look-up, one whose value can't be an object a look at its first bytes.
+    pub fn learn(&mut self, key: &[u8], value: &[u8]) -> bool {
+        if self.knows(key) || !leads_with_type_meta(value) {
+            return false;
+        }
+        let found = type_meta(value).and_then(|meta| learn::prefix_of(key, &meta));
+        found.is_some_and(|(bytes, family)| {
+            self.insert(Prefix {
+                bytes: bytes.to_vec(),
+                family,
+                learned: true,
+            })
+        })
+    }
+
+    /// Adds what another layout learned, so that threads can learn each from a part of the file.
+    pub fn merge(&mut self, other: Self) {
+        for prefix in other.prefixes {
+            self.insert(prefix);
+        }
+    }
+
+    /// The learned prefixes, longest first.
+    pub fn learned_prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        self.prefixes
+            .iter()
+            .filter(|prefix| prefix.learned)
+            .map(|prefix| prefix.bytes.as_slice())
+    }
+
+    /// Whether the path alone tells the key's resource: then there is no prefix to be found in it.
+    fn knows(&self, key: &[u8]) -> bool {
+        self.split_prefix(key).is_some_and(|(prefix, rest)| {
+            custom(rest).is_some() || split_builtin(prefix.family, rest).is_some()
+        })
+    }
+
+    fn split_prefix<'a>(&self, key: &'a [u8]) -> Option<(&Prefix, &'a [u8])> {
+        self.prefixes.iter().find_map(|prefix| {
+            let (head, rest) = key.split_at_checked(prefix.bytes.len())?;
+            // The slash first: that one byte rules out most of the other prefixes.
+            let rest = rest.strip_prefix(b"/")?;
+            (head == prefix.bytes).then_some((prefix, rest))
+        })
+    }
+
+    fn insert(&mut self, new: Prefix) -> bool {
+        let longer_first = |prefix: &Prefix| {
+            let by_length = new.bytes.len().cmp(&prefix.bytes.len());
+            by_length.then_with(|| prefix.bytes.cmp(&new.bytes))
+        };
+        let Err(at) = self.prefixes.binary_search_by(longer_first) else {
+            return false;
+        };
+        self.prefixes.insert(at, new);
+        // Dropping the first in order, not the last that came, makes the outcome independent of how
+        // threads shared the work.
+        if self.learned_prefixes().count() > MAX_LEARNED
+            && let Some(longest) = self.prefixes.iter().position(|prefix| prefix.learned)
+        {
+            self.prefixes.remove(longest);
+            return longest != at;
+        }
+        true
+    }
+}
+
+impl Prefix {
+    /// Rules 2 to 5, on what follows the prefix and its slash.
+    fn classify<'a>(&self, rest: &'a [u8], value: Option<&'a [u8]>) -> Option<ObjectKey<'a>> {
+        if let Some(object) = custom(rest) {
+            return (!self.is_root() || may_be_of(object.group, value)).then_some(object);
+        }
+        if let Some((resource, object)) = split_builtin(self.family, rest) {
+            let group = builtin_group(resource, value);
+            return object_key(
+                group,
+                resource.resource.as_bytes(),
+                Some(resource.scope),
+                object,
+            );
+        }
+        if self.is_root() {
+            return None;
+        }
+        let (resource, object) = split_segment(rest)?;
+        object_key(value_group(value), resource, None, object)
+    }
+
+    /// Under `/` every key of every application has the prefix, so only a sure path counts.
+    fn is_root(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Rule 2: `<group with a dot>/<plural>/[<namespace>/]<name>`.
+fn custom(rest: &[u8]) -> Option<ObjectKey<'_>> {
+    let (group, rest) = split_segment(rest)?;
+    let group = dotted_group(group)?;
+    let repeated = || {
+        let (group, rest) = split_segment(rest)?;
+        custom_object(dotted_group(group)?, rest)
+    };
+    repeated().or_else(|| custom_object(group, rest))
+}
+
+fn custom_object<'a>(group: &'a str, rest: &'a [u8]) -> Option<ObjectKey<'a>> {
+    let (plural, object) = split_segment(rest)?;
+    object_key(group, plural, None, object)
+}
+
+/// Rule 3's group.
+fn builtin_group<'a>(resource: &'static Resource, value: Option<&'a [u8]>) -> &'a str {
+    if resource.shared_with.is_empty() {
+        return resource.group;
+    }
+    value
+        .and_then(type_meta)
+        .and_then(|meta| {
+            resource
+                .shared_with
+                .iter()
+                .find(|group| **group == meta.group)
+        })
+        .unwrap_or(&resource.group)
+}
+
+/// Rule 4's group.
+fn value_group(value: Option<&[u8]>) -> &str {
+    value
+        .and_then(type_meta)
+        .map(|meta| meta.group)
+        .filter(|group| is_group(group))
+        .unwrap_or("")
+}
+
+/// Whether the value doesn't speak against the group: it says so itself, or can't be read.
+fn may_be_of(group: &str, value: Option<&[u8]>) -> bool {
+    value.is_none_or(|value| match Encoding::of(value) {
+        Encoding::Encrypted { .. } => true,
+        _ => type_meta(value).is_some_and(|meta| meta.group == group),
+    })
+}
+
+/// Rule 5. `None` where there is no name, or no resource: not an object's key then.
+fn object_key<'a>(
+    group: &'a str,
+    resource: &'a [u8],
+    scope: Option<Scope>,
+    object: &'a [u8],
+) -> Option<ObjectKey<'a>> {
+    if resource.is_empty() || object.is_empty() {
+        return None;
+    }
+    let namespaced = match scope {
+        Some(Scope::Cluster) => None,
+        Some(Scope::Namespaced) | None => split_segment(object)
+            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty()),
+    };
+    let (namespace, name) = match namespaced {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, object),
+    };
+    Some(ObjectKey {
+        group,
+        resource,
+        namespace,
+        name,
+    })
+}
+
+/// A key that isn't Kubernetes': its first segment, with its leading slash, stands for the
+/// resource.
+fn leading_path(key: &[u8]) -> ObjectKey<'_> {
+    let from = usize::from(key.starts_with(b"/"));
+    let slash = key.iter().skip(from).position(|byte| *byte == b'/');
+    let end = slash.map_or(key.len(), |at| at.saturating_add(from));
+    let (resource, rest) = key.split_at_checked(end).unwrap_or((key, &[]));
+    let name = rest.get(1..).filter(|name| !name.is_empty()).unwrap_or(key);
+    ObjectKey {
+        group: "",
+        resource,
+        namespace: None,
+        name,
+    }
+}
+
+/// Cuts at the first slash, which belongs to neither side.
+fn split_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, tail) = bytes.split_at_checked(bytes.iter().position(|byte| *byte == b'/')?)?;
+    Some((head, tail.get(1..)?))
+}
+
+fn dotted_group(segment: &[u8]) -> Option<&str> {
+    let text = segment
+        .contains(&b'.')
+        .then(|| str::from_utf8(segment).ok())??;
+    is_group(text).then_some(text)
+}
+
+/// A DNS subdomain's letters, which an API group's name is made of.
+pub(super) fn is_group(text: &str) -> bool {
+    let is_label = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    text.bytes().all(is_label) && !text.starts_with(['.', '-'])
+}

@@ -1,0 +1,25 @@
+//! What a key and a value mean to Kubernetes: key → group, resource, namespace and name;
+//! value → encoding, group, version and kind.
+//!
+//! ```text
+//!   key ──► key::Layout::classify ──► ObjectKey       (where it belongs, a row of the report)
+//!              │        ▲
+//!              │        └ learn: finds a `--etcd-prefix` from readable values
+//!              ├─► resources: the paths that kube-apiserver and OpenShift compile in
+//!              └─► value::type_meta, only where the path leaves the group open
+//!   value ──► value::Encoding::of     (O(1): the first bytes)
+//! ```
+//!
+//! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
+//! data or takes more than linear time; what can't be read is `None` or a fallback row.
+
+pub mod key;
+mod learn;
+pub mod resources;
+#[cfg(test)]
+mod tests;
+pub mod value;
+mod wire;
+
+pub use key::{Layout, ObjectKey};
+pub use value::{Encoding, TypeMeta, type_meta};

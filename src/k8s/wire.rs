@@ -1,0 +1,116 @@
+//! Just enough protobuf and CBOR to reach two strings, without a copy and without recursion.
+
+/// The first length-delimited field with this number of a protobuf message.
+///
+/// Protobuf says that the last of several wins; the API server's encoder writes each once, and
+/// stopping at the first also reads a value whose end is lost.
+pub(super) fn protobuf_field(mut message: &[u8], number: u64) -> Option<&[u8]> {
+    loop {
+        let tag = varint(&mut message)?;
+        let field = match tag & 7 {
+            0 => varint(&mut message).map(|_| [].as_slice())?,
+            1 => take(&mut message, 8)?,
+            2 => {
+                let len = varint(&mut message)?;
+                take(&mut message, len)?
+            }
+            5 => take(&mut message, 4)?,
+            // Groups are deprecated, and nothing in these envelopes has one.
+            _ => return None,
+        };
+        if tag & 7 == 2 && tag >> 3 == number {
+            return Some(field);
+        }
+    }
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = take_byte(bytes)?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Reads CBOR (RFC 8949) item by item. Indefinite lengths are refused: Kubernetes' encoder never
+/// writes them, and without them stepping over an item needs a counter instead of a stack.
+pub(super) struct Cbor<'a>(pub(super) &'a [u8]);
+
+const BYTE_STRING: u8 = 2;
+const TEXT_STRING: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const TAG: u8 = 6;
+
+impl<'a> Cbor<'a> {
+    /// Enters a map; gives the number of its pairs.
+    pub(super) fn map(&mut self) -> Option<u64> {
+        match self.head()? {
+            (MAP, pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
+    /// A string of either kind: Kubernetes writes all its strings, map keys too, as byte strings.
+    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
+        match self.head()? {
+            (BYTE_STRING | TEXT_STRING, len) => take(&mut self.0, len),
+            _ => None,
+        }
+    }
+
+    /// Steps over one item with all that is nested in it.
+    pub(super) fn skip(&mut self) -> Option<()> {
+        let mut pending = 1u64;
+        while let Some(rest) = pending.checked_sub(1) {
+            let nested = match self.head()? {
+                (BYTE_STRING | TEXT_STRING, len) => take(&mut self.0, len).map(|_| 0)?,
+                (ARRAY, items) => items,
+                (MAP, pairs) => pairs.checked_mul(2)?,
+                (TAG, _) => 1,
+                _ => 0,
+            };
+            pending = rest.checked_add(nested)?;
+        }
+        Some(())
+    }
+
+    /// An item's major type and argument.
+    fn head(&mut self) -> Option<(u8, u64)> {
+        let byte = take_byte(&mut self.0)?;
+        let argument = match byte & 0x1f {
+            small @ 0..=23 => u64::from(small),
+            24 => self.big_endian(1)?,
+            25 => self.big_endian(2)?,
+            26 => self.big_endian(4)?,
+            27 => self.big_endian(8)?,
+            _ => return None,
+        };
+        Some((byte >> 5, argument))
+    }
+
+    fn big_endian(&mut self, len: u64) -> Option<u64> {
+        let bytes = take(&mut self.0, len)?;
+        Some(
+            bytes
+                .iter()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        )
+    }
+}
+
+fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
+    *bytes = rest;
+    Some(head)
+}

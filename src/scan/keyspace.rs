@@ -1,0 +1,549 @@
+//! For each distinct key, what its history adds up to.
+//!
+//! Keys are spread over shards by their hash, so that threads can work side by side without locks, and each key's
+//! records still come in the order of revisions. A key takes 80 bytes and its slot in a hash table (6 to 12 bytes,
+//! 17 while that grows), however many records it has; its text stays in the file.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::{FixedState, RandomState};
+use hashbrown::HashTable;
+use rayon::prelude::*;
+
+use crate::bolt::Threads;
+use crate::etcd::history::{self, Previous};
+use crate::etcd::{KeyValue, RecordKey};
+use crate::k8s::{Layout, ObjectKey};
+
+use super::part::{Owner, Part, Record, RecordFinding, Unreadable};
+use super::timeline::{Bins, Timeline};
+
+/// Number of shards. More than any machine has cores would only cost memory.
+pub const NUM_SHARDS: usize = 16;
+
+/// Rows of resources that one shard keeps apart. Kubernetes has some hundred; a file of something else may have a
+/// leading path a key, and what comes beyond this number shares one row.
+const MAX_RESOURCES: usize = 1024;
+
+/// States are kept in blocks of this many: growing copies nothing, and takes no more than it needs.
+const BLOCK: usize = 4096;
+
+/// The keys of the `key` bucket.
+#[derive(Debug)]
+pub struct Keyspace<'a> {
+    shards: Vec<Shard<'a>>,
+    /// Entries that are no records.
+    pub unreadable: Unreadable,
+    hasher: RandomState,
+    bins: Bins,
+    last: Option<RecordKey>,
+    /// The highest revision of a record, 0 where there is none.
+    pub max_revision: i64,
+}
+
+/// What one key's records add up to.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyState<'a> {
+    /// The newest record's value: a `KeyValue` that could be read.
+    newest: &'a [u8],
+    /// Bytes of all its records' elements, keys and values.
+    pub own_bytes: u64,
+    /// The same, and their share of their leaves.
+    pub leaf_bytes: u64,
+    /// The newest record's share of it.
+    pub newest_leaf_bytes: u64,
+    create_revision: i64,
+    version: i64,
+    hash: u32,
+    /// Number of its records.
+    pub records: u32,
+    value_len: u32,
+    /// Its namespace: see [`Shard::namespace`].
+    pub namespace: u32,
+    /// Its resource: see [`Shard::resource`].
+    pub resource: u16,
+    flags: u8,
+}
+
+const TOMBSTONE: u8 = 1;
+const HAS_LEASE: u8 = 2;
+/// All records so far were tombstones: there was no value to tell the resource by.
+const NO_PUT_YET: u8 = 4;
+
+/// The namespace of what has none.
+pub const NO_NAMESPACE: u32 = u32::MAX;
+
+impl<'a> KeyState<'a> {
+    /// The newest record.
+    #[must_use]
+    pub fn newest(&self) -> KeyValue<'a> {
+        // it was read before, so the default never comes about
+        KeyValue::parse(self.newest).unwrap_or_default()
+    }
+
+    /// The newest record's bytes in the file.
+    #[must_use]
+    pub fn newest_bytes(&self) -> &'a [u8] {
+        self.newest
+    }
+
+    /// Whether the key exists: its newest record is a put.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.flags & TOMBSTONE == 0
+    }
+
+    /// Whether the newest record is attached to a lease.
+    #[must_use]
+    pub fn has_lease(&self) -> bool {
+        self.flags & HAS_LEASE != 0
+    }
+
+    /// Bytes of the newest record's value, as etcd's client sees it.
+    #[must_use]
+    pub fn value_len(&self) -> u32 {
+        self.value_len
+    }
+
+    /// Bytes of the newest record's element, key and value.
+    #[must_use]
+    pub fn newest_own_bytes(&self) -> u64 {
+        let key = if self.is_live() { 17 } else { 18 };
+        crate::bolt::format::ELEMENT_SIZE as u64 + key + self.newest.len() as u64
+    }
+
+    fn previous(&self) -> Previous {
+        if self.is_live() {
+            Previous::Put { create_revision: self.create_revision, version: self.version }
+        } else {
+            Previous::Tombstone
+        }
+    }
+}
+
+/// A part of the keys.
+#[derive(Debug, Default)]
+pub struct Shard<'a> {
+    index: HashTable<u32>,
+    blocks: Vec<Vec<KeyState<'a>>>,
+    num_keys: usize,
+    resources: Names<Resource<'a>>,
+    namespaces: Names<&'a [u8]>,
+    /// What is known of each resource, by its number.
+    rows: Vec<ResourceRow>,
+    /// All tombstones.
+    pub tombstones: Tombstones,
+}
+
+/// A resource, as [`ObjectKey`] names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Resource<'a> {
+    /// The API group.
+    pub group: &'a str,
+    /// The plural, or the leading path of what isn't Kubernetes'.
+    pub resource: &'a [u8],
+}
+
+impl Resource<'_> {
+    /// What keys belong to whose leading path got no row of its own.
+    pub const OTHERS: Self = Self { group: "", resource: b"(other keys)" };
+}
+
+/// What is counted for a resource while records go by.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceRow {
+    /// Its records over the revisions.
+    pub timeline: Timeline,
+    /// Its tombstones.
+    pub tombstones: Tombstones,
+}
+
+/// Tombstones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tombstones {
+    /// How many.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub own_bytes: u64,
+    /// With their share of their leaves.
+    pub leaf_bytes: u64,
+}
+
+impl Tombstones {
+    /// Adds more of them.
+    pub fn add(&mut self, more: &Self) {
+        self.records += more.records;
+        self.own_bytes += more.own_bytes;
+        self.leaf_bytes += more.leaf_bytes;
+    }
+
+    fn subtract(&mut self, less: &Self) {
+        self.records -= less.records;
+        self.own_bytes -= less.own_bytes;
+        self.leaf_bytes -= less.leaf_bytes;
+    }
+}
+
+/// Distinct things, numbered in the order in which they came.
+#[derive(Debug)]
+struct Names<T> {
+    index: HashTable<u32>,
+    items: Vec<T>,
+    hasher: RandomState,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self { index: HashTable::new(), items: Vec::new(), hasher: RandomState::default() }
+    }
+}
+
+impl<T: Hash + Eq + Copy> Names<T> {
+    #[inline]
+    fn find(&self, item: &T) -> Option<u32> {
+        let at = |number: &u32| self.items.get(*number as usize);
+        self.index.find(self.hasher.hash_one(item), |number| at(number) == Some(item)).copied()
+    }
+
+    fn number_of(&mut self, item: T) -> u32 {
+        let Self { index, items, hasher } = self;
+        let at = |number: &u32| items.get(*number as usize);
+        let hash = hasher.hash_one(item);
+        if let Some(number) = index.find(hash, |number| at(number) == Some(&item)) {
+            return *number;
+        }
+        let number = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        index.insert_unique(hash, number, |number| hasher.hash_one(at(number)));
+        items.push(item);
+        number
+    }
+}
+
+impl<'a> Keyspace<'a> {
+    /// No keys yet; the timeline is cut into these spans.
+    #[must_use]
+    pub fn new(bins: Bins) -> Self {
+        let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
+        let hasher = RandomState::default();
+        Self { shards, unreadable: Unreadable::default(), hasher, bins, last: None, max_revision: 0 }
+    }
+
+    /// Which shard keeps a key (the same in every run, as is everything that follows from it), and the hash by which
+    /// that shard finds it (another in every run, so that nobody can make keys that all fall into one slot).
+    #[inline]
+    #[must_use]
+    pub fn place_of(&self, key: &[u8]) -> (usize, u64) {
+        let shard = (FixedState::default().hash_one(key) >> 32) as usize % NUM_SHARDS;
+        (shard, self.hasher.hash_one(key))
+    }
+
+    /// What is known of the key of a record that will be absorbed later.
+    #[inline]
+    #[must_use]
+    pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>, tombstone: bool, layout: &Layout) -> Owner {
+        let Some(shard) = self.shards.get(shard) else { return Owner::New };
+        if let Some(number) = shard.find(hash, kv.key) {
+            return Owner::Known(number);
+        }
+        let object = layout.classify(kv.key, Some(kv.value).filter(|_| !tombstone));
+        let resource = Resource { group: object.group, resource: object.resource };
+        let resource = shard.resources.find(&resource).and_then(|number| u16::try_from(number).ok());
+        let namespace = match object.namespace {
+            Some(namespace) => shard.namespaces.find(&namespace),
+            None => Some(NO_NAMESPACE),
+        };
+        match (resource, namespace) {
+            (Some(resource), Some(namespace)) => Owner::Classified { resource, namespace },
+            _ => Owner::New,
+        }
+    }
+
+    /// Takes in the next parts of the bucket, in their order; what is wrong with the records comes back.
+    pub fn absorb(&mut self, parts: &[Part<'a>], layout: &Layout, threads: Threads) -> Vec<RecordFinding<'a>> {
+        let mut faults = Vec::new();
+        for part in parts {
+            self.unreadable.records += part.unreadable.records;
+            self.unreadable.own_bytes += part.unreadable.own_bytes;
+            self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
+            faults.extend(self.revision_twice(part));
+        }
+        let bins = self.bins;
+        let absorb = |(number, shard): (usize, &mut Shard<'a>)| {
+            let records = parts.iter().filter_map(|part| part.shards.get(number)).flatten();
+            let mut max_revision = 0;
+            let mut faults = Vec::new();
+            for record in records {
+                max_revision = max_revision.max(record.place.revision.main);
+                faults.extend(shard.add(record, layout, bins));
+            }
+            (max_revision, faults)
+        };
+        let done: Vec<_> = match threads {
+            Threads::All => self.shards.par_iter_mut().enumerate().map(absorb).collect(),
+            Threads::One => self.shards.iter_mut().enumerate().map(absorb).collect(),
+        };
+        for (max_revision, shard_faults) in done {
+            self.max_revision = self.max_revision.max(max_revision);
+            faults.extend(shard_faults);
+        }
+        faults.sort_by_key(|finding| finding.at);
+        faults
+    }
+
+    /// A put and a tombstone of one revision that lie in two parts; within a part, the part finds them.
+    fn revision_twice(&mut self, part: &Part<'a>) -> Option<RecordFinding<'a>> {
+        let last = self.last;
+        self.last = part.last.or(last);
+        let last = last?;
+        let first = part.first.filter(|first| first.revision == last.revision)?;
+        let record = part.shards.iter().flatten().find(|record| record.place == first)?;
+        let (main, sub) = (first.revision.main, first.revision.sub);
+        let fault = history::RecordFault::RevisionTwice { main, sub };
+        Some(RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
+    }
+
+    /// When all records are in: gives back what only adding needed.
+    pub fn finish(&mut self) {
+        self.shards.par_iter_mut().for_each(|shard| shard.index = HashTable::new());
+    }
+
+    /// Learns the prefixes of Kubernetes' keys that the layout does not know; whether there were any.
+    pub fn learn(&self, layout: &mut Layout) -> bool {
+        let learned: Vec<Layout> = self
+            .shards
+            .par_iter()
+            .filter_map(|shard| {
+                let mut layout = layout.clone();
+                let live = shard.keys().filter(|state| state.is_live() && shard.is_foreign(state));
+                // all of them, so that the first to teach something does not keep the others from it
+                let learned = live.map(|state| state.newest()).filter(|kv| layout.learn(kv.key, kv.value)).count();
+                (learned > 0).then_some(layout)
+            })
+            .collect();
+        let any = !learned.is_empty();
+        learned.into_iter().for_each(|other| layout.merge(other));
+        any
+    }
+
+    /// The spans of the timelines.
+    #[must_use]
+    pub fn bins(&self) -> Bins {
+        self.bins
+    }
+
+    /// The shards.
+    #[must_use]
+    pub fn shards(&self) -> &[Shard<'a>] {
+        &self.shards
+    }
+
+    /// Number of distinct keys, deleted ones included.
+    #[must_use]
+    pub fn num_keys(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.num_keys as u64).sum()
+    }
+
+    /// Number of keys that exist.
+    #[must_use]
+    pub fn num_live(&self) -> u64 {
+        self.shards.par_iter().map(|shard| shard.keys().filter(|key| key.is_live()).count() as u64).sum()
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn num_records(&self) -> u64 {
+        self.shards.par_iter().map(|shard| shard.keys().map(|key| u64::from(key.records)).sum::<u64>()).sum()
+    }
+}
+
+impl<'a> Shard<'a> {
+    /// Every key.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyState<'a>> {
+        self.blocks.iter().flatten()
+    }
+
+    /// The resources, by their numbers.
+    #[must_use]
+    pub fn resources(&self) -> &[Resource<'a>] {
+        &self.resources.items
+    }
+
+    /// What was counted for each resource.
+    #[must_use]
+    pub fn rows(&self) -> &[ResourceRow] {
+        &self.rows
+    }
+
+    /// The namespaces, by their numbers.
+    #[must_use]
+    pub fn namespaces(&self) -> &[&'a [u8]] {
+        &self.namespaces.items
+    }
+
+    /// The resource of a key.
+    #[must_use]
+    pub fn resource(&self, key: &KeyState<'a>) -> Resource<'a> {
+        self.resources.items.get(usize::from(key.resource)).copied().unwrap_or(Resource::OTHERS)
+    }
+
+    /// The namespace of a key, where it has one.
+    #[must_use]
+    pub fn namespace(&self, key: &KeyState<'a>) -> Option<&'a [u8]> {
+        self.namespaces.items.get(key.namespace as usize).copied()
+    }
+
+    /// Whether the key stands under its leading path rather than under a resource of Kubernetes'.
+    fn is_foreign(&self, key: &KeyState<'a>) -> bool {
+        let Resource { group, resource } = self.resource(key);
+        group.is_empty() && (resource.starts_with(b"/") || resource == Resource::OTHERS.resource)
+    }
+
+    #[inline]
+    fn state(&self, number: u32) -> Option<&KeyState<'a>> {
+        self.blocks.get(number as usize / BLOCK)?.get(number as usize % BLOCK)
+    }
+
+    /// Takes in the next record; what is wrong with it comes back.
+    fn add(&mut self, record: &Record<'a>, layout: &Layout, bins: Bins) -> Option<RecordFinding<'a>> {
+        let number = match record.owner {
+            Owner::Known(number) => number,
+            Owner::Classified { .. } | Owner::New => self.find_or_insert(record, layout),
+        };
+        let Self { blocks, rows, tombstones, .. } = self;
+        let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
+        let Record { place, counters, own_bytes, leaf_bytes, .. } = *record;
+
+        let previous = if state.records == 0 { Previous::None } else { state.previous() };
+        let fault = history::check(previous, place, counters);
+        state.records = state.records.saturating_add(1);
+        state.own_bytes += own_bytes;
+        state.leaf_bytes += leaf_bytes;
+        state.newest = record.message;
+        state.newest_leaf_bytes = leaf_bytes;
+        state.create_revision = counters.create_revision;
+        state.version = counters.version;
+        state.value_len = record.value_len;
+        state.flags = (state.flags & NO_PUT_YET)
+            | if place.tombstone { TOMBSTONE } else { 0 }
+            | if record.has_lease { HAS_LEASE } else { 0 };
+        if let Some(row) = rows.get_mut(usize::from(state.resource)) {
+            row.timeline.add(bins.bin_of(place.revision.main), own_bytes);
+            if place.tombstone {
+                let one = Tombstones { records: 1, own_bytes, leaf_bytes };
+                row.tombstones.add(&one);
+                tombstones.add(&one);
+            }
+        }
+        if !place.tombstone && state.flags & NO_PUT_YET != 0 {
+            state.flags &= !NO_PUT_YET;
+            self.classify_again(number, record.message, layout);
+        }
+        fault.map(|fault| RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
+    }
+
+    /// The number of a key that has been seen.
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        let hash = shorten(hash);
+        let same = |state: &KeyState<'_>| state.hash == hash && KeyValue::key_of(state.newest) == key;
+        self.index.find(lengthen(hash), |&number| self.state(number).is_some_and(same)).copied()
+    }
+
+    /// For a key that was not seen before this window: an earlier record of the window may have brought it.
+    fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout) -> u32 {
+        let key = KeyValue::key_of(record.message);
+        if let Some(number) = self.find(record.hash, key) {
+            return number;
+        }
+        let hash = shorten(record.hash);
+        let number = u32::try_from(self.num_keys).unwrap_or(u32::MAX);
+        let Self { index, blocks, .. } = self;
+        let hash_at = |number: &u32| {
+            let state = blocks.get(*number as usize / BLOCK).and_then(|block| block.get(*number as usize % BLOCK));
+            lengthen(state.map_or(0, |state| state.hash))
+        };
+        index.insert_unique(lengthen(hash), number, hash_at);
+        let no_put = record.place.tombstone;
+        let (resource, namespace) = match record.owner {
+            Owner::Classified { resource, namespace } => (resource, namespace),
+            _ => {
+                let value = KeyValue::parse(record.message).map(|kv| kv.value).ok().filter(|_| !no_put);
+                self.number_names(layout.classify(key, value))
+            }
+        };
+        self.push(KeyState {
+            newest: record.message,
+            own_bytes: 0,
+            leaf_bytes: 0,
+            newest_leaf_bytes: 0,
+            create_revision: 0,
+            version: 0,
+            hash,
+            records: 0,
+            value_len: 0,
+            namespace,
+            resource,
+            flags: if no_put { NO_PUT_YET } else { 0 },
+        });
+        number
+    }
+
+    fn push(&mut self, state: KeyState<'a>) {
+        match self.blocks.last_mut() {
+            Some(block) if block.len() < BLOCK => block.push(state),
+            _ => {
+                let mut block = Vec::with_capacity(BLOCK);
+                block.push(state);
+                self.blocks.push(block);
+            }
+        }
+        self.num_keys += 1;
+    }
+
+    /// The numbers of a key's resource and namespace, new ones if need be.
+    fn number_names(&mut self, object: ObjectKey<'a>) -> (u16, u32) {
+        let mut resource = Resource { group: object.group, resource: object.resource };
+        if self.resources.items.len() >= MAX_RESOURCES && self.resources.find(&resource).is_none() {
+            resource = Resource::OTHERS;
+        }
+        let number = self.resources.number_of(resource);
+        if self.rows.len() < self.resources.items.len() {
+            self.rows.push(ResourceRow::default());
+        }
+        let namespace = object.namespace.map_or(NO_NAMESPACE, |namespace| self.namespaces.number_of(namespace));
+        (u16::try_from(number).unwrap_or(u16::MAX), namespace)
+    }
+
+    /// For a key that began with tombstones: its first value may tell its resource better than its path did.
+    #[cold]
+    fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout) {
+        // it was read before, so the default never comes about
+        let kv = KeyValue::parse(message).unwrap_or_default();
+        let (resource, namespace) = self.number_names(layout.classify(kv.key, Some(kv.value)));
+        let Self { blocks, rows, .. } = self;
+        let state = blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
+        let Some(state) = state else { return };
+        let moved = Tombstones {
+            records: u64::from(state.records) - 1,
+            own_bytes: state.own_bytes - state.newest_own_bytes(),
+            leaf_bytes: state.leaf_bytes - state.newest_leaf_bytes,
+        };
+        let old = std::mem::replace(&mut state.resource, resource);
+        state.namespace = namespace;
+        if let Some(row) = rows.get_mut(usize::from(old)) {
+            row.tombstones.subtract(&moved);
+        }
+        if let Some(row) = rows.get_mut(usize::from(resource)) {
+            row.tombstones.add(&moved);
+        }
+    }
+}
+
+/// Half a hash is kept with each key; the table wants a whole one, with entropy in its upper bits.
+fn shorten(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+fn lengthen(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}

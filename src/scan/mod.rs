@@ -1,0 +1,256 @@
+//! One pass over the file, from which `status`, `check` and `analyze` take what they show.
+//!
+//! ```text
+//!   bolt::walk ── subtrees, on all threads ──► part: tallies, and records by shard of their key
+//!                                                │ a window at a time, in the order of revisions
+//!                                                ▼
+//!                 keyspace: for each key, what its history adds up to (shards, on all threads)
+//! ```
+//!
+//! Results are the same whatever the number of threads: parts are taken in the order of the tree, and each shard
+//! sees its records in the order of revisions. Memory grows with the number of distinct keys, not with records.
+
+pub mod keyspace;
+pub mod part;
+pub mod tally;
+pub mod timeline;
+
+use rayon::prelude::*;
+
+use crate::bolt::fault::{Fault, FaultKind};
+use crate::bolt::freelist::FreedPages;
+use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
+use crate::bolt::{Db, PageId, Threads};
+use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::k8s::Layout;
+
+use keyspace::Keyspace;
+use part::{Part, RecordFinding};
+use tally::Tally;
+use timeline::Bins;
+
+/// How to scan.
+#[derive(Clone, Copy)]
+pub struct Options<'p> {
+    /// Findings beyond this many are only counted.
+    pub max_findings: usize,
+    /// Called now and then with the bytes of file that were read since the last call.
+    pub progress: &'p (dyn Fn(u64) + Sync),
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { max_findings: usize::MAX, progress: &|_| {} }
+    }
+}
+
+/// What one pass found.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    /// Every bucket with its tally, in the order found; the first is the root bucket.
+    pub buckets: Vec<(Bucket<'a>, Tally)>,
+    /// Which of them is etcd's `key` bucket.
+    pub key_bucket: Option<BucketId>,
+    /// The keys of the `key` bucket; empty where there is none.
+    pub keyspace: Keyspace<'a>,
+    /// Runs of pages that nothing refers to, in ascending order.
+    pub unreached: Vec<(PageId, u64)>,
+    /// Pages that somebody refers to: metas, freelist, nodes, and pages that could not be read as a node.
+    pub reached_pages: u64,
+    /// The stored freelist, where there is one.
+    pub freelist: Option<FreedPages>,
+    /// Structural faults.
+    pub structure: Findings,
+    /// Faults of records, in the order of the tree, at most as many as asked for.
+    pub records: Vec<RecordFinding<'a>>,
+    /// How many faults of records there were.
+    pub num_record_faults: u64,
+}
+
+/// Scans the whole file.
+#[must_use]
+pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a> {
+    let mut layout = Layout::new();
+    let found = scan_uncontested(db, state, &layout, options);
+    // Another `--etcd-prefix` than the known ones shows in the values only. Such a file is read again, so that
+    // everything that depends on what a key is (not the tables alone) is right from its first record on.
+    if found.keyspace.learn(&mut layout) {
+        return scan_uncontested(db, state, &layout, options);
+    }
+    found
+}
+
+/// On all threads; and again on one where a page is reached twice, as who comes first must not be left to chance.
+fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options: Options<'_>) -> Scan<'a> {
+    scan_once(db, state, layout, options, Threads::All)
+        .or_else(|| scan_once(db, state, layout, options, Threads::One))
+        .unwrap_or_else(|| unreachable_contest())
+}
+
+/// [`Walker::is_contested`] is true with several threads only.
+fn unreachable_contest<'a>() -> Scan<'a> {
+    unreachable!("a walk by one thread is never contested")
+}
+
+/// `None` where two references met at one page, with several threads.
+fn scan_once<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    layout: &Layout,
+    options: Options<'_>,
+    threads: Threads,
+) -> Option<Scan<'a>> {
+    let mut structure = file_faults(db);
+    let freelist = FreedPages::read(db, &mut structure, options.max_findings);
+    let mut walker = Walker::new(db, freelist, threads, options.max_findings);
+    let mut tallies = Vec::new();
+    let mut key_bucket = None;
+    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)));
+    let mut records = RecordFindings::default();
+
+    while let Some(&bucket) = walker.buckets().get(tallies.len()) {
+        let id = BucketId(u32::try_from(tallies.len()).ok()?);
+        let is_key_bucket = key_bucket.is_none()
+            && state.key_bucket.is_some()
+            && bucket.parent == Some(BucketId::ROOT)
+            && bucket.name == KEY_BUCKET;
+        let mut tally = Tally::default();
+        let read = |part: &Part<'_>| (options.progress)(part.tally.page_bytes);
+        let mut walk = walker.walk_bucket(id)?;
+        if is_key_bucket {
+            key_bucket = Some(id);
+            while let Some(parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace, layout)) {
+                parts.iter().for_each(|part| tally.append(&part.tally));
+                parts.iter().for_each(read);
+                let faults = keyspace.absorb(&parts, layout, threads);
+                records.append(parts.into_iter().flat_map(|part| part.faults), options.max_findings);
+                records.append(faults, options.max_findings);
+            }
+        } else {
+            while let Some(parts) = walk.next_window(part::tally_only) {
+                parts.iter().for_each(|part| tally.append(&part.tally));
+                parts.iter().for_each(read);
+            }
+        }
+        tallies.push(tally);
+    }
+    if walker.is_contested() {
+        return None;
+    }
+
+    let unreached: Vec<_> = walker.claims().gaps().collect();
+    let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
+    let buckets = walker.buckets().iter().copied().zip(tallies).collect();
+    let (walked, freelist) = walker.finish();
+    structure.append(walked, options.max_findings);
+    if let Some(freelist) = &freelist {
+        for (first, pages) in leaked_runs(&unreached, freelist) {
+            let (page, offset) = (Some(first), Some(db.offset_of(first)));
+            let kind = FaultKind::UnreachableUnfreed { pages };
+            structure.push(Fault { kind, page, offset, bucket: None }, options.max_findings);
+        }
+    }
+    keyspace.finish();
+    Some(Scan {
+        buckets,
+        key_bucket,
+        keyspace,
+        unreached,
+        reached_pages,
+        freelist,
+        structure,
+        records: records.first,
+        num_record_faults: records.count,
+    })
+}
+
+/// Faults of the file as a whole: a damaged meta, a missing end.
+fn file_faults(db: &Db) -> Findings {
+    let mut findings = Findings::default();
+    for (slot, meta) in db.metas().slots.iter().enumerate() {
+        if let &Err(error) = meta {
+            let page = PageId(slot as u64);
+            let (kind, offset) = (FaultKind::Meta { slot, error }, Some(db.offset_of(page)));
+            findings.push(Fault { kind, page: Some(page), offset, bucket: None }, usize::MAX);
+        }
+    }
+    let claimed = db.high_water_mark().saturating_mul(db.page_size());
+    let file_size = db.file_size();
+    if claimed > file_size {
+        let (kind, offset) = (FaultKind::FileCutShort { file_size, claimed }, Some(file_size));
+        findings.push(Fault { kind, page: None, offset, bucket: None }, usize::MAX);
+    }
+    findings
+}
+
+/// Runs of pages that are neither reached nor free by the stored freelist.
+pub fn leaked_runs<'s>(
+    unreached: &'s [(PageId, u64)],
+    freelist: &'s FreedPages,
+) -> impl Iterator<Item = (PageId, u64)> + 's {
+    let pages = unreached.iter().flat_map(|&(first, pages)| (first.0..first.0 + pages).map(PageId));
+    let mut leaked = pages.filter(|&page| !freelist.contains(page)).peekable();
+    std::iter::from_fn(move || {
+        let first = leaked.next()?;
+        let mut pages = 1;
+        while leaked.next_if_eq(&PageId(first.0 + pages)).is_some() {
+            pages += 1;
+        }
+        Some((first, pages))
+    })
+}
+
+#[derive(Default)]
+struct RecordFindings<'a> {
+    first: Vec<RecordFinding<'a>>,
+    count: u64,
+}
+
+impl<'a> RecordFindings<'a> {
+    fn append(&mut self, found: impl IntoIterator<Item = RecordFinding<'a>>, max: usize) {
+        for finding in found {
+            self.count += 1;
+            if self.first.len() < max {
+                self.first.push(finding);
+            }
+        }
+    }
+}
+
+impl Scan<'_> {
+    /// Whether nothing at all is wrong with the structure and the records.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.structure.count == 0 && self.num_record_faults == 0
+    }
+
+    /// Free pages as bbolt counts them: those that the stored freelist has, or, without one, all that nothing
+    /// refers to.
+    #[must_use]
+    pub fn free_pages(&self) -> u64 {
+        let unreached: u64 = self.unreached.iter().map(|&(_, pages)| pages).sum();
+        unreached - self.leaked_pages()
+    }
+
+    /// Pages that are neither reached nor in the stored freelist; 0 where there is none.
+    #[must_use]
+    pub fn leaked_pages(&self) -> u64 {
+        let Some(freelist) = &self.freelist else { return 0 };
+        leaked_runs(&self.unreached, freelist).map(|(_, pages)| pages).sum()
+    }
+
+    /// All tallies in one.
+    #[must_use]
+    pub fn total(&self) -> Tally {
+        self.buckets.par_iter().map(|(_, tally)| tally.clone()).reduce(Tally::default, |mut a, b| {
+            a.append(&b);
+            a
+        })
+    }
+
+    /// The `key` bucket's tally.
+    #[must_use]
+    pub fn key_tally(&self) -> Option<&Tally> {
+        self.buckets.get(self.key_bucket?.0 as usize).map(|(_, tally)| tally)
+    }
+}

@@ -1,0 +1,226 @@
+//! What one thread makes of one subtree: a tally, and the records sorted out by the shard of their key.
+
+use crate::bolt::PageId;
+use crate::bolt::page::{Entry, Leaf};
+use crate::bolt::walk::Subtree;
+use crate::etcd::history::{Counters, RecordFault};
+use crate::etcd::{KeyValue, RecordKey};
+use crate::k8s::Layout;
+
+use super::keyspace::{Keyspace, NUM_SHARDS};
+use super::tally::Tally;
+
+/// What one subtree came to.
+#[derive(Debug, Default)]
+pub struct Part<'a> {
+    /// Its nodes.
+    pub tally: Tally,
+    /// Its records by the shard of their key, each in the order of revisions.
+    pub shards: [Vec<Record<'a>>; NUM_SHARDS],
+    /// Its first record, in the order of the tree.
+    pub first: Option<RecordKey>,
+    /// Its last record.
+    pub last: Option<RecordKey>,
+    /// Records that could not be read.
+    pub unreadable: Unreadable,
+    /// What is wrong with records by themselves.
+    pub faults: Vec<RecordFinding<'a>>,
+}
+
+/// One record, read, and all that its shard needs of it: its bytes are at hand now, and won't be when the shard's
+/// turn comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its value in the bucket: a `KeyValue` that could be read.
+    pub message: &'a [u8],
+    /// Hash of its etcd key.
+    pub hash: u64,
+    /// Its place: revision, and put or tombstone.
+    pub place: RecordKey,
+    /// What it says of its key's history.
+    pub counters: Counters,
+    /// Bytes of its element, key and value.
+    pub own_bytes: u64,
+    /// Its own bytes, and its share of the header and slack of its leaf.
+    pub leaf_bytes: u64,
+    /// Where it is.
+    pub at: Location,
+    /// Bytes of the etcd value.
+    pub value_len: u32,
+    /// Whether it is attached to a lease.
+    pub has_lease: bool,
+    /// Whose record it is.
+    pub owner: Owner,
+}
+
+/// What is known of a record's key before its shard's turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// The key has this number in its shard.
+    Known(u32),
+    /// The key is new, and of this resource and namespace (by their numbers in the shard).
+    Classified {
+        /// Number of the resource.
+        resource: u16,
+        /// Number of the namespace.
+        namespace: u32,
+    },
+    /// The key is new, and so is its resource or namespace.
+    New,
+}
+
+/// Where an entry's bytes are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Location {
+    /// The page of its leaf.
+    pub page: PageId,
+    /// Byte offset of its key in the file.
+    pub offset: u64,
+}
+
+/// Entries of the `key` bucket that are no records.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unreadable {
+    /// How many.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub own_bytes: u64,
+    /// With their share of their leaves.
+    pub leaf_bytes: u64,
+}
+
+/// A fault of one record.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordFinding<'a> {
+    /// What is wrong.
+    pub fault: RecordFault,
+    /// Where.
+    pub at: Location,
+    /// The etcd key, where it could be read.
+    pub key: Option<&'a [u8]>,
+}
+
+/// For buckets whose entries are not looked into.
+pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
+    let mut part = Part::default();
+    for node in subtree {
+        part.tally.add(&node);
+    }
+    part
+}
+
+/// For the `key` bucket.
+pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>, layout: &Layout) -> Part<'a> {
+    let mut part = Part::default();
+    for node in subtree {
+        part.tally.add(&node);
+        if let Some(leaf) = node.leaf() {
+            part.add_leaf(&leaf, node.inline, keyspace, layout);
+        }
+    }
+    part
+}
+
+impl<'a> Part<'a> {
+    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>, layout: &Layout) {
+        let page = leaf.page();
+        let own: u64 = leaf.entries().filter_map(Result::ok).map(|entry| entry.own_bytes()).sum();
+        // an inline leaf stands in somebody else's page: it has no header or slack to share out
+        let total = if inline { own } else { page.bytes().len() as u64 };
+        let mut share = Share { own, total, so_far: 0 };
+        for entry in leaf.entries().filter_map(Result::ok) {
+            let own_bytes = entry.own_bytes();
+            let leaf_bytes = share.next(own_bytes);
+            let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
+            match self.read(&entry, at) {
+                Ok((place, kv)) => {
+                    let (shard, hash) = keyspace.place_of(kv.key);
+                    let record = Record {
+                        message: entry.value,
+                        hash,
+                        place,
+                        counters: Counters::from(&kv),
+                        own_bytes,
+                        leaf_bytes,
+                        at,
+                        value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
+                        has_lease: kv.lease != 0,
+                        owner: keyspace.owner(shard, hash, &kv, place.tombstone, layout),
+                    };
+                    if let Some(shard) = self.shards.get_mut(shard) {
+                        shard.push(record);
+                    }
+                }
+                Err(fault) => {
+                    self.unreadable.records += 1;
+                    self.unreadable.own_bytes += own_bytes;
+                    self.unreadable.leaf_bytes += leaf_bytes;
+                    self.faults.push(RecordFinding { fault, at, key: None });
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn read(&mut self, entry: &Entry<'a>, at: Location) -> Result<(RecordKey, KeyValue<'a>), RecordFault> {
+        let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
+        let place = place.ok_or(RecordFault::RevisionMalformed { len: entry.key.len() as u64 })?;
+        let (main, sub) = (place.revision.main, place.revision.sub);
+        let kv = KeyValue::parse(entry.value)
+            .map_err(|reason| RecordFault::KeyValueMalformed { main, sub, reason })?;
+        if kv.key.is_empty() {
+            return Err(RecordFault::KeyEmpty { main, sub });
+        }
+        self.first.get_or_insert(place);
+        if self.last.replace(place).is_some_and(|last| last.revision == place.revision) {
+            let fault = RecordFault::RevisionTwice { main, sub };
+            self.faults.push(RecordFinding { fault, at, key: Some(kv.key) });
+        }
+        Ok((place, kv))
+    }
+}
+
+/// Shares out a leaf's bytes over its entries in proportion to their own, to the byte.
+struct Share {
+    own: u64,
+    total: u64,
+    so_far: u64,
+}
+
+impl Share {
+    #[inline]
+    fn next(&mut self, own: u64) -> u64 {
+        let before = self.scaled(self.so_far);
+        self.so_far += own;
+        self.scaled(self.so_far) - before
+    }
+
+    #[inline]
+    fn scaled(&self, own: u64) -> u64 {
+        // most leaves are far below 4 GiB, and so the product fits
+        match own.checked_mul(self.total) {
+            Some(product) => product / self.own.max(1),
+            None => share_wide(own, self.total, self.own),
+        }
+    }
+}
+
+#[cold]
+fn share_wide(own: u64, total: u64, all: u64) -> u64 {
+    let product = u128::from(own) * u128::from(total) / u128::from(all.max(1));
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_to_the_leaf() {
+        for (total, parts) in [(4096, vec![100, 1, 17, 900]), (4096, vec![3]), (u64::MAX, vec![1 << 40, 7])] {
+            let mut share = Share { own: parts.iter().sum(), total, so_far: 0 };
+            let shared: Vec<u64> = parts.iter().map(|&own| share.next(own)).collect();
+            assert_eq!(shared.iter().sum::<u64>(), total, "{parts:?}");
+        }
+    }
+}

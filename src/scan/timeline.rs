@@ -1,0 +1,117 @@
+//! How records spread over the revisions.
+
+/// Number of equal spans that the revisions are cut into.
+pub const NUM_BINS: usize = 60;
+
+/// Cuts a range of revisions into at most [`NUM_BINS`] spans of equal width.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bins {
+    first: i64,
+    last: i64,
+    width: u64,
+}
+
+impl Bins {
+    /// The spans from the first to the last of these revisions, both included.
+    #[must_use]
+    pub fn over(range: Option<(i64, i64)>) -> Self {
+        let (first, last) = range.filter(|(first, last)| first <= last).unwrap_or((0, 0));
+        let revisions = last.abs_diff(first).saturating_add(1);
+        Self { first, last, width: revisions.div_ceil(NUM_BINS as u64) }
+    }
+
+    /// The span of a revision; those outside the range belong to the outermost ones.
+    #[inline]
+    #[must_use]
+    pub fn bin_of(&self, revision: i64) -> usize {
+        let revision = revision.clamp(self.first, self.last);
+        let bin = revision.abs_diff(self.first) / self.width.max(1);
+        usize::try_from(bin).unwrap_or(NUM_BINS).min(NUM_BINS - 1)
+    }
+
+    /// Number of spans that the range has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.bin_of(self.last) + 1
+    }
+
+    /// The first and last revision of a span.
+    #[must_use]
+    pub fn range_of(&self, bin: usize) -> (i64, i64) {
+        let start = self.width.saturating_mul(bin as u64);
+        let first = self.first.saturating_add_unsigned(start);
+        (first, first.saturating_add_unsigned(self.width.saturating_sub(1)).min(self.last))
+    }
+}
+
+/// What fell into one span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// Number of records.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub bytes: u64,
+}
+
+/// One [`Span`] for each bin.
+#[derive(Clone, Debug)]
+pub struct Timeline(Box<[Span; NUM_BINS]>);
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self(Box::new([Span::default(); NUM_BINS]))
+    }
+}
+
+impl Timeline {
+    /// Counts a record of this many bytes.
+    #[inline]
+    pub fn add(&mut self, bin: usize, bytes: u64) {
+        if let Some(span) = self.0.get_mut(bin) {
+            span.records += 1;
+            span.bytes += bytes;
+        }
+    }
+
+    /// Adds another's spans to these.
+    pub fn append(&mut self, other: &Self) {
+        for (span, more) in self.0.iter_mut().zip(other.0.iter()) {
+            span.records += more.records;
+            span.bytes += more.bytes;
+        }
+    }
+
+    /// The spans, from the oldest revisions on.
+    #[must_use]
+    pub fn spans(&self) -> &[Span] {
+        self.0.as_slice()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_cover_the_range_without_gap_or_overlap() {
+        for (first, last) in [(1, 1), (5, 64), (1, 61), (0, i64::MAX), (100, 7605)] {
+            let bins = Bins::over(Some((first, last)));
+            let count = bins.count();
+            assert!((1..=NUM_BINS).contains(&count), "{first}..{last}: {count}");
+            assert_eq!(bins.range_of(0).0, first);
+            assert_eq!(bins.range_of(count - 1).1, last);
+            for bin in 0..count {
+                let (from, to) = bins.range_of(bin);
+                assert_eq!((bins.bin_of(from), bins.bin_of(to)), (bin, bin), "{first}..{last} at {bin}");
+            }
+        }
+    }
+
+    #[test]
+    fn revisions_outside_the_range_are_kept() {
+        let bins = Bins::over(Some((100, 200)));
+        assert_eq!(bins.bin_of(-1), 0);
+        assert_eq!(bins.bin_of(i64::MAX), bins.count() - 1);
+        assert_eq!(Bins::over(Some((5, 2))), Bins::over(None));
+    }
+}
