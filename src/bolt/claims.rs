@@ -31,7 +31,8 @@ impl Claims {
     #[must_use]
     pub fn contains(&self, page: PageId) -> bool {
         let (word, bit) = place(page.0);
-        page.0 < self.num_pages && self.words.get(word).is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
+        page.0 < self.num_pages
+            && self.words.get(word).is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
     }
 
     /// Adds a page; false where it was in the set already, or is out of its range.

@@ -25,8 +25,7 @@ impl FreedPages {
     /// with it goes to `findings`; the ids that make sense are kept.
     pub fn read(db: &Db, findings: &mut Findings, max_faults: usize) -> Option<Self> {
         let id = db.meta().freelist?;
-        let mut freed =
-            Self { own_pages: None, freed: Claims::new(db.num_pages()), num_ids: 0, slack: 0 };
+        let mut freed = Self { own_pages: None, freed: Claims::new(db.num_pages()), num_ids: 0, slack: 0 };
         let mut fault = |kind, page, offset| {
             let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: None };
             findings.push(fault, max_faults);

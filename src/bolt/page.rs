@@ -206,7 +206,9 @@ impl<'a> Page<'a> {
             .ok()
             .and_then(|count| <[T]>::ref_from_prefix_with_elems(after_header, count).ok())
             .map(|(table, _)| table)
-            .ok_or_else(|| self.error(PageErrorKind::TableOutOfBounds { count, size: self.bytes.len() as u64 }))
+            .ok_or_else(|| {
+                self.error(PageErrorKind::TableOutOfBounds { count, size: self.bytes.len() as u64 })
+            })
     }
 
     fn expect_kind(&self, kind: PageKind, expected: &'static str) -> Result<(), PageError> {
@@ -293,7 +295,8 @@ impl<'a> Branch<'a> {
     #[must_use]
     pub fn child_at(&self, index: usize) -> Option<Result<Child<'a>, ElementError>> {
         let element = self.elements.get(index)?;
-        let found = self.page.data_of(index, self.elements.len(), element.pos.get(), element.key_size.get(), 0);
+        let found =
+            self.page.data_of(index, self.elements.len(), element.pos.get(), element.key_size.get(), 0);
         Some(found.map(|(_, key, _)| Child { key, page: PageId(element.page.get()) }))
     }
 
@@ -343,7 +346,9 @@ impl<'a> Leaf<'a> {
     #[inline]
     pub fn touch(&self) {
         let firsts = self.elements.iter().enumerate().filter_map(|(index, element)| {
-            let at = PAGE_HEADER_SIZE.saturating_add(index.saturating_mul(ELEMENT_SIZE)).saturating_add(element.pos.get() as usize);
+            let at = PAGE_HEADER_SIZE
+                .saturating_add(index.saturating_mul(ELEMENT_SIZE))
+                .saturating_add(element.pos.get() as usize);
             self.page.bytes.get(at)
         });
         std::hint::black_box(firsts.fold(0, |all, first| all ^ first));
@@ -376,7 +381,8 @@ impl<'a> Leaf<'a> {
 
     #[inline]
     fn entry(&self, index: usize, element: &LeafElement) -> Result<Entry<'a>, ElementError> {
-        let (pos, key_size, value_size) = (element.pos.get(), element.key_size.get(), element.value_size.get());
+        let (pos, key_size, value_size) =
+            (element.pos.get(), element.key_size.get(), element.value_size.get());
         let (start, key, value) = self.page.data_of(index, self.elements.len(), pos, key_size, value_size)?;
         Ok(Entry { flags: element.flags.get(), key, value, start })
     }

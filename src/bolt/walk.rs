@@ -19,7 +19,9 @@ use rayon::prelude::*;
 use super::claims::Claims;
 use super::db::Db;
 use super::fault::{Fault, FaultKind};
-use super::format::{BUCKET_FLAG, BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, PAGE_HEADER_SIZE, PageId, PageKind};
+use super::format::{
+    BUCKET_FLAG, BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, PAGE_HEADER_SIZE, PageId, PageKind,
+};
 use super::freelist::FreedPages;
 use super::page::{Branch, Entry, Leaf, Page, PageErrorKind};
 
@@ -253,7 +255,10 @@ pub struct BucketWalk<'w, 'a> {
 impl<'a> BucketWalk<'_, 'a> {
     /// Calls `work`, from several threads, with the next parts of the tree, and gives back what it returned, in the
     /// order of the keys; `None` when the whole bucket has been walked.
-    pub fn next_window<T: Send>(&mut self, work: impl Fn(&mut Subtree<'_, 'a>) -> T + Sync) -> Option<Vec<T>> {
+    pub fn next_window<T: Send>(
+        &mut self,
+        work: impl Fn(&mut Subtree<'_, 'a>) -> T + Sync,
+    ) -> Option<Vec<T>> {
         let window = self.driver.next_window();
         let leftover = self.driver.spine.take_leftover();
         let more = !window.is_empty();
@@ -419,7 +424,12 @@ impl<'w, 'a> Subtree<'w, 'a> {
         self.path.push(pending.page);
 
         let overflow = u64::from(page.header().overflow.get());
-        if self.shared.freed.as_ref().is_some_and(|freed| freed.contains_any(pending.page, overflow.saturating_add(1))) {
+        if self
+            .shared
+            .freed
+            .as_ref()
+            .is_some_and(|freed| freed.contains_any(pending.page, overflow.saturating_add(1)))
+        {
             self.fault(FaultKind::ReachableFreed, pending.page, page.offset());
         }
         let content = match page.kind() {
@@ -480,7 +490,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
     /// Checks a branch's elements, and puts its children on the stack, the leftmost on top.
     fn read_branch(&mut self, branch: &Branch<'a>, pending: Pending<'a>) -> NodeSizes {
         let page = branch.page();
-        let mut order = KeyOrder::new(pending.lower, pending.upper);
+        let mut order = KeyOrder::from(pending.lower);
         let mut sizes = sizes_of_frame(&page, branch.num_children());
         let below = self.stack.len();
         if branch.num_children() == 0 {
@@ -494,13 +504,14 @@ impl<'w, 'a> Subtree<'w, 'a> {
                     continue;
                 }
             };
-            self.check_key(&mut order, &page, index, child.key);
+            order.next(child.key);
             sizes.keys = sizes.keys.saturating_add(child.key.len() as u64);
             // keys in disorder bound nothing: the faults of the children would only repeat this one
             if self.stack.len() > below
                 && let Some(previous) = self.stack.last_mut()
             {
-                previous.upper = Some(child.key).filter(|&key| previous.lower.is_some_and(|lower| lower < key));
+                previous.upper =
+                    Some(child.key).filter(|&key| previous.lower.is_some_and(|lower| lower < key));
             }
             self.stack.push(Pending {
                 page: child.page,
@@ -512,6 +523,11 @@ impl<'w, 'a> Subtree<'w, 'a> {
         if let Some(children) = self.stack.get_mut(below..) {
             children.reverse();
         }
+        if !order.is_sound_below(pending.upper) {
+            let children = branch.children().enumerate();
+            let keys = children.filter_map(|(index, child)| Some((index, child.ok()?.key)));
+            self.report_keys(&page, keys, (pending.lower, pending.upper));
+        }
         sizes.slack = slack(&page, &sizes);
         sizes
     }
@@ -519,7 +535,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
     /// Checks a leaf's elements, and keeps the buckets among them.
     fn read_leaf(&mut self, leaf: &Leaf<'a>, lower: Option<&'a [u8]>, upper: Option<&'a [u8]>) -> NodeSizes {
         let page = leaf.page();
-        let mut order = KeyOrder::new(lower, upper);
+        let mut order = KeyOrder::from(lower);
         let mut sizes = sizes_of_frame(&page, leaf.num_entries());
         leaf.touch();
         for (index, entry) in leaf.entries().enumerate() {
@@ -530,13 +546,18 @@ impl<'w, 'a> Subtree<'w, 'a> {
                     continue;
                 }
             };
-            self.check_key(&mut order, &page, index, entry.key);
+            order.next(entry.key);
             sizes.keys = sizes.keys.saturating_add(entry.key.len() as u64);
             if entry.flags == 0 {
                 sizes.values = sizes.values.saturating_add(entry.value.len() as u64);
             } else {
                 self.read_flagged(&page, index, &entry, &mut sizes);
             }
+        }
+        if !order.is_sound_below(upper) {
+            let entries = leaf.entries().enumerate();
+            let keys = entries.filter_map(|(index, entry)| Some((index, entry.ok()?.key)));
+            self.report_keys(&page, keys, (lower, upper));
         }
         sizes.slack = slack(&page, &sizes);
         sizes
@@ -561,7 +582,8 @@ impl<'w, 'a> Subtree<'w, 'a> {
         };
         sizes.bucket_headers = sizes.bucket_headers.saturating_add(BUCKET_HEADER_SIZE as u64);
         let inline = entry.inline_page();
-        let inline_at = offset.saturating_add((entry.key.len() as u64).saturating_add(BUCKET_HEADER_SIZE as u64));
+        let inline_at =
+            offset.saturating_add((entry.key.len() as u64).saturating_add(BUCKET_HEADER_SIZE as u64));
         let root = match PageId(header.root.get()) {
             PageId(0) => Page::new(page.id(), inline_at, inline).map(BucketRoot::Inline),
             id => Some(BucketRoot::Page(id)),
@@ -585,7 +607,13 @@ impl<'w, 'a> Subtree<'w, 'a> {
         match page.leaf() {
             Ok(leaf) => {
                 let sizes = self.read_leaf(&leaf, None, None);
-                Some(Node { content: Content::Leaf(leaf), bucket: self.bucket, depth: 0, inline: true, sizes })
+                Some(Node {
+                    content: Content::Leaf(leaf),
+                    bucket: self.bucket,
+                    depth: 0,
+                    inline: true,
+                    sizes,
+                })
             }
             Err(error) => {
                 self.fault(FaultKind::Page { error: error.kind, referrer: None }, page.id(), page.offset());
@@ -594,56 +622,59 @@ impl<'w, 'a> Subtree<'w, 'a> {
         }
     }
 
-    #[inline]
-    fn check_key(&mut self, order: &mut KeyOrder<'a>, page: &Page<'a>, index: usize, key: &'a [u8]) {
-        let size_fits = (1..=MAX_KEY_SIZE).contains(&key.len());
-        let fits = order.next_fits(key);
-        if !(size_fits && fits) {
-            self.report_key(order, page, index, key);
-        }
-        order.previous = Some(key);
-    }
-
+    /// Reports what is wrong with a node's keys, of which [`KeyOrder`] only says that something is.
     #[cold]
-    fn report_key(&mut self, order: &KeyOrder<'a>, page: &Page<'a>, index: usize, key: &'a [u8]) {
-        let (offset, index) = (element_offset(page, index), position(index));
-        if !(1..=MAX_KEY_SIZE).contains(&key.len()) {
-            self.fault(FaultKind::KeySize { index, len: key.len() as u64 }, page.id(), offset);
-        }
-        match order.previous {
-            Some(previous) if key <= previous => {
-                self.fault(FaultKind::KeyOrder { index, equal: key == previous }, page.id(), offset);
+    fn report_keys<'k>(
+        &mut self,
+        page: &Page<'_>,
+        keys: impl Iterator<Item = (usize, &'k [u8])>,
+        (lower, upper): (Option<&[u8]>, Option<&[u8]>),
+    ) {
+        let mut previous = None;
+        for (index, key) in keys {
+            let (offset, index) = (element_offset(page, index), position(index));
+            let mut fault = |kind| self.fault(kind, page.id(), offset);
+            if !(1..=MAX_KEY_SIZE).contains(&key.len()) {
+                fault(FaultKind::KeySize { index, len: key.len() as u64 });
             }
-            None if order.lower.is_some_and(|lower| key < lower) => {
-                self.fault(FaultKind::KeyBelowParent { index }, page.id(), offset);
+            match previous {
+                Some(previous) if key <= previous => {
+                    fault(FaultKind::KeyOrder { index, equal: key == previous })
+                }
+                None if lower.is_some_and(|lower| key < lower) => fault(FaultKind::KeyBelowParent { index }),
+                _ => {}
             }
-            _ => {}
-        }
-        if order.upper.is_some_and(|upper| key >= upper) {
-            self.fault(FaultKind::KeyAboveParent { index }, page.id(), offset);
+            if upper.is_some_and(|upper| key >= upper) {
+                fault(FaultKind::KeyAboveParent { index });
+            }
+            previous = Some(key);
         }
     }
 }
 
-/// The order that a node's keys must keep.
+/// Whether a node's keys ascend from the parent's key for it to below the parent's next one, and are of lengths
+/// that bbolt accepts.
 struct KeyOrder<'a> {
-    lower: Option<&'a [u8]>,
-    upper: Option<&'a [u8]>,
-    previous: Option<&'a [u8]>,
+    sound: bool,
+    first: bool,
+    previous: &'a [u8],
 }
 
 impl<'a> KeyOrder<'a> {
-    fn new(lower: Option<&'a [u8]>, upper: Option<&'a [u8]>) -> Self {
-        Self { lower, upper, previous: None }
+    fn from(lower: Option<&'a [u8]>) -> Self {
+        Self { sound: true, first: true, previous: lower.unwrap_or_default() }
     }
 
     #[inline]
-    fn next_fits(&self, key: &[u8]) -> bool {
-        let above = match self.previous {
-            Some(previous) => key > previous,
-            None => self.lower.is_none_or(|lower| key >= lower),
-        };
-        above && self.upper.is_none_or(|upper| key < upper)
+    fn next(&mut self, key: &'a [u8]) {
+        let above = key > self.previous || (self.first && key == self.previous);
+        self.sound &= above && (1..=MAX_KEY_SIZE).contains(&key.len());
+        self.first = false;
+        self.previous = key;
+    }
+
+    fn is_sound_below(&self, upper: Option<&[u8]>) -> bool {
+        self.sound && upper.is_none_or(|upper| self.previous < upper || self.first)
     }
 }
 
@@ -657,7 +688,9 @@ fn sizes_of_frame(page: &Page<'_>, num_elements: usize) -> NodeSizes {
 /// out.
 fn slack(page: &Page<'_>, sizes: &NodeSizes) -> u64 {
     let NodeSizes { header, elements, keys, values, bucket_headers, inline_pages, slack: _ } = *sizes;
-    let used = [header, elements, keys, values, bucket_headers, inline_pages].into_iter().fold(0, u64::saturating_add);
+    let used = [header, elements, keys, values, bucket_headers, inline_pages]
+        .into_iter()
+        .fold(0, u64::saturating_add);
     (page.bytes().len() as u64).saturating_sub(used)
 }
 

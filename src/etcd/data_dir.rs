@@ -16,7 +16,8 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
     let candidates = [DB_IN_DATA_DIR, "snap/db", "db"].map(|below| path.join(below));
     candidates.into_iter().find(|db| db.is_file()).ok_or_else(|| {
-        let message = format!("is a folder without {DB_IN_DATA_DIR}: name a db file, a snapshot, or a data dir");
+        let message =
+            format!("is a folder without {DB_IN_DATA_DIR}: name a db file, a snapshot, or a data dir");
         io::Error::new(io::ErrorKind::NotFound, message)
     })
 }

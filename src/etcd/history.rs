@@ -202,7 +202,10 @@ mod tests {
         assert_eq!(check_put(Previous::None, 12, 12, 2), version(2, 1));
         let (key, counters) = put(12, 5, 4);
         let counters = Counters { mod_revision: 11, ..counters };
-        assert_eq!(check(previous, key, counters), Some(RecordFault::ModRevision { main: 12, mod_revision: 11 }));
+        assert_eq!(
+            check(previous, key, counters),
+            Some(RecordFault::ModRevision { main: 12, mod_revision: 11 })
+        );
         let key = RecordKey { tombstone: true, ..key };
         assert_eq!(check(previous, key, counters), None);
         let twice = Some(RecordFault::TombstoneTwice { main: 12 });

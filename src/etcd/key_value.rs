@@ -38,7 +38,8 @@ impl<'a> KeyValue<'a> {
         let mut found = Self::default();
         let mut rest = message;
         while !rest.is_empty() {
-            let (tag, wire_type) = decode_key(&mut rest).map_err(|_| DecodeError("a field tag is damaged"))?;
+            let (tag, wire_type) =
+                decode_key(&mut rest).map_err(|_| DecodeError("a field tag is damaged"))?;
             match (tag, wire_type) {
                 (1, WireType::LengthDelimited) => found.key = take_bytes(&mut rest)?,
                 (2, WireType::Varint) => found.create_revision = take_int(&mut rest)?,
@@ -47,8 +48,10 @@ impl<'a> KeyValue<'a> {
                 (5, WireType::LengthDelimited) => found.value = take_bytes(&mut rest)?,
                 (6, WireType::Varint) => found.lease = take_int(&mut rest)?,
                 (1..=6, _) => return Err(DecodeError("a field is of the wrong wire type")),
-                (tag, wire_type) => skip_field(wire_type, tag, &mut rest, prost::encoding::DecodeContext::default())
-                    .map_err(|_| DecodeError("an unknown field can't be stepped over"))?,
+                (tag, wire_type) => {
+                    skip_field(wire_type, tag, &mut rest, prost::encoding::DecodeContext::default())
+                        .map_err(|_| DecodeError("an unknown field can't be stepped over"))?
+                }
             }
         }
         Ok(found)
@@ -113,7 +116,10 @@ mod tests {
             assert_ne!(KeyValue::parse(MESSAGE.get(..len).unwrap()), whole, "{len} bytes");
         }
         assert!(KeyValue::parse(b"\x0a\x05/a").is_err(), "length past the end");
-        assert!(KeyValue::parse(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").is_err(), "length of 2^64 - 1");
+        assert!(
+            KeyValue::parse(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").is_err(),
+            "length of 2^64 - 1"
+        );
         assert!(KeyValue::parse(b"\x12\x01a").is_err(), "wire type");
         assert!(KeyValue::parse(b"\x00").is_err(), "tag 0");
     }

@@ -136,7 +136,9 @@ impl<'a> State<'a> {
         match bucket.name {
             KEY_BUCKET => self.key_bucket = Some(bucket),
             META_BUCKET => for_each_entry(db, &bucket, |entry| self.read_meta(entry.key, entry.value)),
-            LEASE_BUCKET => self.leases = self.decode_all(db, &bucket, "lease", |_, value| Lease::decode(value).ok()),
+            LEASE_BUCKET => {
+                self.leases = self.decode_all(db, &bucket, "lease", |_, value| Lease::decode(value).ok())
+            }
             b"alarm" => self.alarms = self.decode_all(db, &bucket, "alarm", |key, _| Alarm::decode(key).ok()),
             b"members" => {
                 self.members =

@@ -84,14 +84,8 @@ impl Layout {
             ("/openshift.io", Family::OpenShift),
             ("/registry", Family::Kubernetes),
         ];
-        let builtin = |(text, family): (&str, _)| Prefix {
-            bytes: text.into(),
-            family,
-            learned: false,
-        };
-        Self {
-            prefixes: prefixes.map(builtin).into(),
-        }
+        let builtin = |(text, family): (&str, _)| Prefix { bytes: text.into(), family, learned: false };
+        Self { prefixes: prefixes.map(builtin).into() }
     }
 
     /// Tells where a key belongs. Any of the key's values will do; `None` for a tombstone's.
@@ -102,6 +96,19 @@ impl Layout {
         self.split_prefix(key)
             .and_then(|(prefix, rest)| prefix.classify(rest, value))
             .unwrap_or_else(|| leading_path(key))
+    }
+
+    /// Whether [`Layout::classify`] gives a key the same place whatever its value.
+    #[must_use]
+    pub fn decides_by_path(&self, key: &[u8]) -> bool {
+        let Some((prefix, rest)) = self.split_prefix(key) else { return true };
+        if custom(rest).is_some() {
+            return !prefix.is_root();
+        }
+        match split_builtin(prefix.family, rest) {
+            Some((resource, _)) => resource.shared_with.is_empty(),
+            None => prefix.is_root() || split_segment(rest).is_none(),
+        }
     }
 
     /// Learns a prefix from an object whose own group and kind tell where its key's resource
@@ -115,11 +122,7 @@ impl Layout {
         }
         let found = type_meta(value).and_then(|meta| learn::prefix_of(key, &meta));
         found.is_some_and(|(bytes, family)| {
-            self.insert(Prefix {
-                bytes: bytes.to_vec(),
-                family,
-                learned: true,
-            })
+            self.insert(Prefix { bytes: bytes.to_vec(), family, learned: true })
         })
     }
 
@@ -132,10 +135,7 @@ impl Layout {
 
     /// The learned prefixes, longest first.
     pub fn learned_prefixes(&self) -> impl Iterator<Item = &[u8]> {
-        self.prefixes
-            .iter()
-            .filter(|prefix| prefix.learned)
-            .map(|prefix| prefix.bytes.as_slice())
+        self.prefixes.iter().filter(|prefix| prefix.learned).map(|prefix| prefix.bytes.as_slice())
     }
 
     /// Whether the path alone tells the key's resource: then there is no prefix to be found in it.
@@ -183,12 +183,7 @@ impl Prefix {
         }
         if let Some((resource, object)) = split_builtin(self.family, rest) {
             let group = builtin_group(resource, value);
-            return object_key(
-                group,
-                resource.resource.as_bytes(),
-                Some(resource.scope),
-                object,
-            );
+            return object_key(group, resource.resource.as_bytes(), Some(resource.scope), object);
         }
         if self.is_root() {
             return None;
@@ -226,22 +221,13 @@ fn builtin_group<'a>(resource: &'static Resource, value: Option<&'a [u8]>) -> &'
     }
     value
         .and_then(type_meta)
-        .and_then(|meta| {
-            resource
-                .shared_with
-                .iter()
-                .find(|group| **group == meta.group)
-        })
+        .and_then(|meta| resource.shared_with.iter().find(|group| **group == meta.group))
         .unwrap_or(&resource.group)
 }
 
 /// Rule 4's group.
 fn value_group(value: Option<&[u8]>) -> &str {
-    value
-        .and_then(type_meta)
-        .map(|meta| meta.group)
-        .filter(|group| is_group(group))
-        .unwrap_or("")
+    value.and_then(type_meta).map(|meta| meta.group).filter(|group| is_group(group)).unwrap_or("")
 }
 
 /// Whether the value doesn't speak against the group: it says so itself, or can't be read.
@@ -264,19 +250,15 @@ fn object_key<'a>(
     }
     let namespaced = match scope {
         Some(Scope::Cluster) => None,
-        Some(Scope::Namespaced) | None => split_segment(object)
-            .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty()),
+        Some(Scope::Namespaced) | None => {
+            split_segment(object).filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+        }
     };
     let (namespace, name) = match namespaced {
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, object),
     };
-    Some(ObjectKey {
-        group,
-        resource,
-        namespace,
-        name,
-    })
+    Some(ObjectKey { group, resource, namespace, name })
 }
 
 /// A key that isn't Kubernetes': its first segment, with its leading slash, stands for the
@@ -287,12 +269,7 @@ fn leading_path(key: &[u8]) -> ObjectKey<'_> {
     let end = slash.map_or(key.len(), |at| at.saturating_add(from));
     let (resource, rest) = key.split_at_checked(end).unwrap_or((key, &[]));
     let name = rest.get(1..).filter(|name| !name.is_empty()).unwrap_or(key);
-    ObjectKey {
-        group: "",
-        resource,
-        namespace: None,
-        name,
-    }
+    ObjectKey { group: "", resource, namespace: None, name }
 }
 
 /// Cuts at the first slash, which belongs to neither side.
@@ -302,9 +279,7 @@ fn split_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn dotted_group(segment: &[u8]) -> Option<&str> {
-    let text = segment
-        .contains(&b'.')
-        .then(|| str::from_utf8(segment).ok())??;
+    let text = segment.contains(&b'.').then(|| str::from_utf8(segment).ok())??;
     is_group(text).then_some(text)
 }
 

@@ -48,13 +48,7 @@ pub struct Resource {
 
 impl Resource {
     const fn new(group: &'static str, resource: &'static str, scope: Scope) -> Self {
-        Self {
-            path: resource,
-            group,
-            resource,
-            scope,
-            shared_with: &[],
-        }
+        Self { path: resource, group, resource, scope, shared_with: &[] }
     }
 
     const fn at(mut self, path: &'static str) -> Self {
@@ -110,9 +104,7 @@ pub static KUBERNETES: &[Resource] = &[
     cluster("", "persistentvolumes"),
     ns("", "pods"),
     ns("", "podtemplates"),
-    ns("", "replicationcontrollers")
-        .at("controllers")
-        .shared_with(EXTENSIONS),
+    ns("", "replicationcontrollers").at("controllers").shared_with(EXTENSIONS),
     ns("", "resourcequotas"),
     ns("", "secrets"),
     ns("", "serviceaccounts"),
@@ -150,9 +142,7 @@ pub static KUBERNETES: &[Resource] = &[
     cluster(FLOWCONTROL, "prioritylevelconfigurations"),
     cluster("internal.apiserver.k8s.io", "storageversions"),
     cluster(NETWORKING, "ingressclasses"),
-    ns(NETWORKING, "ingresses")
-        .at("ingress")
-        .shared_with(EXTENSIONS),
+    ns(NETWORKING, "ingresses").at("ingress").shared_with(EXTENSIONS),
     cluster(NETWORKING, "ipaddresses"),
     ns(NETWORKING, "networkpolicies").shared_with(EXTENSIONS),
     cluster(NETWORKING, "servicecidrs"),
@@ -184,9 +174,7 @@ pub static KUBERNETES: &[Resource] = &[
     cluster("auditregistration.k8s.io", "auditsinks"),
     cluster("extensions", "thirdpartyresources"),
     cluster(NETWORKING, "clustercidrs"),
-    cluster("policy", "podsecuritypolicies")
-        .at("podsecuritypolicy")
-        .shared_with(EXTENSIONS),
+    cluster("policy", "podsecuritypolicies").at("podsecuritypolicy").shared_with(EXTENSIONS),
     ns(DRA, "podschedulingcontexts"),
     ns("settings.k8s.io", "podpresets"),
     // Alphas of 1.26 to 1.30, from memory: no source of theirs was at hand.
@@ -207,9 +195,7 @@ pub static OPENSHIFT: &[Resource] = &[
     cluster("authorization.openshift.io", "clusterpolicybindings")
         .at("authorization/cluster/policybindings")
         .shared_with(LEGACY),
-    ns("authorization.openshift.io", "policies")
-        .at("authorization/local/policies")
-        .shared_with(LEGACY),
+    ns("authorization.openshift.io", "policies").at("authorization/local/policies").shared_with(LEGACY),
     ns("authorization.openshift.io", "policybindings")
         .at("authorization/local/policybindings")
         .shared_with(LEGACY),
@@ -218,30 +204,18 @@ pub static OPENSHIFT: &[Resource] = &[
     ns("build.openshift.io", "builds").shared_with(LEGACY),
     cluster("image.openshift.io", "images").shared_with(LEGACY),
     ns("image.openshift.io", "imagestreams").shared_with(LEGACY),
-    cluster("network.openshift.io", "clusternetworks")
-        .at("registry/sdnnetworks")
-        .shared_with(LEGACY),
+    cluster("network.openshift.io", "clusternetworks").at("registry/sdnnetworks").shared_with(LEGACY),
     ns("network.openshift.io", "egressnetworkpolicies")
         .at("registry/egressnetworkpolicy")
         .shared_with(LEGACY),
-    cluster("network.openshift.io", "hostsubnets")
-        .at("registry/sdnsubnets")
-        .shared_with(LEGACY),
-    cluster("network.openshift.io", "netnamespaces")
-        .at("registry/sdnnetnamespaces")
-        .shared_with(LEGACY),
-    cluster("oauth.openshift.io", "oauthaccesstokens")
-        .at("oauth/accesstokens")
-        .shared_with(LEGACY),
-    cluster("oauth.openshift.io", "oauthauthorizetokens")
-        .at("oauth/authorizetokens")
-        .shared_with(LEGACY),
+    cluster("network.openshift.io", "hostsubnets").at("registry/sdnsubnets").shared_with(LEGACY),
+    cluster("network.openshift.io", "netnamespaces").at("registry/sdnnetnamespaces").shared_with(LEGACY),
+    cluster("oauth.openshift.io", "oauthaccesstokens").at("oauth/accesstokens").shared_with(LEGACY),
+    cluster("oauth.openshift.io", "oauthauthorizetokens").at("oauth/authorizetokens").shared_with(LEGACY),
     cluster("oauth.openshift.io", "oauthclientauthorizations")
         .at("oauth/clientauthorizations")
         .shared_with(LEGACY),
-    cluster("oauth.openshift.io", "oauthclients")
-        .at("oauth/clients")
-        .shared_with(LEGACY),
+    cluster("oauth.openshift.io", "oauthclients").at("oauth/clients").shared_with(LEGACY),
     cluster("quota.openshift.io", "clusterresourcequotas").shared_with(LEGACY),
     ns("route.openshift.io", "routes").shared_with(LEGACY),
     cluster("security.openshift.io", "rangeallocations").shared_with(LEGACY),
@@ -249,9 +223,7 @@ pub static OPENSHIFT: &[Resource] = &[
     ns("template.openshift.io", "templateinstances").shared_with(LEGACY),
     ns("template.openshift.io", "templates").shared_with(LEGACY),
     cluster("user.openshift.io", "groups").shared_with(LEGACY),
-    cluster("user.openshift.io", "identities")
-        .at("useridentities")
-        .shared_with(LEGACY),
+    cluster("user.openshift.io", "identities").at("useridentities").shared_with(LEGACY),
     cluster("user.openshift.io", "users").shared_with(LEGACY),
 ];
 
@@ -262,11 +234,7 @@ const MAX_PATH_SEGMENTS: usize = 3;
 /// from what follows it and a slash (the namespace and name). `None` when no built-in does.
 #[must_use]
 pub fn split_builtin(family: Family, rest: &[u8]) -> Option<(&'static Resource, &[u8])> {
-    let slashes = rest
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'/')
-        .map(|(at, _)| at);
+    let slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     for at in slashes.take(MAX_PATH_SEGMENTS) {
         let (path, tail) = rest.split_at_checked(at)?;
         if let Some(resource) = by_path(family, path) {
@@ -281,17 +249,12 @@ pub fn split_builtin(family: Family, rest: &[u8]) -> Option<(&'static Resource, 
 /// Looks through the whole tables, so it is for learning a prefix, not for every key.
 #[must_use]
 pub fn by_name(group: &str, plural: &str) -> Option<(Family, &'static Resource)> {
-    [
-        (Family::Kubernetes, KUBERNETES),
-        (Family::OpenShift, OPENSHIFT),
-    ]
-    .into_iter()
-    .find_map(|(family, table)| {
-        let found = table
-            .iter()
-            .find(|r| r.resource == plural && r.stores(group))?;
-        Some((family, found))
-    })
+    [(Family::Kubernetes, KUBERNETES), (Family::OpenShift, OPENSHIFT)].into_iter().find_map(
+        |(family, table)| {
+            let found = table.iter().find(|r| r.resource == plural && r.stores(group))?;
+            Some((family, found))
+        },
+    )
 }
 
 fn by_path(family: Family, path: &[u8]) -> Option<&'static Resource> {
@@ -302,9 +265,7 @@ fn by_path(family: Family, path: &[u8]) -> Option<&'static Resource> {
         Family::OpenShift => openshift,
     };
     let mut bucket = index.get(usize::from(bucket_of(path)))?.iter();
-    bucket
-        .find(|resource| resource.path.as_bytes() == path)
-        .copied()
+    bucket.find(|resource| resource.path.as_bytes() == path).copied()
 }
 
 /// Resources in buckets of mostly one: every key asks, and a hash of the standard library's, which

@@ -49,9 +49,7 @@ impl<'a> Encoding<'a> {
         } else if value.starts_with(CBOR_MAGIC) {
             Self::Cbor
         } else if value.starts_with(ENCRYPTED_MAGIC) {
-            Self::Encrypted {
-                prefix: encrypted_prefix(value).unwrap_or("k8s:enc"),
-            }
+            Self::Encrypted { prefix: encrypted_prefix(value).unwrap_or("k8s:enc") }
         } else if json_object(value).is_some() {
             Self::Json
         } else {
@@ -83,11 +81,7 @@ impl<'a> Encoding<'a> {
 
 fn encrypted_prefix(value: &[u8]) -> Option<&str> {
     let head = value.get(..MAX_ENCRYPTED_PREFIX).unwrap_or(value);
-    let colons = head
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b':')
-        .map(|(at, _)| at);
+    let colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
     // Behind `k8s`, `enc`, the provider, the version and the key name.
     let end = colons.into_iter().nth(4)?;
     str::from_utf8(head.get(..end)?).ok()
@@ -96,10 +90,7 @@ fn encrypted_prefix(value: &[u8]) -> Option<&str> {
 /// What stands behind the opening brace.
 fn json_object(value: &[u8]) -> Option<&[u8]> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    let start = value
-        .iter()
-        .take(MAX_JSON_SPACE)
-        .position(|byte| !is_space(byte))?;
+    let start = value.iter().take(MAX_JSON_SPACE).position(|byte| !is_space(byte))?;
     value.get(start..)?.strip_prefix(b"{")
 }
 
@@ -119,18 +110,11 @@ impl<'a> TypeMeta<'a> {
     fn new(api_version: &'a str, kind: &'a str) -> Option<Self> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let sound = !version.is_empty() && !version.contains('/') && !kind.is_empty();
-        sound.then_some(Self {
-            group,
-            version,
-            kind,
-        })
+        sound.then_some(Self { group, version, kind })
     }
 
     fn from_bytes(api_version: &'a [u8], kind: &'a [u8]) -> Option<Self> {
-        Self::new(
-            str::from_utf8(api_version).ok()?,
-            str::from_utf8(kind).ok()?,
-        )
+        Self::new(str::from_utf8(api_version).ok()?, str::from_utf8(kind).ok()?)
     }
 }
 
@@ -146,6 +130,19 @@ pub fn type_meta(value: &[u8]) -> Option<TypeMeta<'_>> {
         Encoding::Json => from_json(value),
         Encoding::Cbor => from_cbor(value),
         Encoding::Encrypted { .. } | Encoding::Other => None,
+    }
+}
+
+/// The bytes of a protobuf value that hold its `TypeMeta`, from the first on: two values that share them are of the
+/// same group, version and kind. `None` for any other value.
+#[must_use]
+pub fn protobuf_head(value: &[u8]) -> Option<&[u8]> {
+    match value.strip_prefix(PROTOBUF_MAGIC)? {
+        // field 1, length-delimited, of less than 128 bytes, and the message ends with it or goes on with field 2
+        [0x0a, len @ 0..=0x7f, rest @ ..] if matches!(rest.get(usize::from(*len)), None | Some(0x12)) => {
+            value.get(..PROTOBUF_MAGIC.len().saturating_add(2).saturating_add(usize::from(*len)))
+        }
+        _ => None,
     }
 }
 
@@ -193,9 +190,7 @@ fn from_json(value: &[u8]) -> Option<TypeMeta<'_>> {
     let mut found = JsonTypeMeta::default();
     // The result is an error whenever the visitor left early, and says nothing that `found`
     // doesn't. IgnoredAny steps over nested values with a loop, so their depth costs no stack.
-    (&mut found)
-        .deserialize(&mut serde_json::Deserializer::from_slice(value))
-        .ok();
+    (&mut found).deserialize(&mut serde_json::Deserializer::from_slice(value)).ok();
     TypeMeta::new(found.api_version?, found.kind?)
 }
 

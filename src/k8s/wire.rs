@@ -95,11 +95,7 @@ impl<'a> Cbor<'a> {
 
     fn big_endian(&mut self, len: u64) -> Option<u64> {
         let bytes = take(&mut self.0, len)?;
-        Some(
-            bytes
-                .iter()
-                .fold(0, |value, byte| value << 8 | u64::from(*byte)),
-        )
+        Some(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 }
 

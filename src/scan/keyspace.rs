@@ -15,6 +15,7 @@ use crate::etcd::history::{self, Previous};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::{Layout, ObjectKey};
 
+use super::folders::Folders;
 use super::part::{Owner, Part, Record, RecordFinding, Unreadable};
 use super::timeline::{Bins, Timeline};
 
@@ -129,6 +130,7 @@ pub struct Shard<'a> {
     num_keys: usize,
     resources: Names<Resource<'a>>,
     namespaces: Names<&'a [u8]>,
+    folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
     /// All tombstones.
@@ -237,29 +239,39 @@ impl<'a> Keyspace<'a> {
         (shard, self.hasher.hash_one(key))
     }
 
+    /// Asks for what [`Keyspace::owner`] will look at. One look-up waits for memory three times over; those of a
+    /// leaf's records can wait together.
+    #[inline]
+    pub fn touch(&self, shard: usize, hash: u64) {
+        let Some(shard) = self.shards.get(shard) else { return };
+        let hash = shorten(hash);
+        let found =
+            shard.index.find(lengthen(hash), |&number| shard.state(number).is_some_and(|s| s.hash == hash));
+        let newest = found.and_then(|&number| shard.state(number)?.newest.first());
+        std::hint::black_box(newest.copied());
+    }
+
     /// What is known of the key of a record that will be absorbed later.
     #[inline]
     #[must_use]
-    pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>, tombstone: bool, layout: &Layout) -> Owner {
+    pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> Owner {
         let Some(shard) = self.shards.get(shard) else { return Owner::New };
-        if let Some(number) = shard.find(hash, kv.key) {
+        if let Some(number) = shard.find(hash, || kv.key) {
             return Owner::Known(number);
         }
-        let object = layout.classify(kv.key, Some(kv.value).filter(|_| !tombstone));
-        let resource = Resource { group: object.group, resource: object.resource };
-        let resource = shard.resources.find(&resource).and_then(|number| u16::try_from(number).ok());
-        let namespace = match object.namespace {
-            Some(namespace) => shard.namespaces.find(&namespace),
-            None => Some(NO_NAMESPACE),
-        };
-        match (resource, namespace) {
-            (Some(resource), Some(namespace)) => Owner::Classified { resource, namespace },
-            _ => Owner::New,
-        }
+        shard
+            .folders
+            .find(kv)
+            .map_or(Owner::New, |(resource, namespace)| Owner::Classified { resource, namespace })
     }
 
     /// Takes in the next parts of the bucket, in their order; what is wrong with the records comes back.
-    pub fn absorb(&mut self, parts: &[Part<'a>], layout: &Layout, threads: Threads) -> Vec<RecordFinding<'a>> {
+    pub fn absorb(
+        &mut self,
+        parts: &[Part<'a>],
+        layout: &Layout,
+        threads: Threads,
+    ) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
         for part in parts {
             self.unreadable.records += part.unreadable.records;
@@ -316,7 +328,8 @@ impl<'a> Keyspace<'a> {
                 let mut layout = layout.clone();
                 let live = shard.keys().filter(|state| state.is_live() && shard.is_foreign(state));
                 // all of them, so that the first to teach something does not keep the others from it
-                let learned = live.map(|state| state.newest()).filter(|kv| layout.learn(kv.key, kv.value)).count();
+                let learned =
+                    live.map(|state| state.newest()).filter(|kv| layout.learn(kv.key, kv.value)).count();
                 (learned > 0).then_some(layout)
             })
             .collect();
@@ -441,25 +454,25 @@ impl<'a> Shard<'a> {
         fault.map(|fault| RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
     }
 
-    /// The number of a key that has been seen.
+    /// The number of a key that has been seen; `key` is asked for the key's bytes only when a hash matches.
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+    fn find(&self, hash: u64, key: impl Fn() -> &'a [u8]) -> Option<u32> {
         let hash = shorten(hash);
-        let same = |state: &KeyState<'_>| state.hash == hash && KeyValue::key_of(state.newest) == key;
+        let same = |state: &KeyState<'_>| state.hash == hash && KeyValue::key_of(state.newest) == key();
         self.index.find(lengthen(hash), |&number| self.state(number).is_some_and(same)).copied()
     }
 
     /// For a key that was not seen before this window: an earlier record of the window may have brought it.
     fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout) -> u32 {
-        let key = KeyValue::key_of(record.message);
-        if let Some(number) = self.find(record.hash, key) {
+        if let Some(number) = self.find(record.hash, || KeyValue::key_of(record.message)) {
             return number;
         }
         let hash = shorten(record.hash);
         let number = u32::try_from(self.num_keys).unwrap_or(u32::MAX);
         let Self { index, blocks, .. } = self;
         let hash_at = |number: &u32| {
-            let state = blocks.get(*number as usize / BLOCK).and_then(|block| block.get(*number as usize % BLOCK));
+            let state =
+                blocks.get(*number as usize / BLOCK).and_then(|block| block.get(*number as usize % BLOCK));
             lengthen(state.map_or(0, |state| state.hash))
         };
         index.insert_unique(lengthen(hash), number, hash_at);
@@ -467,8 +480,11 @@ impl<'a> Shard<'a> {
         let (resource, namespace) = match record.owner {
             Owner::Classified { resource, namespace } => (resource, namespace),
             _ => {
-                let value = KeyValue::parse(record.message).map(|kv| kv.value).ok().filter(|_| !no_put);
-                self.number_names(layout.classify(key, value))
+                // it was read before, so the default never comes about
+                let kv = KeyValue::parse(record.message).unwrap_or_default();
+                let numbers = self.number_names(layout.classify(kv.key, Some(kv.value).filter(|_| !no_put)));
+                self.folders.learn(&kv, numbers, layout);
+                numbers
             }
         };
         self.push(KeyState {
@@ -510,7 +526,8 @@ impl<'a> Shard<'a> {
         if self.rows.len() < self.resources.items.len() {
             self.rows.push(ResourceRow::default());
         }
-        let namespace = object.namespace.map_or(NO_NAMESPACE, |namespace| self.namespaces.number_of(namespace));
+        let namespace =
+            object.namespace.map_or(NO_NAMESPACE, |namespace| self.namespaces.number_of(namespace));
         (u16::try_from(number).unwrap_or(u16::MAX), namespace)
     }
 
@@ -521,7 +538,8 @@ impl<'a> Shard<'a> {
         let kv = KeyValue::parse(message).unwrap_or_default();
         let (resource, namespace) = self.number_names(layout.classify(kv.key, Some(kv.value)));
         let Self { blocks, rows, .. } = self;
-        let state = blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
+        let state =
+            blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
         let Some(state) = state else { return };
         let moved = Tombstones {
             records: u64::from(state.records) - 1,

@@ -10,6 +10,7 @@
 //! Results are the same whatever the number of threads: parts are taken in the order of the tree, and each shard
 //! sees its records in the order of revisions. Memory grows with the number of distinct keys, not with records.
 
+pub mod folders;
 pub mod keyspace;
 pub mod part;
 pub mod tally;
@@ -82,24 +83,18 @@ pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a>
 
 /// On all threads; and again on one where a page is reached twice, as who comes first must not be left to chance.
 fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options: Options<'_>) -> Scan<'a> {
-    scan_once(db, state, layout, options, Threads::All)
-        .or_else(|| scan_once(db, state, layout, options, Threads::One))
-        .unwrap_or_else(|| unreachable_contest())
+    let (found, contested) = scan_once(db, state, layout, options, Threads::All);
+    if contested { scan_once(db, state, layout, options, Threads::One).0 } else { found }
 }
 
-/// [`Walker::is_contested`] is true with several threads only.
-fn unreachable_contest<'a>() -> Scan<'a> {
-    unreachable!("a walk by one thread is never contested")
-}
-
-/// `None` where two references met at one page, with several threads.
+/// The scan, and whether two references met at one page, so that its results are of no use.
 fn scan_once<'a>(
     db: &'a Db,
     state: &State<'a>,
     layout: &Layout,
     options: Options<'_>,
     threads: Threads,
-) -> Option<Scan<'a>> {
+) -> (Scan<'a>, bool) {
     let mut structure = file_faults(db);
     let freelist = FreedPages::read(db, &mut structure, options.max_findings);
     let mut walker = Walker::new(db, freelist, threads, options.max_findings);
@@ -109,17 +104,17 @@ fn scan_once<'a>(
     let mut records = RecordFindings::default();
 
     while let Some(&bucket) = walker.buckets().get(tallies.len()) {
-        let id = BucketId(u32::try_from(tallies.len()).ok()?);
+        let id = BucketId(u32::try_from(tallies.len()).unwrap_or(u32::MAX));
         let is_key_bucket = key_bucket.is_none()
             && state.key_bucket.is_some()
             && bucket.parent == Some(BucketId::ROOT)
             && bucket.name == KEY_BUCKET;
         let mut tally = Tally::default();
         let read = |part: &Part<'_>| (options.progress)(part.tally.page_bytes);
-        let mut walk = walker.walk_bucket(id)?;
+        let Some(mut walk) = walker.walk_bucket(id) else { break };
         if is_key_bucket {
             key_bucket = Some(id);
-            while let Some(parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace, layout)) {
+            while let Some(parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
                 parts.iter().for_each(|part| tally.append(&part.tally));
                 parts.iter().for_each(read);
                 let faults = keyspace.absorb(&parts, layout, threads);
@@ -134,10 +129,8 @@ fn scan_once<'a>(
         }
         tallies.push(tally);
     }
-    if walker.is_contested() {
-        return None;
-    }
 
+    let contested = walker.is_contested();
     let unreached: Vec<_> = walker.claims().gaps().collect();
     let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
     let buckets = walker.buckets().iter().copied().zip(tallies).collect();
@@ -151,7 +144,7 @@ fn scan_once<'a>(
         }
     }
     keyspace.finish();
-    Some(Scan {
+    let found = Scan {
         buckets,
         key_bucket,
         keyspace,
@@ -161,7 +154,8 @@ fn scan_once<'a>(
         structure,
         records: records.first,
         num_record_faults: records.count,
-    })
+    };
+    (found, contested)
 }
 
 /// Faults of the file as a whole: a damaged meta, a missing end.

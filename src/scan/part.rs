@@ -5,10 +5,12 @@ use crate::bolt::page::{Entry, Leaf};
 use crate::bolt::walk::Subtree;
 use crate::etcd::history::{Counters, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
-use crate::k8s::Layout;
 
 use super::keyspace::{Keyspace, NUM_SHARDS};
 use super::tally::Tally;
+
+/// About how many records of a subtree fall to one shard.
+const USUAL_RECORDS: usize = 48;
 
 /// What one subtree came to.
 #[derive(Debug, Default)]
@@ -110,19 +112,24 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 }
 
 /// For the `key` bucket.
-pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>, layout: &Layout) -> Part<'a> {
+pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
     let mut part = Part::default();
+    part.shards.iter_mut().for_each(|shard| shard.reserve(USUAL_RECORDS));
+    let mut of_leaf = Vec::new();
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
-            part.add_leaf(&leaf, node.inline, keyspace, layout);
+            part.add_leaf(&leaf, node.inline, keyspace, &mut of_leaf);
         }
     }
     part
 }
 
+/// What a leaf's records wait in until their keys are looked up: the record, its shard, and its content.
+type OfLeaf<'a> = Vec<(Record<'a>, usize, KeyValue<'a>)>;
+
 impl<'a> Part<'a> {
-    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>, layout: &Layout) {
+    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>, of_leaf: &mut OfLeaf<'a>) {
         let page = leaf.page();
         let own: u64 = leaf.entries().filter_map(Result::ok).map(|entry| entry.own_bytes()).sum();
         // an inline leaf stands in somebody else's page: it has no header or slack to share out
@@ -135,6 +142,7 @@ impl<'a> Part<'a> {
             match self.read(&entry, at) {
                 Ok((place, kv)) => {
                     let (shard, hash) = keyspace.place_of(kv.key);
+                    keyspace.touch(shard, hash);
                     let record = Record {
                         message: entry.value,
                         hash,
@@ -145,11 +153,9 @@ impl<'a> Part<'a> {
                         at,
                         value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
                         has_lease: kv.lease != 0,
-                        owner: keyspace.owner(shard, hash, &kv, place.tombstone, layout),
+                        owner: Owner::New,
                     };
-                    if let Some(shard) = self.shards.get_mut(shard) {
-                        shard.push(record);
-                    }
+                    of_leaf.push((record, shard, kv));
                 }
                 Err(fault) => {
                     self.unreadable.records += 1;
@@ -159,6 +165,12 @@ impl<'a> Part<'a> {
                 }
             }
         }
+        for (record, shard, kv) in of_leaf.drain(..) {
+            let owner = keyspace.owner(shard, record.hash, &kv);
+            if let Some(shard) = self.shards.get_mut(shard) {
+                shard.push(Record { owner, ..record });
+            }
+        }
     }
 
     #[inline]
@@ -166,8 +178,11 @@ impl<'a> Part<'a> {
         let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
         let place = place.ok_or(RecordFault::RevisionMalformed { len: entry.key.len() as u64 })?;
         let (main, sub) = (place.revision.main, place.revision.sub);
-        let kv = KeyValue::parse(entry.value)
-            .map_err(|reason| RecordFault::KeyValueMalformed { main, sub, reason })?;
+        let kv = KeyValue::parse(entry.value).map_err(|reason| RecordFault::KeyValueMalformed {
+            main,
+            sub,
+            reason,
+        })?;
         if kv.key.is_empty() {
             return Err(RecordFault::KeyEmpty { main, sub });
         }

@@ -46,21 +46,10 @@ impl Random {
 fn keys() -> Vec<Vec<u8>> {
     let paths = "pods/ns/x minions/n services/specs/a/b a.b/cs/ns/x oauth/clients/x x/y";
     let under = |prefix: &str| -> Vec<Vec<u8>> {
-        paths
-            .split(' ')
-            .map(|path| format!("{prefix}/{path}").into())
-            .collect()
+        paths.split(' ').map(|path| format!("{prefix}/{path}").into()).collect()
     };
-    let others = [
-        b"compact_rev_key".to_vec(),
-        b"/app/sessions/1".to_vec(),
-        vec![],
-    ];
-    ["/registry", "/my", "", "/openshift.io"]
-        .into_iter()
-        .flat_map(under)
-        .chain(others)
-        .collect()
+    let others = [b"compact_rev_key".to_vec(), b"/app/sessions/1".to_vec(), vec![]];
+    ["/registry", "/my", "", "/openshift.io"].into_iter().flat_map(under).chain(others).collect()
 }
 
 fn values() -> Vec<Vec<u8>> {
@@ -81,17 +70,8 @@ fn assert_sound(layout: &Layout, key: &[u8], value: Option<&[u8]>) {
     assert!(key.ends_with(object.name), "{}", key.escape_ascii());
     assert_eq!(object.name.is_empty(), key.is_empty());
     assert_eq!(object.resource.is_empty(), key.is_empty());
-    assert!(
-        object
-            .namespace
-            .is_none_or(|ns| !ns.is_empty() && !ns.contains(&b'/'))
-    );
-    assert!(
-        object
-            .group
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b"0123456789.-".contains(&b))
-    );
+    assert!(object.namespace.is_none_or(|ns| !ns.is_empty() && !ns.contains(&b'/')));
+    assert!(object.group.bytes().all(|b| b.is_ascii_lowercase() || b"0123456789.-".contains(&b)));
     if object.resource.starts_with(b"/") {
         assert!(key.starts_with(object.resource));
     }
@@ -117,10 +97,7 @@ fn any_bytes_are_survived() {
         assert_sound(&layout, &key, Some(&value));
         assert_sound(&layout, &key, None);
     }
-    assert!(
-        layout.learned_prefixes().count() > 1,
-        "the samples are good enough to learn from"
-    );
+    assert!(layout.learned_prefixes().count() > 1, "the samples are good enough to learn from");
 }
 
 #[test]

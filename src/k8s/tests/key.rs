@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Layout;
-use super::super::resources::{
-    Family, KUBERNETES, OPENSHIFT, Resource, Scope, by_name, split_builtin,
-};
+use super::super::resources::{Family, KUBERNETES, OPENSHIFT, Resource, Scope, by_name, split_builtin};
 use super::{assert_rows, classify, columns, json, protobuf};
 
 #[test]
@@ -14,27 +12,15 @@ fn the_tables_are_sound() {
         let paths: BTreeSet<_> = table.iter().map(|r| r.path).collect();
         assert_eq!(paths.len(), table.len(), "a path stands twice");
         for resource in table {
-            assert!(
-                !resource.shared_with.contains(&resource.group),
-                "{resource:?}"
-            );
+            assert!(!resource.shared_with.contains(&resource.group), "{resource:?}");
             assert!(resource.path.split('/').count() <= 3, "{resource:?}");
-            assert!(
-                resource.path.split('/').all(|segment| !segment.is_empty()),
-                "{resource:?}"
-            );
+            assert!(resource.path.split('/').all(|segment| !segment.is_empty()), "{resource:?}");
         }
     }
     assert_eq!(by_name("", "nodes").map(|(_, r)| r.path), Some("minions"));
-    assert_eq!(
-        by_name("extensions", "ingresses").map(|(_, r)| r.path),
-        Some("ingress")
-    );
+    assert_eq!(by_name("extensions", "ingresses").map(|(_, r)| r.path), Some("ingress"));
     assert_eq!(by_name("apps", "pods"), None);
-    assert_eq!(
-        by_name("", "routes").map(|(family, _)| family),
-        Some(Family::OpenShift)
-    );
+    assert_eq!(by_name("", "routes").map(|(family, _)| family), Some(Family::OpenShift));
 }
 
 #[test]
@@ -60,10 +46,7 @@ fn assert_found(prefix: &str, family: Family, resource: &'static Resource) {
     let found = split_builtin(family, rest.as_bytes());
     assert_eq!(found, Some((resource, object.as_bytes())));
     let expected = format!("{}|{}|{namespace}|name", resource.group, resource.resource);
-    assert_eq!(
-        classify(&Layout::new(), &format!("{prefix}/{rest}"), None),
-        expected
-    );
+    assert_eq!(classify(&Layout::new(), &format!("{prefix}/{rest}"), None), expected);
 }
 
 #[test]
@@ -128,10 +111,7 @@ fn custom_resources() {
     // The path decides, whatever the value says.
     let pod = protobuf("v1", "Pod");
     let key = "/registry/example.com/widgets/w";
-    assert_eq!(
-        classify(&layout, key, Some(&pod)),
-        "example.com|widgets|-|w"
-    );
+    assert_eq!(classify(&layout, key, Some(&pod)), "example.com|widgets|-|w");
 }
 
 #[test]
@@ -158,16 +138,10 @@ fn openshift() {
         ",
     );
     let legacy = protobuf("v1", "Route");
-    assert_eq!(
-        classify(&layout, "/openshift.io/routes/a/r", Some(&legacy)),
-        "|routes|a|r"
-    );
+    assert_eq!(classify(&layout, "/openshift.io/routes/a/r", Some(&legacy)), "|routes|a|r");
     let unknown = protobuf("new.openshift.io/v1", "Thing");
     let key = "/openshift.io/things/a/b";
-    assert_eq!(
-        classify(&layout, key, Some(&unknown)),
-        "new.openshift.io|things|a|b"
-    );
+    assert_eq!(classify(&layout, key, Some(&unknown)), "new.openshift.io|things|a|b");
 }
 
 #[test]
@@ -187,11 +161,7 @@ fn the_value_decides_where_groups_share_a_path() {
     );
     for [key, api_version, expected] in cases {
         for value in [protobuf(api_version, "K"), json(api_version, "K")] {
-            assert_eq!(
-                classify(&layout, key, Some(&value)),
-                expected,
-                "{api_version}"
-            );
+            assert_eq!(classify(&layout, key, Some(&value)), expected, "{api_version}");
         }
     }
     let unreadable: &[&[u8]] = &[b"", b"k8s:enc:aescbc:v1:k:x", b"{", b"k8s\0\xff"];
@@ -215,10 +185,7 @@ fn unknown_resources_take_the_group_from_the_value() {
     );
     for [key, expected] in cases {
         assert_eq!(classify(&layout, key, None), expected);
-        assert_eq!(
-            classify(&layout, key, Some(&value)),
-            format!("new.k8s.io{expected}")
-        );
+        assert_eq!(classify(&layout, key, Some(&value)), format!("new.k8s.io{expected}"));
     }
     let hostile = json("<script>/v1", "NewThing");
     assert_eq!(classify(&layout, "/registry/x/y", Some(&hostile)), "|x|-|y");
@@ -275,15 +242,9 @@ fn keys_need_not_be_text() {
     let layout = Layout::new();
     let key = layout.classify(b"/registry/pods/\xff/\xfe", None);
     assert_eq!((key.group, key.resource), ("", b"pods".as_slice()));
-    assert_eq!(
-        (key.namespace, key.name),
-        (Some(b"\xff".as_slice()), b"\xfe".as_slice())
-    );
+    assert_eq!((key.namespace, key.name), (Some(b"\xff".as_slice()), b"\xfe".as_slice()));
     let key = layout.classify(b"/registry/\xff.com/a/b", None);
     assert_eq!((key.group, key.resource), ("", b"\xff.com".as_slice()));
     let key = layout.classify(b"\x00\x01/\xff", None);
-    assert_eq!(
-        (key.resource, key.name),
-        (b"\x00\x01".as_slice(), b"\xff".as_slice())
-    );
+    assert_eq!((key.resource, key.name), (b"\x00\x01".as_slice(), b"\xff".as_slice()));
 }

@@ -4,10 +4,7 @@ use super::super::Layout;
 use super::{assert_rows, classify, columns, json, protobuf};
 
 fn learned(layout: &Layout) -> Vec<String> {
-    layout
-        .learned_prefixes()
-        .map(|p| String::from_utf8_lossy(p).into_owned())
-        .collect()
+    layout.learned_prefixes().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
 }
 
 #[test]
@@ -37,10 +34,7 @@ fn a_prefix_is_learned_from_an_object() {
             let mut layout = Layout::new();
             assert!(layout.learn(key.as_bytes(), &value), "{key}");
             assert_eq!(learned(&layout), [expected], "{key}");
-            assert!(
-                !layout.learn(key.as_bytes(), &value),
-                "{key} tells nothing new again"
-            );
+            assert!(!layout.learn(key.as_bytes(), &value), "{key} tells nothing new again");
         }
     }
 }
@@ -71,10 +65,7 @@ fn nothing_is_learned_from_objects_elsewhere() {
 fn nothing_is_learned_from_an_applications_values() {
     assert_learns_nothing("/app/sessions/1", b"s1");
     assert_learns_nothing("/app/pods/a/b", b"k8s:enc:aescbc:v1:k:x");
-    assert_learns_nothing(
-        "/app/pods/a/b",
-        br#"{"user":"x","kind":"Pod","apiVersion":"v1"}"#,
-    );
+    assert_learns_nothing("/app/pods/a/b", br#"{"user":"x","kind":"Pod","apiVersion":"v1"}"#);
 }
 
 #[track_caller]
@@ -103,10 +94,7 @@ fn learned_prefixes_serve_keys_without_readable_values() {
         ",
     );
     let secret = b"k8s:enc:kms:v2:vault:x".as_slice();
-    assert_eq!(
-        classify(&layout, "/my/cluster-a/secrets/a/b", Some(secret)),
-        "|secrets|a|b"
-    );
+    assert_eq!(classify(&layout, "/my/cluster-a/secrets/a/b", Some(secret)), "|secrets|a|b");
 }
 
 #[test]
@@ -126,15 +114,9 @@ fn the_prefix_may_be_a_lone_slash() {
     );
     let flannel = br#"{"Network":"10.244.0.0/16"}"#.as_slice();
     let key = "/coreos.com/network/config";
-    assert_eq!(
-        classify(&layout, key, Some(flannel)),
-        "|/coreos.com|-|network/config"
-    );
+    assert_eq!(classify(&layout, key, Some(flannel)), "|/coreos.com|-|network/config");
     let ox = json("example.com/v1", "Ox");
-    assert_eq!(
-        classify(&layout, "/example.com/oxen/b", Some(&ox)),
-        "example.com|oxen|-|b"
-    );
+    assert_eq!(classify(&layout, "/example.com/oxen/b", Some(&ox)), "example.com|oxen|-|b");
 }
 
 #[test]

@@ -21,118 +21,59 @@ fn encodings_are_told_by_their_first_bytes() {
         (b"    ", "other"),
     ];
     for (value, label) in cases {
-        assert_eq!(
-            Encoding::of(value).label(),
-            *label,
-            "{}",
-            value.escape_ascii()
-        );
+        assert_eq!(Encoding::of(value).label(), *label, "{}", value.escape_ascii());
     }
     let spaces = [vec![b' '; 1 << 20], b"{".to_vec()].concat();
-    assert_eq!(
-        Encoding::of(&spaces),
-        Encoding::Other,
-        "the look at a value is bounded"
-    );
+    assert_eq!(Encoding::of(&spaces), Encoding::Other, "the look at a value is bounded");
 }
 
 #[test]
 fn encrypted_values_name_their_provider() {
     let cases: &[(&[u8], &str, Option<&str>)] = &[
-        (
-            b"k8s:enc:aescbc:v1:key1:\xff\xfe",
-            "k8s:enc:aescbc:v1:key1",
-            Some("aescbc"),
-        ),
-        (
-            b"k8s:enc:aesgcm:v1:gcmkey::::",
-            "k8s:enc:aesgcm:v1:gcmkey",
-            Some("aesgcm"),
-        ),
-        (
-            b"k8s:enc:kms:v2:vault:\x0a\x40",
-            "k8s:enc:kms:v2:vault",
-            Some("kms"),
-        ),
-        (
-            b"k8s:enc:secretbox:v1:k:",
-            "k8s:enc:secretbox:v1:k",
-            Some("secretbox"),
-        ),
+        (b"k8s:enc:aescbc:v1:key1:\xff\xfe", "k8s:enc:aescbc:v1:key1", Some("aescbc")),
+        (b"k8s:enc:aesgcm:v1:gcmkey::::", "k8s:enc:aesgcm:v1:gcmkey", Some("aesgcm")),
+        (b"k8s:enc:kms:v2:vault:\x0a\x40", "k8s:enc:kms:v2:vault", Some("kms")),
+        (b"k8s:enc:secretbox:v1:k:", "k8s:enc:secretbox:v1:k", Some("secretbox")),
         (b"k8s:enc:aescbc:v1:key1", "k8s:enc", None),
         (b"k8s:enc:\xff:v1:key1:", "k8s:enc", None),
         (b"k8s:enc:", "k8s:enc", None),
     ];
     for (value, prefix, provider) in cases {
         let encoding = Encoding::of(value);
-        assert_eq!(
-            encoding,
-            Encoding::Encrypted { prefix },
-            "{}",
-            value.escape_ascii()
-        );
+        assert_eq!(encoding, Encoding::Encrypted { prefix }, "{}", value.escape_ascii());
         assert_eq!(encoding.provider(), *provider);
         assert_eq!(type_meta(value), None);
     }
-    let long = [
-        b"k8s:enc:kms:v2:".to_vec(),
-        vec![b'n'; 1 << 20],
-        b":".to_vec(),
-    ]
-    .concat();
-    assert_eq!(
-        Encoding::of(&long),
-        Encoding::Encrypted { prefix: "k8s:enc" }
-    );
+    let long = [b"k8s:enc:kms:v2:".to_vec(), vec![b'n'; 1 << 20], b":".to_vec()].concat();
+    assert_eq!(Encoding::of(&long), Encoding::Encrypted { prefix: "k8s:enc" });
     assert_eq!(Encoding::Json.provider(), None);
 }
 
 #[test]
 fn type_meta_of_protobuf() {
-    assert_eq!(
-        type_meta(&protobuf("apps/v1", "Deployment")),
-        meta("apps", "v1", "Deployment")
-    );
+    assert_eq!(type_meta(&protobuf("apps/v1", "Deployment")), meta("apps", "v1", "Deployment"));
     assert_eq!(type_meta(&protobuf("v1", "Pod")), meta("", "v1", "Pod"));
     assert_eq!(type_meta(&protobuf("", "Pod")), None);
     assert_eq!(type_meta(&protobuf("apps/", "Pod")), None);
     assert_eq!(type_meta(&protobuf("a/b/c", "Pod")), None);
     assert_eq!(type_meta(&protobuf("v1", "")), None);
     // The start of a real pod of the corpora.
-    assert_eq!(
-        type_meta(b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12"),
-        meta("", "v1", "Pod")
-    );
+    assert_eq!(type_meta(b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12"), meta("", "v1", "Pod"));
     // An unknown field of each wire type in front of the envelope's first.
     let odd = b"k8s\0\x28\xff\x01\x31........\x3d....\x42\x01x\x0a\x09\x0a\x02v1\x12\x03Pod";
     assert_eq!(type_meta(odd), meta("", "v1", "Pod"));
     // A varint that doesn't end, and a deprecated group.
-    assert_eq!(
-        type_meta(&[b"k8s\0".as_slice(), &[0xff; 64]].concat()),
-        None
-    );
-    assert_eq!(
-        type_meta(b"k8s\0\x2b\x2c\x0a\x09\x0a\x02v1\x12\x03Pod"),
-        None
-    );
+    assert_eq!(type_meta(&[b"k8s\0".as_slice(), &[0xff; 64]].concat()), None);
+    assert_eq!(type_meta(b"k8s\0\x2b\x2c\x0a\x09\x0a\x02v1\x12\x03Pod"), None);
 }
 
 #[test]
 fn type_meta_of_json() {
-    assert_eq!(
-        type_meta(&json("apps/v1", "Deployment")),
-        meta("apps", "v1", "Deployment")
-    );
+    assert_eq!(type_meta(&json("apps/v1", "Deployment")), meta("apps", "v1", "Deployment"));
     let a = meta("", "v1", "A");
     let cases = [
-        (
-            r#"{"kind":"A","apiVersion":"b.c/v1"}"#,
-            meta("b.c", "v1", "A"),
-        ),
-        (
-            r#" { "s" : {"kind":"X","a":[1,{"b":"}"}]} , "kind":"A","apiVersion":"v1" }"#,
-            a,
-        ),
+        (r#"{"kind":"A","apiVersion":"b.c/v1"}"#, meta("b.c", "v1", "A")),
+        (r#" { "s" : {"kind":"X","a":[1,{"b":"}"}]} , "kind":"A","apiVersion":"v1" }"#, a),
         (r#"{"kind":"A","apiVersion":"v1","spec":{"its end is lo"#, a),
         (r#"{"\u006bind":"A","apiVersion":"v1"}"#, a),
         (r#"{"metadata":{"kind":"A","apiVersion":"v1"}}"#, None),
@@ -148,10 +89,7 @@ fn type_meta_of_json() {
     for (value, expected) in cases {
         assert_eq!(type_meta(value.as_bytes()), expected, "{value}");
     }
-    assert_eq!(
-        type_meta(b"{\"kind\":\"\xff\",\"apiVersion\":\"v1\"}"),
-        None
-    );
+    assert_eq!(type_meta(b"{\"kind\":\"\xff\",\"apiVersion\":\"v1\"}"), None);
 }
 
 /// As Kubernetes writes it: strings are byte strings, keys sorted by length.
@@ -162,10 +100,7 @@ const REAL_CBOR: &[u8] = b"\xd9\xd9\xf7\xa4DkindNVirtualServiceDspec\xa7Dnone\xf
 
 #[test]
 fn type_meta_of_cbor() {
-    assert_eq!(
-        type_meta(REAL_CBOR),
-        meta("networking.istio.io", "v1", "VirtualService")
-    );
+    assert_eq!(type_meta(REAL_CBOR), meta("networking.istio.io", "v1", "VirtualService"));
     for end in 0..REAL_CBOR.len() {
         assert_eq!(type_meta(&REAL_CBOR[..end]), None, "cut at {end}");
     }
