@@ -1,5 +1,28 @@
-//! Reads etcd's database file without etcd.
+//! Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
+//!
+//! The library behind the program `etcd-medic`. It never prints, and never writes to what it reads. Arrows point
+//! down only:
+//!
+//! ```text
+//!   cli                 arguments, exit codes; the only one that prints
+//!   report              one result, as text and as JSON
+//!   analyze  check  inspect  status    results: plain structs that serialise
+//!   scan                one pass over the file, on all threads, from which they all are made
+//!   k8s                 key → group, resource, namespace, name; value → encoding, kind
+//!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
+//!   bolt                the file format: pages, buckets, the walk
+//! ```
+
+pub mod analyze;
 pub mod bolt;
+pub mod check;
+pub mod cli;
 pub mod etcd;
+pub mod inspect;
 pub mod k8s;
+pub mod report;
 pub mod scan;
+pub mod source;
+pub mod status;
+pub mod text;
+pub mod units;

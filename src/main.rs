@@ -1,3 +1,7 @@
-//! The program.
+//! The program `etcd-medic`; all of it is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    etcd_medic::cli::run()
+}

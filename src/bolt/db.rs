@@ -161,6 +161,14 @@ impl Db {
         std::hint::black_box(lines.filter_map(|line| line.first()).fold(0, |all, byte| all ^ byte));
     }
 
+    /// Where in the file a part of its bytes lies; `None` for bytes that are not of this file.
+    #[must_use]
+    pub fn offset_in_file(&self, part: &[u8]) -> Option<u64> {
+        let range = self.data.as_ptr_range();
+        let start = part.as_ptr();
+        range.contains(&start).then(|| start.addr().saturating_sub(range.start.addr()) as u64)
+    }
+
     fn bytes(&self, start: usize, len: usize) -> Option<&[u8]> {
         self.data.get(start..start.checked_add(len)?)
     }

@@ -12,7 +12,8 @@ use super::walk::Findings;
 /// The pages that a stored freelist names.
 #[derive(Debug)]
 pub struct FreedPages {
-    own_pages: Option<(PageId, u64)>,
+    /// The pages that the freelist itself takes: the first, and how many.
+    pub own_pages: Option<(PageId, u64)>,
     freed: Claims,
     /// Number of ids that it holds, doubles and strays included.
     pub num_ids: u64,
@@ -67,12 +68,6 @@ impl FreedPages {
     #[must_use]
     pub fn contains_any(&self, first: PageId, len: u64) -> bool {
         (first.0..first.0.saturating_add(len)).any(|id| self.freed.contains(PageId(id)))
-    }
-
-    /// The pages that the freelist itself takes: the first, and how many.
-    #[must_use]
-    pub fn own_pages(&self) -> Option<(PageId, u64)> {
-        self.own_pages
     }
 }
 

@@ -183,12 +183,16 @@ impl<'a> Walker<'a> {
     /// Begins a walk. The meta pages are taken from the start; `freed` is the stored freelist, if there is one,
     /// whose own pages are taken, too. Beyond `max_faults`, faults are only counted.
     #[must_use]
-    pub fn new(db: &'a Db, freed: Option<FreedPages>, threads: Threads, max_faults: usize) -> Self {
+    pub fn new(db: &'a Db, mut freed: Option<FreedPages>, threads: Threads, max_faults: usize) -> Self {
         let claims = Claims::new(db.num_pages());
         // they may lie beyond the end of a file of a few bytes, and then can't be reached either
         let _ = (claims.insert(PageId(0)), claims.insert(PageId(1)));
-        if let Some((first, len)) = freed.as_ref().and_then(FreedPages::own_pages) {
-            let _ = claims.insert_run(first, len);
+        if let Some(freed) = &mut freed
+            && let Some((first, len)) = freed.own_pages
+            && claims.insert_run(first, len).is_err()
+        {
+            // a freelist that claims to lie on a meta page has no pages of its own
+            freed.own_pages = None;
         }
         let meta = db.meta();
         let root =

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::bolt::Threads;
 use crate::etcd::history::{self, Previous};
 use crate::etcd::{KeyValue, RecordKey};
-use crate::k8s::{Layout, ObjectKey};
+use crate::k8s::{Encoding, Layout, ObjectKey};
 
 use super::folders::Folders;
 use super::part::{Owner, Part, Record, RecordFinding, Unreadable};
@@ -36,6 +36,9 @@ pub struct Keyspace<'a> {
     /// Entries that are no records.
     pub unreadable: Unreadable,
     hasher: RandomState,
+    page_size: u64,
+    /// Pages that a defrag by etcd would put the records on, about.
+    pub repacked_pages: u64,
     bins: Bins,
     last: Option<RecordKey>,
     /// The highest revision of a record, 0 where there is none.
@@ -51,28 +54,78 @@ pub struct KeyState<'a> {
     pub own_bytes: u64,
     /// The same, and their share of their leaves.
     pub leaf_bytes: u64,
-    /// The newest record's share of it.
-    pub newest_leaf_bytes: u64,
     create_revision: i64,
     version: i64,
+    /// The newest record's share of them; at most `u32::MAX`.
+    pub newest_leaf_bytes: u32,
     hash: u32,
     /// Number of its records.
     pub records: u32,
     value_len: u32,
-    /// Its namespace: see [`Shard::namespace`].
+    key_len: u32,
+    /// Its namespace, by its number in [`Shard::namespaces`]; [`NONE`] for none.
     pub namespace: u32,
-    /// Its resource: see [`Shard::resource`].
+    /// The newest record's lease, by its number in [`Shard::leases`]; [`NONE`] for none.
+    pub lease: u32,
+    /// Its resource, by its number in [`Shard::resources`].
     pub resource: u16,
     flags: u8,
+    /// How the newest record's value is encoded.
+    pub encoding: ValueKind,
 }
 
 const TOMBSTONE: u8 = 1;
-const HAS_LEASE: u8 = 2;
 /// All records so far were tombstones: there was no value to tell the resource by.
-const NO_PUT_YET: u8 = 4;
+const NO_PUT_YET: u8 = 2;
 
-/// The namespace of what has none.
-pub const NO_NAMESPACE: u32 = u32::MAX;
+/// The number of a namespace or lease that a key does not have.
+pub const NONE: u32 = u32::MAX;
+
+/// How a value is encoded: [`Encoding`] without its text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum ValueKind {
+    /// Kubernetes' protobuf envelope.
+    Protobuf,
+    /// A JSON object.
+    Json,
+    /// Kubernetes' CBOR.
+    Cbor,
+    /// Encrypted by the API server.
+    Encrypted,
+    /// Anything else.
+    Other,
+}
+
+impl ValueKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Protobuf, Self::Json, Self::Cbor, Self::Encrypted, Self::Other];
+
+    /// The kind of a value, told from its first bytes.
+    #[inline]
+    #[must_use]
+    pub fn of(value: &[u8]) -> Self {
+        match Encoding::of(value) {
+            Encoding::Protobuf => Self::Protobuf,
+            Encoding::Json => Self::Json,
+            Encoding::Cbor => Self::Cbor,
+            Encoding::Encrypted { .. } => Self::Encrypted,
+            Encoding::Other => Self::Other,
+        }
+    }
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+            Self::Cbor => "cbor",
+            Self::Encrypted => "encrypted",
+            Self::Other => "other",
+        }
+    }
+}
 
 impl<'a> KeyState<'a> {
     /// The newest record.
@@ -80,6 +133,18 @@ impl<'a> KeyState<'a> {
     pub fn newest(&self) -> KeyValue<'a> {
         // it was read before, so the default never comes about
         KeyValue::parse(self.newest).unwrap_or_default()
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub fn key(&self) -> &'a [u8] {
+        KeyValue::key_of(self.newest)
+    }
+
+    /// Bytes of the key.
+    #[must_use]
+    pub fn key_len(&self) -> u32 {
+        self.key_len
     }
 
     /// The newest record's bytes in the file.
@@ -92,12 +157,6 @@ impl<'a> KeyState<'a> {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.flags & TOMBSTONE == 0
-    }
-
-    /// Whether the newest record is attached to a lease.
-    #[must_use]
-    pub fn has_lease(&self) -> bool {
-        self.flags & HAS_LEASE != 0
     }
 
     /// Bytes of the newest record's value, as etcd's client sees it.
@@ -130,6 +189,7 @@ pub struct Shard<'a> {
     num_keys: usize,
     resources: Names<Resource<'a>>,
     namespaces: Names<&'a [u8]>,
+    leases: Names<i64>,
     folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
@@ -224,10 +284,19 @@ impl<T: Hash + Eq + Copy> Names<T> {
 impl<'a> Keyspace<'a> {
     /// No keys yet; the timeline is cut into these spans.
     #[must_use]
-    pub fn new(bins: Bins) -> Self {
+    pub fn new(bins: Bins, page_size: u64) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
         let hasher = RandomState::default();
-        Self { shards, unreadable: Unreadable::default(), hasher, bins, last: None, max_revision: 0 }
+        Self {
+            shards,
+            unreadable: Unreadable::default(),
+            hasher,
+            page_size,
+            repacked_pages: 0,
+            bins,
+            last: None,
+            max_revision: 0,
+        }
     }
 
     /// Which shard keeps a key (the same in every run, as is everything that follows from it), and the hash by which
@@ -277,6 +346,7 @@ impl<'a> Keyspace<'a> {
             self.unreadable.records += part.unreadable.records;
             self.unreadable.own_bytes += part.unreadable.own_bytes;
             self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
+            self.repacked_pages += part.repacked.pages(self.page_size);
             faults.extend(self.revision_twice(part));
         }
         let bins = self.bins;
@@ -338,6 +408,12 @@ impl<'a> Keyspace<'a> {
         any
     }
 
+    /// Bytes of the file's pages.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
     /// The spans of the timelines.
     #[must_use]
     pub fn bins(&self) -> Bins {
@@ -393,6 +469,12 @@ impl<'a> Shard<'a> {
         &self.namespaces.items
     }
 
+    /// The leases that records are attached to, by their numbers.
+    #[must_use]
+    pub fn leases(&self) -> &[i64] {
+        &self.leases.items
+    }
+
     /// The resource of a key.
     #[must_use]
     pub fn resource(&self, key: &KeyState<'a>) -> Resource<'a> {
@@ -422,7 +504,7 @@ impl<'a> Shard<'a> {
             Owner::Known(number) => number,
             Owner::Classified { .. } | Owner::New => self.find_or_insert(record, layout),
         };
-        let Self { blocks, rows, tombstones, .. } = self;
+        let Self { blocks, rows, tombstones, leases, .. } = self;
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
         let Record { place, counters, own_bytes, leaf_bytes, .. } = *record;
 
@@ -432,13 +514,13 @@ impl<'a> Shard<'a> {
         state.own_bytes += own_bytes;
         state.leaf_bytes += leaf_bytes;
         state.newest = record.message;
-        state.newest_leaf_bytes = leaf_bytes;
+        state.newest_leaf_bytes = u32::try_from(leaf_bytes).unwrap_or(u32::MAX);
+        state.lease = if record.lease == 0 { NONE } else { leases.number_of(record.lease) };
+        state.encoding = record.encoding;
         state.create_revision = counters.create_revision;
         state.version = counters.version;
         state.value_len = record.value_len;
-        state.flags = (state.flags & NO_PUT_YET)
-            | if place.tombstone { TOMBSTONE } else { 0 }
-            | if record.has_lease { HAS_LEASE } else { 0 };
+        state.flags = (state.flags & NO_PUT_YET) | if place.tombstone { TOMBSTONE } else { 0 };
         if let Some(row) = rows.get_mut(usize::from(state.resource)) {
             row.timeline.add(bins.bin_of(place.revision.main), own_bytes);
             if place.tombstone {
@@ -492,11 +574,14 @@ impl<'a> Shard<'a> {
             own_bytes: 0,
             leaf_bytes: 0,
             newest_leaf_bytes: 0,
+            lease: NONE,
+            encoding: ValueKind::Other,
             create_revision: 0,
             version: 0,
             hash,
             records: 0,
             value_len: 0,
+            key_len: record.key_len,
             namespace,
             resource,
             flags: if no_put { NO_PUT_YET } else { 0 },
@@ -526,8 +611,7 @@ impl<'a> Shard<'a> {
         if self.rows.len() < self.resources.items.len() {
             self.rows.push(ResourceRow::default());
         }
-        let namespace =
-            object.namespace.map_or(NO_NAMESPACE, |namespace| self.namespaces.number_of(namespace));
+        let namespace = object.namespace.map_or(NONE, |namespace| self.namespaces.number_of(namespace));
         (u16::try_from(number).unwrap_or(u16::MAX), namespace)
     }
 
@@ -544,7 +628,7 @@ impl<'a> Shard<'a> {
         let moved = Tombstones {
             records: u64::from(state.records) - 1,
             own_bytes: state.own_bytes - state.newest_own_bytes(),
-            leaf_bytes: state.leaf_bytes - state.newest_leaf_bytes,
+            leaf_bytes: state.leaf_bytes - u64::from(state.newest_leaf_bytes),
         };
         let old = std::mem::replace(&mut state.resource, resource);
         state.namespace = namespace;

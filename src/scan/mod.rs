@@ -54,6 +54,8 @@ pub struct Scan<'a> {
     pub key_bucket: Option<BucketId>,
     /// The keys of the `key` bucket; empty where there is none.
     pub keyspace: Keyspace<'a>,
+    /// How keys were read as Kubernetes' objects, prefixes learned from this file included.
+    pub layout: Layout,
     /// Runs of pages that nothing refers to, in ascending order.
     pub unreached: Vec<(PageId, u64)>,
     /// Pages that somebody refers to: metas, freelist, nodes, and pages that could not be read as a node.
@@ -100,7 +102,7 @@ fn scan_once<'a>(
     let mut walker = Walker::new(db, freelist, threads, options.max_findings);
     let mut tallies = Vec::new();
     let mut key_bucket = None;
-    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)));
+    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)), db.page_size());
     let mut records = RecordFindings::default();
 
     while let Some(&bucket) = walker.buckets().get(tallies.len()) {
@@ -148,6 +150,7 @@ fn scan_once<'a>(
         buckets,
         key_bucket,
         keyspace,
+        layout: layout.clone(),
         unreached,
         reached_pages,
         freelist,

@@ -6,7 +6,7 @@ use crate::bolt::walk::Subtree;
 use crate::etcd::history::{Counters, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 
-use super::keyspace::{Keyspace, NUM_SHARDS};
+use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
 use super::tally::Tally;
 
 /// About how many records of a subtree fall to one shard.
@@ -23,6 +23,8 @@ pub struct Part<'a> {
     pub first: Option<RecordKey>,
     /// Its last record.
     pub last: Option<RecordKey>,
+    /// How many pages a defrag by etcd would put its records on, about.
+    pub repacked: Repacked,
     /// Records that could not be read.
     pub unreadable: Unreadable,
     /// What is wrong with records by themselves.
@@ -47,10 +49,14 @@ pub struct Record<'a> {
     pub leaf_bytes: u64,
     /// Where it is.
     pub at: Location,
+    /// Bytes of the etcd key.
+    pub key_len: u32,
     /// Bytes of the etcd value.
     pub value_len: u32,
-    /// Whether it is attached to a lease.
-    pub has_lease: bool,
+    /// The lease that it is attached to; 0 for none.
+    pub lease: i64,
+    /// How the etcd value is encoded.
+    pub encoding: ValueKind,
     /// Whose record it is.
     pub owner: Owner,
 }
@@ -138,6 +144,7 @@ impl<'a> Part<'a> {
         for entry in leaf.entries().filter_map(Result::ok) {
             let own_bytes = entry.own_bytes();
             let leaf_bytes = share.next(own_bytes);
+            self.repacked.add(own_bytes, keyspace.page_size());
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
                 Ok((place, kv)) => {
@@ -151,8 +158,10 @@ impl<'a> Part<'a> {
                         own_bytes,
                         leaf_bytes,
                         at,
+                        key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
                         value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
-                        has_lease: kv.lease != 0,
+                        lease: kv.lease,
+                        encoding: ValueKind::of(kv.value),
                         owner: Owner::New,
                     };
                     of_leaf.push((record, shard, kv));
@@ -192,6 +201,35 @@ impl<'a> Part<'a> {
             self.faults.push(RecordFinding { fault, at, key: Some(kv.key) });
         }
         Ok((place, kv))
+    }
+}
+
+/// What a defrag by etcd would make of records: it fills leaves to 90 % (`server/storage/backend/backend.go`,
+/// `defragdb`, `FillPercent`), and bbolt puts at least two records in each (`node.go`, `splitIndex`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Repacked {
+    /// Pages of the leaves that are full.
+    full_pages: u64,
+    /// Bytes in the leaf that is being filled.
+    filling: u64,
+    in_leaf: u64,
+}
+
+impl Repacked {
+    #[inline]
+    fn add(&mut self, own_bytes: u64, page_size: u64) {
+        if self.in_leaf >= 2 && self.filling + own_bytes > page_size * 9 / 10 {
+            *self = Self { full_pages: self.pages(page_size), ..Self::default() };
+        }
+        let header = if self.in_leaf == 0 { crate::bolt::format::PAGE_HEADER_SIZE as u64 } else { 0 };
+        self.filling += header + own_bytes;
+        self.in_leaf += 1;
+    }
+
+    /// Pages of all leaves, the last one included.
+    #[must_use]
+    pub fn pages(&self, page_size: u64) -> u64 {
+        self.full_pages + self.filling.div_ceil(page_size)
     }
 }
 

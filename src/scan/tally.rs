@@ -3,8 +3,8 @@
 use crate::bolt::PageId;
 use crate::bolt::walk::{Content, Node, NodeSizes};
 
-/// Number of bins of the fill histogram: tenths.
-pub const FILL_BINS: usize = 10;
+/// Number of bins of the fill histogram: one for each percent from 0 to 100.
+pub const FILL_BINS: usize = 101;
 
 /// What a run of nodes, in the order of their keys, adds up to. Two that follow each other can be appended.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +29,20 @@ pub struct Tally {
     pub sizes: NodeSizes,
     /// Levels of the tree.
     pub height: u32,
-    /// How many leaves (but for inline ones) are filled to 0–10 %, 10–20 %, …
-    pub leaf_fill: [u64; FILL_BINS],
+    /// How many leaves (but for inline ones) are filled to 0 %, 1 %, … of their pages, rounded down.
+    pub leaf_fill: FillCounts,
     /// How the leaves lie in the file.
     pub order: LeafOrder,
+}
+
+/// One counter for each percent of fill.
+#[derive(Clone, Copy, Debug)]
+pub struct FillCounts(pub [u64; FILL_BINS]);
+
+impl Default for FillCounts {
+    fn default() -> Self {
+        Self([0; FILL_BINS])
+    }
 }
 
 /// Whether leaves that follow each other in the order of their keys also do in the file.
@@ -116,9 +126,9 @@ impl Tally {
     }
 
     fn add_fill(&mut self, bytes: u64, slack: u64) {
-        let tenth = (bytes - slack).saturating_mul(FILL_BINS as u64) / bytes.max(1);
-        let bin = usize::try_from(tenth).unwrap_or(FILL_BINS).min(FILL_BINS - 1);
-        if let Some(count) = self.leaf_fill.get_mut(bin) {
+        let percent = (bytes - slack).saturating_mul(100) / bytes.max(1);
+        let bin = usize::try_from(percent).unwrap_or(FILL_BINS).min(FILL_BINS - 1);
+        if let Some(count) = self.leaf_fill.0.get_mut(bin) {
             *count += 1;
         }
     }
@@ -135,7 +145,7 @@ impl Tally {
         self.entries += behind.entries;
         self.height = self.height.max(behind.height);
         add_sizes(&mut self.sizes, &behind.sizes);
-        for (count, more) in self.leaf_fill.iter_mut().zip(behind.leaf_fill) {
+        for (count, more) in self.leaf_fill.0.iter_mut().zip(behind.leaf_fill.0) {
             *count += more;
         }
         self.order.append(&behind.order);

@@ -1,0 +1,238 @@
+//! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
+
+use serde::Serialize;
+
+use crate::etcd::trailer::Trailer;
+use crate::units::{bytes, count, percent};
+
+use super::Analysis;
+use super::fragmentation::share;
+
+/// One piece of advice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// What it is about, for programs.
+    pub kind: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is the case, with the figure that it rests on.
+    pub text: String,
+    /// The next command; empty where there is none.
+    pub command: String,
+}
+
+/// How bad something is, the worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Data is in danger, or etcd refuses to work.
+    Critical,
+    /// Something costs much, or will go wrong.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// A cure is worth its trouble from this share of the file on.
+const WORTH_IT: f64 = 0.1;
+/// A resource is called out from this share of the `key` bucket on.
+const DOMINANT: f64 = 0.4;
+/// A span of revisions is a flood from this many times the median on.
+const FLOOD: f64 = 8.0;
+/// etcd refuses requests above 1.5 MiB by default (`--max-request-bytes`).
+const LARGE_VALUE: u64 = 1 << 20;
+
+/// All that a report gives reason for, the worst first.
+#[must_use]
+pub fn advise(report: &Analysis) -> Vec<Advice> {
+    let checks = [
+        damage,
+        trailer,
+        alarms,
+        cut_short,
+        history,
+        defrag,
+        dominant,
+        flood,
+        large_values,
+        orphans,
+        unlocked,
+    ];
+    let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).collect();
+    advice.sort_by_key(|advice| advice.severity);
+    advice
+}
+
+fn new(kind: &'static str, severity: Severity, text: String, command: impl Into<String>) -> Advice {
+    Advice { kind, severity, text, command: command.into() }
+}
+
+fn damage(report: &Analysis) -> Option<Advice> {
+    let faults = report.health.structural_faults + report.health.record_faults;
+    let text = format!(
+        "{} found: the figures here cover what could be read. Keep a copy of the file before anything else",
+        count(faults, "fault")
+    );
+    let command = format!("etcd-medic check {}", quoted(&report.file.path));
+    (faults > 0).then(|| new("damage", Severity::Critical, text, command))
+}
+
+fn trailer(report: &Analysis) -> Option<Advice> {
+    let text = "The 32 bytes behind the db are not its SHA-256: the snapshot was cut short or changed, and \
+                `etcdutl snapshot restore` will refuse it. Take another"
+        .to_owned();
+    let invalid = report.file.snapshot_trailer == Trailer::Invalid;
+    invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
+}
+
+fn alarms(report: &Analysis) -> Option<Advice> {
+    let alarm = report.alarms.first()?;
+    let (text, command) = if alarm.alarm == "NOSPACE" {
+        let gain = report.gains.compact_and_defrag_bytes;
+        let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+        (
+            format!(
+                "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back about {} of {}; then disarm",
+                bytes(gain),
+                bytes(report.file.file_bytes)
+            ),
+            format!("etcdctl compact {revision} && etcdctl defrag && etcdctl alarm disarm"),
+        )
+    } else {
+        (
+            format!("{} is raised: {}", alarm.alarm, alarm.meaning),
+            "etcdctl endpoint hashkv --cluster".to_owned(),
+        )
+    };
+    Some(new("alarm", Severity::Critical, text, command))
+}
+
+fn cut_short(report: &Analysis) -> Option<Advice> {
+    let mvcc = report.mvcc.as_ref()?;
+    let (scheduled, finished) =
+        (mvcc.scheduled_compact_revision?, mvcc.finished_compact_revision.unwrap_or(0));
+    let text = format!(
+        "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
+         goes on with it at its next start"
+    );
+    (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
+}
+
+fn history(report: &Analysis) -> Option<Advice> {
+    let mvcc = report.mvcc.as_ref()?;
+    let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
+    let part = share(gain, report.file.file_bytes);
+    let retained = mvcc.revision - mvcc.compact_revision.max(0);
+    let text = format!(
+        "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back about \
+         {} on top of a defrag ({} of the file)",
+        bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
+        count(retained.unsigned_abs(), ""),
+        bytes(gain),
+        percent(part)
+    );
+    let command = format!("etcdctl compact {}", mvcc.revision);
+    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
+}
+
+fn defrag(report: &Analysis) -> Option<Advice> {
+    let gain = report.gains.defrag_bytes;
+    let part = share(gain, report.file.file_bytes);
+    let (gain, part_text) = (bytes(gain), percent(part));
+    if part < WORTH_IT {
+        let text = format!(
+            "A defrag would give back only about {gain} ({part_text} of the file): not worth its pause"
+        );
+        return Some(new("defrag-useless", Severity::Info, text, ""));
+    }
+    let text = format!("A defrag gives back about {gain} ({part_text} of the file)");
+    Some(new("defrag", Severity::Warning, text, "etcdctl defrag"))
+}
+
+fn dominant(report: &Analysis) -> Option<Advice> {
+    let row = report.resources.first()?;
+    let mvcc = report.mvcc.as_ref()?;
+    let all = mvcc.live.disk_bytes + mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
+    let part = share(row.disk_bytes, all);
+    let name = resource_name(&row.group, &row.resource.to_string());
+    let text = format!(
+        "{name} takes {} of all records' bytes ({}): {}, {} a key at the median",
+        percent(part),
+        bytes(row.disk_bytes),
+        count(row.objects, "key"),
+        count(row.revisions_per_object.p50, "revision")
+    );
+    let namespaced = report.namespaces.first().and_then(|row| row.namespace.as_ref());
+    let command = if row.resource.0.starts_with(b"/") {
+        String::new()
+    } else if namespaced.is_some() {
+        format!(
+            "kubectl get {name} --all-namespaces --no-headers | awk '{{print $1}}' | sort | uniq -c | sort -rn | head"
+        )
+    } else {
+        format!("kubectl get {name} --all-namespaces")
+    };
+    (part >= DOMINANT).then(|| new("dominant-resource", Severity::Warning, text, command))
+}
+
+fn flood(report: &Analysis) -> Option<Advice> {
+    let peak = report.timeline.as_ref()?.peak.as_ref()?;
+    let text = format!(
+        "Revisions {} to {} hold {:.0} times the bytes of the median span ({}), {} of them in {}",
+        peak.bin.first_revision,
+        peak.bin.last_revision,
+        peak.times_median,
+        bytes(peak.bin.bytes),
+        percent(peak.resource_share),
+        resource_name(&peak.group, &peak.resource.to_string())
+    );
+    // where compaction has thinned out the past, the recent past stands out without any flood
+    let several = report.timeline.as_ref().is_some_and(|timeline| timeline.bins.len() >= 10);
+    (several && peak.times_median >= FLOOD && share(peak.bin.bytes, report.file.file_bytes) >= WORTH_IT)
+        .then(|| new("flood", Severity::Info, text, ""))
+}
+
+fn large_values(report: &Analysis) -> Option<Advice> {
+    let largest =
+        report.top_objects.iter().filter(|object| object.live).max_by_key(|object| object.value_bytes)?;
+    let text = format!(
+        "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default",
+        largest.key,
+        bytes(largest.value_bytes)
+    );
+    (largest.value_bytes >= LARGE_VALUE).then(|| new("large-value", Severity::Warning, text, ""))
+}
+
+fn orphans(report: &Analysis) -> Option<Advice> {
+    let leases = report.leases.as_ref()?;
+    let text = format!(
+        "{} ({}) attached to leases that do not exist: they will never expire by themselves",
+        count(leases.orphaned_keys, "key"),
+        bytes(leases.orphaned_bytes)
+    );
+    (leases.orphaned_keys > 0).then(|| new("orphaned-keys", Severity::Warning, text, ""))
+}
+
+fn unlocked(report: &Analysis) -> Option<Advice> {
+    let text = "The file was read without asking for bbolt's lock: if etcd was writing to it, figures and faults may be \
+                those of two moments at once"
+        .to_owned();
+    let command = "etcdctl snapshot save snapshot.db";
+    report.file.read_without_lock.then(|| new("read-without-lock", Severity::Info, text, command))
+}
+
+/// `deployments.apps`, as kubectl takes it.
+#[must_use]
+pub fn resource_name(group: &str, resource: &str) -> String {
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
+    if !path.is_empty() && path.chars().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,582 @@
+//! The keys, summed up: by state, by resource, by namespace, and the largest one by one.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::k8s::{Encoding, Layout};
+use crate::scan::Scan;
+use crate::scan::keyspace::{KeyState, NONE, Resource, Shard, Tombstones, ValueKind};
+use crate::scan::timeline::Timeline;
+use crate::text::ByteText;
+
+use super::histogram::Histogram;
+use super::share::apportion;
+
+/// What the report is narrowed to. An empty filter lets everything through.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// `pods`, `deployments.apps` or `apps/deployments`.
+    pub resource: Option<String>,
+    /// A namespace's name.
+    pub namespace: Option<String>,
+}
+
+impl Filter {
+    fn admits_resource(&self, Resource { group, resource }: &Resource<'_>) -> bool {
+        let Some(wanted) = &self.resource else { return true };
+        let name = String::from_utf8_lossy(resource);
+        *wanted == name || *wanted == format!("{name}.{group}") || *wanted == format!("{group}/{name}")
+    }
+
+    fn admits_namespace(&self, namespace: Option<&[u8]>) -> bool {
+        self.namespace.as_ref().is_none_or(|wanted| namespace == Some(wanted.as_bytes()))
+    }
+}
+
+/// How many records, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Records {
+    /// How many.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub bytes: u64,
+    /// With their share of headers, slack and branch pages: what they take of the file.
+    pub disk_bytes: u64,
+}
+
+/// The records of the `key` bucket by their state.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mvcc {
+    /// The current revision.
+    pub revision: i64,
+    /// Revisions up to this one are gone; -1 where the file was never compacted.
+    pub compact_revision: i64,
+    /// The compaction that was finished last.
+    pub finished_compact_revision: Option<i64>,
+    /// The compaction that was begun last: above the finished one, it was cut short.
+    pub scheduled_compact_revision: Option<i64>,
+    /// Distinct keys, deleted ones included.
+    pub distinct_keys: u64,
+    /// The newest record of each key that exists.
+    pub live: Records,
+    /// Older records.
+    pub superseded: Records,
+    /// Records of deletions.
+    pub tombstones: Records,
+    /// Entries that are no records.
+    pub unreadable: Records,
+}
+
+/// One resource.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ResourceUse {
+    /// API group; empty for the core group, and for what isn't Kubernetes'.
+    pub group: String,
+    /// The resource; for what isn't Kubernetes', its leading path.
+    pub resource: ByteText,
+    /// Keys that exist.
+    pub objects: u64,
+    /// Records of these and of deleted keys.
+    pub records: u64,
+    /// Bytes (elements, keys, values) of the newest record of each key that exists.
+    pub live_bytes: u64,
+    /// Bytes of older records.
+    pub history_bytes: u64,
+    /// Number of tombstones.
+    pub tombstones: u64,
+    /// Bytes of tombstones.
+    pub tombstone_bytes: u64,
+    /// What all its records take of the file.
+    pub disk_bytes: u64,
+    /// Bytes of the keys that exist, as clients see them.
+    pub key_bytes: u64,
+    /// Bytes of their values.
+    pub total_value_bytes: u64,
+    /// How the values of keys that exist are encoded: name, and number of objects.
+    pub encodings: BTreeMap<String, u64>,
+    /// Records kept of each key that exists.
+    pub revisions_per_object: Histogram,
+    /// Bytes of the values of keys that exist.
+    pub value_bytes: Histogram,
+}
+
+/// One namespace.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NamespaceUse {
+    /// Its name; `null` for what has none.
+    pub namespace: Option<ByteText>,
+    /// Keys that exist.
+    pub objects: u64,
+    /// Records of these and of deleted keys.
+    pub records: u64,
+    /// Bytes of the newest record of each key that exists.
+    pub live_bytes: u64,
+    /// Bytes of older records and tombstones.
+    pub history_bytes: u64,
+    /// What all its records take of the file.
+    pub disk_bytes: u64,
+}
+
+/// One of the largest keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct TopObject {
+    /// What it is largest by.
+    pub by: Metric,
+    /// The etcd key.
+    pub key: ByteText,
+    /// API group.
+    pub group: String,
+    /// Resource, or leading path.
+    pub resource: ByteText,
+    /// Namespace, where it has one.
+    pub namespace: Option<ByteText>,
+    /// Name.
+    pub name: ByteText,
+    /// Whether it exists.
+    pub live: bool,
+    /// Bytes of its newest record, if it exists.
+    pub live_bytes: u64,
+    /// Bytes of its other records.
+    pub history_bytes: u64,
+    /// Its records.
+    pub revisions: u64,
+    /// What they take of the file.
+    pub disk_bytes: u64,
+    /// Bytes of its value.
+    pub value_bytes: u64,
+}
+
+/// What objects are ranked by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Bytes of the newest record.
+    LiveBytes,
+    /// Bytes of older records and tombstones.
+    HistoryBytes,
+    /// Number of records.
+    Revisions,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LiveBytes, Self::HistoryBytes, Self::Revisions];
+
+    fn of(self, key: &KeyState<'_>) -> u64 {
+        match self {
+            Self::LiveBytes => live_bytes(key),
+            Self::HistoryBytes => key.own_bytes - live_bytes(key),
+            Self::Revisions => u64::from(key.records),
+        }
+    }
+}
+
+fn live_bytes(key: &KeyState<'_>) -> u64 {
+    if key.is_live() { key.newest_own_bytes() } else { 0 }
+}
+
+/// All that the keys add up to.
+#[derive(Debug)]
+pub struct KeySums {
+    /// By state.
+    pub live: Records,
+    /// By state.
+    pub superseded: Records,
+    /// By state.
+    pub tombstones: Records,
+    /// By state.
+    pub unreadable: Records,
+    /// Resources that the filter lets through, the largest on disk first.
+    pub resources: Vec<ResourceUse>,
+    /// Namespaces of the keys that the filter lets through, the largest on disk first.
+    pub namespaces: Vec<NamespaceUse>,
+    /// For each metric, the largest objects that the filter lets through.
+    pub top_objects: Vec<TopObject>,
+    /// Keys attached to each lease, by its id: number and bytes of the newest records.
+    pub leases: BTreeMap<i64, (u64, u64)>,
+    /// The timeline of all records, and of each resource.
+    pub timelines: Timelines,
+}
+
+/// Timelines: of everything, and of each resource.
+#[derive(Debug, Default)]
+pub struct Timelines {
+    /// All records.
+    pub all: Timeline,
+    /// By (group, resource).
+    pub by_resource: BTreeMap<(String, ByteText), Timeline>,
+}
+
+/// Sums up the keys. `disk_bytes` is what the whole bucket takes of the file; it is shared out to the byte.
+#[must_use]
+pub fn sum_up(scan: &Scan<'_>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums {
+    let keyspace = &scan.keyspace;
+    let sums: Vec<ShardSums<'_, '_>> =
+        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top)).collect();
+    let mut merged = Merged::default();
+    for (sum, shard) in sums.into_iter().zip(keyspace.shards()) {
+        merged.add(sum, shard, top);
+    }
+    merged.finish(scan, filter, disk_bytes)
+}
+
+/// What one resource's keys in one shard add up to.
+#[derive(Clone, Debug, Default)]
+struct ResourceSum {
+    objects: u64,
+    records: u64,
+    own_bytes: u64,
+    leaf_bytes: u64,
+    live_bytes: u64,
+    key_bytes: u64,
+    tombstones: Tombstones,
+    encodings: [u64; ValueKind::ALL.len()],
+    providers: BTreeMap<String, u64>,
+    revisions: Vec<u32>,
+    values: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct NamespaceSum {
+    objects: u64,
+    records: u64,
+    own_bytes: u64,
+    leaf_bytes: u64,
+    live_bytes: u64,
+}
+
+/// The largest keys by one metric: ties go to the smaller key, so that the choice does not depend on any order.
+type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a>)>>;
+
+/// A key in a ranking: never compared, as no two have the same bytes.
+#[derive(Clone, Copy, Debug)]
+struct Ranked<'s, 'a>(&'s KeyState<'a>, Resource<'a>, Option<&'a [u8]>);
+
+impl PartialEq for Ranked<'_, '_> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Ranked<'_, '_> {}
+impl PartialOrd for Ranked<'_, '_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ranked<'_, '_> {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+/// What one shard's keys add up to.
+struct ShardSums<'s, 'a> {
+    resources: Vec<ResourceSum>,
+    /// One for each namespace of the shard, and one behind them for what has none.
+    namespaces: Vec<NamespaceSum>,
+    rest: NamespaceSum,
+    largest: [Largest<'s, 'a>; Metric::ALL.len()],
+    leases: Vec<(u64, u64)>,
+    live: (u64, u64, u64),
+}
+
+impl<'s, 'a> ShardSums<'s, 'a> {
+    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize) -> Self {
+        let mut sums = Self {
+            resources: vec![ResourceSum::default(); shard.resources().len()],
+            namespaces: vec![NamespaceSum::default(); shard.namespaces().len() + 1],
+            rest: NamespaceSum::default(),
+            largest: Default::default(),
+            leases: vec![(0, 0); shard.leases().len()],
+            live: (0, 0, 0),
+        };
+        for (sum, row) in sums.resources.iter_mut().zip(shard.rows()) {
+            sum.tombstones = row.tombstones;
+        }
+        let admitted: Vec<bool> =
+            shard.resources().iter().map(|resource| filter.admits_resource(resource)).collect();
+        for key in shard.keys() {
+            sums.add_to_resource(key);
+            let admitted = admitted.get(usize::from(key.resource)).is_some_and(|&admitted| admitted);
+            let admitted = admitted && filter.admits_namespace(shard.namespace(key));
+            sums.add_to_namespace(key, admitted);
+            if admitted {
+                sums.rank(shard, key, top);
+            }
+        }
+        sums
+    }
+
+    fn add_to_resource(&mut self, key: &KeyState<'a>) {
+        let Some(sum) = self.resources.get_mut(usize::from(key.resource)) else { return };
+        sum.records += u64::from(key.records);
+        sum.own_bytes += key.own_bytes;
+        sum.leaf_bytes += key.leaf_bytes;
+        if !key.is_live() {
+            return;
+        }
+        let live = key.newest_own_bytes();
+        sum.objects += 1;
+        sum.live_bytes += live;
+        sum.key_bytes += u64::from(key.key_len());
+        sum.revisions.push(key.records);
+        sum.values.push(key.value_len());
+        if let Some(count) = sum.encodings.get_mut(key.encoding as usize) {
+            *count += 1;
+        }
+        if key.encoding == ValueKind::Encrypted {
+            let provider = match Encoding::of(key.newest().value) {
+                Encoding::Encrypted { prefix } => prefix.to_owned(),
+                _ => ValueKind::Encrypted.name().to_owned(),
+            };
+            *sum.providers.entry(provider).or_default() += 1;
+        }
+        self.live.0 += 1;
+        self.live.1 += live;
+        self.live.2 += u64::from(key.newest_leaf_bytes);
+        if let Some((keys, bytes)) = self.leases.get_mut(key.lease as usize) {
+            *keys += 1;
+            *bytes += live;
+        }
+    }
+
+    fn add_to_namespace(&mut self, key: &KeyState<'a>, admitted: bool) {
+        let place = if key.namespace == NONE { self.namespaces.len() - 1 } else { key.namespace as usize };
+        let Some(sum) = self.namespaces.get_mut(place).filter(|_| admitted).or(Some(&mut self.rest)) else {
+            return;
+        };
+        sum.objects += u64::from(key.is_live());
+        sum.records += u64::from(key.records);
+        sum.own_bytes += key.own_bytes;
+        sum.leaf_bytes += key.leaf_bytes;
+        sum.live_bytes += live_bytes(key);
+    }
+
+    fn rank(&mut self, shard: &'s Shard<'a>, key: &'s KeyState<'a>, top: usize) {
+        for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
+            let value = metric.of(key);
+            // the key's own bytes lie in the file, far away: they are asked for only where they may matter
+            let smallest = largest.peek().filter(|_| largest.len() >= top).map(|Reverse((value, ..))| *value);
+            if value > 0 && smallest.is_none_or(|smallest| value >= smallest) {
+                let ranked = Ranked(key, shard.resource(key), shard.namespace(key));
+                largest.push(Reverse((value, Reverse(key.key()), ranked)));
+                if largest.len() > top {
+                    largest.pop();
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Merged<'s, 'a> {
+    resources: BTreeMap<Resource<'a>, ResourceSum>,
+    namespaces: BTreeMap<Option<&'a [u8]>, NamespaceSum>,
+    rest: NamespaceSum,
+    largest: [Largest<'s, 'a>; Metric::ALL.len()],
+    leases: BTreeMap<i64, (u64, u64)>,
+    live: (u64, u64, u64),
+    tombstones: Tombstones,
+    timelines: Timelines,
+}
+
+impl<'s, 'a> Merged<'s, 'a> {
+    fn add(&mut self, sums: ShardSums<'s, 'a>, shard: &Shard<'a>, top: usize) {
+        for ((&resource, sum), row) in shard.resources().iter().zip(sums.resources).zip(shard.rows()) {
+            self.resources.entry(resource).or_default().append(sum);
+            self.timelines.all.append(&row.timeline);
+            let name = (resource.group.to_owned(), ByteText::from(resource.resource));
+            self.timelines.by_resource.entry(name).or_default().append(&row.timeline);
+        }
+        let names = shard.namespaces().iter().copied().map(Some).chain([None]);
+        for (name, sum) in names.zip(sums.namespaces) {
+            self.namespaces.entry(name).or_default().append(&sum);
+        }
+        self.rest.append(&sums.rest);
+        for (largest, more) in self.largest.iter_mut().zip(sums.largest) {
+            largest.extend(more);
+            while largest.len() > top {
+                largest.pop();
+            }
+        }
+        for (&lease, (keys, bytes)) in shard.leases().iter().zip(sums.leases) {
+            let sum = self.leases.entry(lease).or_default();
+            *sum = (sum.0 + keys, sum.1 + bytes);
+        }
+        self.live = (self.live.0 + sums.live.0, self.live.1 + sums.live.1, self.live.2 + sums.live.2);
+        self.tombstones.add(&shard.tombstones);
+    }
+
+    fn finish(self, scan: &Scan<'_>, filter: &Filter, disk_bytes: u64) -> KeySums {
+        let unreadable = scan.keyspace.unreadable;
+        let records: u64 = self.resources.values().map(|sum| sum.records).sum();
+        let own_bytes: u64 = self.resources.values().map(|sum| sum.own_bytes).sum();
+        let leaf_bytes: u64 = self.resources.values().map(|sum| sum.leaf_bytes).sum();
+        let (live, tombstones) = (self.live, self.tombstones);
+        let states = [
+            live,
+            (
+                records - live.0 - tombstones.records,
+                own_bytes - live.1 - tombstones.own_bytes,
+                leaf_bytes - live.2 - tombstones.leaf_bytes,
+            ),
+            (tombstones.records, tombstones.own_bytes, tombstones.leaf_bytes),
+            (unreadable.records, unreadable.own_bytes, unreadable.leaf_bytes),
+        ];
+        let disk = apportion(disk_bytes, &states.map(|(_, _, leaf_bytes)| leaf_bytes));
+        let state = |number: usize| -> Records {
+            let Some((&(records, bytes, _), &disk_bytes)) = states.get(number).zip(disk.get(number)) else {
+                return Records::default();
+            };
+            Records { records, bytes, disk_bytes }
+        };
+        let whole = leaf_bytes + unreadable.leaf_bytes;
+        KeySums {
+            live: state(0),
+            superseded: state(1),
+            tombstones: state(2),
+            unreadable: state(3),
+            resources: resources(self.resources, filter, unreadable.leaf_bytes, disk_bytes),
+            namespaces: namespaces(self.namespaces, self.rest.leaf_bytes + unreadable.leaf_bytes, disk_bytes),
+            top_objects: top_objects(self.largest, &scan.layout, whole, disk_bytes),
+            leases: self.leases.into_iter().filter(|(_, (keys, _))| *keys > 0).collect(),
+            timelines: self.timelines,
+        }
+    }
+}
+
+impl ResourceSum {
+    fn append(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.records += other.records;
+        self.own_bytes += other.own_bytes;
+        self.leaf_bytes += other.leaf_bytes;
+        self.live_bytes += other.live_bytes;
+        self.key_bytes += other.key_bytes;
+        self.tombstones.add(&other.tombstones);
+        for (count, more) in self.encodings.iter_mut().zip(other.encodings) {
+            *count += more;
+        }
+        for (provider, count) in other.providers {
+            *self.providers.entry(provider).or_default() += count;
+        }
+        self.revisions.extend(other.revisions);
+        self.values.extend(other.values);
+    }
+
+    fn finish(mut self, Resource { group, resource }: Resource<'_>, disk_bytes: u64) -> ResourceUse {
+        let mut encodings = self.providers;
+        for (kind, count) in ValueKind::ALL.into_iter().zip(self.encodings) {
+            if count > 0 && kind != ValueKind::Encrypted {
+                encodings.insert(kind.name().to_owned(), count);
+            }
+        }
+        ResourceUse {
+            group: group.to_owned(),
+            resource: resource.into(),
+            objects: self.objects,
+            records: self.records,
+            live_bytes: self.live_bytes,
+            history_bytes: self.own_bytes - self.live_bytes - self.tombstones.own_bytes,
+            tombstones: self.tombstones.records,
+            tombstone_bytes: self.tombstones.own_bytes,
+            disk_bytes,
+            key_bytes: self.key_bytes,
+            total_value_bytes: self.values.iter().map(|&len| u64::from(len)).sum(),
+            encodings,
+            revisions_per_object: Histogram::of(&mut self.revisions),
+            value_bytes: Histogram::of(&mut self.values),
+        }
+    }
+}
+
+impl NamespaceSum {
+    fn append(&mut self, other: &Self) {
+        self.objects += other.objects;
+        self.records += other.records;
+        self.own_bytes += other.own_bytes;
+        self.leaf_bytes += other.leaf_bytes;
+        self.live_bytes += other.live_bytes;
+    }
+}
+
+fn resources(
+    sums: BTreeMap<Resource<'_>, ResourceSum>,
+    filter: &Filter,
+    unreadable: u64,
+    disk_bytes: u64,
+) -> Vec<ResourceUse> {
+    let weights: Vec<u64> = sums.values().map(|sum| sum.leaf_bytes).chain([unreadable]).collect();
+    let disk = apportion(disk_bytes, &weights);
+    let rows: Vec<_> =
+        sums.into_iter().zip(disk).filter(|((name, _), _)| filter.admits_resource(name)).collect();
+    let mut rows: Vec<_> = rows.into_par_iter().map(|((name, sum), disk)| sum.finish(name, disk)).collect();
+    rows.sort_by(|a, b| (b.disk_bytes, &a.group, &a.resource).cmp(&(a.disk_bytes, &b.group, &b.resource)));
+    rows
+}
+
+fn namespaces(
+    sums: BTreeMap<Option<&[u8]>, NamespaceSum>,
+    not_shown: u64,
+    disk_bytes: u64,
+) -> Vec<NamespaceUse> {
+    let weights: Vec<u64> = sums.values().map(|sum| sum.leaf_bytes).chain([not_shown]).collect();
+    let disk = apportion(disk_bytes, &weights);
+    let rows = sums.into_iter().zip(disk).filter(|((_, sum), _)| sum.records > 0);
+    let mut rows: Vec<_> = rows
+        .map(|((name, sum), disk_bytes)| NamespaceUse {
+            namespace: name.map(ByteText::from),
+            objects: sum.objects,
+            records: sum.records,
+            live_bytes: sum.live_bytes,
+            history_bytes: sum.own_bytes - sum.live_bytes,
+            disk_bytes,
+        })
+        .collect();
+    rows.sort_by(|a, b| (b.disk_bytes, &a.namespace).cmp(&(a.disk_bytes, &b.namespace)));
+    rows
+}
+
+fn top_objects(
+    largest: [Largest<'_, '_>; Metric::ALL.len()],
+    layout: &Layout,
+    whole: u64,
+    disk_bytes: u64,
+) -> Vec<TopObject> {
+    let ranking = |(largest, by): (Largest<'_, '_>, Metric)| {
+        let sorted = largest.into_sorted_vec().into_iter();
+        sorted
+            .map(move |Reverse((_, _, ranked))| top_object(by, ranked, layout, whole, disk_bytes))
+            .collect::<Vec<_>>()
+    };
+    largest.into_iter().zip(Metric::ALL).flat_map(ranking).collect()
+}
+
+fn top_object(
+    by: Metric,
+    Ranked(key, resource, namespace): Ranked<'_, '_>,
+    layout: &Layout,
+    whole: u64,
+    disk: u64,
+) -> TopObject {
+    let kv = key.newest();
+    let live = live_bytes(key);
+    let disk_bytes = u128::from(key.leaf_bytes) * u128::from(disk) / u128::from(whole.max(1));
+    TopObject {
+        by,
+        key: kv.key.into(),
+        group: resource.group.to_owned(),
+        resource: resource.resource.into(),
+        namespace: namespace.map(ByteText::from),
+        name: layout.classify(kv.key, None).name.into(),
+        live: key.is_live(),
+        live_bytes: live,
+        history_bytes: key.own_bytes - live,
+        revisions: u64::from(key.records),
+        disk_bytes: u64::try_from(disk_bytes).unwrap_or(u64::MAX),
+        value_bytes: u64::from(key.value_len()),
+    }
+}

@@ -1,0 +1,357 @@
+//! The full report: what the file is, where its bytes are, what fills it, and what to do about it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`file`] | the file itself |
+//! | [`space`] | classes of bytes that add up to its size |
+//! | [`keys`] | records by state, resources, namespaces, top objects |
+//! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
+//! | [`timeline`] | records over the revisions |
+//! | [`advice`] | what to do, ranked |
+//! | [`histogram`], [`share`] | the arithmetic behind |
+//!
+//! Everything here is a plain struct that serialises, the same whatever the number of threads; docs/report.md
+//! explains each figure, docs/json.md lists each field.
+
+pub mod advice;
+pub mod file;
+pub mod fragmentation;
+pub mod histogram;
+pub mod keys;
+pub mod share;
+pub mod space;
+pub mod timeline;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bolt::Db;
+use crate::bolt::walk::{Bucket, BucketRoot};
+use crate::etcd::schema::State;
+use crate::etcd::trailer::Trailer;
+use crate::scan::Scan;
+use crate::scan::tally::Tally;
+use crate::text::ByteText;
+
+use advice::Advice;
+use file::FileInfo;
+use fragmentation::Fragmentation;
+use keys::{Filter, KeySums, Mvcc, NamespaceUse, ResourceUse, TopObject};
+use space::Space;
+use timeline::TimelineReport;
+
+/// The full report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Analysis {
+    /// The file itself.
+    pub file: FileInfo,
+    /// Where the bytes are.
+    pub space: Space,
+    /// Whether nothing is wrong with the file, and how much is, if something is.
+    pub health: Health,
+    /// Every bucket, in the order of the tree.
+    pub buckets: Vec<BucketUse>,
+    /// Records by state; `null` for a file that isn't etcd's, as is all that follows from records.
+    pub mvcc: Option<Mvcc>,
+    /// What each cure would give back.
+    pub gains: Gains,
+    /// Resources, the largest first.
+    pub resources: Vec<ResourceUse>,
+    /// Namespaces, the largest first.
+    pub namespaces: Vec<NamespaceUse>,
+    /// The largest objects, by each of three measures.
+    pub top_objects: Vec<TopObject>,
+    /// How scattered the file is.
+    pub fragmentation: Fragmentation,
+    /// Records over the revisions.
+    pub timeline: Option<TimelineReport>,
+    /// Leases, and what is attached to them.
+    pub leases: Option<Leases>,
+    /// Raised alarms.
+    pub alarms: Vec<AlarmInfo>,
+    /// Authentication.
+    pub auth: Option<Auth>,
+    /// What to do, most important first.
+    pub advice: Vec<Advice>,
+}
+
+/// Whether the file is sound.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Health {
+    /// Whether `check` finds nothing.
+    pub sound: bool,
+    /// Faults of pages and elements.
+    pub structural_faults: u64,
+    /// Faults of records.
+    pub record_faults: u64,
+}
+
+/// One bucket.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketUse {
+    /// Its name; for a bucket within another, both, with a slash between.
+    pub name: ByteText,
+    /// Its entries, buckets among them.
+    pub entries: u64,
+    /// What it takes of the file: its pages; for an inline bucket its entry in the bucket around it.
+    pub disk_bytes: u64,
+    /// Whether it stands inline in the bucket around it.
+    pub inline: bool,
+    /// Its counter.
+    pub sequence: u64,
+    /// Levels of its tree.
+    pub height: u32,
+    /// Branch pages, their overflow not counted.
+    pub branch_nodes: u64,
+    /// Leaf pages, their overflow not counted.
+    pub leaf_nodes: u64,
+}
+
+/// What each cure would give back, in bytes of the file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Gains {
+    /// A defrag.
+    pub defrag_bytes: u64,
+    /// A compaction to the current revision, and a defrag.
+    pub compact_and_defrag_bytes: u64,
+    /// False: estimated, from how etcd's defrag fills pages.
+    pub exact: bool,
+}
+
+/// Leases.
+#[derive(Clone, Debug, Serialize)]
+pub struct Leases {
+    /// Leases in the `lease` bucket.
+    pub count: u64,
+    /// Keys attached to them.
+    pub attached_keys: u64,
+    /// Bytes of these keys' newest records.
+    pub attached_bytes: u64,
+    /// Leases that no key is attached to.
+    pub without_keys: u64,
+    /// Keys attached to leases that do not exist: they never expire.
+    pub orphaned_keys: u64,
+    /// Bytes of these keys' newest records.
+    pub orphaned_bytes: u64,
+    /// The leases with most keys.
+    pub top: Vec<LeaseInfo>,
+}
+
+/// One lease.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LeaseInfo {
+    /// Its id.
+    pub id: i64,
+    /// The time to live that was granted, in seconds; `null` where the lease does not exist.
+    pub ttl_seconds: Option<i64>,
+    /// Keys attached.
+    pub keys: u64,
+    /// Bytes of their newest records.
+    pub bytes: u64,
+}
+
+/// A raised alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlarmInfo {
+    /// The member that raised it.
+    pub member_id: u64,
+    /// etcd's name for it.
+    pub alarm: String,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// Authentication.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Auth {
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Number of users.
+    pub users: u64,
+    /// Number of roles.
+    pub roles: u64,
+}
+
+/// What a report is made of, beside the file.
+#[derive(Clone, Debug)]
+pub struct Request<'r> {
+    /// The file's path, for showing.
+    pub path: &'r str,
+    /// What stands behind the db.
+    pub trailer: Trailer,
+    /// Whether the file was read without a lock.
+    pub read_without_lock: bool,
+    /// What to narrow the tables to.
+    pub filter: Filter,
+    /// How many objects to name by each measure.
+    pub top: usize,
+}
+
+/// Makes the report of a file that was scanned.
+#[must_use]
+pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_>) -> Analysis {
+    let space = Space::of(db, scan);
+    let buckets = buckets(scan);
+    let key_disk =
+        scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
+    let sums = keys::sum_up(scan, &request.filter, request.top, key_disk);
+    let is_etcd = scan.key_bucket.is_some();
+    let gains = gains(db, scan, &space, &sums);
+    let mut analysis = Analysis {
+        file: FileInfo::of(request.path, db, state, request.trailer, request.read_without_lock),
+        health: Health {
+            sound: scan.is_sound() && request.trailer != Trailer::Invalid,
+            structural_faults: scan.structure.count,
+            record_faults: scan.num_record_faults,
+        },
+        fragmentation: Fragmentation::of(scan, &space),
+        space,
+        buckets,
+        mvcc: is_etcd.then(|| mvcc(state, scan, &sums)),
+        gains,
+        timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
+        leases: is_etcd.then(|| leases(state, &sums.leases, request.top)),
+        resources: sums.resources,
+        namespaces: sums.namespaces,
+        top_objects: sums.top_objects,
+        alarms: state.alarms.iter().map(AlarmInfo::from).collect(),
+        auth: is_etcd.then_some(Auth {
+            enabled: state.auth_enabled,
+            users: state.auth_users,
+            roles: state.auth_roles,
+        }),
+        advice: Vec::new(),
+    };
+    analysis.advice = advice::advise(&analysis);
+    analysis
+}
+
+/// The current revision as etcd takes it at its start (`kvstore.go`, `restore`): the newest record's, or that of a
+/// compaction, if it is higher; at least 1.
+#[must_use]
+pub fn current_revision(state: &State<'_>, scan: &Scan<'_>) -> i64 {
+    scan.keyspace.max_revision.max(state.compact_revision()).max(1)
+}
+
+fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums) -> Mvcc {
+    Mvcc {
+        revision: current_revision(state, scan),
+        compact_revision: state.compact_revision(),
+        finished_compact_revision: state.finished_compact_revision,
+        scheduled_compact_revision: state.scheduled_compact_revision,
+        distinct_keys: scan.keyspace.num_keys(),
+        live: sums.live,
+        superseded: sums.superseded,
+        tombstones: sums.tombstones,
+        unreadable: sums.unreadable,
+    }
+}
+
+/// Every bucket, in the order of the tree.
+#[must_use]
+pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
+    let use_of = |(bucket, tally): &(Bucket<'_>, Tally)| {
+        let entry = crate::bolt::format::ELEMENT_SIZE as u64 + bucket.name.len() as u64;
+        let (inline, disk_bytes) = match bucket.root {
+            BucketRoot::Page(_) => (false, tally.page_bytes),
+            BucketRoot::Inline(page) => {
+                let header = crate::bolt::format::BUCKET_HEADER_SIZE as u64;
+                (true, entry + header + page.bytes().len() as u64)
+            }
+        };
+        BucketUse {
+            name: path_of(scan, bucket).as_slice().into(),
+            entries: tally.entries,
+            disk_bytes,
+            inline,
+            sequence: bucket.sequence,
+            height: tally.height,
+            branch_nodes: tally.branches,
+            leaf_nodes: tally.leaves + tally.inline_leaves,
+        }
+    };
+    scan.buckets.iter().map(use_of).collect()
+}
+
+/// Names from the top-level bucket down to this one, with slashes between, and at most some thousand bytes of them.
+#[must_use]
+pub fn path_of(scan: &Scan<'_>, bucket: &Bucket<'_>) -> Vec<u8> {
+    const MAX_BYTES: usize = 4096;
+    let (mut names, mut len) = (vec![bucket.name], bucket.name.len());
+    let mut parent = bucket.parent;
+    while let Some((outer, _)) = parent.and_then(|id| scan.buckets.get(id.0 as usize)) {
+        if outer.parent.is_some() && len < MAX_BYTES {
+            names.push(outer.name);
+            len += outer.name.len();
+        }
+        parent = outer.parent.filter(|_| len < MAX_BYTES);
+    }
+    names.reverse();
+    names.join(&b'/')
+}
+
+fn gains(db: &Db, scan: &Scan<'_>, space: &Space, sums: &KeySums) -> Gains {
+    let page_size = db.page_size();
+    let Some(tally) = scan.key_tally() else {
+        // without records to repack: what is free, and slack beyond the usual
+        let given_back =
+            space.free_bytes + space.bytes_of(space::Class::Leaked) + space.bytes_of(space::Class::Tail);
+        return Gains { defrag_bytes: given_back, compact_and_defrag_bytes: given_back, exact: false };
+    };
+    let leaves = scan.keyspace.repacked_pages * page_size;
+    let others = space.in_use_bytes.saturating_sub(tally.page_bytes);
+    // a branch's share of a leaf stays about what it is
+    let with_branches = |leaves: u64| {
+        let branches =
+            u128::from(leaves) * u128::from(tally.branch_bytes) / u128::from(tally.leaf_bytes.max(1));
+        leaves + u64::try_from(branches).unwrap_or(0)
+    };
+    let all = sums.live.bytes + sums.superseded.bytes + sums.tombstones.bytes;
+    let live_leaves = u128::from(leaves) * u128::from(sums.live.bytes) / u128::from(all.max(1));
+    let live_leaves = u64::try_from(live_leaves).unwrap_or(leaves);
+    let given_back = |leaves: u64| space.total_bytes.saturating_sub(others + with_branches(leaves));
+    Gains {
+        defrag_bytes: given_back(leaves),
+        compact_and_defrag_bytes: given_back(live_leaves),
+        exact: false,
+    }
+}
+
+fn leases(state: &State<'_>, attached: &BTreeMap<i64, (u64, u64)>, top: usize) -> Leases {
+    let existing: BTreeSet<i64> = state.leases.iter().map(|lease| lease.id).collect();
+    let ttls: BTreeMap<i64, i64> = state.leases.iter().map(|lease| (lease.id, lease.ttl)).collect();
+    let sum = |exists: bool| {
+        let of_kind = attached.iter().filter(|(lease, _)| existing.contains(lease) == exists);
+        of_kind.fold((0, 0), |(keys, bytes), (_, more)| (keys + more.0, bytes + more.1))
+    };
+    let ((attached_keys, attached_bytes), (orphaned_keys, orphaned_bytes)) = (sum(true), sum(false));
+    let mut rows: Vec<_> = attached
+        .iter()
+        .map(|(&id, &(keys, bytes))| LeaseInfo { id, ttl_seconds: ttls.get(&id).copied(), keys, bytes })
+        .collect();
+    rows.sort_by_key(|lease| (std::cmp::Reverse(lease.keys), lease.id));
+    rows.truncate(top);
+    Leases {
+        count: existing.len() as u64,
+        attached_keys,
+        attached_bytes,
+        without_keys: existing.iter().filter(|lease| !attached.contains_key(lease)).count() as u64,
+        orphaned_keys,
+        orphaned_bytes,
+        top: rows,
+    }
+}
+
+impl From<&crate::etcd::schema::Alarm> for AlarmInfo {
+    fn from(alarm: &crate::etcd::schema::Alarm) -> Self {
+        let meaning = match alarm.name() {
+            "NOSPACE" => {
+                "the quota was passed: etcd refuses writes until space is made and the alarm is disarmed"
+            }
+            "CORRUPT" => "members were found to differ: etcd refuses all requests but reads of the alarm",
+            _ => "not known to this program",
+        };
+        Self { member_id: alarm.member_id, alarm: alarm.name().to_owned(), meaning }
+    }
+}

@@ -1,0 +1,35 @@
+//! Sharing out bytes, so that the parts add up to the whole.
+
+/// Shares `total` out in proportion to `weights`, to the byte. With no weight at all, nobody gets anything.
+#[must_use]
+pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
+    let all: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
+    let (mut so_far, mut given) = (0u128, 0u64);
+    let shares = weights.iter().map(|&weight| {
+        so_far += u128::from(weight);
+        let up_to_here = (so_far * u128::from(total)).checked_div(all).unwrap_or(0);
+        let up_to_here = u64::try_from(up_to_here).unwrap_or(u64::MAX);
+        let share = up_to_here - given;
+        given = up_to_here;
+        share
+    });
+    shares.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up() {
+        for (total, weights) in
+            [(10, vec![1, 1, 1]), (4096, vec![0, 7, 100_000, 3]), (u64::MAX, vec![u64::MAX, 1])]
+        {
+            let shares = apportion(total, &weights);
+            assert_eq!(shares.iter().map(|&share| u128::from(share)).sum::<u128>(), u128::from(total));
+            assert!(weights.iter().zip(&shares).all(|(&weight, &share)| weight > 0 || share == 0));
+        }
+        assert_eq!(apportion(10, &[0, 0]), [0, 0]);
+        assert_eq!(apportion(10, &[]), []);
+    }
+}

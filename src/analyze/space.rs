@@ -1,0 +1,116 @@
+//! Where the bytes are: classes that add up to the file's size.
+
+use serde::Serialize;
+use strum::IntoStaticStr;
+
+use crate::bolt::Db;
+use crate::etcd::trailer::trailer_size;
+use crate::scan::Scan;
+
+/// What a byte of the file is. Every byte is of one class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Class {
+    /// The two meta pages.
+    Meta,
+    /// The stored freelist's pages.
+    Freelist,
+    /// Page headers of branches and leaves.
+    NodeHeaders,
+    /// Element tables of branches and leaves.
+    NodeElements,
+    /// Keys, in branches and leaves, bucket names included.
+    Keys,
+    /// Values.
+    Values,
+    /// Headers of buckets, which stand where others have their values.
+    BucketHeaders,
+    /// Unused bytes inside reachable branches and leaves.
+    Slack,
+    /// Pages that something refers to, but that can't be read as a node.
+    Damaged,
+    /// Pages below the high water mark that are free.
+    Free,
+    /// Pages that are neither reachable nor in the stored freelist.
+    Leaked,
+    /// Bytes past the high water mark, or past the last whole page of a file that was cut short.
+    Tail,
+    /// The SHA-256 behind a snapshot.
+    Trailer,
+}
+
+/// How many bytes are of a class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ClassBytes {
+    /// The class.
+    pub class: Class,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// Every byte of the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Space {
+    /// Bytes of the file.
+    pub total_bytes: u64,
+    /// Bytes of all reachable pages: metas, freelist, nodes, and damaged ones.
+    pub in_use_bytes: u64,
+    /// Bytes of free pages, as bbolt counts them.
+    pub free_bytes: u64,
+    /// The classes, which add up to `total_bytes`.
+    pub classes: Vec<ClassBytes>,
+}
+
+impl Space {
+    /// Accounts for every byte of the file.
+    ///
+    /// # Panics
+    /// If the classes don't add up to the file's size: that would be a mistake of this program, not of the file, and
+    /// no figure of the report could be believed.
+    #[must_use]
+    pub fn of(db: &Db, scan: &Scan<'_>) -> Self {
+        let page_size = db.page_size();
+        let total = scan.total();
+        let sizes = total.sizes;
+        let metas = db.num_pages().min(2) * page_size;
+        let freelist = scan.freelist.as_ref().and_then(|list| list.own_pages).map_or(0, |(_, pages)| pages);
+        let freelist = freelist * page_size;
+        // what stands inline in a node was counted there as a whole, and as a node by itself where it could be read
+        let nodes =
+            [sizes.header, sizes.elements, sizes.keys, sizes.values, sizes.bucket_headers, sizes.slack];
+        let inline_nodes = nodes.iter().sum::<u64>() + sizes.inline_pages - total.page_bytes;
+        let inline_damaged = sizes.inline_pages - inline_nodes;
+        let reached = scan.reached_pages * page_size;
+        let damaged = reached - metas - freelist - total.page_bytes + inline_damaged;
+        let free = scan.free_pages() * page_size;
+        let leaked = scan.leaked_pages() * page_size;
+        let behind = db.file_size() - db.num_pages() * page_size;
+        let trailer = trailer_size(db.file_size()).min(behind);
+        let classes = [
+            (Class::Meta, metas),
+            (Class::Freelist, freelist),
+            (Class::NodeHeaders, sizes.header),
+            (Class::NodeElements, sizes.elements),
+            (Class::Keys, sizes.keys),
+            (Class::Values, sizes.values),
+            (Class::BucketHeaders, sizes.bucket_headers),
+            (Class::Slack, sizes.slack),
+            (Class::Damaged, damaged),
+            (Class::Free, free),
+            (Class::Leaked, leaked),
+            (Class::Tail, behind - trailer),
+            (Class::Trailer, trailer),
+        ];
+        let sum: u64 = classes.iter().map(|&(_, bytes)| bytes).sum();
+        assert_eq!(sum, db.file_size(), "the classes of bytes don't add up to the file's size: {classes:?}");
+        let classes = classes.map(|(class, bytes)| ClassBytes { class, bytes }).to_vec();
+        Self { total_bytes: db.file_size(), in_use_bytes: reached, free_bytes: free, classes }
+    }
+
+    /// Bytes of one class.
+    #[must_use]
+    pub fn bytes_of(&self, class: Class) -> u64 {
+        self.classes.iter().find(|row| row.class == class).map_or(0, |row| row.bytes)
+    }
+}

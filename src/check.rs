@@ -1,0 +1,161 @@
+//! Every fault of the file: structure from the walk, records from the scan, and what only the whole shows.
+
+use serde::Serialize;
+use strum::IntoStaticStr;
+
+use crate::bolt::Db;
+use crate::bolt::fault::Fault;
+use crate::bolt::walk::BucketId;
+use crate::etcd::history::RecordFault;
+use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::etcd::trailer::{Trailer, trailer_size};
+use crate::scan::Scan;
+use crate::scan::keyspace::NONE;
+use crate::scan::part::RecordFinding;
+use crate::text::ByteText;
+
+/// What a check came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Checked {
+    /// Whether nothing was found.
+    pub sound: bool,
+    /// What was found, by byte offset; at most as many as asked for.
+    pub findings: Vec<Finding>,
+    /// How many there are, those left out included.
+    pub num_findings: u64,
+    /// What was looked at.
+    pub checked: Scope,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scope {
+    /// Reachable pages.
+    pub pages: u64,
+    /// Records of the `key` bucket.
+    pub records: u64,
+    /// Entries of all buckets.
+    pub entries: u64,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What is wrong, for programs.
+    pub kind: &'static str,
+    /// The page; `null` where it concerns the file as a whole.
+    pub page: Option<u64>,
+    /// Byte offset in the file.
+    pub offset: Option<u64>,
+    /// The bucket, where it is known.
+    pub bucket: Option<ByteText>,
+    /// The etcd key, where it could be read.
+    pub key: Option<ByteText>,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+/// Faults that only the whole file shows.
+#[derive(Clone, Copy, Debug, thiserror::Error, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+enum FileFault {
+    #[error("the 32 bytes behind the db are not its SHA-256: the snapshot was cut short or changed")]
+    TrailerMismatch,
+    #[error("{count} of its entries can't be decoded")]
+    EntriesUndecodable { count: u64 },
+}
+
+/// Puts together all that is wrong with a file that was scanned.
+#[must_use]
+pub fn check(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer, max_findings: usize) -> Checked {
+    let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
+    let records = scan.records.iter().map(of_record);
+    let mut findings: Vec<_> = structure.chain(records).collect();
+    let orphans = orphans(db, state, scan);
+    let whole: Vec<_> = of_whole_file(db, state, trailer).chain(orphans).collect();
+    let num_findings = scan.structure.count + scan.num_record_faults + whole.len() as u64;
+    findings.extend(whole);
+    findings
+        .sort_by(|a, b| (a.offset, a.page, a.kind, &a.message).cmp(&(b.offset, b.page, b.kind, &b.message)));
+    findings.truncate(max_findings);
+    Checked {
+        sound: num_findings == 0,
+        findings,
+        num_findings,
+        checked: Scope {
+            pages: scan.reached_pages,
+            records: scan.keyspace.num_records(),
+            entries: scan.buckets.iter().map(|(_, tally)| tally.entries).sum(),
+        },
+    }
+}
+
+fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
+    let name = |id: BucketId| {
+        scan.buckets.get(id.0 as usize).map(|(bucket, _)| crate::analyze::path_of(scan, bucket))
+    };
+    Finding {
+        kind: (&fault.kind).into(),
+        page: fault.page.map(|page| page.0),
+        offset: fault.offset,
+        bucket: fault.bucket.and_then(name).map(ByteText),
+        key: None,
+        message: fault.kind.to_string(),
+    }
+}
+
+fn of_record(finding: &RecordFinding<'_>) -> Finding {
+    Finding {
+        kind: (&finding.fault).into(),
+        page: Some(finding.at.page.0),
+        offset: Some(finding.at.offset),
+        bucket: Some(KEY_BUCKET.into()),
+        key: finding.key.map(ByteText::from),
+        message: finding.fault.to_string(),
+    }
+}
+
+fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<Item = Finding> {
+    let new = |fault: FileFault, offset, bucket: Option<&str>| Finding {
+        kind: (&fault).into(),
+        page: None,
+        offset,
+        bucket: bucket.map(|name| name.as_bytes().into()),
+        key: None,
+        message: fault.to_string(),
+    };
+    let trailer_at = db.file_size() - trailer_size(db.file_size());
+    let mismatch =
+        (trailer == Trailer::Invalid).then(|| new(FileFault::TrailerMismatch, Some(trailer_at), None));
+    let undecodable = state.undecodable.clone().into_iter();
+    let undecodable = undecodable
+        .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
+    mismatch.into_iter().chain(undecodable)
+}
+
+/// Keys whose newest record is attached to a lease that the `lease` bucket does not have.
+fn orphans<'s>(db: &'s Db, state: &'s State<'_>, scan: &'s Scan<'_>) -> impl Iterator<Item = Finding> + 's {
+    let exists = |lease: i64| {
+        let place =
+            state.leases.binary_search_by_key(&lease.cast_unsigned(), |lease| lease.id.cast_unsigned());
+        place.is_ok()
+    };
+    let keys = scan.keyspace.shards().iter().flat_map(move |shard| {
+        let missing: Vec<bool> = shard.leases().iter().map(|&lease| !exists(lease)).collect();
+        let attached = shard.keys().filter(|key| key.is_live() && key.lease != NONE);
+        attached.filter(move |key| missing.get(key.lease as usize).is_some_and(|&missing| missing))
+    });
+    keys.map(|key| {
+        let kv = key.newest();
+        let offset = db.offset_in_file(key.newest_bytes());
+        let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
+        Finding {
+            kind: (&fault).into(),
+            page: offset.map(|offset| offset / db.page_size()),
+            offset,
+            bucket: Some(KEY_BUCKET.into()),
+            key: Some(kv.key.into()),
+            message: fault.to_string(),
+        }
+    })
+}

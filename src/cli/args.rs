@@ -1,0 +1,166 @@
+//! What the user can say.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
+FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). Nothing is ever written to it.";
+
+/// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
+#[derive(Parser, Debug)]
+#[command(name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How to write the result
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+
+    /// Show bytes exactly rather than rounded
+    #[arg(long, global = true)]
+    pub bytes: bool,
+
+    /// Read even while a running etcd holds the file: it may be changing
+    #[arg(long, global = true)]
+    pub no_lock: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs: docs/json.md describes it
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The full report: what fills the file, what each cure gives back, what to do
+    #[command(after_help = "Examples:
+  etcd-medic analyze /var/lib/etcd
+  etcd-medic analyze snapshot.db --top 25 --sort history
+  etcd-medic analyze snapshot.db --resource events --namespace default
+  etcd-medic analyze snapshot.db --output json | jq '.resources[] | {resource, disk_bytes}'")]
+    Analyze {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        /// Rows of each table, and objects of each ranking
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        top: usize,
+        /// What resources are sorted by
+        #[arg(long, value_enum, default_value_t = Sort::Disk)]
+        sort: Sort,
+        /// Only this resource: `pods`, `deployments.apps`
+        #[arg(long, value_name = "RESOURCE")]
+        resource: Option<String>,
+        /// Only this namespace, in the tables of namespaces and objects
+        #[arg(long, short, value_name = "NAMESPACE")]
+        namespace: Option<String>,
+    },
+    /// One line a file: size, use, revision, keys, verdict; for people and cron
+    #[command(after_help = "Examples:
+  etcd-medic status /var/lib/etcd
+  etcd-medic status --quota 8GiB --warn 80% --crit 95% /var/lib/etcd || mail -s 'etcd is filling up' ops
+  etcd-medic status backups/*.db")]
+    Status {
+        /// Dbs, snapshots, or data dirs
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
+        #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+        quota: Option<u64>,
+        /// Exit with 1 from this share of the quota on
+        #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
+        warn: f64,
+        /// Name it critical from this share of the quota on
+        #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = parse_percent)]
+        crit: f64,
+    },
+    /// Every structural and logical fault, not only the first
+    #[command(after_help = "Examples:
+  etcd-medic check /var/lib/etcd
+  etcd-medic check damaged.db --max-findings 20
+  etcd-medic check damaged.db --output json | jq -r '.findings[].kind' | sort | uniq -c")]
+    Check {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        /// Show at most this many; 0 for all
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        max_findings: usize,
+    },
+    /// The pages as bbolt sees them: kind, items, bucket
+    #[command(after_help = "Examples:
+  etcd-medic pages snapshot.db | awk '{print $2}' | sort | uniq -c")]
+    Pages {
+        /// Any bbolt file
+        file: PathBuf,
+    },
+    /// Single pages, taken apart; values are shown by --hex only
+    #[command(after_help = "Examples:
+  etcd-medic page snapshot.db 0 1
+  etcd-medic page snapshot.db 17 --hex")]
+    Page {
+        /// Any bbolt file
+        file: PathBuf,
+        /// Page ids
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<u64>,
+        /// Show the bytes, values included: a snapshot holds Secrets
+        #[arg(long)]
+        hex: bool,
+    },
+    /// The buckets: entries, pages, levels, sequence
+    Buckets {
+        /// Any bbolt file
+        file: PathBuf,
+    },
+    /// A completion script for a shell, on standard output
+    #[command(after_help = "Examples:
+  etcd-medic completions bash > /etc/bash_completion.d/etcd-medic")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// The man pages, written into a folder
+    #[command(after_help = "Examples:
+  etcd-medic man /usr/local/share/man/man1")]
+    Man {
+        /// An existing folder; pages in it are replaced
+        folder: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Sort {
+    /// What it takes of the file
+    Disk,
+    /// Bytes of newest records
+    Live,
+    /// Bytes of older records and tombstones
+    History,
+    /// Keys that exist
+    Objects,
+    /// Records
+    Records,
+    /// Name
+    Name,
+}
+
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    match text.parse::<ByteSize>() {
+        Ok(ByteSize(0)) => Err("a quota of nothing can't be compared with".to_owned()),
+        Ok(ByteSize(bytes)) => Ok(bytes),
+        Err(_) => Err("not a number of bytes: write 8GiB, 500MiB or 2147483648".to_owned()),
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
+    let share = number.map_err(|_| "not a percentage: write 80%".to_owned())? / 100.0;
+    if share.is_finite() && share >= 0.0 { Ok(share) } else { Err("not a percentage: write 80%".to_owned()) }
+}

@@ -1,0 +1,241 @@
+//! What each command does: open, scan, make a result, render it.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use serde::Serialize;
+
+use crate::analyze::advice::resource_name;
+use crate::analyze::keys::{Filter, ResourceUse};
+use crate::analyze::{self, Analysis, BucketUse, Request};
+use crate::bolt::PageId;
+use crate::bolt::open::Lock;
+use crate::check::{self, Checked};
+use crate::etcd::schema::State;
+use crate::etcd::trailer::{self, Trailer};
+use crate::inspect::{self, PageRow, PageView};
+use crate::report::{self, View, json};
+use crate::scan::{self, Scan};
+use crate::source::Source;
+use crate::status::{Level, Status, Thresholds};
+
+use super::args::{Args, Command, Output, Sort};
+use super::{Outcome, progress};
+
+/// Columns where there is no terminal to ask.
+const USUAL_WIDTH: usize = 120;
+
+pub(super) fn run(args: &Args) -> Result<Outcome> {
+    match &args.command {
+        Command::Analyze { file, top, sort, resource, namespace } => {
+            let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
+            analyze(args, file, *top, *sort, filter)
+        }
+        Command::Status { files, quota, warn, crit } => {
+            let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
+            status(args, files, thresholds)
+        }
+        Command::Check { file, max_findings } => {
+            check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
+        }
+        Command::Pages { file } => pages(args, file),
+        Command::Page { file, ids, hex } => page(args, file, ids, *hex),
+        Command::Buckets { file } => buckets(args, file),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);
+            out().write_all(&script)?;
+            Ok(Outcome::Sound)
+        }
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Args::command(), folder)
+                .with_context(|| format!("{}: man pages could not be written", folder.display()))?;
+            Ok(Outcome::Sound)
+        }
+    }
+}
+
+fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let (scan, trailer) = scan_and_verify(&source, &state, 0);
+    let path = source.path.display().to_string();
+    let request = Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let mut report = analyze::analyze(&source.db, &state, &scan, &request);
+    sort_resources(&mut report, sort);
+    let view = View { top, ..view(args) };
+    render(args, "analyze", &report, |out| report::analyze::write(out, &view, &report))?;
+    Ok(if report.health.sound { Outcome::Sound } else { Outcome::Problems })
+}
+
+fn sort_resources(report: &mut Analysis, sort: Sort) {
+    let largest_first =
+        |figure: fn(&ResourceUse) -> u64| move |a: &ResourceUse, b: &ResourceUse| figure(b).cmp(&figure(a));
+    let rows = &mut report.resources;
+    // a stable sort: equals stay in the order of their size on disk
+    match sort {
+        Sort::Disk => rows.sort_by(largest_first(|row| row.disk_bytes)),
+        Sort::Live => rows.sort_by(largest_first(|row| row.live_bytes)),
+        Sort::History => rows.sort_by(largest_first(|row| row.history_bytes + row.tombstone_bytes)),
+        Sort::Objects => rows.sort_by(largest_first(|row| row.objects)),
+        Sort::Records => rows.sort_by(largest_first(|row| row.records)),
+        Sort::Name => rows.sort_by_key(|row| resource_name(&row.group, &row.resource.to_string())),
+    }
+}
+
+#[derive(Serialize)]
+struct StatusDocument {
+    files: Vec<Status>,
+    errors: Vec<FileError>,
+}
+
+#[derive(Serialize)]
+struct FileError {
+    path: String,
+    error: String,
+}
+
+fn status(args: &Args, files: &[std::path::PathBuf], thresholds: Option<Thresholds>) -> Result<Outcome> {
+    let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
+    for file in files {
+        match open(args, file) {
+            Ok(source) => document.files.push(status_of(&source, thresholds)),
+            Err(error) => {
+                let path = file.display().to_string();
+                document.errors.push(FileError { path, error: format!("{error:#}") });
+            }
+        }
+    }
+    let view = view(args);
+    render(args, "status", &document, |out| match document.files.as_slice() {
+        [] => Ok(()),
+        files => report::simple::status(out, &view, files),
+    })?;
+    for error in &document.errors {
+        super::report_error(&error.error);
+    }
+    let problems = document.files.iter().any(|file| !file.sound || file.level > Level::Ok);
+    Ok(match (document.errors.is_empty(), problems) {
+        (false, _) => Outcome::Failed,
+        (true, true) => Outcome::Problems,
+        (true, false) => Outcome::Sound,
+    })
+}
+
+fn status_of(source: &Source, thresholds: Option<Thresholds>) -> Status {
+    let state = State::read(&source.db);
+    let (scan, trailer) = scan_and_verify(source, &state, 0);
+    Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, thresholds)
+}
+
+fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let (scan, trailer) = scan_and_verify(&source, &state, max_findings);
+    let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
+    let path = source.path.display().to_string();
+    render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
+    Ok(if checked.sound { Outcome::Sound } else { Outcome::Problems })
+}
+
+#[derive(Serialize)]
+struct PagesDocument {
+    page_size: u64,
+    high_water_mark: u64,
+    pages: Vec<PageRow>,
+}
+
+fn pages(args: &Args, file: &Path) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let document = PagesDocument {
+        page_size: source.db.page_size(),
+        high_water_mark: source.db.high_water_mark(),
+        pages: inspect::pages(&source.db),
+    };
+    render(args, "pages", &document, |out| report::simple::pages(out, &document.pages))?;
+    Ok(Outcome::Sound)
+}
+
+#[derive(Serialize)]
+struct PageDocument {
+    pages: Vec<PageView>,
+}
+
+fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let mut document = PageDocument { pages: Vec::new() };
+    for &id in ids {
+        let view = inspect::page(&source.db, PageId(id));
+        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+    }
+    render(args, "page", &document, |out| {
+        document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))
+    })?;
+    Ok(Outcome::Sound)
+}
+
+#[derive(Serialize)]
+struct BucketsDocument {
+    buckets: Vec<BucketUse>,
+}
+
+fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let scan = scan::scan(
+        &source.db,
+        &State::default(),
+        scan::Options { max_findings: 0, ..scan::Options::default() },
+    );
+    let document = BucketsDocument { buckets: analyze::buckets(&scan) };
+    let view = view(args);
+    render(args, "buckets", &document, |out| report::simple::buckets(out, &view, &document.buckets))?;
+    Ok(Outcome::Sound)
+}
+
+fn open(args: &Args, file: &Path) -> Result<Source> {
+    let lock = if args.no_lock { Lock::None } else { Lock::Shared };
+    Ok(Source::open(file, lock)?)
+}
+
+/// Scans the file, and proves its trailer meanwhile.
+fn scan_and_verify<'a>(source: &'a Source, state: &State<'a>, max_findings: usize) -> (Scan<'a>, Trailer) {
+    let bar = progress::bar(source.db.file_size());
+    let progress = |bytes| bar.inc(bytes);
+    let options = scan::Options { max_findings, progress: &progress };
+    let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
+    bar.finish_and_clear();
+    found
+}
+
+fn view(args: &Args) -> View {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    let width = columns.or(terminal).unwrap_or(USUAL_WIDTH).clamp(60, 200);
+    View { width, exact_bytes: args.bytes, top: usize::MAX }
+}
+
+/// Writes a result in the form that was asked for.
+fn render<T: Serialize>(
+    args: &Args,
+    command: &str,
+    result: &T,
+    text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+) -> Result<()> {
+    let mut out = BufWriter::new(out());
+    match args.output {
+        Output::Json => json::write(&mut out, command, result)?,
+        Output::Text => {
+            let mut rendered = Vec::new();
+            text(&mut rendered)?;
+            out.write_all(&rendered)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Standard output; colours are taken out where it is no terminal, or NO_COLOR is set.
+fn out() -> impl Write {
+    anstream::stdout()
+}

@@ -1,0 +1,71 @@
+//! The program: arguments in, text or JSON out, an exit code. Only this module prints.
+//!
+//! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
+
+mod args;
+mod commands;
+mod progress;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Outcome {
+    /// Done, and nothing wrong.
+    Sound,
+    /// Problems were found, or a threshold was passed.
+    Problems,
+    /// It could not be done.
+    Failed,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Sound => Self::from(0),
+            Outcome::Problems => Self::from(1),
+            Outcome::Failed => Self::from(2),
+        }
+    }
+}
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    match std::panic::catch_unwind(|| commands::run(&args)) {
+        Ok(Ok(outcome)) => outcome.into(),
+        Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
+        Ok(Err(error)) => {
+            report_error(&format!("{error:#}"));
+            Outcome::Failed.into()
+        }
+        Err(_) => {
+            report_error(
+                "this is a bug of etcd-medic's: please report it, with the message above and the command",
+            );
+            Outcome::Failed.into()
+        }
+    }
+}
+
+/// Whoever read the output has seen enough: nothing went wrong.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(broken)
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "the program's own messages")]
+fn report_error(message: &str) {
+    anstream::eprintln!("etcd-medic: {}", crate::text::escape(message.as_bytes()));
+}

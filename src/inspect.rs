@@ -1,0 +1,322 @@
+//! The file as bbolt sees it: its pages one by one.
+
+use serde::Serialize;
+
+use crate::bolt::freelist::FreedPages;
+use crate::bolt::page::{ElementError, Page, PageError};
+use crate::bolt::walk::{BucketId, Findings, Subtree, Walker};
+use crate::bolt::{Db, PageId, PageKind, Threads};
+use crate::etcd::{KeyValue, RecordKey};
+use crate::scan::leaked_runs;
+use crate::text::ByteText;
+
+/// One node, or a run of pages that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PageRow {
+    /// Its first page.
+    pub page: u64,
+    /// Byte offset in the file.
+    pub offset: u64,
+    /// What it is.
+    pub kind: RowKind,
+    /// How many pages it takes, overflow included.
+    pub pages: u64,
+    /// Elements of a branch or leaf, ids of a freelist.
+    pub items: Option<u64>,
+    /// The top-level bucket that a branch or leaf belongs to, or the path to a bucket within it; empty for the root.
+    pub bucket: Option<ByteText>,
+}
+
+/// What pages are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum RowKind {
+    /// One of the two metas.
+    Meta,
+    /// The stored freelist.
+    Freelist,
+    /// A branch that can be reached.
+    Branch,
+    /// A leaf that can be reached.
+    Leaf,
+    /// Referred to by something, but not readable as a node.
+    Damaged,
+    /// Free.
+    Free,
+    /// Neither reachable nor in the stored freelist.
+    Leaked,
+}
+
+/// Every page below the high water mark that the file has, in ascending order.
+#[must_use]
+pub fn pages(db: &Db) -> Vec<PageRow> {
+    let freelist = FreedPages::read(db, &mut Findings::default(), 0);
+    let mut walker = Walker::new(db, freelist, Threads::One, 0);
+    let mut rows = Vec::new();
+    let mut next = 0u32;
+    while walker.bucket(BucketId(next)).is_some() {
+        let id = BucketId(next);
+        next += 1;
+        let Some(mut walk) = walker.walk_bucket(id) else { break };
+        while let Some(window) = walk.next_window(node_rows) {
+            rows.extend(window.into_iter().flatten().map(|row| (row, id)));
+        }
+    }
+    let mut rows: Vec<_> = rows
+        .into_iter()
+        .map(|(row, id)| PageRow { bucket: Some(ByteText(path_of(&walker, id))), ..row })
+        .chain(fixed_rows(db))
+        .collect();
+    let gaps: Vec<_> = walker.claims().gaps().collect();
+    let (_, freelist) = walker.finish();
+    rows.extend(free_rows(db, &gaps, freelist.as_ref()));
+    rows.sort_by_key(|row| row.page);
+    fill_with_damaged(db, rows)
+}
+
+fn path_of(walker: &Walker<'_>, id: BucketId) -> Vec<u8> {
+    let mut names = Vec::new();
+    let mut bucket = walker.bucket(id);
+    while let Some(inner) = bucket.filter(|_| names.len() < 16) {
+        names.push(inner.name);
+        bucket =
+            inner.parent.filter(|&parent| parent != BucketId::ROOT).and_then(|parent| walker.bucket(parent));
+    }
+    names.reverse();
+    names.join(&b'/')
+}
+
+fn node_rows(subtree: &mut Subtree<'_, '_>) -> Vec<PageRow> {
+    let rows = subtree.filter(|node| !node.inline).map(|node| {
+        let page = node.page();
+        let header = page.header();
+        PageRow {
+            page: page.id().0,
+            offset: page.offset(),
+            kind: if node.leaf().is_some() { RowKind::Leaf } else { RowKind::Branch },
+            pages: u64::from(header.overflow.get()) + 1,
+            items: Some(u64::from(header.count.get())),
+            bucket: None,
+        }
+    });
+    rows.collect()
+}
+
+fn fixed_rows(db: &Db) -> impl Iterator<Item = PageRow> {
+    let row = |page: u64, kind, pages, items| {
+        let offset = db.offset_of(PageId(page));
+        PageRow { page, offset, kind, pages, items, bucket: None }
+    };
+    let metas = (0..db.num_pages().min(2)).map(move |page| row(page, RowKind::Meta, 1, None));
+    let mut findings = Findings::default();
+    let freelist = FreedPages::read(db, &mut findings, 0);
+    let freelist = freelist.and_then(|list| Some((list.own_pages?, list.num_ids)));
+    let freelist = freelist.filter(|((first, _), _)| first.0 > 1);
+    metas.chain(freelist.map(move |((first, pages), ids)| row(first.0, RowKind::Freelist, pages, Some(ids))))
+}
+
+fn free_rows(db: &Db, gaps: &[(PageId, u64)], freelist: Option<&FreedPages>) -> Vec<PageRow> {
+    let row = |kind| {
+        move |(first, pages): (PageId, u64)| PageRow {
+            page: first.0,
+            offset: db.offset_of(first),
+            kind,
+            pages,
+            items: None,
+            bucket: None,
+        }
+    };
+    let Some(freelist) = freelist else { return gaps.iter().copied().map(row(RowKind::Free)).collect() };
+    let mut rows = Vec::new();
+    let mut leaked = leaked_runs(gaps, freelist).peekable();
+    for &(first, pages) in gaps {
+        let (mut at, end) = (first.0, first.0 + pages);
+        while let Some(run) = leaked.next_if(|run| run.0.0 < end) {
+            rows.extend((run.0.0 > at).then(|| row(RowKind::Free)((PageId(at), run.0.0 - at))));
+            at = run.0.0 + run.1;
+            rows.push(row(RowKind::Leaked)(run));
+        }
+        rows.extend((end > at).then(|| row(RowKind::Free)((PageId(at), end - at))));
+    }
+    rows
+}
+
+/// Pages between the rows: taken by a reference, and no node.
+fn fill_with_damaged(db: &Db, rows: Vec<PageRow>) -> Vec<PageRow> {
+    let mut filled = Vec::with_capacity(rows.len());
+    let mut at = 0;
+    let damaged = |from: u64, to: u64| PageRow {
+        page: from,
+        offset: db.offset_of(PageId(from)),
+        kind: RowKind::Damaged,
+        pages: to - from,
+        items: None,
+        bucket: None,
+    };
+    for row in rows {
+        if row.page > at {
+            filled.push(damaged(at, row.page));
+        }
+        at = at.max(row.page + row.pages);
+        filled.push(row);
+    }
+    if db.num_pages() > at {
+        filled.push(damaged(at, db.num_pages()));
+    }
+    filled
+}
+
+/// One page, taken apart.
+#[derive(Clone, Debug, Serialize)]
+pub struct PageView {
+    /// Its id, by where it lies.
+    pub page: u64,
+    /// Byte offset in the file.
+    pub offset: u64,
+    /// The id that its header says.
+    pub header_page: u64,
+    /// What its flags say.
+    pub kind: Option<PageKind>,
+    /// The flags.
+    pub flags: u16,
+    /// Elements, or ids.
+    pub count: u16,
+    /// Further pages.
+    pub overflow: u32,
+    /// What is wrong with the page as a whole.
+    pub error: Option<String>,
+    /// What a meta says.
+    pub meta: Option<crate::bolt::meta::Meta>,
+    /// What a branch or leaf holds.
+    pub elements: Vec<ElementView>,
+    /// What a freelist holds.
+    pub free_pages: Vec<u64>,
+    /// The bytes themselves, for whom asks for them.
+    #[serde(skip)]
+    pub bytes: Vec<u8>,
+}
+
+/// One element of a page, without its value.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ElementView {
+    /// Its position.
+    pub index: u64,
+    /// Its key.
+    pub key: Option<ByteText>,
+    /// The page below, in a branch.
+    pub child_page: Option<u64>,
+    /// Bytes of its value, in a leaf.
+    pub value_bytes: Option<u64>,
+    /// Whether the value is a bucket.
+    pub is_bucket: bool,
+    /// Root page of that bucket; 0 for an inline one.
+    pub bucket_root: Option<u64>,
+    /// The key, where it is a revision of etcd's: `main.sub`.
+    pub revision: Option<String>,
+    /// Whether the revision deleted its key.
+    pub tombstone: bool,
+    /// The etcd key, where the value is a record of etcd's.
+    pub etcd_key: Option<ByteText>,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+/// Takes a page apart, whatever it is: in use, free, or damaged.
+///
+/// # Errors
+/// No such page, or the file ends before it.
+pub fn page(db: &Db, id: PageId) -> Result<PageView, PageError> {
+    let (page, error) = match db.page_as_is(id) {
+        Ok(page) => (page, None),
+        Err(error) => match db.first_bytes(id).filter(|_| id.0 < db.high_water_mark()) {
+            Some(bytes) => {
+                (Page::new(id, db.offset_of(id), bytes).ok_or(error)?, Some(error.kind.to_string()))
+            }
+            None => return Err(error),
+        },
+    };
+    let header = page.header();
+    let kind = PageKind::from_flags(header.flags.get());
+    let mut view = PageView {
+        page: id.0,
+        offset: page.offset(),
+        header_page: header.id.get(),
+        kind,
+        flags: header.flags.get(),
+        count: header.count.get(),
+        overflow: header.overflow.get(),
+        error: error.or_else(|| {
+            (header.id.get() != id.0).then(|| format!("identifies itself as page {}", header.id))
+        }),
+        meta: None,
+        elements: Vec::new(),
+        free_pages: Vec::new(),
+        bytes: page.bytes().to_vec(),
+    };
+    let content = match kind {
+        Some(PageKind::Meta) => {
+            let slot = usize::try_from(id.0).unwrap_or(usize::MAX);
+            match db.metas().slots.get(slot).copied() {
+                Some(Ok(meta)) => view.meta = Some(meta),
+                Some(Err(error)) => view.error = Some(error.to_string()),
+                None => {}
+            }
+            Ok(())
+        }
+        Some(PageKind::Branch) => page.branch().map(|branch| {
+            let children = (0..branch.num_children()).filter_map(|index| branch.child_at(index));
+            view.elements = children.map(|child| child.map(child_view)).enumerate().map(numbered).collect();
+        }),
+        Some(PageKind::Leaf) => page.leaf().map(|leaf| {
+            let entries = (0..leaf.num_entries()).filter_map(|index| leaf.entry_at(index));
+            view.elements = entries
+                .map(|entry| entry.map(|entry| entry_view(&entry)))
+                .enumerate()
+                .map(numbered)
+                .collect();
+        }),
+        Some(PageKind::Freelist) => {
+            page.freelist().map(|ids| view.free_pages = ids.iter().map(|id| id.get()).collect())
+        }
+        None => page.kind().map(drop),
+    };
+    if let Err(error) = content {
+        view.error.get_or_insert(error.kind.to_string());
+    }
+    Ok(view)
+}
+
+fn numbered((index, element): (usize, Result<ElementView, ElementError>)) -> ElementView {
+    let failed =
+        |error: ElementError| ElementView { error: Some(error.to_string()), ..ElementView::default() };
+    ElementView { index: index as u64, ..element.unwrap_or_else(failed) }
+}
+
+fn child_view(child: crate::bolt::page::Child<'_>) -> ElementView {
+    let view = ElementView { child_page: Some(child.page.0), ..ElementView::default() };
+    with_key(view, child.key)
+}
+
+fn entry_view(entry: &crate::bolt::page::Entry<'_>) -> ElementView {
+    let is_record = RecordKey::parse(entry.key).is_some() && !entry.is_bucket();
+    let kv = Some(entry.value).filter(|_| is_record).and_then(|value| KeyValue::parse(value).ok());
+    let view = ElementView {
+        value_bytes: Some(entry.value.len() as u64),
+        is_bucket: entry.is_bucket(),
+        bucket_root: entry.bucket_header().map(|header| header.root.get()),
+        etcd_key: kv.map(|kv| kv.key.into()),
+        ..ElementView::default()
+    };
+    with_key(view, entry.key)
+}
+
+fn with_key(view: ElementView, key: &[u8]) -> ElementView {
+    let record = RecordKey::parse(key);
+    ElementView {
+        key: Some(key.into()),
+        revision: record.map(|record| record.revision.to_string()),
+        tombstone: record.is_some_and(|record| record.tombstone),
+        ..view
+    }
+}

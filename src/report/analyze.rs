@@ -1,0 +1,388 @@
+//! The full report as text.
+
+use std::io::{self, Write};
+
+use crate::analyze::advice::{Severity, resource_name};
+use crate::analyze::fragmentation::share;
+use crate::analyze::keys::{Metric, Mvcc, Records, ResourceUse, TopObject};
+use crate::analyze::space::Class;
+use crate::analyze::{Analysis, Leases};
+use crate::units::{count, grouped, percent};
+
+use super::table::{self, Align, Column, bar, columns, heading, histogram};
+use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
+
+use Align::{Left, Right};
+
+/// Writes the full report.
+///
+/// # Errors
+/// The writer's.
+pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    file(out, view, report)?;
+    space(out, view, report)?;
+    if let Some(mvcc) = &report.mvcc {
+        records(out, view, mvcc)?;
+        resources(out, view, report)?;
+        namespaces(out, view, report)?;
+        top_objects(out, view, report)?;
+    } else {
+        super::simple::buckets(out, view, &report.buckets)?;
+    }
+    fragmentation(out, view, report)?;
+    timeline(out, view, report)?;
+    cluster(out, view, report)?;
+    advice(out, view, report)
+}
+
+fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let file = &report.file;
+    let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "DAMAGED") };
+    writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
+    let freelist =
+        file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
+    writeln!(
+        out,
+        "  pages of {}, {} allocated, {freelist}, transaction {} (meta {})",
+        view.bytes(file.page_size),
+        grouped(file.high_water_mark),
+        file.txid,
+        file.active_meta
+    )?;
+    for meta in file.metas.iter().filter(|meta| meta.error.is_some()) {
+        let error = meta.error.as_deref().unwrap_or_default();
+        writeln!(out, "  {}", styled(BAD, &format!("meta {} is not valid: {error}", meta.slot)))?;
+    }
+    let trailer: &str = (&file.snapshot_trailer).into();
+    let mut facts = vec![format!("snapshot trailer: {trailer}")];
+    facts.extend(file.storage_version.as_ref().map(|version| format!("storage version {version}")));
+    facts.extend(file.cluster_version.as_ref().map(|version| format!("cluster version {version}")));
+    facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
+    facts.extend(file.term.map(|term| format!("term {term}")));
+    writeln!(out, "  {}", facts.join(", "))?;
+    let members = file.members.iter().map(|member| {
+        let name = if member.name.is_empty() { "(not started)" } else { &member.name };
+        format!("{} {:x}", crate::text::escape(name.as_bytes()), member.id)
+    });
+    let members: Vec<_> = members.collect();
+    if !members.is_empty() {
+        writeln!(out, "  members: {}", members.join(", "))?;
+    }
+    Ok(())
+}
+
+fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    heading(out, "Where the bytes are")?;
+    let bar_width = (view.width / 3).clamp(8, 40);
+    let total = report.space.total_bytes;
+    let rows = report.space.classes.iter().filter(|row| row.bytes > 0).map(|row| {
+        let part = share(row.bytes, total);
+        vec![class_name(row.class).to_owned(), view.bytes(row.bytes), percent(part), bar(part, bar_width)]
+    });
+    let rows: Vec<_> =
+        rows.chain([vec!["file".to_owned(), view.bytes(total), percent(1.0), String::new()]]).collect();
+    table::write(
+        out,
+        view,
+        &[Column("", Left), Column("bytes", Right), Column("share", Right), Column("", Left)],
+        rows,
+    )?;
+    let gains = report.gains;
+    let about = if gains.exact { "" } else { "about " };
+    let given_back = |bytes: u64| format!("{about}{} ({})", view.bytes(bytes), percent(share(bytes, total)));
+    writeln!(out, "A defrag gives back {}", given_back(gains.defrag_bytes))?;
+    if report.mvcc.is_some() {
+        writeln!(out, "compaction and defrag {}", given_back(gains.compact_and_defrag_bytes))?;
+    }
+    Ok(())
+}
+
+/// What a class is called in text.
+#[must_use]
+pub fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Meta => "meta pages",
+        Class::Freelist => "freelist pages",
+        Class::NodeHeaders => "node headers",
+        Class::NodeElements => "node elements",
+        Class::Keys => "keys",
+        Class::Values => "values",
+        Class::BucketHeaders => "bucket headers",
+        Class::Slack => "slack",
+        Class::Damaged => "damaged pages",
+        Class::Free => "free pages",
+        Class::Leaked => "leaked pages",
+        Class::Tail => "tail",
+        Class::Trailer => "snapshot trailer",
+    }
+}
+
+fn records(out: &mut impl Write, view: &View, mvcc: &Mvcc) -> io::Result<()> {
+    let compacted = if mvcc.compact_revision < 0 {
+        "never compacted".to_owned()
+    } else {
+        format!("compacted at {}", grouped(mvcc.compact_revision.unsigned_abs()))
+    };
+    heading(out, &format!("Records (revision {}, {compacted})", grouped(mvcc.revision.unsigned_abs())))?;
+    let states = [
+        ("live", mvcc.live),
+        ("superseded", mvcc.superseded),
+        ("tombstones", mvcc.tombstones),
+        ("unreadable", mvcc.unreadable),
+    ];
+    let all: u64 = states.iter().map(|(_, records)| records.disk_bytes).sum();
+    let shown = states.iter().filter(|(name, records)| *name != "unreadable" || records.records > 0);
+    let row = |(name, Records { records, bytes, disk_bytes }): &(&str, Records)| {
+        let part = share(*disk_bytes, all);
+        vec![
+            (*name).to_owned(),
+            grouped(*records),
+            view.bytes(*bytes),
+            view.bytes(*disk_bytes),
+            percent(part),
+        ]
+    };
+    let headings = [
+        Column("", Left),
+        Column("records", Right),
+        Column("bytes", Right),
+        Column("on disk", Right),
+        Column("share", Right),
+    ];
+    table::write(out, view, &headings, shown.map(row).collect())
+}
+
+fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let all: u64 = report.resources.iter().map(|row| row.disk_bytes).sum();
+    heading(out, &format!("Resources ({})", count(report.resources.len() as u64, "row")))?;
+    let bar_width = if view.is_wide() { 16 } else { 8 };
+    let row = |row: &ResourceUse| {
+        let part = share(row.disk_bytes, all);
+        let revisions = &row.revisions_per_object;
+        let mut cells = vec![
+            resource_name(&row.group, &row.resource.to_string()),
+            grouped(row.objects),
+            view.bytes(row.live_bytes),
+            view.bytes(row.history_bytes + row.tombstone_bytes),
+            view.bytes(row.disk_bytes),
+            percent(part),
+        ];
+        if view.is_wide() {
+            cells.push(format!("{}/{}/{}", revisions.p50, revisions.p99, revisions.max));
+            let sizes = &row.value_bytes;
+            cells.push([sizes.p50, sizes.p99, sizes.max].map(|size| view.bytes(size)).join(" / "));
+            cells.push(encodings(row));
+        }
+        cells.push(bar(part, bar_width));
+        cells
+    };
+    let mut headings = vec![
+        Column("resource", Left),
+        Column("objects", Right),
+        Column("live", Right),
+        Column("history", Right),
+        Column("on disk", Right),
+        Column("share", Right),
+    ];
+    if view.is_wide() {
+        headings.extend([
+            Column("revisions p50/p99/max", Right),
+            Column("value p50 / p99 / max", Right),
+            Column("encoding", Left),
+        ]);
+    }
+    headings.push(Column("", Left));
+    table::write(out, view, &headings, report.resources.iter().take(view.top).map(row).collect())?;
+    more(out, report.resources.len(), view.top)?;
+    for row in report.resources.iter().take(if view.is_wide() { 1 } else { 0 }) {
+        let name = resource_name(&row.group, &row.resource.to_string());
+        writeln!(out, "\n{name}: records kept of each object")?;
+        histogram(out, view, &row.revisions_per_object, |from, to| range(from, to, &grouped))?;
+        writeln!(out, "{name}: bytes of values")?;
+        histogram(out, view, &row.value_bytes, |from, to| range(from, to, &|bytes| view.bytes(bytes)))?;
+    }
+    Ok(())
+}
+
+fn encodings(row: &ResourceUse) -> String {
+    let names: Vec<_> =
+        row.encodings.keys().map(|name| crate::text::escape(name.as_bytes()).into_owned()).collect();
+    names.join(", ")
+}
+
+fn range(from: u64, to: u64, show: &dyn Fn(u64) -> String) -> String {
+    if from == to { show(from) } else { format!("{} – {}", show(from), show(to)) }
+}
+
+fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
+    match rows.saturating_sub(shown) {
+        0 => Ok(()),
+        left => writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: --top {rows}"))),
+    }
+}
+
+fn namespaces(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    heading(out, &format!("Namespaces ({})", count(report.namespaces.len() as u64, "row")))?;
+    let all: u64 = report.namespaces.iter().map(|row| row.disk_bytes).sum();
+    let rows = report.namespaces.iter().take(view.top).map(|row| {
+        let name = row.namespace.as_ref().map_or("(none)".to_owned(), ToString::to_string);
+        let part = share(row.disk_bytes, all);
+        let (live, history) = (view.bytes(row.live_bytes), view.bytes(row.history_bytes));
+        vec![
+            name,
+            grouped(row.objects),
+            live,
+            history,
+            view.bytes(row.disk_bytes),
+            percent(part),
+            bar(part, 16),
+        ]
+    });
+    let headings = [
+        Column("namespace", Left),
+        Column("objects", Right),
+        Column("live", Right),
+        Column("history", Right),
+        Column("on disk", Right),
+        Column("share", Right),
+        Column("", Left),
+    ];
+    table::write(out, view, &headings, rows.collect())?;
+    more(out, report.namespaces.len(), view.top)
+}
+
+fn top_objects(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    for metric in Metric::ALL {
+        let objects: Vec<&TopObject> =
+            report.top_objects.iter().filter(|object| object.by == metric).collect();
+        let title = match metric {
+            Metric::LiveBytes => "Largest objects, by their newest record",
+            Metric::HistoryBytes => "Largest objects, by their history",
+            Metric::Revisions => "Objects with most records",
+        };
+        if objects.is_empty() {
+            continue;
+        }
+        heading(out, title)?;
+        let rows = objects.iter().map(|object| {
+            let key = if object.live { object.key.to_string() } else { format!("{} (deleted)", object.key) };
+            let sizes =
+                [object.live_bytes, object.history_bytes, object.disk_bytes].map(|bytes| view.bytes(bytes));
+            let [live, history, disk] = sizes;
+            vec![live, history, grouped(object.revisions), disk, key]
+        });
+        let headings = [
+            Column("live", Right),
+            Column("history", Right),
+            Column("records", Right),
+            Column("on disk", Right),
+            Column("key", Left),
+        ];
+        table::write(out, view, &headings, rows.collect())?;
+    }
+    Ok(())
+}
+
+fn fragmentation(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let figures = &report.fragmentation;
+    heading(out, &format!("Fragmentation (index {:.2})", figures.index))?;
+    let order = figures.leaf_order;
+    writeln!(
+        out,
+        "  {} of the file holds nothing; {} of the steps from leaf to leaf leave page order ({} on, {} ahead, {} back)",
+        percent(figures.empty_share),
+        percent(figures.disorder),
+        grouped(order.adjacent),
+        grouped(order.forward),
+        grouped(order.backward)
+    )?;
+    if figures.free_runs.count > 0 {
+        let largest = count(figures.largest_run_pages, "page");
+        writeln!(out, "Runs of free pages, by length (largest: {largest})")?;
+        histogram(out, view, &figures.free_runs, |from, to| range(from, to, &grouped))?;
+    }
+    writeln!(out, "Fill of leaves, in percent")?;
+    histogram(out, view, &figures.leaf_fill, |from, to| format!("{from} – {to}"))
+}
+
+fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let Some(timeline) = &report.timeline else { return Ok(()) };
+    let (Some(first), Some(last), Some(peak)) = (timeline.bins.first(), timeline.bins.last(), &timeline.peak)
+    else {
+        return Ok(());
+    };
+    let (first, last) = (first.first_revision, last.last_revision);
+    heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
+    let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
+    writeln!(out, "  {}", columns(&bytes))?;
+    writeln!(
+        out,
+        "  peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
+        peak.bin.first_revision,
+        peak.bin.last_revision,
+        view.bytes(peak.bin.bytes),
+        count(peak.bin.records, "record"),
+        peak.times_median,
+        percent(peak.resource_share),
+        resource_name(&peak.group, &peak.resource.to_string())
+    )
+}
+
+fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let (Some(leases), Some(auth)) = (&report.leases, report.auth) else { return Ok(()) };
+    heading(out, "Leases, alarms, authentication")?;
+    leases_line(out, view, leases)?;
+    match report.alarms.as_slice() {
+        [] => writeln!(out, "  no alarm is raised")?,
+        alarms => {
+            for alarm in alarms {
+                let text =
+                    format!("{} raised by member {:x}: {}", alarm.alarm, alarm.member_id, alarm.meaning);
+                writeln!(out, "  {}", styled(BAD, &text))?;
+            }
+        }
+    }
+    let state = if auth.enabled { "on" } else { "off" };
+    writeln!(out, "  authentication is {state}: {}, {}", count(auth.users, "user"), count(auth.roles, "role"))
+}
+
+fn leases_line(out: &mut impl Write, view: &View, leases: &Leases) -> io::Result<()> {
+    writeln!(
+        out,
+        "  {} ({} without keys), {} attached with {}",
+        count(leases.count, "lease"),
+        grouped(leases.without_keys),
+        count(leases.attached_keys, "key"),
+        view.bytes(leases.attached_bytes)
+    )?;
+    if leases.orphaned_keys > 0 {
+        let keys = count(leases.orphaned_keys, "key");
+        let text =
+            format!("{keys} attached to leases that do not exist ({})", view.bytes(leases.orphaned_bytes));
+        writeln!(out, "  {}", styled(WARNING, &text))?;
+    }
+    Ok(())
+}
+
+fn advice(out: &mut impl Write, _view: &View, report: &Analysis) -> io::Result<()> {
+    heading(out, "Advice")?;
+    for (number, advice) in report.advice.iter().enumerate() {
+        let style = match advice.severity {
+            Severity::Critical => BAD,
+            Severity::Warning => WARNING,
+            Severity::Info => FAINT,
+        };
+        let severity = format!("{:?}", advice.severity).to_lowercase();
+        writeln!(
+            out,
+            "  {}. {} {}",
+            number + 1,
+            styled(style, &severity),
+            crate::text::escape(advice.text.as_bytes())
+        )?;
+        if !advice.command.is_empty() {
+            writeln!(out, "     $ {}", crate::text::escape(advice.command.as_bytes()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! One result, several renderers: text for people, JSON for programs.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`view`] | how wide, how exact: what all text needs |
+//! | [`table`] | tables, bars, histograms, timelines drawn with characters |
+//! | [`json`] | the documents of docs/json.md |
+//! | [`analyze`] | the full report |
+//! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
+
+pub mod analyze;
+pub mod json;
+pub mod simple;
+pub mod table;
+pub mod view;
+
+pub use view::View;

@@ -1,0 +1,195 @@
+//! `status`, `check`, `pages`, `page` and `buckets` as text.
+
+use std::io::{self, Write};
+
+use crate::analyze::BucketUse;
+use crate::check::Checked;
+use crate::inspect::{ElementView, PageRow, PageView};
+use crate::status::{Level, Status};
+use crate::text::escape;
+use crate::units::{count, grouped, percent};
+
+use super::table::{self, Align, Column};
+use super::view::{BAD, GOOD, View, WARNING, styled};
+
+use Align::{Left, Right};
+
+/// One line a file.
+///
+/// # Errors
+/// The writer's.
+pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<()> {
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), grouped);
+    let rows = files.iter().map(|file| {
+        let style = match (file.sound, file.level) {
+            (false, _) | (_, Level::Critical) => BAD,
+            (_, Level::Warning) => WARNING,
+            _ => GOOD,
+        };
+        vec![
+            escape(file.path.as_bytes()).into_owned(),
+            view.bytes(file.file_bytes),
+            view.bytes(file.in_use_bytes),
+            file.quota_use.map_or("-".to_owned(), percent),
+            file.revision.map_or("-".to_owned(), |revision| revision.to_string()),
+            file.compact_revision.map_or("-".to_owned(), |revision| revision.to_string()),
+            number(file.keys),
+            styled(style, &file.verdict()),
+        ]
+    });
+    let headings = [
+        Column("file", Left),
+        Column("size", Right),
+        Column("in use", Right),
+        Column("of quota", Right),
+        Column("revision", Right),
+        Column("compacted", Right),
+        Column("keys", Right),
+        Column("verdict", Left),
+    ];
+    table::write(out, view, &headings, rows.collect())
+}
+
+/// Findings, one a line, and what they add up to.
+///
+/// # Errors
+/// The writer's.
+pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<()> {
+    let path = escape(path.as_bytes());
+    for finding in &checked.findings {
+        let place = match (finding.page, finding.offset) {
+            (Some(page), Some(offset)) => format!("page {page} (byte {offset}): "),
+            (None, Some(offset)) => format!("byte {offset}: "),
+            _ => String::new(),
+        };
+        let bucket = finding.bucket.as_ref().filter(|name| !name.0.is_empty());
+        let bucket = bucket.map(|name| format!("bucket {name}: ")).unwrap_or_default();
+        let key = finding.key.as_ref().map(|key| format!(" [{key}]")).unwrap_or_default();
+        writeln!(out, "{}: {place}{bucket}{}{key}", styled(WARNING, finding.kind), finding.message)?;
+    }
+    let left_out = checked.num_findings - checked.findings.len() as u64;
+    if left_out > 0 {
+        writeln!(out, "and {left_out} more: --max-findings 0 shows all")?;
+    }
+    let scope = checked.checked;
+    let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
+    if checked.sound {
+        writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))
+    } else {
+        let faults = styled(BAD, &count(checked.num_findings, "fault"));
+        writeln!(out, "{path}: {faults} ({looked_at} checked)")
+    }
+}
+
+/// One line a node or run of pages, and how many there are of each kind.
+///
+/// # Errors
+/// The writer's.
+pub fn pages(out: &mut impl Write, rows: &[PageRow]) -> io::Result<()> {
+    writeln!(out, "{:>10} {:<9} {:>8} {:>8}  bucket", "page", "kind", "items", "pages")?;
+    for row in rows {
+        let kind: &str = (&row.kind).into();
+        let items = row.items.map_or(String::new(), |items| items.to_string());
+        let bucket = match &row.bucket {
+            Some(name) if name.0.is_empty() => "(root)".to_owned(),
+            Some(name) => name.to_string(),
+            None => String::new(),
+        };
+        let line = format!("{:>10} {kind:<9} {items:>8} {:>8}  {bucket}", row.page, row.pages);
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A page's header and elements; its bytes with `hex`.
+///
+/// # Errors
+/// The writer's.
+pub fn page(out: &mut impl Write, view: &PageView, hex: bool) -> io::Result<()> {
+    let kind = view.kind.map_or_else(|| format!("flags {:#06x}", view.flags), |kind| kind.name().to_owned());
+    let overflow = count(u64::from(view.overflow), "overflow page");
+    writeln!(out, "page {} (byte {}): {kind}, {} items, {overflow}", view.page, view.offset, view.count)?;
+    if let Some(error) = &view.error {
+        writeln!(out, "  {}", styled(BAD, error))?;
+    }
+    if let Some(meta) = &view.meta {
+        writeln!(
+            out,
+            "  page size {}, root page {}, freelist {}, high water mark {}, transaction {}",
+            meta.page_size,
+            meta.root,
+            meta.freelist.map_or("not stored".to_owned(), |page| format!("at page {page}")),
+            meta.high_water_mark,
+            meta.txid
+        )?;
+    }
+    for element in &view.elements {
+        writeln!(out, "  {:>5}  {}", element.index, element_words(element))?;
+    }
+    if !view.free_pages.is_empty() {
+        let ids: Vec<_> = view.free_pages.iter().map(u64::to_string).collect();
+        writeln!(out, "  free: {}", ids.join(" "))?;
+    }
+    if hex { hex_dump(out, view.offset, &view.bytes) } else { Ok(()) }
+}
+
+fn element_words(element: &ElementView) -> String {
+    if let Some(error) = &element.error {
+        return styled(BAD, error);
+    }
+    let key = match (&element.revision, &element.key) {
+        (Some(revision), _) if element.tombstone => format!("revision {revision} (tombstone)"),
+        (Some(revision), _) => format!("revision {revision}"),
+        (None, Some(key)) => key.to_string(),
+        (None, None) => String::new(),
+    };
+    let etcd_key = element.etcd_key.as_ref().map(|key| format!("  {key}")).unwrap_or_default();
+    let rest = match (element.child_page, element.bucket_root, element.value_bytes) {
+        (Some(page), ..) => format!("  -> page {page}"),
+        (_, Some(0), _) => "  bucket, inline".to_owned(),
+        (_, Some(root), _) => format!("  bucket, root page {root}"),
+        (_, _, Some(bytes)) => format!("  value of {}", count(bytes, "byte")),
+        _ => String::new(),
+    };
+    format!("{key}{etcd_key}{rest}")
+}
+
+fn hex_dump(out: &mut impl Write, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    for (line, chunk) in bytes.chunks(16).enumerate() {
+        let hex: Vec<_> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text: String =
+            chunk.iter().map(|&byte| if (0x20..0x7f).contains(&byte) { byte as char } else { '.' }).collect();
+        writeln!(out, "  {:08x}  {:<47}  {text}", offset + line as u64 * 16, hex.join(" "))?;
+    }
+    Ok(())
+}
+
+/// Every bucket.
+///
+/// # Errors
+/// The writer's.
+pub fn buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
+    table::heading(out, "Buckets")?;
+    let rows = buckets.iter().map(|bucket| {
+        let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { bucket.name.to_string() };
+        vec![
+            name,
+            grouped(bucket.entries),
+            view.bytes(bucket.disk_bytes),
+            if bucket.inline { "inline".to_owned() } else { bucket.height.to_string() },
+            grouped(bucket.branch_nodes),
+            grouped(bucket.leaf_nodes),
+            bucket.sequence.to_string(),
+        ]
+    });
+    let headings = [
+        Column("bucket", Left),
+        Column("entries", Right),
+        Column("on disk", Right),
+        Column("levels", Right),
+        Column("branches", Right),
+        Column("leaves", Right),
+        Column("sequence", Right),
+    ];
+    table::write(out, view, &headings, rows.collect())
+}

@@ -1,0 +1,130 @@
+//! Tables, bars and histograms in text.
+
+use std::io::{self, Write};
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table, presets};
+
+use crate::analyze::histogram::Histogram;
+use crate::units::grouped;
+
+use super::view::{HEADING, View, styled};
+
+/// A column: its heading, and whether it holds numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Column(pub &'static str, pub Align);
+
+/// Which side a column leans to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Writes a table no wider than the view; long text wraps within its cell.
+///
+/// # Errors
+/// The writer's.
+pub fn write(
+    out: &mut impl Write,
+    view: &View,
+    columns: &[Column],
+    rows: Vec<Vec<String>>,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(view.width).unwrap_or(u16::MAX));
+    table.set_header(Row::from(columns.iter().map(|column| cell(column, column.0)).collect::<Vec<_>>()));
+    for row in rows {
+        table.add_row(row.iter().zip(columns).map(|(text, column)| cell(column, text)).collect::<Vec<_>>());
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn cell(&Column(_, align): &Column, text: &str) -> Cell {
+    let side = if align == Align::Left { CellAlignment::Left } else { CellAlignment::Right };
+    Cell::new(text).set_alignment(side)
+}
+
+/// Writes a heading with an empty line before it.
+///
+/// # Errors
+/// The writer's.
+pub fn heading(out: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(out, "\n{}", styled(HEADING, text))
+}
+
+/// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "0 to a few hundred"
+)]
+pub fn bar(share: f64, width: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (width * 8) as f64).round() as usize;
+    // what is not nothing is seen
+    let eighths = if share > 0.0 { eighths.max(1) } else { 0 };
+    let part = PARTS.get(eighths % 8).copied().unwrap_or_default();
+    format!("{}{part}", "█".repeat(eighths / 8))
+}
+
+/// Bars from the bottom up, one column each.
+#[must_use]
+pub fn columns(values: &[u64]) -> String {
+    const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let max = values.iter().copied().max().unwrap_or(0).max(1);
+    let level = |&value: &u64| {
+        let level = (u128::from(value) * 8).div_ceil(u128::from(max));
+        usize::try_from(level).ok().and_then(|level| LEVELS.get(level)).copied().unwrap_or('█')
+    };
+    values.iter().map(level).collect()
+}
+
+/// A histogram as lines of label, bar and count.
+///
+/// # Errors
+/// The writer's.
+pub fn histogram(
+    out: &mut impl Write,
+    view: &View,
+    histogram: &Histogram,
+    label: impl Fn(u64, u64) -> String,
+) -> io::Result<()> {
+    let most = histogram.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+    let labels: Vec<String> = histogram.bins.iter().map(|bin| label(bin.from, bin.to)).collect();
+    let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
+    let bar_width = view.width.saturating_sub(label_width + 16).clamp(8, 50);
+    for (bin, label) in histogram.bins.iter().zip(&labels) {
+        let drawn = bar(crate::analyze::fragmentation::share(bin.count, most), bar_width);
+        writeln!(out, "  {label:>label_width$}  {drawn:<bar_width$} {:>10}", grouped(bin.count))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_grow_by_eighths_and_never_vanish() {
+        assert_eq!(bar(0.0, 4), "");
+        assert_eq!(bar(0.000_001, 4), "▏");
+        assert_eq!(bar(0.5, 4), "██");
+        assert_eq!(bar(1.0, 4), "████");
+        assert_eq!(bar(7.0, 4), "████");
+    }
+
+    #[test]
+    fn columns_are_scaled_to_the_largest() {
+        assert_eq!(columns(&[0, 1, 4, 8]), " ▁▄█");
+        assert_eq!(columns(&[]), "");
+        assert_eq!(columns(&[0, u64::MAX]), " █");
+    }
+}

@@ -1,0 +1,127 @@
+//! One line a file: how large, how full, how sound.
+
+use serde::Serialize;
+
+use crate::analyze::{AlarmInfo, current_revision};
+use crate::bolt::Db;
+use crate::etcd::schema::State;
+use crate::etcd::trailer::Trailer;
+use crate::scan::Scan;
+
+use crate::analyze::fragmentation::share;
+
+/// The status of one file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Its path.
+    pub path: String,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes of the pages below the high water mark: what etcd's quota counts.
+    pub allocated_bytes: u64,
+    /// Bytes of reachable pages.
+    pub in_use_bytes: u64,
+    /// Bytes of free pages, as bbolt counts them.
+    pub free_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// The current revision; `null` for a file that isn't etcd's, as are the next three.
+    pub revision: Option<i64>,
+    /// Revisions up to this one are gone; -1 where the file was never compacted.
+    pub compact_revision: Option<i64>,
+    /// Keys that exist.
+    pub keys: Option<u64>,
+    /// Records of these and of deleted keys.
+    pub records: Option<u64>,
+    /// Raised alarms.
+    pub alarms: Vec<AlarmInfo>,
+    /// What stands behind the db.
+    pub snapshot_trailer: Trailer,
+    /// Whether `check` finds nothing.
+    pub sound: bool,
+    /// Share of the quota that is used, from 0 to 1; `null` without a quota.
+    pub quota_use: Option<f64>,
+    /// What the thresholds make of it.
+    pub level: Level,
+}
+
+/// What the thresholds make of a file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Below both, or none were given.
+    #[default]
+    Ok,
+    /// The lower one was reached.
+    Warning,
+    /// The upper one was reached, or etcd itself found its quota passed (NOSPACE is raised).
+    Critical,
+}
+
+/// A quota and the shares of it from which to warn.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Thresholds {
+    /// etcd's `--quota-backend-bytes`.
+    pub quota: u64,
+    /// From 0 to 1.
+    pub warn: f64,
+    /// From 0 to 1.
+    pub crit: f64,
+}
+
+impl Status {
+    /// Of a file that was scanned.
+    #[must_use]
+    pub fn of(
+        path: &str,
+        db: &Db,
+        state: &State<'_>,
+        scan: &Scan<'_>,
+        trailer: Trailer,
+        thresholds: Option<Thresholds>,
+    ) -> Self {
+        let is_etcd = scan.key_bucket.is_some();
+        let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
+        let quota_use = thresholds.map(|thresholds| share(allocated_bytes, thresholds.quota));
+        let alarms: Vec<_> = state.alarms.iter().map(AlarmInfo::from).collect();
+        let no_space = alarms.iter().any(|alarm| alarm.alarm == "NOSPACE");
+        let level = match (thresholds, quota_use) {
+            (Some(thresholds), Some(used)) if used >= thresholds.crit || no_space => Level::Critical,
+            (Some(thresholds), Some(used)) if used >= thresholds.warn => Level::Warning,
+            _ => Level::Ok,
+        };
+        Self {
+            path: path.to_owned(),
+            file_bytes: db.file_size(),
+            allocated_bytes,
+            in_use_bytes: scan.reached_pages * db.page_size(),
+            free_bytes: scan.free_pages() * db.page_size(),
+            page_size: db.page_size(),
+            revision: is_etcd.then(|| current_revision(state, scan)),
+            compact_revision: is_etcd.then(|| state.compact_revision()),
+            keys: is_etcd.then(|| scan.keyspace.num_live()),
+            records: is_etcd.then(|| scan.keyspace.num_records()),
+            alarms,
+            snapshot_trailer: trailer,
+            sound: scan.is_sound() && trailer != Trailer::Invalid,
+            quota_use,
+            level,
+        }
+    }
+
+    /// The verdict in a few words.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let mut words = Vec::new();
+        if !self.sound {
+            words.push("DAMAGED".to_owned());
+        }
+        words.extend(self.alarms.iter().map(|alarm| alarm.alarm.clone()));
+        match self.level {
+            Level::Critical => words.push("CRITICAL".to_owned()),
+            Level::Warning => words.push("WARNING".to_owned()),
+            Level::Ok => {}
+        }
+        if words.is_empty() { "ok".to_owned() } else { words.join(", ") }
+    }
+}

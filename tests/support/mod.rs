@@ -1,0 +1,49 @@
+//! What the integration tests share.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `mod.rs` | the test files of `testdata/` |
+//! | [`builder`] | bbolt files made byte by byte, so that any of their numbers can lie |
+//! | [`lies`] | a sound file, and every lie that can be told in it |
+//! | [`found`] | what a walk or a scan found, as plain values to compare |
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod builder;
+pub mod found;
+pub mod lies;
+
+use std::path::{Path, PathBuf};
+
+/// The path of a file or folder below `testdata/`.
+pub fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
+/// The bytes of `testdata/<name>`; of `testdata/<name>.zst`, unpacked, where only that is there.
+pub fn fixture(name: &str) -> Vec<u8> {
+    let path = testdata(name);
+    if path.exists() { read(&path) } else { unpack(&testdata(&format!("{name}.zst"))) }
+}
+
+/// The text of `testdata/<name>`.
+pub fn fixture_text(name: &str) -> String {
+    String::from_utf8(fixture(name)).expect("text")
+}
+
+/// Names, in order, of the files directly in `testdata/<folder>` that end in `ending`, without that ending.
+pub fn names_in(folder: &str, ending: &str) -> Vec<String> {
+    let entries = testdata(folder).read_dir().unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let names = entries.map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"));
+    let mut names: Vec<_> = names.filter_map(|name| Some(name.strip_suffix(ending)?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The largest one, `bolt/freelist-ffff.db`, has a window of 16 MiB and becomes 84 MB.
+fn unpack(path: &Path) -> Vec<u8> {
+    zstd::decode_all(read(path).as_slice()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
