@@ -29,7 +29,7 @@ use super::page::{Branch, Entry, Leaf, Page, PageErrorKind};
 pub const MAX_DEPTH: u32 = 64;
 
 /// About how many bytes of leaf pages are handed out at once.
-const WINDOW_BYTES: u64 = 16 << 20;
+const WINDOW_BYTES: u64 = 8 << 20;
 
 /// Which bucket, by the order in which a walk found them; 0 is the root bucket.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -13,28 +13,10 @@ use thiserror::Error;
 use super::key_value::{DecodeError, KeyValue};
 use super::revision::RecordKey;
 
-/// The numbers that a record keeps of its key's history.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counters {
-    /// See [`KeyValue::create_revision`].
-    pub create_revision: i64,
-    /// See [`KeyValue::mod_revision`].
-    pub mod_revision: i64,
-    /// See [`KeyValue::version`].
-    pub version: i64,
-}
-
-impl From<&KeyValue<'_>> for Counters {
-    fn from(kv: &KeyValue<'_>) -> Self {
-        let &KeyValue { create_revision, mod_revision, version, .. } = kv;
-        Self { create_revision, mod_revision, version }
-    }
-}
-
-/// The last record of a key that was seen.
+/// What the last record of a key was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Previous {
-    /// None: the key's first record, or the first that compaction left.
+    /// There is none: the next one is the key's first, or the first that compaction left.
     None,
     /// A put.
     Put {
@@ -127,19 +109,22 @@ pub enum RecordFault {
     },
 }
 
-/// Checks a record by itself and against the one before it of the same key: at most one fault, the first that etcd
-/// would have had to commit.
+/// Checks a record by itself: a put must say the revision that its place says.
 #[inline]
 #[must_use]
-pub fn check(previous: Previous, key: RecordKey, counters: Counters) -> Option<RecordFault> {
-    let main = key.revision.main;
-    if key.tombstone {
+pub fn check_alone(place: RecordKey, kv: &KeyValue<'_>) -> Option<RecordFault> {
+    let (main, mod_revision) = (place.revision.main, kv.mod_revision);
+    (!place.tombstone && mod_revision != main).then_some(RecordFault::ModRevision { main, mod_revision })
+}
+
+/// Checks a record of revision `main` against the one before it of the same key: at most one fault, the first that
+/// etcd would have had to commit.
+#[inline]
+#[must_use]
+pub fn check_next(previous: Previous, main: i64, next: Previous) -> Option<RecordFault> {
+    let Previous::Put { create_revision, version } = next else {
         return (previous == Previous::Tombstone).then_some(RecordFault::TombstoneTwice { main });
-    }
-    let Counters { create_revision, mod_revision, version } = counters;
-    if mod_revision != main {
-        return Some(RecordFault::ModRevision { main, mod_revision });
-    }
+    };
     let fresh = Expected { create_revision: main, version: 1 };
     let expected = match previous {
         Previous::Tombstone => fresh,
@@ -168,14 +153,8 @@ mod tests {
     use super::super::revision::Revision;
     use super::*;
 
-    fn put(main: i64, create_revision: i64, version: i64) -> (RecordKey, Counters) {
-        let key = RecordKey { revision: Revision { main, sub: 0 }, tombstone: false };
-        (key, Counters { create_revision, mod_revision: main, version })
-    }
-
     fn check_put(previous: Previous, main: i64, create_revision: i64, version: i64) -> Option<RecordFault> {
-        let (key, counters) = put(main, create_revision, version);
-        check(previous, key, counters)
+        check_next(previous, main, Previous::Put { create_revision, version })
     }
 
     #[test]
@@ -184,6 +163,11 @@ mod tests {
         assert_eq!(check_put(Previous::None, 9, 5, 3), None, "its beginning was compacted");
         assert_eq!(check_put(Previous::Put { create_revision: 5, version: 3 }, 12, 5, 4), None);
         assert_eq!(check_put(Previous::Tombstone, 13, 13, 1), None);
+        assert_eq!(
+            check_next(Previous::Put { create_revision: 5, version: 3 }, 14, Previous::Tombstone),
+            None
+        );
+        assert_eq!(check_next(Previous::None, 14, Previous::Tombstone), None);
     }
 
     #[test]
@@ -200,15 +184,17 @@ mod tests {
         let version = |version, expected| Some(RecordFault::Version { main: 12, version, expected });
         assert_eq!(check_put(previous, 12, 5, 5), version(5, 4));
         assert_eq!(check_put(Previous::None, 12, 12, 2), version(2, 1));
-        let (key, counters) = put(12, 5, 4);
-        let counters = Counters { mod_revision: 11, ..counters };
-        assert_eq!(
-            check(previous, key, counters),
-            Some(RecordFault::ModRevision { main: 12, mod_revision: 11 })
-        );
-        let key = RecordKey { tombstone: true, ..key };
-        assert_eq!(check(previous, key, counters), None);
         let twice = Some(RecordFault::TombstoneTwice { main: 12 });
-        assert_eq!(check(Previous::Tombstone, key, counters), twice);
+        assert_eq!(check_next(Previous::Tombstone, 12, Previous::Tombstone), twice);
+    }
+
+    #[test]
+    fn a_put_says_the_revision_of_its_place() {
+        let place = RecordKey { revision: Revision { main: 12, sub: 0 }, tombstone: false };
+        let kv = KeyValue { mod_revision: 11, ..KeyValue::default() };
+        let fault = Some(RecordFault::ModRevision { main: 12, mod_revision: 11 });
+        assert_eq!(check_alone(place, &kv), fault);
+        assert_eq!(check_alone(place, &KeyValue { mod_revision: 12, ..kv }), None);
+        assert_eq!(check_alone(RecordKey { tombstone: true, ..place }, &KeyValue::default()), None);
     }
 }

@@ -5,18 +5,19 @@
 //! 17 while that grows), however many records it has; its text stays in the file.
 
 use std::hash::{BuildHasher, Hash};
+use std::sync::Mutex;
 
-use foldhash::fast::{FixedState, RandomState};
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use rayon::prelude::*;
 
 use crate::bolt::Threads;
-use crate::etcd::history::{self, Previous};
+use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::{Encoding, Layout, ObjectKey};
 
 use super::folders::Folders;
-use super::part::{Owner, Part, Record, RecordFinding, Unreadable};
+use super::part::{Owner, Part, Record, RecordFinding, Shards, Unreadable};
 use super::timeline::{Bins, Timeline};
 
 /// Number of shards. More than any machine has cores would only cost memory.
@@ -35,7 +36,9 @@ pub struct Keyspace<'a> {
     shards: Vec<Shard<'a>>,
     /// Entries that are no records.
     pub unreadable: Unreadable,
+    /// Another in every run, so that nobody can make keys that all fall into one slot.
     hasher: RandomState,
+    spare: Mutex<Vec<Shards<'a>>>,
     page_size: u64,
     /// Pages that a defrag by etcd would put the records on, about.
     pub repacked_pages: u64,
@@ -173,7 +176,9 @@ impl<'a> KeyState<'a> {
     }
 
     fn previous(&self) -> Previous {
-        if self.is_live() {
+        if self.records == 0 {
+            Previous::None
+        } else if self.is_live() {
             Previous::Put { create_revision: self.create_revision, version: self.version }
         } else {
             Previous::Tombstone
@@ -286,11 +291,11 @@ impl<'a> Keyspace<'a> {
     #[must_use]
     pub fn new(bins: Bins, page_size: u64) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
-        let hasher = RandomState::default();
         Self {
             shards,
             unreadable: Unreadable::default(),
-            hasher,
+            hasher: RandomState::default(),
+            spare: Mutex::default(),
             page_size,
             repacked_pages: 0,
             bins,
@@ -299,50 +304,54 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// Which shard keeps a key (the same in every run, as is everything that follows from it), and the hash by which
-    /// that shard finds it (another in every run, so that nobody can make keys that all fall into one slot).
+    /// Begins to look a key up: hashes it, and asks for what [`Keyspace::owner`] will look at. One look-up waits for
+    /// memory three times over; those of a leaf's records can wait together.
     #[inline]
     #[must_use]
-    pub fn place_of(&self, key: &[u8]) -> (usize, u64) {
-        let shard = (FixedState::default().hash_one(key) >> 32) as usize % NUM_SHARDS;
-        (shard, self.hasher.hash_one(key))
-    }
-
-    /// Asks for what [`Keyspace::owner`] will look at. One look-up waits for memory three times over; those of a
-    /// leaf's records can wait together.
-    #[inline]
-    pub fn touch(&self, shard: usize, hash: u64) {
-        let Some(shard) = self.shards.get(shard) else { return };
-        let hash = shorten(hash);
-        let found =
-            shard.index.find(lengthen(hash), |&number| shard.state(number).is_some_and(|s| s.hash == hash));
-        let newest = found.and_then(|&number| shard.state(number)?.newest.first());
-        std::hint::black_box(newest.copied());
+    pub fn look_up(&self, key: &[u8]) -> LookUp {
+        let (shard, hash) = (shard_of(key), self.hasher.hash_one(key));
+        let found = self.shards.get(shard).and_then(|shard| {
+            let same_hash = |state: &KeyState<'_>| state.hash == shorten(hash);
+            let number =
+                shard.index.find(lengthen(shorten(hash)), |&n| shard.state(n).is_some_and(same_hash));
+            number.and_then(|&number| Some((number, shard.state(number)?.newest.first()?)))
+        });
+        std::hint::black_box(found.map(|(_, first)| *first));
+        LookUp { shard, hash, likely: found.map(|(number, _)| number) }
     }
 
     /// What is known of the key of a record that will be absorbed later.
     #[inline]
     #[must_use]
-    pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> Owner {
-        let Some(shard) = self.shards.get(shard) else { return Owner::New };
-        if let Some(number) = shard.find(hash, || kv.key) {
-            return Owner::Known(number);
+    pub fn owner(&self, key: &LookUp, kv: &KeyValue<'a>) -> Owner {
+        let Some(shard) = self.shards.get(key.shard) else { return Owner::New };
+        let is_it = |number: &u32| shard.state(*number).is_some_and(|state| state.key() == kv.key);
+        let known =
+            key.likely.filter(is_it).or_else(|| key.likely.and_then(|_| shard.find(key.hash, || kv.key)));
+        match known {
+            Some(number) => Owner::Known(number),
+            None => match shard.folders.find(kv) {
+                Some((resource, namespace)) => Owner::Classified { resource, namespace },
+                None => Owner::New,
+            },
         }
-        shard
-            .folders
-            .find(kv)
-            .map_or(Owner::New, |(resource, namespace)| Owner::Classified { resource, namespace })
+    }
+
+    /// Empty vectors for a part's records: those of a window that was absorbed, where there are any.
+    #[must_use]
+    pub fn spare_shards(&self) -> Shards<'a> {
+        self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
     }
 
     /// Takes in the next parts of the bucket, in their order; what is wrong with the records comes back.
     pub fn absorb(
         &mut self,
-        parts: &[Part<'a>],
+        parts: &mut [Part<'a>],
         layout: &Layout,
         threads: Threads,
     ) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
-        for part in parts {
+        for part in parts.iter() {
             self.unreadable.records += part.unreadable.records;
             self.unreadable.own_bytes += part.unreadable.own_bytes;
             self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
@@ -355,7 +364,7 @@ impl<'a> Keyspace<'a> {
             let mut max_revision = 0;
             let mut faults = Vec::new();
             for record in records {
-                max_revision = max_revision.max(record.place.revision.main);
+                max_revision = max_revision.max(record.revision);
                 faults.extend(shard.add(record, layout, bins));
             }
             (max_revision, faults)
@@ -369,6 +378,12 @@ impl<'a> Keyspace<'a> {
             faults.extend(shard_faults);
         }
         faults.sort_by_key(|finding| finding.at);
+        if let Ok(spare) = self.spare.get_mut() {
+            spare.extend(parts.iter_mut().map(|part| {
+                part.shards.iter_mut().for_each(Vec::clear);
+                std::mem::take(&mut part.shards)
+            }));
+        }
         faults
     }
 
@@ -377,16 +392,15 @@ impl<'a> Keyspace<'a> {
         let last = self.last;
         self.last = part.last.or(last);
         let last = last?;
-        let first = part.first.filter(|first| first.revision == last.revision)?;
-        let record = part.shards.iter().flatten().find(|record| record.place == first)?;
+        let (first, at, key) = part.first.filter(|(first, ..)| first.revision == last.revision)?;
         let (main, sub) = (first.revision.main, first.revision.sub);
-        let fault = history::RecordFault::RevisionTwice { main, sub };
-        Some(RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
+        Some(RecordFinding { fault: RecordFault::RevisionTwice { main, sub }, at, key: Some(key) })
     }
 
     /// When all records are in: gives back what only adding needed.
     pub fn finish(&mut self) {
         self.shards.par_iter_mut().for_each(|shard| shard.index = HashTable::new());
+        self.spare = Mutex::default();
     }
 
     /// Learns the prefixes of Kubernetes' keys that the layout does not know; whether there were any.
@@ -506,10 +520,8 @@ impl<'a> Shard<'a> {
         };
         let Self { blocks, rows, tombstones, leases, .. } = self;
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
-        let Record { place, counters, own_bytes, leaf_bytes, .. } = *record;
-
-        let previous = if state.records == 0 { Previous::None } else { state.previous() };
-        let fault = history::check(previous, place, counters);
+        let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
+        let fault = history::check_next(state.previous(), record.revision, record.state);
         state.records = state.records.saturating_add(1);
         state.own_bytes += own_bytes;
         state.leaf_bytes += leaf_bytes;
@@ -517,19 +529,20 @@ impl<'a> Shard<'a> {
         state.newest_leaf_bytes = u32::try_from(leaf_bytes).unwrap_or(u32::MAX);
         state.lease = if record.lease == 0 { NONE } else { leases.number_of(record.lease) };
         state.encoding = record.encoding;
-        state.create_revision = counters.create_revision;
-        state.version = counters.version;
+        if let Previous::Put { create_revision, version } = record.state {
+            (state.create_revision, state.version) = (create_revision, version);
+        }
         state.value_len = record.value_len;
-        state.flags = (state.flags & NO_PUT_YET) | if place.tombstone { TOMBSTONE } else { 0 };
+        state.flags = (state.flags & NO_PUT_YET) | if record.is_tombstone() { TOMBSTONE } else { 0 };
         if let Some(row) = rows.get_mut(usize::from(state.resource)) {
-            row.timeline.add(bins.bin_of(place.revision.main), own_bytes);
-            if place.tombstone {
+            row.timeline.add(bins.bin_of(record.revision), own_bytes);
+            if record.is_tombstone() {
                 let one = Tombstones { records: 1, own_bytes, leaf_bytes };
                 row.tombstones.add(&one);
                 tombstones.add(&one);
             }
         }
-        if !place.tombstone && state.flags & NO_PUT_YET != 0 {
+        if !record.is_tombstone() && state.flags & NO_PUT_YET != 0 {
             state.flags &= !NO_PUT_YET;
             self.classify_again(number, record.message, layout);
         }
@@ -558,7 +571,7 @@ impl<'a> Shard<'a> {
             lengthen(state.map_or(0, |state| state.hash))
         };
         index.insert_unique(lengthen(hash), number, hash_at);
-        let no_put = record.place.tombstone;
+        let no_put = record.is_tombstone();
         let (resource, namespace) = match record.owner {
             Owner::Classified { resource, namespace } => (resource, namespace),
             _ => {
@@ -639,6 +652,25 @@ impl<'a> Shard<'a> {
             row.tombstones.add(&moved);
         }
     }
+}
+
+/// How a key is found: see [`Keyspace::look_up`].
+#[derive(Clone, Copy, Debug)]
+pub struct LookUp {
+    /// The shard that keeps the key.
+    pub shard: usize,
+    /// The hash by which the shard finds it.
+    pub hash: u64,
+    /// The number of a key with this hash, which is likely this one.
+    likely: Option<u32>,
+}
+
+/// Which shard keeps a key: the same in every run, as is everything that follows from it. Told from the key's last
+/// bytes, in which keys differ.
+#[inline]
+fn shard_of(key: &[u8]) -> usize {
+    let last = key.last_chunk::<8>().map_or(key.len() as u64, |last| u64::from_le_bytes(*last));
+    (last.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % NUM_SHARDS
 }
 
 /// Half a hash is kept with each key; the table wants a whole one, with entropy in its upper bits.

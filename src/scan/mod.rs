@@ -116,10 +116,10 @@ fn scan_once<'a>(
         let Some(mut walk) = walker.walk_bucket(id) else { break };
         if is_key_bucket {
             key_bucket = Some(id);
-            while let Some(parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
+            while let Some(mut parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
                 parts.iter().for_each(|part| tally.append(&part.tally));
                 parts.iter().for_each(read);
-                let faults = keyspace.absorb(&parts, layout, threads);
+                let faults = keyspace.absorb(&mut parts, layout, threads);
                 records.append(parts.into_iter().flat_map(|part| part.faults), options.max_findings);
                 records.append(faults, options.max_findings);
             }

@@ -1,16 +1,17 @@
 //! What one thread makes of one subtree: a tally, and the records sorted out by the shard of their key.
 
 use crate::bolt::PageId;
+use crate::bolt::format::ELEMENT_SIZE;
 use crate::bolt::page::{Entry, Leaf};
 use crate::bolt::walk::Subtree;
-use crate::etcd::history::{Counters, RecordFault};
+use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 
-use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
+use super::keyspace::{Keyspace, LookUp, NUM_SHARDS, ValueKind};
 use super::tally::Tally;
 
-/// About how many records of a subtree fall to one shard.
-const USUAL_RECORDS: usize = 48;
+/// Records by the shard of their key.
+pub type Shards<'a> = [Vec<Record<'a>>; NUM_SHARDS];
 
 /// What one subtree came to.
 #[derive(Debug, Default)]
@@ -18,9 +19,9 @@ pub struct Part<'a> {
     /// Its nodes.
     pub tally: Tally,
     /// Its records by the shard of their key, each in the order of revisions.
-    pub shards: [Vec<Record<'a>>; NUM_SHARDS],
-    /// Its first record, in the order of the tree.
-    pub first: Option<RecordKey>,
+    pub shards: Shards<'a>,
+    /// Its first record, in the order of the tree: place in history, in the file, and etcd key.
+    pub first: Option<(RecordKey, Location, &'a [u8])>,
     /// Its last record.
     pub last: Option<RecordKey>,
     /// How many pages a defrag by etcd would put its records on, about.
@@ -39,26 +40,39 @@ pub struct Record<'a> {
     pub message: &'a [u8],
     /// Hash of its etcd key.
     pub hash: u64,
-    /// Its place: revision, and put or tombstone.
-    pub place: RecordKey,
-    /// What it says of its key's history.
-    pub counters: Counters,
-    /// Bytes of its element, key and value.
-    pub own_bytes: u64,
+    /// Its revision (main).
+    pub revision: i64,
+    /// Put or tombstone, and its place in the key's history.
+    pub state: Previous,
     /// Its own bytes, and its share of the header and slack of its leaf.
     pub leaf_bytes: u64,
     /// Where it is.
     pub at: Location,
+    /// The lease that it is attached to; 0 for none.
+    pub lease: i64,
     /// Bytes of the etcd key.
     pub key_len: u32,
     /// Bytes of the etcd value.
     pub value_len: u32,
-    /// The lease that it is attached to; 0 for none.
-    pub lease: i64,
     /// How the etcd value is encoded.
     pub encoding: ValueKind,
     /// Whose record it is.
     pub owner: Owner,
+}
+
+impl Record<'_> {
+    /// Bytes of its element, key and value.
+    #[must_use]
+    pub fn own_bytes(&self) -> u64 {
+        let key = if self.is_tombstone() { 18 } else { 17 };
+        ELEMENT_SIZE as u64 + key + self.message.len() as u64
+    }
+
+    /// Whether it is a deletion.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.state == Previous::Tombstone
+    }
 }
 
 /// What is known of a record's key before its shard's turn.
@@ -119,8 +133,7 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 
 /// For the `key` bucket.
 pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
-    let mut part = Part::default();
-    part.shards.iter_mut().for_each(|shard| shard.reserve(USUAL_RECORDS));
+    let mut part = Part { shards: keyspace.spare_shards(), ..Part::default() };
     let mut of_leaf = Vec::new();
     for node in subtree {
         part.tally.add(&node);
@@ -131,8 +144,8 @@ pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) 
     part
 }
 
-/// What a leaf's records wait in until their keys are looked up: the record, its shard, and its content.
-type OfLeaf<'a> = Vec<(Record<'a>, usize, KeyValue<'a>)>;
+/// What a leaf's records wait in until their keys are looked up: the record, how to find its key, and its content.
+type OfLeaf<'a> = Vec<(Record<'a>, LookUp, KeyValue<'a>)>;
 
 impl<'a> Part<'a> {
     fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>, of_leaf: &mut OfLeaf<'a>) {
@@ -148,23 +161,25 @@ impl<'a> Part<'a> {
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
                 Ok((place, kv)) => {
-                    let (shard, hash) = keyspace.place_of(kv.key);
-                    keyspace.touch(shard, hash);
+                    let key = keyspace.look_up(kv.key);
+                    let state = match place.tombstone {
+                        true => Previous::Tombstone,
+                        false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
+                    };
                     let record = Record {
                         message: entry.value,
-                        hash,
-                        place,
-                        counters: Counters::from(&kv),
-                        own_bytes,
+                        hash: key.hash,
+                        revision: place.revision.main,
+                        state,
                         leaf_bytes,
                         at,
+                        lease: kv.lease,
                         key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
                         value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
-                        lease: kv.lease,
                         encoding: ValueKind::of(kv.value),
                         owner: Owner::New,
                     };
-                    of_leaf.push((record, shard, kv));
+                    of_leaf.push((record, key, kv));
                 }
                 Err(fault) => {
                     self.unreadable.records += 1;
@@ -174,9 +189,9 @@ impl<'a> Part<'a> {
                 }
             }
         }
-        for (record, shard, kv) in of_leaf.drain(..) {
-            let owner = keyspace.owner(shard, record.hash, &kv);
-            if let Some(shard) = self.shards.get_mut(shard) {
+        for (record, key, kv) in of_leaf.drain(..) {
+            let owner = keyspace.owner(&key, &kv);
+            if let Some(shard) = self.shards.get_mut(key.shard) {
                 shard.push(Record { owner, ..record });
             }
         }
@@ -195,11 +210,13 @@ impl<'a> Part<'a> {
         if kv.key.is_empty() {
             return Err(RecordFault::KeyEmpty { main, sub });
         }
-        self.first.get_or_insert(place);
+        self.first.get_or_insert((place, at, kv.key));
         if self.last.replace(place).is_some_and(|last| last.revision == place.revision) {
             let fault = RecordFault::RevisionTwice { main, sub };
             self.faults.push(RecordFinding { fault, at, key: Some(kv.key) });
         }
+        let fault = history::check_alone(place, &kv);
+        self.faults.extend(fault.map(|fault| RecordFinding { fault, at, key: Some(kv.key) }));
         Ok((place, kv))
     }
 }
