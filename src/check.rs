@@ -55,6 +55,13 @@ pub struct Finding {
     pub message: String,
 }
 
+/// Whether [`check`] would find nothing.
+#[must_use]
+pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> bool {
+    let scanned = scan.structure.count == 0 && scan.num_record_faults == 0;
+    scanned && of_whole_file(db, state, trailer).chain(orphans(db, state, scan)).next().is_none()
+}
+
 /// Faults that only the whole file shows.
 #[derive(Clone, Copy, Debug, thiserror::Error, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
@@ -147,7 +154,8 @@ fn orphans<'s>(db: &'s Db, state: &'s State<'_>, scan: &'s Scan<'_>) -> impl Ite
     });
     keys.map(|key| {
         let kv = key.newest();
-        let offset = db.offset_in_file(key.newest_bytes());
+        // the record's key, a put's, lies right before its value
+        let offset = db.offset_in_file(key.newest_bytes()).map(|offset| offset.saturating_sub(17));
         let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
         Finding {
             kind: (&fault).into(),

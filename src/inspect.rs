@@ -66,10 +66,11 @@ pub fn pages(db: &Db) -> Vec<PageRow> {
     let mut rows: Vec<_> = rows
         .into_iter()
         .map(|(row, id)| PageRow { bucket: Some(ByteText(path_of(&walker, id))), ..row })
-        .chain(fixed_rows(db))
         .collect();
+    walker.claim_freelist();
     let gaps: Vec<_> = walker.claims().gaps().collect();
     let (_, freelist) = walker.finish();
+    rows.extend(fixed_rows(db, freelist.as_ref()));
     rows.extend(free_rows(db, &gaps, freelist.as_ref()));
     rows.sort_by_key(|row| row.page);
     fill_with_damaged(db, rows)
@@ -103,17 +104,16 @@ fn node_rows(subtree: &mut Subtree<'_, '_>) -> Vec<PageRow> {
     rows.collect()
 }
 
-fn fixed_rows(db: &Db) -> impl Iterator<Item = PageRow> {
+fn fixed_rows(db: &Db, freelist: Option<&FreedPages>) -> Vec<PageRow> {
     let row = |page: u64, kind, pages, items| {
         let offset = db.offset_of(PageId(page));
         PageRow { page, offset, kind, pages, items, bucket: None }
     };
-    let metas = (0..db.num_pages().min(2)).map(move |page| row(page, RowKind::Meta, 1, None));
-    let mut findings = Findings::default();
-    let freelist = FreedPages::read(db, &mut findings, 0);
-    let freelist = freelist.and_then(|list| Some((list.own_pages?, list.num_ids)));
-    let freelist = freelist.filter(|((first, _), _)| first.0 > 1);
-    metas.chain(freelist.map(move |((first, pages), ids)| row(first.0, RowKind::Freelist, pages, Some(ids))))
+    let metas = (0..db.num_pages().min(2)).map(|page| row(page, RowKind::Meta, 1, None));
+    // one that shares pages with the tree is shown as damaged
+    let whole = freelist.filter(|list| list.own_pages == list.span);
+    let freelist = whole.map(|list| row(list.page.0, RowKind::Freelist, list.span, Some(list.num_ids)));
+    metas.chain(freelist).collect()
 }
 
 fn free_rows(db: &Db, gaps: &[(PageId, u64)], freelist: Option<&FreedPages>) -> Vec<PageRow> {

@@ -26,7 +26,6 @@ pub struct SourceError {
     /// The path that was tried.
     pub path: PathBuf,
     /// Why.
-    #[source]
     pub reason: Reason,
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::analyze::{AlarmInfo, current_revision};
 use crate::bolt::Db;
+use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::scan::Scan;
@@ -54,7 +55,7 @@ pub enum Level {
     Ok,
     /// The lower one was reached.
     Warning,
-    /// The upper one was reached, or etcd itself found its quota passed (NOSPACE is raised).
+    /// The upper one was reached; or one was given, and etcd itself has raised an alarm.
     Critical,
 }
 
@@ -84,9 +85,10 @@ impl Status {
         let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
         let quota_use = thresholds.map(|thresholds| share(allocated_bytes, thresholds.quota));
         let alarms: Vec<_> = state.alarms.iter().map(AlarmInfo::from).collect();
-        let no_space = alarms.iter().any(|alarm| alarm.alarm == "NOSPACE");
         let level = match (thresholds, quota_use) {
-            (Some(thresholds), Some(used)) if used >= thresholds.crit || no_space => Level::Critical,
+            (Some(thresholds), Some(used)) if used >= thresholds.crit || !alarms.is_empty() => {
+                Level::Critical
+            }
             (Some(thresholds), Some(used)) if used >= thresholds.warn => Level::Warning,
             _ => Level::Ok,
         };
@@ -103,7 +105,7 @@ impl Status {
             records: is_etcd.then(|| scan.keyspace.num_records()),
             alarms,
             snapshot_trailer: trailer,
-            sound: scan.is_sound() && trailer != Trailer::Invalid,
+            sound: check::is_sound(db, state, scan, trailer),
             quota_use,
             level,
         }
@@ -114,7 +116,7 @@ impl Status {
     pub fn verdict(&self) -> String {
         let mut words = Vec::new();
         if !self.sound {
-            words.push("DAMAGED".to_owned());
+            words.push("FAULTS".to_owned());
         }
         words.extend(self.alarms.iter().map(|alarm| alarm.alarm.clone()));
         match self.level {

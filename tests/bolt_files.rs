@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use bytes::Bytes;
 use etcd_medic::bolt::bucket::for_each_entry;
 use etcd_medic::bolt::fault::Fault;
 use etcd_medic::bolt::open::{Lock, map_file};
@@ -159,7 +160,7 @@ fn a_mapped_file_reads_the_same() {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(&fixture(&format!("{name}.db"))).expect("written");
         let mapped = map_file(file.path(), Lock::Shared).expect("mapped");
-        assert_eq!(facts(&Db::new(mapped).expect("bbolt")), truth(&name), "{name}");
+        assert_eq!(facts(&Db::new(Bytes::from_owner(mapped)).expect("bbolt")), truth(&name), "{name}");
     }
 }
 

@@ -39,7 +39,7 @@ const WORTH_IT: f64 = 0.1;
 const DOMINANT: f64 = 0.4;
 /// A span of revisions is a flood from this many times the median on.
 const FLOOD: f64 = 8.0;
-/// etcd refuses requests above 1.5 MiB by default (`--max-request-bytes`).
+/// Two thirds of what etcd takes in one request by default (`--max-request-bytes`: 1.5 MiB).
 const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
@@ -48,7 +48,8 @@ pub fn advise(report: &Analysis) -> Vec<Advice> {
     let checks = [
         damage,
         trailer,
-        alarms,
+        no_space,
+        corrupt,
         cut_short,
         history,
         defrag,
@@ -85,26 +86,23 @@ fn trailer(report: &Analysis) -> Option<Advice> {
     invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
 }
 
-fn alarms(report: &Analysis) -> Option<Advice> {
-    let alarm = report.alarms.first()?;
-    let (text, command) = if alarm.alarm == "NOSPACE" {
-        let gain = report.gains.compact_and_defrag_bytes;
-        let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
-        (
-            format!(
-                "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back about {} of {}; then disarm",
-                bytes(gain),
-                bytes(report.file.file_bytes)
-            ),
-            format!("etcdctl compact {revision} && etcdctl defrag && etcdctl alarm disarm"),
-        )
-    } else {
-        (
-            format!("{} is raised: {}", alarm.alarm, alarm.meaning),
-            "etcdctl endpoint hashkv --cluster".to_owned(),
-        )
-    };
-    Some(new("alarm", Severity::Critical, text, command))
+fn no_space(report: &Analysis) -> Option<Advice> {
+    report.alarms.iter().find(|alarm| alarm.alarm == "NOSPACE")?;
+    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
+    let text = format!(
+        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back about {} of {}; then disarm",
+        bytes(gain),
+        bytes(size)
+    );
+    let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+    let command = format!("etcdctl compact {revision} && etcdctl defrag && etcdctl alarm disarm");
+    Some(new("alarm-nospace", Severity::Critical, text, command))
+}
+
+fn corrupt(report: &Analysis) -> Option<Advice> {
+    let alarm = report.alarms.iter().find(|alarm| alarm.alarm == "CORRUPT")?;
+    let text = format!("CORRUPT is raised by member {:x}: {}", alarm.member_id, alarm.meaning);
+    Some(new("alarm-corrupt", Severity::Critical, text, "etcdctl endpoint hashkv --cluster"))
 }
 
 fn cut_short(report: &Analysis) -> Option<Advice> {
@@ -121,7 +119,7 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
 fn history(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
-    let part = share(gain, report.file.file_bytes);
+    let part = share(gain, report.file.allocated_bytes);
     let retained = mvcc.revision - mvcc.compact_revision.max(0);
     let text = format!(
         "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back about \
@@ -136,17 +134,22 @@ fn history(report: &Analysis) -> Option<Advice> {
 }
 
 fn defrag(report: &Analysis) -> Option<Advice> {
+    // of a damaged file nothing is promised, and free pages may hold what is to be saved
+    if report.health.structural_faults > 0 {
+        return None;
+    }
+    let command = if report.file.is_etcd { "etcdctl defrag" } else { "" };
     let gain = report.gains.defrag_bytes;
-    let part = share(gain, report.file.file_bytes);
+    let part = share(gain, report.file.allocated_bytes);
     let (gain, part_text) = (bytes(gain), percent(part));
     if part < WORTH_IT {
         let text = format!(
-            "A defrag would give back only about {gain} ({part_text} of the file): not worth its pause"
+            "A defrag alone would give back only about {gain} ({part_text} of the file): not worth its pause"
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
     let text = format!("A defrag gives back about {gain} ({part_text} of the file)");
-    Some(new("defrag", Severity::Warning, text, "etcdctl defrag"))
+    Some(new("defrag", Severity::Warning, text, command))
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -162,15 +165,12 @@ fn dominant(report: &Analysis) -> Option<Advice> {
         count(row.objects, "key"),
         count(row.revisions_per_object.p50, "revision")
     );
-    let namespaced = report.namespaces.first().and_then(|row| row.namespace.as_ref());
-    let command = if row.resource.0.starts_with(b"/") {
-        String::new()
-    } else if namespaced.is_some() {
-        format!(
-            "kubectl get {name} --all-namespaces --no-headers | awk '{{print $1}}' | sort | uniq -c | sort -rn | head"
-        )
-    } else {
+    // the name comes from the file: only what can be a resource's goes into a command
+    let is_name = |char: char| char.is_ascii_alphanumeric() || ".-".contains(char);
+    let command = if !name.starts_with('-') && name.chars().all(is_name) {
         format!("kubectl get {name} --all-namespaces")
+    } else {
+        String::new()
     };
     (part >= DOMINANT).then(|| new("dominant-resource", Severity::Warning, text, command))
 }
@@ -196,7 +196,7 @@ fn large_values(report: &Analysis) -> Option<Advice> {
     let largest =
         report.top_objects.iter().filter(|object| object.live).max_by_key(|object| object.value_bytes)?;
     let text = format!(
-        "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default",
+        "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default (--max-request-bytes)",
         largest.key,
         bytes(largest.value_bytes)
     );

@@ -15,7 +15,7 @@ pub struct Histogram {
     pub p99: u64,
     /// The largest value.
     pub max: u64,
-    /// The bins that are not empty, in ascending order.
+    /// The bins in ascending order; empty ones are left out where bins double.
     pub bins: Vec<Bin>,
 }
 

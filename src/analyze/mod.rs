@@ -28,6 +28,7 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::bolt::walk::{Bucket, BucketRoot};
+use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::scan::Scan;
@@ -108,7 +109,8 @@ pub struct BucketUse {
     pub leaf_nodes: u64,
 }
 
-/// What each cure would give back, in bytes of the file.
+/// What each cure would give back, in bytes of what is allocated (the tail comes back by itself). Nothing is promised
+/// of a file with structural faults: both are 0.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Gains {
     /// A defrag.
@@ -201,7 +203,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer, request.read_without_lock),
         health: Health {
-            sound: scan.is_sound() && request.trailer != Trailer::Invalid,
+            sound: check::is_sound(db, state, scan, request.trailer),
             structural_faults: scan.structure.count,
             record_faults: scan.num_record_faults,
         },
@@ -293,12 +295,16 @@ pub fn path_of(scan: &Scan<'_>, bucket: &Bucket<'_>) -> Vec<u8> {
 
 fn gains(db: &Db, scan: &Scan<'_>, space: &Space, sums: &KeySums) -> Gains {
     let page_size = db.page_size();
+    let none = Gains { defrag_bytes: 0, compact_and_defrag_bytes: 0, exact: false };
+    if scan.structure.count > 0 {
+        return none;
+    }
     let Some(tally) = scan.key_tally() else {
-        // without records to repack: what is free, and slack beyond the usual
-        let given_back =
-            space.free_bytes + space.bytes_of(space::Class::Leaked) + space.bytes_of(space::Class::Tail);
-        return Gains { defrag_bytes: given_back, compact_and_defrag_bytes: given_back, exact: false };
+        // without records to repack, only what is free
+        let given_back = space.free_bytes + space.bytes_of(space::Class::Leaked);
+        return Gains { defrag_bytes: given_back, compact_and_defrag_bytes: given_back, ..none };
     };
+    let allocated = db.num_pages() * page_size;
     let leaves = scan.keyspace.repacked_pages * page_size;
     let others = space.in_use_bytes.saturating_sub(tally.page_bytes);
     // a branch's share of a leaf stays about what it is
@@ -310,12 +316,8 @@ fn gains(db: &Db, scan: &Scan<'_>, space: &Space, sums: &KeySums) -> Gains {
     let all = sums.live.bytes + sums.superseded.bytes + sums.tombstones.bytes;
     let live_leaves = u128::from(leaves) * u128::from(sums.live.bytes) / u128::from(all.max(1));
     let live_leaves = u64::try_from(live_leaves).unwrap_or(leaves);
-    let given_back = |leaves: u64| space.total_bytes.saturating_sub(others + with_branches(leaves));
-    Gains {
-        defrag_bytes: given_back(leaves),
-        compact_and_defrag_bytes: given_back(live_leaves),
-        exact: false,
-    }
+    let given_back = |leaves: u64| allocated.saturating_sub(others + with_branches(leaves));
+    Gains { defrag_bytes: given_back(leaves), compact_and_defrag_bytes: given_back(live_leaves), ..none }
 }
 
 fn leases(state: &State<'_>, attached: &BTreeMap<i64, (u64, u64)>, top: usize) -> Leases {

@@ -74,8 +74,7 @@ impl Space {
         let total = scan.total();
         let sizes = total.sizes;
         let metas = db.num_pages().min(2) * page_size;
-        let freelist = scan.freelist.as_ref().and_then(|list| list.own_pages).map_or(0, |(_, pages)| pages);
-        let freelist = freelist * page_size;
+        let freelist = scan.freelist.as_ref().map_or(0, |list| list.own_pages * page_size);
         // what stands inline in a node was counted there as a whole, and as a node by itself where it could be read
         let nodes =
             [sizes.header, sizes.elements, sizes.keys, sizes.values, sizes.bucket_headers, sizes.slack];

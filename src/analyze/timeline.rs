@@ -6,6 +6,7 @@ use crate::scan::timeline::{Bins, Span};
 use crate::text::ByteText;
 
 use super::fragmentation::share;
+use super::histogram::Histogram;
 use super::keys::Timelines;
 
 /// How records spread over the revisions: equal spans of revisions, from the oldest on.
@@ -36,7 +37,7 @@ pub struct Peak {
     /// The span.
     #[serde(flatten)]
     pub bin: TimelineBin,
-    /// How many times the median span's bytes it has.
+    /// How many times the bytes of the median span it has, of those that have any.
     pub times_median: f64,
     /// API group of the resource that has most bytes in it.
     pub group: String,
@@ -75,12 +76,11 @@ fn peak(timelines: &Timelines, rows: &[TimelineBin]) -> Option<Peak> {
     if bin.records == 0 {
         return None;
     }
-    let mut sizes: Vec<u64> = rows.iter().map(|row| row.bytes).collect();
-    sizes.sort_unstable();
-    let median = sizes.get(sizes.len() / 2).copied().unwrap_or(0);
+    let mut sizes: Vec<u64> = rows.iter().map(|row| row.bytes).filter(|&bytes| bytes > 0).collect();
+    let median = Histogram::of(&mut sizes).p50;
     Some(Peak {
         bin,
-        times_median: share(bin.bytes, median.max(1)),
+        times_median: share(bin.bytes, median),
         group: group.clone(),
         resource: resource.clone(),
         resource_records,

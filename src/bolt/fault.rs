@@ -77,7 +77,7 @@ pub enum FaultKind {
     #[error("is reachable, but the freelist has it as free: it will be overwritten")]
     ReachableFreed,
     /// Neither in use nor free: lost to bbolt until the next defrag.
-    #[error("is neither reachable nor in the freelist ({pages} pages in a row): leaked")]
+    #[error("is neither reachable nor in the freelist{}: leaked", in_a_row(*pages))]
     UnreachableUnfreed {
         /// How many, one behind the other.
         pages: u64,
@@ -158,6 +158,10 @@ pub enum FaultKind {
         /// The depth.
         depth: u32,
     },
+}
+
+fn in_a_row(pages: u64) -> String {
+    if pages == 1 { String::new() } else { format!(", as are the {} behind it", pages.saturating_sub(1)) }
 }
 
 fn referred(referrer: Option<PageId>) -> String {

@@ -5,57 +5,50 @@
 use super::claims::Claims;
 use super::db::Db;
 use super::fault::{Fault, FaultKind};
-use super::format::PageId;
+use super::format::{FREELIST_COUNT_IN_FIRST_SLOT, PAGE_HEADER_SIZE, PageId};
 use super::page::Page;
 use super::walk::Findings;
 
 /// The pages that a stored freelist names.
 #[derive(Debug)]
 pub struct FreedPages {
-    /// The pages that the freelist itself takes: the first, and how many.
-    pub own_pages: Option<(PageId, u64)>,
+    /// The freelist's own first page.
+    pub page: PageId,
+    /// How many pages it takes, by its header.
+    pub span: u64,
+    /// How many of them no node of the tree claims: see [`super::walk::Walker::claim_freelist`].
+    pub own_pages: u64,
     freed: Claims,
     /// Number of ids that it holds, doubles and strays included.
     pub num_ids: u64,
-    /// Bytes of its pages that hold neither header nor ids.
-    pub slack: u64,
 }
 
 impl FreedPages {
-    /// Reads the freelist that the active meta names: `None` where it names none, as etcd's files do. What is wrong
-    /// with it goes to `findings`; the ids that make sense are kept.
+    /// Reads the freelist that the active meta names: `None` where it names none, as etcd's files do, or where it
+    /// can't be read. What is wrong with it goes to `findings`; the ids that make sense are kept.
     pub fn read(db: &Db, findings: &mut Findings, max_faults: usize) -> Option<Self> {
         let id = db.meta().freelist?;
-        let mut freed = Self { own_pages: None, freed: Claims::new(db.num_pages()), num_ids: 0, slack: 0 };
         let mut fault = |kind, page, offset| {
             let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: None };
             findings.push(fault, max_faults);
         };
-        let page = match db.page(id) {
-            Ok(page) => page,
-            Err(error) => {
-                fault(FaultKind::Freelist { error: error.kind }, id, error.offset);
-                return Some(freed);
-            }
-        };
-        freed.own_pages = Some((id, u64::from(page.header().overflow.get()).saturating_add(1)));
-        let ids = page.freelist().unwrap_or_else(|error| {
-            fault(FaultKind::Freelist { error: error.kind }, id, error.offset);
-            &[]
-        });
-        freed.num_ids = ids.len() as u64;
-        freed.slack = slack(&page, ids.len());
+        let found = db.page(id).and_then(|page| Ok((page, page.freelist()?)));
+        let (page, ids) = found
+            .inspect_err(|error| fault(FaultKind::Freelist { error: error.kind }, id, error.offset))
+            .ok()?;
+        let freed = Claims::new(db.num_pages());
         let high_water_mark = db.high_water_mark();
         for (slot, id) in ids.iter().enumerate() {
-            let offset = slot_offset(&page, slot, ids.len());
+            let offset = slot_offset(&page, slot);
             let id = PageId(id.get());
             if !(2..high_water_mark).contains(&id.0) {
                 fault(FaultKind::FreelistOutOfBounds { high_water_mark }, id, offset);
-            } else if !freed.freed.insert(id) && id.0 < freed.freed.num_pages() {
+            } else if !freed.insert(id) && id.0 < freed.num_pages() {
                 fault(FaultKind::FreelistDuplicate, id, offset);
             }
         }
-        Some(freed)
+        let span = u64::from(page.header().overflow.get()).saturating_add(1);
+        Some(Self { page: id, span, own_pages: 0, freed, num_ids: ids.len() as u64 })
     }
 
     /// Whether the freelist has this page.
@@ -71,14 +64,9 @@ impl FreedPages {
     }
 }
 
-fn slack(page: &Page<'_>, num_ids: usize) -> u64 {
-    let ids = (num_ids as u64).saturating_mul(8);
-    (page.bytes().len() as u64).saturating_sub(ids).saturating_sub(super::format::PAGE_HEADER_SIZE as u64)
-}
-
-/// Where an id stands in the file. A count of 0xFFFF and above takes the first slot for itself.
-fn slot_offset(page: &Page<'_>, slot: usize, num_ids: usize) -> u64 {
-    let counted_in_slot = usize::from(num_ids >= 0xFFFF);
+/// Where an id stands in the file. A count of 0xFFFF in the header leaves the first slot to the real count.
+fn slot_offset(page: &Page<'_>, slot: usize) -> u64 {
+    let counted_in_slot = usize::from(page.header().count.get() == FREELIST_COUNT_IN_FIRST_SLOT);
     let slots = (slot.saturating_add(counted_in_slot) as u64).saturating_mul(8);
-    page.offset().saturating_add(super::format::PAGE_HEADER_SIZE as u64).saturating_add(slots)
+    page.offset().saturating_add(PAGE_HEADER_SIZE as u64).saturating_add(slots)
 }

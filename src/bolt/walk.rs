@@ -101,6 +101,8 @@ pub struct Node<'a> {
     pub depth: u32,
     /// Whether it stands in an entry of another node rather than on pages of its own.
     pub inline: bool,
+    /// Number of its elements that could be read.
+    pub readable: u64,
     /// What its bytes are.
     pub sizes: NodeSizes,
 }
@@ -180,20 +182,13 @@ impl Findings {
 }
 
 impl<'a> Walker<'a> {
-    /// Begins a walk. The meta pages are taken from the start; `freed` is the stored freelist, if there is one,
-    /// whose own pages are taken, too. Beyond `max_faults`, faults are only counted.
+    /// Begins a walk. The meta pages are taken from the start; `freed` is the stored freelist, if there is one.
+    /// Beyond `max_faults`, faults are only counted.
     #[must_use]
-    pub fn new(db: &'a Db, mut freed: Option<FreedPages>, threads: Threads, max_faults: usize) -> Self {
+    pub fn new(db: &'a Db, freed: Option<FreedPages>, threads: Threads, max_faults: usize) -> Self {
         let claims = Claims::new(db.num_pages());
         // they may lie beyond the end of a file of a few bytes, and then can't be reached either
         let _ = (claims.insert(PageId(0)), claims.insert(PageId(1)));
-        if let Some(freed) = &mut freed
-            && let Some((first, len)) = freed.own_pages
-            && claims.insert_run(first, len).is_err()
-        {
-            // a freelist that claims to lie on a meta page has no pages of its own
-            freed.own_pages = None;
-        }
         let meta = db.meta();
         let root =
             Bucket { parent: None, name: &[], sequence: meta.sequence, root: BucketRoot::Page(meta.root) };
@@ -231,6 +226,32 @@ impl<'a> Walker<'a> {
     #[must_use]
     pub fn is_contested(&self) -> bool {
         self.threads == Threads::All && self.shared.contested.load(Ordering::Relaxed)
+    }
+
+    /// When all buckets have been walked: takes the stored freelist's own pages. The tree comes first, as a lying
+    /// freelist must not hide it.
+    pub fn claim_freelist(&mut self) {
+        let Shared { db, claims, freed, max_faults, .. } = &mut self.shared;
+        let Some(freed) = freed else { return };
+        let (first, span) = (freed.page, freed.span);
+        let mut fault = |kind| {
+            let fault = Fault { kind, page: Some(first), offset: Some(db.offset_of(first)), bucket: None };
+            self.findings.push(fault, *max_faults);
+        };
+        if freed.contains_any(first, span) {
+            fault(FaultKind::ReachableFreed);
+        }
+        let pages = (first.0..first.0.saturating_add(span)).map(PageId);
+        let (own, taken): (Vec<_>, Vec<_>) = pages.partition(|&page| claims.insert(page));
+        freed.own_pages = own.len() as u64;
+        match taken.first() {
+            Some(&at) if at == first => fault(FaultKind::ReachableTwice { referrer: None }),
+            Some(&at) => {
+                let overflow = u32::try_from(span.saturating_sub(1)).unwrap_or(u32::MAX);
+                fault(FaultKind::OverflowOverlap { overflow, at });
+            }
+            None => {}
+        }
     }
 
     /// What was found wrong, and the freelist that the walk was given.
@@ -446,11 +467,18 @@ impl<'w, 'a> Subtree<'w, 'a> {
         };
         match content {
             Ok(content) => {
-                let sizes = match content {
+                let (sizes, readable) = match content {
                     Content::Branch(branch) => self.read_branch(&branch, pending),
                     Content::Leaf(leaf) => self.read_leaf(&leaf, pending.lower, pending.upper),
                 };
-                Some(Node { content, bucket: self.bucket, depth: pending.depth, inline: false, sizes })
+                Some(Node {
+                    content,
+                    bucket: self.bucket,
+                    depth: pending.depth,
+                    inline: false,
+                    readable,
+                    sizes,
+                })
             }
             Err(error) => {
                 self.fault(FaultKind::Page { error: error.kind, referrer }, pending.page, page.offset());
@@ -491,10 +519,12 @@ impl<'w, 'a> Subtree<'w, 'a> {
             .ok()
     }
 
-    /// Checks a branch's elements, and puts its children on the stack, the leftmost on top.
-    fn read_branch(&mut self, branch: &Branch<'a>, pending: Pending<'a>) -> NodeSizes {
+    /// Checks a branch's elements, and puts its children on the stack, the leftmost on top. Returns what its bytes
+    /// are, and how many elements could be read.
+    fn read_branch(&mut self, branch: &Branch<'a>, pending: Pending<'a>) -> (NodeSizes, u64) {
         let page = branch.page();
         let mut order = KeyOrder::from(pending.lower);
+        let mut readable = 0u64;
         let mut sizes = sizes_of_frame(&page, branch.num_children());
         let below = self.stack.len();
         if branch.num_children() == 0 {
@@ -508,6 +538,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
                     continue;
                 }
             };
+            readable = readable.saturating_add(1);
             order.next(child.key);
             sizes.keys = sizes.keys.saturating_add(child.key.len() as u64);
             // keys in disorder bound nothing: the faults of the children would only repeat this one
@@ -533,13 +564,19 @@ impl<'w, 'a> Subtree<'w, 'a> {
             self.report_keys(&page, keys, (pending.lower, pending.upper));
         }
         sizes.slack = slack(&page, &sizes);
-        sizes
+        (sizes, readable)
     }
 
-    /// Checks a leaf's elements, and keeps the buckets among them.
-    fn read_leaf(&mut self, leaf: &Leaf<'a>, lower: Option<&'a [u8]>, upper: Option<&'a [u8]>) -> NodeSizes {
+    /// Checks a leaf's elements, and keeps the buckets among them. Returns as [`Self::read_branch`].
+    fn read_leaf(
+        &mut self,
+        leaf: &Leaf<'a>,
+        lower: Option<&'a [u8]>,
+        upper: Option<&'a [u8]>,
+    ) -> (NodeSizes, u64) {
         let page = leaf.page();
         let mut order = KeyOrder::from(lower);
+        let mut readable = 0u64;
         let mut sizes = sizes_of_frame(&page, leaf.num_entries());
         leaf.touch();
         for (index, entry) in leaf.entries().enumerate() {
@@ -550,6 +587,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
                     continue;
                 }
             };
+            readable = readable.saturating_add(1);
             order.next(entry.key);
             sizes.keys = sizes.keys.saturating_add(entry.key.len() as u64);
             if entry.flags == 0 {
@@ -564,7 +602,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
             self.report_keys(&page, keys, (lower, upper));
         }
         sizes.slack = slack(&page, &sizes);
-        sizes
+        (sizes, readable)
     }
 
     /// An entry that says that it is no plain value: a bucket, or nonsense.
@@ -610,12 +648,13 @@ impl<'w, 'a> Subtree<'w, 'a> {
     fn inline_node(&mut self, page: Page<'a>) -> Option<Node<'a>> {
         match page.leaf() {
             Ok(leaf) => {
-                let sizes = self.read_leaf(&leaf, None, None);
+                let (sizes, readable) = self.read_leaf(&leaf, None, None);
                 Some(Node {
                     content: Content::Leaf(leaf),
                     bucket: self.bucket,
                     depth: 0,
                     inline: true,
+                    readable,
                     sizes,
                 })
             }

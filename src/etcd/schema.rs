@@ -3,6 +3,8 @@
 //! Sources: `server/storage/schema/{bucket,cindex,confstate,membership,alarm,auth,lease,version}.go`,
 //! `server/storage/mvcc/store.go`.
 
+use std::collections::BTreeSet;
+
 use prost::Message;
 use serde::Deserialize;
 
@@ -65,13 +67,13 @@ pub struct Member {
     #[serde(default)]
     pub name: String,
     /// Where other members find it.
-    #[serde(rename = "peerURLs", default)]
+    #[serde(rename(deserialize = "peerURLs"), default)]
     pub peer_urls: Option<Vec<String>>,
     /// Where clients find it.
-    #[serde(rename = "clientURLs", default)]
+    #[serde(rename(deserialize = "clientURLs"), default)]
     pub client_urls: Option<Vec<String>>,
     /// Whether it does not vote.
-    #[serde(rename = "isLearner", default)]
+    #[serde(rename(deserialize = "isLearner"), default)]
     pub is_learner: bool,
 }
 
@@ -118,7 +120,9 @@ impl<'a> State<'a> {
     #[must_use]
     pub fn read(db: &'a Db) -> Self {
         let mut state = Self::default();
-        for bucket in top_level(db) {
+        let mut seen = BTreeSet::new();
+        // in a damaged root a name may stand many times: the first counts, as in a scan
+        for bucket in top_level(db).into_iter().filter(|bucket| seen.insert(bucket.name)) {
             state.read_bucket(db, bucket);
         }
         state.leases.sort_by_key(|lease| lease.id.cast_unsigned());

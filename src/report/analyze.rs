@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use crate::analyze::advice::{Severity, resource_name};
 use crate::analyze::fragmentation::share;
+use crate::analyze::histogram::Histogram;
 use crate::analyze::keys::{Metric, Mvcc, Records, ResourceUse, TopObject};
 use crate::analyze::space::Class;
 use crate::analyze::{Analysis, Leases};
 use crate::units::{count, grouped, percent};
 
-use super::table::{self, Align, Column, bar, columns, heading, histogram};
+use super::table::{self, Align, Column, bar, columns, heading, histogram, prose};
 use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
 
 use Align::{Left, Right};
@@ -37,7 +38,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
 
 fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     let file = &report.file;
-    let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "DAMAGED") };
+    let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
     writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
     let freelist =
         file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
@@ -55,8 +56,10 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     }
     let trailer: &str = (&file.snapshot_trailer).into();
     let mut facts = vec![format!("snapshot trailer: {trailer}")];
-    facts.extend(file.storage_version.as_ref().map(|version| format!("storage version {version}")));
-    facts.extend(file.cluster_version.as_ref().map(|version| format!("cluster version {version}")));
+    let shown =
+        |name: &str, version: &String| format!("{name} version {}", crate::text::escape(version.as_bytes()));
+    facts.extend(file.storage_version.as_ref().map(|version| shown("storage", version)));
+    facts.extend(file.cluster_version.as_ref().map(|version| shown("cluster", version)));
     facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
     facts.extend(file.term.map(|term| format!("term {term}")));
     writeln!(out, "  {}", facts.join(", "))?;
@@ -87,9 +90,14 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
         &[Column("", Left), Column("bytes", Right), Column("share", Right), Column("", Left)],
         rows,
     )?;
+    if report.health.structural_faults > 0 {
+        return writeln!(out, "The file is damaged: what a defrag would give back is not estimated");
+    }
     let gains = report.gains;
     let about = if gains.exact { "" } else { "about " };
-    let given_back = |bytes: u64| format!("{about}{} ({})", view.bytes(bytes), percent(share(bytes, total)));
+    let given_back = |bytes: u64| {
+        format!("{about}{} ({})", view.bytes(bytes), percent(share(bytes, report.file.allocated_bytes)))
+    };
     writeln!(out, "A defrag gives back {}", given_back(gains.defrag_bytes))?;
     if report.mvcc.is_some() {
         writeln!(out, "compaction and defrag {}", given_back(gains.compact_and_defrag_bytes))?;
@@ -153,14 +161,14 @@ fn records(out: &mut impl Write, view: &View, mvcc: &Mvcc) -> io::Result<()> {
 }
 
 fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
-    let all: u64 = report.resources.iter().map(|row| row.disk_bytes).sum();
+    let all = key_disk_bytes(report);
     heading(out, &format!("Resources ({})", count(report.resources.len() as u64, "row")))?;
-    let bar_width = if view.is_wide() { 16 } else { 8 };
+    let bar_width = if view.is_wide() { 12 } else { 6 };
+    let with_bar = view.width >= 76;
     let row = |row: &ResourceUse| {
         let part = share(row.disk_bytes, all);
-        let revisions = &row.revisions_per_object;
         let mut cells = vec![
-            resource_name(&row.group, &row.resource.to_string()),
+            short_name(report, row),
             grouped(row.objects),
             view.bytes(row.live_bytes),
             view.bytes(row.history_bytes + row.tombstone_bytes),
@@ -168,12 +176,15 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
             percent(part),
         ];
         if view.is_wide() {
-            cells.push(format!("{}/{}/{}", revisions.p50, revisions.p99, revisions.max));
-            let sizes = &row.value_bytes;
-            cells.push([sizes.p50, sizes.p99, sizes.max].map(|size| view.bytes(size)).join(" / "));
+            cells.push(quantiles(&row.revisions_per_object, &grouped));
+            cells.push(quantiles(&row.value_bytes, &|bytes| view.bytes(bytes)));
+        }
+        if view.is_very_wide() {
             cells.push(encodings(row));
         }
-        cells.push(bar(part, bar_width));
+        if with_bar {
+            cells.push(bar(part, bar_width));
+        }
         cells
     };
     let mut headings = vec![
@@ -185,23 +196,54 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
         Column("share", Right),
     ];
     if view.is_wide() {
-        headings.extend([
-            Column("revisions p50/p99/max", Right),
-            Column("value p50 / p99 / max", Right),
-            Column("encoding", Left),
-        ]);
+        headings.extend([Column("revisions", Right), Column("value size", Right)]);
     }
-    headings.push(Column("", Left));
+    if view.is_very_wide() {
+        headings.push(Column("encoding", Left));
+    }
+    if with_bar {
+        headings.push(Column("", Left));
+    }
     table::write(out, view, &headings, report.resources.iter().take(view.top).map(row).collect())?;
     more(out, report.resources.len(), view.top)?;
-    for row in report.resources.iter().take(if view.is_wide() { 1 } else { 0 }) {
-        let name = resource_name(&row.group, &row.resource.to_string());
-        writeln!(out, "\n{name}: records kept of each object")?;
-        histogram(out, view, &row.revisions_per_object, |from, to| range(from, to, &grouped))?;
-        writeln!(out, "{name}: bytes of values")?;
-        histogram(out, view, &row.value_bytes, |from, to| range(from, to, &|bytes| view.bytes(bytes)))?;
+    if view.is_wide() {
+        let note = "  revisions: records kept of each object; these and value sizes as median/99th percentile/maximum";
+        writeln!(out, "{}", styled(FAINT, note))?;
     }
-    Ok(())
+    match report.resources.first() {
+        Some(largest) => resource(out, view, largest),
+        None => Ok(()),
+    }
+}
+
+/// The histograms of one resource.
+fn resource(out: &mut impl Write, view: &View, row: &ResourceUse) -> io::Result<()> {
+    let name = resource_name(&row.group, &row.resource.to_string());
+    let encodings = encodings(row);
+    heading(out, &format!("{name} (values: {})", if encodings.is_empty() { "none" } else { &encodings }))?;
+    writeln!(out, "Records kept of each object")?;
+    histogram(out, view, &row.revisions_per_object, |from, to| range(from, to, &grouped))?;
+    writeln!(out, "Size of values")?;
+    histogram(out, view, &row.value_bytes, |from, to| range(from, to, &|bytes| view.bytes(bytes)))
+}
+
+/// The resource's name as kubectl takes it, with its group only where two share the name.
+fn short_name(report: &Analysis, row: &ResourceUse) -> String {
+    let shared = report.resources.iter().filter(|other| other.resource == row.resource).count() > 1;
+    if shared { resource_name(&row.group, &row.resource.to_string()) } else { row.resource.to_string() }
+}
+
+/// `1/2/17`: median, 99th percentile and maximum, one number where they are the same.
+fn quantiles(histogram: &Histogram, show: &dyn Fn(u64) -> String) -> String {
+    let Histogram { p50, p99, max, .. } = histogram;
+    if p50 == max { show(*max) } else { [p50, p99, max].map(|&value| show(value)).join("/") }
+}
+
+/// What the records take of the file: what shares of resources and namespaces are of.
+fn key_disk_bytes(report: &Analysis) -> u64 {
+    let states =
+        report.mvcc.as_ref().map(|mvcc| [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable]);
+    states.into_iter().flatten().map(|records| records.disk_bytes).sum()
 }
 
 fn encodings(row: &ResourceUse) -> String {
@@ -223,7 +265,7 @@ fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
 
 fn namespaces(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     heading(out, &format!("Namespaces ({})", count(report.namespaces.len() as u64, "row")))?;
-    let all: u64 = report.namespaces.iter().map(|row| row.disk_bytes).sum();
+    let all = key_disk_bytes(report);
     let rows = report.namespaces.iter().take(view.top).map(|row| {
         let name = row.namespace.as_ref().map_or("(none)".to_owned(), ToString::to_string);
         let part = share(row.disk_bytes, all);
@@ -287,15 +329,15 @@ fn fragmentation(out: &mut impl Write, view: &View, report: &Analysis) -> io::Re
     let figures = &report.fragmentation;
     heading(out, &format!("Fragmentation (index {:.2})", figures.index))?;
     let order = figures.leaf_order;
-    writeln!(
-        out,
-        "  {} of the file holds nothing; {} of the steps from leaf to leaf leave page order ({} on, {} ahead, {} back)",
+    let text = format!(
+        "{} of the file holds nothing; {} of the steps from leaf to leaf leave page order ({} on, {} ahead, {} back)",
         percent(figures.empty_share),
         percent(figures.disorder),
         grouped(order.adjacent),
         grouped(order.forward),
         grouped(order.backward)
-    )?;
+    );
+    prose(out, view, "  ", &text)?;
     if figures.free_runs.count > 0 {
         let largest = count(figures.largest_run_pages, "page");
         writeln!(out, "Runs of free pages, by length (largest: {largest})")?;
@@ -315,9 +357,8 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
     writeln!(out, "  {}", columns(&bytes))?;
-    writeln!(
-        out,
-        "  peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
+    let text = format!(
+        "peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
         peak.bin.first_revision,
         peak.bin.last_revision,
         view.bytes(peak.bin.bytes),
@@ -325,7 +366,8 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
         peak.times_median,
         percent(peak.resource_share),
         resource_name(&peak.group, &peak.resource.to_string())
-    )
+    );
+    prose(out, view, "  ", &text)
 }
 
 fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
@@ -364,7 +406,7 @@ fn leases_line(out: &mut impl Write, view: &View, leases: &Leases) -> io::Result
     Ok(())
 }
 
-fn advice(out: &mut impl Write, _view: &View, report: &Analysis) -> io::Result<()> {
+fn advice(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     heading(out, "Advice")?;
     for (number, advice) in report.advice.iter().enumerate() {
         let style = match advice.severity {
@@ -373,13 +415,8 @@ fn advice(out: &mut impl Write, _view: &View, report: &Analysis) -> io::Result<(
             Severity::Info => FAINT,
         };
         let severity = format!("{:?}", advice.severity).to_lowercase();
-        writeln!(
-            out,
-            "  {}. {} {}",
-            number + 1,
-            styled(style, &severity),
-            crate::text::escape(advice.text.as_bytes())
-        )?;
+        let text = format!("{} {}", styled(style, &severity), crate::text::escape(advice.text.as_bytes()));
+        prose(out, view, &format!("  {}. ", number + 1), &text)?;
         if !advice.command.is_empty() {
             writeln!(out, "     $ {}", crate::text::escape(advice.command.as_bytes()))?;
         }

@@ -24,7 +24,8 @@ pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result
         let style = match (file.sound, file.level) {
             (false, _) | (_, Level::Critical) => BAD,
             (_, Level::Warning) => WARNING,
-            _ => GOOD,
+            (true, Level::Ok) if file.alarms.is_empty() => GOOD,
+            (true, Level::Ok) => BAD,
         };
         vec![
             escape(file.path.as_bytes()).into_owned(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Row, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::analyze::histogram::Histogram;
 use crate::units::grouped;
@@ -36,6 +36,12 @@ pub fn write(
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(view.width).unwrap_or(u16::MAX));
     table.set_header(Row::from(columns.iter().map(|column| cell(column, column.0)).collect::<Vec<_>>()));
+    // numbers and bars stay whole: text gives way
+    for (number, column) in columns.iter().enumerate() {
+        if column.1 == Align::Right || column.0.is_empty() {
+            table.column_mut(number).map(|column| column.set_constraint(ColumnConstraint::ContentWidth));
+        }
+    }
     for row in rows {
         table.add_row(row.iter().zip(columns).map(|(text, column)| cell(column, text)).collect::<Vec<_>>());
     }
@@ -56,6 +62,19 @@ fn cell(&Column(_, align): &Column, text: &str) -> Cell {
 /// The writer's.
 pub fn heading(out: &mut impl Write, text: &str) -> io::Result<()> {
     writeln!(out, "\n{}", styled(HEADING, text))
+}
+
+/// Writes prose, wrapped to the view, with `first` before its first line and as much space before the others.
+///
+/// # Errors
+/// The writer's.
+pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::Result<()> {
+    let indent = " ".repeat(textwrap::core::display_width(first));
+    let options = textwrap::Options::new(view.width).initial_indent(first).subsequent_indent(&indent);
+    for line in textwrap::wrap(text, options.break_words(false)) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 /// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.
@@ -98,10 +117,13 @@ pub fn histogram(
     label: impl Fn(u64, u64) -> String,
 ) -> io::Result<()> {
     let most = histogram.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
-    let labels: Vec<String> = histogram.bins.iter().map(|bin| label(bin.from, bin.to)).collect();
+    let first = histogram.bins.iter().position(|bin| bin.count > 0).unwrap_or(0);
+    let end = histogram.bins.iter().rposition(|bin| bin.count > 0).map_or(0, |last| last + 1);
+    let bins = histogram.bins.get(first..end).unwrap_or_default();
+    let labels: Vec<String> = bins.iter().map(|bin| label(bin.from, bin.to)).collect();
     let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let bar_width = view.width.saturating_sub(label_width + 16).clamp(8, 50);
-    for (bin, label) in histogram.bins.iter().zip(&labels) {
+    for (bin, label) in bins.iter().zip(&labels) {
         let drawn = bar(crate::analyze::fragmentation::share(bin.count, most), bar_width);
         writeln!(out, "  {label:>label_width$}  {drawn:<bar_width$} {:>10}", grouped(bin.count))?;
     }

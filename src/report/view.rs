@@ -36,7 +36,13 @@ impl View {
     /// Whether there is room for more than the essential.
     #[must_use]
     pub fn is_wide(&self) -> bool {
-        self.width >= 100
+        self.width >= 110
+    }
+
+    /// Whether there is room for all.
+    #[must_use]
+    pub fn is_very_wide(&self) -> bool {
+        self.width >= 140
     }
 }
 

@@ -132,6 +132,7 @@ fn scan_once<'a>(
         tallies.push(tally);
     }
 
+    walker.claim_freelist();
     let contested = walker.is_contested();
     let unreached: Vec<_> = walker.claims().gaps().collect();
     let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
@@ -215,12 +216,6 @@ impl<'a> RecordFindings<'a> {
 }
 
 impl Scan<'_> {
-    /// Whether nothing at all is wrong with the structure and the records.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.structure.count == 0 && self.num_record_faults == 0
-    }
-
     /// Free pages as bbolt counts them: those that the stored freelist has, or, without one, all that nothing
     /// refers to.
     #[must_use]

@@ -107,14 +107,14 @@ impl Tally {
                 self.branches += 1;
                 self.branch_bytes += bytes;
             }
-            Content::Leaf(leaf) if node.inline => {
+            Content::Leaf(_) if node.inline => {
                 self.inline_leaves += 1;
-                self.entries += leaf.num_entries() as u64;
+                self.entries += node.readable;
             }
-            Content::Leaf(leaf) => {
+            Content::Leaf(_) => {
                 self.leaves += 1;
                 self.leaf_bytes += bytes;
-                self.entries += leaf.num_entries() as u64;
+                self.entries += node.readable;
                 self.add_fill(bytes, node.sizes.slack);
                 self.order.add(page.id(), u64::from(page.header().overflow.get()) + 1);
             }

@@ -6,9 +6,15 @@
 //! | [`builder`] | bbolt files made byte by byte, so that any of their numbers can lie |
 //! | [`lies`] | a sound file, and every lie that can be told in it |
 //! | [`found`] | what a walk or a scan found, as plain values to compare |
+//! | [`corpus`] | real files of a Kubernetes' etcd, and what etcd's tools said of them |
+//! | [`etcd_file`] | a small etcd file made by hand, with something in each bucket |
+//! | [`documents`] | the JSON documents of the commands, field by field |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod builder;
+pub mod corpus;
+pub mod documents;
+pub mod etcd_file;
 pub mod found;
 pub mod lies;
 
