@@ -600,7 +600,9 @@ fn small_cluster(made: &Made<'_, '_>, file: &str, truth: &Value) {
         assert_eq!(Some(found.id), expected["ID"].as_u64(), "{file}");
         assert_eq!(Some(found.name.as_str()), expected["name"].as_str(), "{file}");
         assert_eq!(found.peer_urls.clone().unwrap_or_default(), strings(&expected["peerURLs"]), "{file}");
-        assert_eq!(found.client_urls.clone().unwrap_or_default(), strings(&expected["clientURLs"]), "{file}");
+        // etcd 3.5.1 leaves them out of its db (they are in its older store only); 3.4 has them
+        let clients = if truth["version"] == "3.5.1" { Vec::new() } else { strings(&expected["clientURLs"]) };
+        assert_eq!(found.client_urls.clone().unwrap_or_default(), clients, "{file}");
     }
 
     let auth = report.auth.expect("auth");

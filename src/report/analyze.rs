@@ -28,6 +28,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
         namespaces(out, view, report)?;
         top_objects(out, view, report)?;
     } else {
+        heading(out, "Buckets")?;
         super::simple::buckets(out, view, &report.buckets)?;
     }
     fragmentation(out, view, report)?;
@@ -42,17 +43,17 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
     let freelist =
         file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
-    writeln!(
-        out,
-        "  pages of {}, {} allocated, {freelist}, transaction {} (meta {})",
+    let pages = format!(
+        "pages of {}, {} allocated, {freelist}, transaction {} (meta {})",
         view.bytes(file.page_size),
         grouped(file.high_water_mark),
         file.txid,
         file.active_meta
-    )?;
+    );
+    prose(out, view, "  ", &pages)?;
     for meta in file.metas.iter().filter(|meta| meta.error.is_some()) {
         let error = meta.error.as_deref().unwrap_or_default();
-        writeln!(out, "  {}", styled(BAD, &format!("meta {} is not valid: {error}", meta.slot)))?;
+        prose(out, view, "  ", &styled(BAD, &format!("meta {} is not valid: {error}", meta.slot)))?;
     }
     let trailer: &str = (&file.snapshot_trailer).into();
     let mut facts = vec![format!("snapshot trailer: {trailer}")];
@@ -62,14 +63,14 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     facts.extend(file.cluster_version.as_ref().map(|version| shown("cluster", version)));
     facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
     facts.extend(file.term.map(|term| format!("term {term}")));
-    writeln!(out, "  {}", facts.join(", "))?;
+    prose(out, view, "  ", &facts.join(", "))?;
     let members = file.members.iter().map(|member| {
         let name = if member.name.is_empty() { "(not started)" } else { &member.name };
         format!("{} {:x}", crate::text::escape(name.as_bytes()), member.id)
     });
     let members: Vec<_> = members.collect();
     if !members.is_empty() {
-        writeln!(out, "  members: {}", members.join(", "))?;
+        prose(out, view, "  ", &format!("members: {}", members.join(", ")))?;
     }
     Ok(())
 }
@@ -173,8 +174,10 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
             view.bytes(row.live_bytes),
             view.bytes(row.history_bytes + row.tombstone_bytes),
             view.bytes(row.disk_bytes),
-            percent(part),
         ];
+        if with_bar {
+            cells.push(percent(part));
+        }
         if view.is_wide() {
             cells.push(quantiles(&row.revisions_per_object, &grouped));
             cells.push(quantiles(&row.value_bytes, &|bytes| view.bytes(bytes)));
@@ -193,8 +196,10 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
         Column("live", Right),
         Column("history", Right),
         Column("on disk", Right),
-        Column("share", Right),
     ];
+    if with_bar {
+        headings.push(Column("share", Right));
+    }
     if view.is_wide() {
         headings.extend([Column("revisions", Right), Column("value size", Right)]);
     }
@@ -356,7 +361,7 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     let (first, last) = (first.first_revision, last.last_revision);
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
-    writeln!(out, "  {}", columns(&bytes))?;
+    writeln!(out, "{}", columns(&bytes))?;
     let text = format!(
         "peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
         peak.bin.first_revision,
@@ -389,19 +394,19 @@ fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<(
 }
 
 fn leases_line(out: &mut impl Write, view: &View, leases: &Leases) -> io::Result<()> {
-    writeln!(
-        out,
-        "  {} ({} without keys), {} attached with {}",
+    let text = format!(
+        "{} ({} without keys), {} attached with {}",
         count(leases.count, "lease"),
         grouped(leases.without_keys),
         count(leases.attached_keys, "key"),
         view.bytes(leases.attached_bytes)
-    )?;
+    );
+    prose(out, view, "  ", &text)?;
     if leases.orphaned_keys > 0 {
         let keys = count(leases.orphaned_keys, "key");
         let text =
             format!("{keys} attached to leases that do not exist ({})", view.bytes(leases.orphaned_bytes));
-        writeln!(out, "  {}", styled(WARNING, &text))?;
+        prose(out, view, "  ", &styled(WARNING, &text))?;
     }
     Ok(())
 }

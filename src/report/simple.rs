@@ -170,7 +170,6 @@ fn hex_dump(out: &mut impl Write, offset: u64, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The writer's.
 pub fn buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
-    table::heading(out, "Buckets")?;
     let rows = buckets.iter().map(|bucket| {
         let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { bucket.name.to_string() };
         vec![

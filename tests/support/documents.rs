@@ -1,1 +1,288 @@
+//! The JSON documents of the commands, field by field, as docs/json.md has them: a field more, fewer, or by another
+//! name does not parse. Each change here belongs into docs/json.md, too.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Parses a document, which must be of this schema and name it first.
+pub fn parse<T: DeserializeOwned>(command: &str, json: &str) -> T {
+    let start = format!("{{\n  \"schema\": \"etcd-medic/{command}/1\",\n");
+    assert!(json.starts_with(&start), "{command}: {}", json.lines().take(3).collect::<String>());
+    assert!(json.ends_with("}\n"), "{command}: one object and a line feed");
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{command}: {error}"))
+}
+
+/// A value or `null`, but always there: serde would take a field that is missing for `None`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Nullable<T>(pub Option<T>);
+
+/// Text, or bytes that are not UTF-8.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Bytes {
+    Text(String),
+    Other(Base64),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base64 {
+    pub bytes: String,
+}
+
+macro_rules! objects {
+    ($($name:ident { $($field:ident: $type:ty),+ $(,)? })+) => {$(
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $(pub $field: $type),+ }
+    )+};
+}
+
+objects! {
+    Analyze {
+        schema: String,
+        file: FileInfo,
+        space: Space,
+        health: Health,
+        buckets: Vec<Bucket>,
+        mvcc: Nullable<Mvcc>,
+        gains: Gains,
+        resources: Vec<Resource>,
+        namespaces: Vec<Namespace>,
+        top_objects: Vec<TopObject>,
+        fragmentation: Fragmentation,
+        timeline: Nullable<Timeline>,
+        leases: Nullable<Leases>,
+        alarms: Vec<Alarm>,
+        auth: Nullable<Auth>,
+        advice: Vec<Advice>,
+    }
+    FileInfo {
+        path: String,
+        is_etcd: bool,
+        file_bytes: u64,
+        allocated_bytes: u64,
+        page_size: u64,
+        high_water_mark: u64,
+        txid: u64,
+        metas: Vec<MetaSlot>,
+        active_meta: usize,
+        freelist_page: Nullable<u64>,
+        snapshot_trailer: String,
+        storage_version: Nullable<String>,
+        cluster_version: Nullable<String>,
+        consistent_index: Nullable<u64>,
+        term: Nullable<u64>,
+        members: Vec<Member>,
+        members_removed: u64,
+        read_without_lock: bool,
+    }
+    Member {
+        id: u64,
+        name: String,
+        peer_urls: Nullable<Vec<String>>,
+        client_urls: Nullable<Vec<String>>,
+        is_learner: bool,
+    }
+    Meta {
+        page_size: u32,
+        root: u64,
+        sequence: u64,
+        freelist: Nullable<u64>,
+        high_water_mark: u64,
+        txid: u64,
+    }
+    ValidMeta {
+        slot: usize,
+        page_size: u32,
+        root: u64,
+        sequence: u64,
+        freelist: Nullable<u64>,
+        high_water_mark: u64,
+        txid: u64,
+        error: Nullable<String>,
+    }
+    DamagedMeta { slot: usize, error: String }
+    Space { total_bytes: u64, in_use_bytes: u64, free_bytes: u64, classes: Vec<Class> }
+    Class { class: String, bytes: u64 }
+    Health { sound: bool, structural_faults: u64, record_faults: u64 }
+    Bucket {
+        name: Bytes,
+        entries: u64,
+        disk_bytes: u64,
+        inline: bool,
+        sequence: u64,
+        height: u32,
+        branch_nodes: u64,
+        leaf_nodes: u64,
+    }
+    Mvcc {
+        revision: i64,
+        compact_revision: i64,
+        finished_compact_revision: Nullable<i64>,
+        scheduled_compact_revision: Nullable<i64>,
+        distinct_keys: u64,
+        live: Records,
+        superseded: Records,
+        tombstones: Records,
+        unreadable: Records,
+    }
+    Records { records: u64, bytes: u64, disk_bytes: u64 }
+    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, exact: bool }
+    Resource {
+        group: String,
+        resource: Bytes,
+        objects: u64,
+        records: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        tombstones: u64,
+        tombstone_bytes: u64,
+        disk_bytes: u64,
+        key_bytes: u64,
+        total_value_bytes: u64,
+        encodings: BTreeMap<String, u64>,
+        revisions_per_object: Histogram,
+        value_bytes: Histogram,
+    }
+    Histogram { count: u64, p50: u64, p99: u64, max: u64, bins: Vec<Bin> }
+    Bin { from: u64, to: u64, count: u64 }
+    Namespace {
+        namespace: Nullable<Bytes>,
+        objects: u64,
+        records: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+    }
+    TopObject {
+        by: String,
+        key: Bytes,
+        group: String,
+        resource: Bytes,
+        namespace: Nullable<Bytes>,
+        name: Bytes,
+        live: bool,
+        live_bytes: u64,
+        history_bytes: u64,
+        revisions: u64,
+        disk_bytes: u64,
+        value_bytes: u64,
+    }
+    Fragmentation {
+        index: f64,
+        empty_share: f64,
+        disorder: f64,
+        free_runs: Histogram,
+        largest_run_pages: u64,
+        leaf_fill: Histogram,
+        leaf_order: LeafOrder,
+    }
+    LeafOrder { adjacent: u64, forward: u64, backward: u64 }
+    Timeline { bins: Vec<Span>, peak: Nullable<Peak> }
+    Span { first_revision: i64, last_revision: i64, records: u64, bytes: u64 }
+    Peak {
+        first_revision: i64,
+        last_revision: i64,
+        records: u64,
+        bytes: u64,
+        times_median: f64,
+        group: String,
+        resource: Bytes,
+        resource_records: u64,
+        resource_share: f64,
+    }
+    Leases {
+        count: u64,
+        attached_keys: u64,
+        attached_bytes: u64,
+        without_keys: u64,
+        orphaned_keys: u64,
+        orphaned_bytes: u64,
+        top: Vec<Lease>,
+    }
+    Lease { id: i64, ttl_seconds: Nullable<i64>, keys: u64, bytes: u64 }
+    Alarm { member_id: u64, alarm: String, meaning: String }
+    Auth { enabled: bool, users: u64, roles: u64 }
+    Advice { kind: String, severity: String, text: String, command: String }
+
+    Status { schema: String, files: Vec<FileStatus>, errors: Vec<FileError> }
+    FileStatus {
+        path: String,
+        file_bytes: u64,
+        allocated_bytes: u64,
+        in_use_bytes: u64,
+        free_bytes: u64,
+        page_size: u64,
+        revision: Nullable<i64>,
+        compact_revision: Nullable<i64>,
+        keys: Nullable<u64>,
+        records: Nullable<u64>,
+        alarms: Vec<Alarm>,
+        snapshot_trailer: String,
+        sound: bool,
+        quota_use: Nullable<f64>,
+        level: String,
+    }
+    FileError { path: String, error: String }
+
+    Check { schema: String, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
+    Finding {
+        kind: String,
+        page: Nullable<u64>,
+        offset: Nullable<u64>,
+        bucket: Nullable<Bytes>,
+        key: Nullable<Bytes>,
+        message: String,
+    }
+    Checked { pages: u64, records: u64, entries: u64 }
+
+    Pages { schema: String, page_size: u64, high_water_mark: u64, pages: Vec<PageRow> }
+    PageRow {
+        page: u64,
+        offset: u64,
+        kind: String,
+        pages: u64,
+        items: Nullable<u64>,
+        bucket: Nullable<Bytes>,
+    }
+
+    Page { schema: String, pages: Vec<PageView> }
+    PageView {
+        page: u64,
+        offset: u64,
+        header_page: u64,
+        kind: Nullable<String>,
+        flags: u16,
+        count: u16,
+        overflow: u32,
+        error: Nullable<String>,
+        meta: Nullable<Meta>,
+        elements: Vec<Element>,
+        free_pages: Vec<u64>,
+    }
+    Element {
+        index: u64,
+        key: Nullable<Bytes>,
+        child_page: Nullable<u64>,
+        value_bytes: Nullable<u64>,
+        is_bucket: bool,
+        bucket_root: Nullable<u64>,
+        revision: Nullable<String>,
+        tombstone: bool,
+        etcd_key: Nullable<Bytes>,
+        error: Nullable<String>,
+    }
+
+    Buckets { schema: String, buckets: Vec<Bucket> }
+}
+
+/// A meta that could be read, or one that could not.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum MetaSlot {
+    Valid(ValidMeta),
+    Damaged(DamagedMeta),
+}

@@ -49,6 +49,7 @@ pub fn walk(db: &Db, threads: Threads) -> Found {
     }
     let mut found = Found::of_nodes(&nodes);
     found.buckets = walker.buckets().iter().map(plain_bucket).collect();
+    walker.claim_freelist();
     found.unreached = walker.claims().gaps().map(|(first, pages)| (first.0, pages)).collect();
     findings.append(walker.finish().0, usize::MAX);
     found.faults = findings.faults;

@@ -133,7 +133,11 @@ const REFERENCES: &[Case] = &[
     Case {
         name: "a child is the freelist",
         lie: |file| file.branch_element(DATA, 0).page.set(FREED),
-        faults: &[("reachable-twice", FREED, at(FREED)), ("unreachable-unfreed", A, at(A))],
+        faults: &[
+            ("page/wrong-kind", FREED, at(FREED)),
+            ("reachable-twice", FREED, at(FREED)),
+            ("unreachable-unfreed", A, at(A)),
+        ],
         entries: ENTRIES - 4,
     },
     Case {
@@ -574,28 +578,25 @@ const FREELISTS: &[Case] = &[
     Case {
         name: "the freelist calls itself a leaf",
         lie: |file| file.header(FREED).flags.set(LEAF),
-        faults: &[("freelist/wrong-kind", FREED, at(FREED)), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[("freelist/wrong-kind", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
         name: "the freelist is of no kind",
         lie: |file| file.header(FREED).flags.set(0x20),
-        faults: &[("freelist/unknown-kind", FREED, at(FREED)), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[("freelist/unknown-kind", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
         name: "the freelist has another id",
         lie: |file| file.header(FREED).id.set(FREE),
-        faults: &[("freelist/wrong-id", FREED, at(FREED)), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[("freelist/wrong-id", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
         name: "the freelist's overflow passes the high water mark",
         lie: |file| file.header(FREED).overflow.set(1),
-        faults: &[
-            ("freelist/overflow-above-high-water-mark", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[("freelist/overflow-above-high-water-mark", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
@@ -604,17 +605,13 @@ const FREELISTS: &[Case] = &[
             file.metas(|meta| meta.high_water_mark.set(100));
             file.header(FREED).overflow.set(50);
         },
-        faults: &[
-            CUT_SHORT,
-            ("freelist/overflow-beyond-file", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[CUT_SHORT, ("freelist/overflow-beyond-file", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
         name: "the meta names a freelist at the high water mark",
         lie: |file| file.metas(|meta| meta.freelist.set(END)),
-        faults: &[("freelist/above-high-water-mark", END, at(END)), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[("freelist/above-high-water-mark", END, at(END))],
         entries: ENTRIES,
     },
     Case {
@@ -623,22 +620,19 @@ const FREELISTS: &[Case] = &[
             file.metas(|meta| meta.freelist.set(50));
             file.metas(|meta| meta.high_water_mark.set(100));
         },
-        faults: &[CUT_SHORT, ("freelist/beyond-file", 50, at(50)), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[CUT_SHORT, ("freelist/beyond-file", 50, at(50))],
         entries: ENTRIES,
     },
     Case {
         name: "the meta names itself as freelist",
         lie: |file| file.metas(|meta| meta.freelist.set(0)),
-        faults: &[("freelist/wrong-kind", 0, 0), ("unreachable-unfreed", FREE, at(FREE))],
+        faults: &[("freelist/wrong-kind", 0, 0)],
         entries: ENTRIES,
     },
     Case {
         name: "the freelist's count is larger than its page",
         lie: |file| file.header(FREED).count.set(127),
-        faults: &[
-            ("freelist/table-out-of-bounds", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[("freelist/table-out-of-bounds", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
@@ -659,10 +653,7 @@ const FREELISTS: &[Case] = &[
             file.header(FREED).count.set(u16::MAX);
             file.freelist_slot(FREED, 0).set(126);
         },
-        faults: &[
-            ("freelist/table-out-of-bounds", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[("freelist/table-out-of-bounds", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
@@ -671,10 +662,7 @@ const FREELISTS: &[Case] = &[
             file.header(FREED).count.set(u16::MAX);
             file.freelist_slot(FREED, 0).set(u64::MAX);
         },
-        faults: &[
-            ("freelist/table-out-of-bounds", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[("freelist/table-out-of-bounds", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {
@@ -790,7 +778,6 @@ const METAS: &[Case] = &[
             CUT_SHORT,
             ("freelist/beyond-file", FREED, 2048 * FREED),
             ("page/beyond-file", ROOT, 2048 * ROOT),
-            ("unreachable-unfreed", 2, 2048 * 2),
         ],
         entries: 0,
     },
@@ -817,10 +804,7 @@ const METAS: &[Case] = &[
     Case {
         name: "the high water mark is one too low: the freelist is lost",
         lie: |file| file.metas(|meta| meta.high_water_mark.set(FREED)),
-        faults: &[
-            ("freelist/above-high-water-mark", FREED, at(FREED)),
-            ("unreachable-unfreed", FREE, at(FREE)),
-        ],
+        faults: &[("freelist/above-high-water-mark", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {

@@ -1,0 +1,508 @@
+//! Files that are damaged in every way, through everything that the program does with one: each gets an answer, soon,
+//! without a panic, with every byte accounted for, and in bounded memory.
+//!
+//! Cases are run one after the other, as memory is measured. Where a file is too large to be damaged at every byte in
+//! the time that a test may take, it is damaged at every few bytes, each time at others: what is said below.
+#![cfg(test)]
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use etcd_medic::analyze::keys::Filter;
+use etcd_medic::analyze::{Request, analyze};
+use etcd_medic::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
+use etcd_medic::bolt::meta::checksum;
+use etcd_medic::bolt::open::Lock;
+use etcd_medic::bolt::{Db, FormatError, PageId};
+use etcd_medic::check::check;
+use etcd_medic::etcd::schema::State;
+use etcd_medic::etcd::trailer;
+use etcd_medic::inspect;
+use etcd_medic::scan::{Options, scan};
+use etcd_medic::source::Source;
+use etcd_medic::status::Status;
+use support::{etcd_file, fixture, fixture_text, testdata};
+use zerocopy::FromBytes;
+
+/// Counts the bytes that are allocated, and the most there ever were.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grow(bytes: usize) {
+    let now = NOW.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+    PEAK.fetch_max(now, Ordering::Relaxed);
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; the counters touch no memory of its.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc`
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc_zeroed`
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises of `GlobalAlloc::dealloc`
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // as if both lay side by side for a moment, which they may
+        grow(size);
+        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises of `GlobalAlloc::realloc`
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What one case may take beside the file itself.
+fn memory_bound(file: usize) -> usize {
+    4 * file + (8 << 20)
+}
+
+/// A case that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Milliseconds since the start at which the current case began; 0 for none.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static CASE: Mutex<String> = Mutex::new(String::new());
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static WATCHED: Once = Once::new();
+
+fn millis() -> u64 {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// Ends the test program when a case hangs: a thread can't be stopped otherwise.
+#[expect(clippy::print_stderr, reason = "the last words")]
+fn watch() {
+    WATCHED.call_once(|| {
+        std::thread::spawn(|| {
+            loop {
+                std::thread::sleep(Duration::from_millis(250));
+                let begun = BEGUN.load(Ordering::Relaxed);
+                if begun > 0 && u128::from(millis().saturating_sub(begun)) > PATIENCE.as_millis() {
+                    let case = CASE.lock().unwrap_or_else(PoisonError::into_inner);
+                    eprintln!("{} hangs", *case);
+                    std::process::abort();
+                }
+            }
+        });
+    });
+}
+
+/// Cases of one sort, one after the other.
+struct Cases {
+    sort: &'static str,
+    count: usize,
+    sound: usize,
+    refused: BTreeMap<String, usize>,
+    peak: usize,
+    slowest: Duration,
+    begun: Instant,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// What came of a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Sound,
+    Damaged,
+    Refused,
+}
+
+impl Cases {
+    fn of(sort: &'static str) -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        watch();
+        // threads are started, and tables made that stay
+        let _ = everything(&Bytes::from(etcd_file::small().bytes()));
+        let (begun, slowest, refused) = (Instant::now(), Duration::ZERO, BTreeMap::new());
+        Self { sort, count: 0, sound: 0, refused, peak: 0, slowest, begun, _turn: turn }
+    }
+
+    fn run(&mut self, name: impl Fn() -> String, file: Vec<u8>) -> Answer {
+        let size = file.len();
+        let file = Bytes::from(file);
+        *CASE.lock().unwrap_or_else(PoisonError::into_inner) = format!("{}: {}", self.sort, name());
+        let begun = Instant::now();
+        BEGUN.store(millis(), Ordering::Relaxed);
+        let before = NOW.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        let result = catch_unwind(AssertUnwindSafe(|| everything(&file)));
+        let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+        BEGUN.store(0, Ordering::Relaxed);
+        let answer = result.unwrap_or_else(|_| panic!("{}: {}: a panic", self.sort, name()));
+        assert!(taken <= memory_bound(size), "{}: {}: {taken} bytes for {size}", self.sort, name());
+        self.count += 1;
+        self.peak = self.peak.max(taken);
+        self.slowest = self.slowest.max(begun.elapsed());
+        match answer {
+            Ok(true) => {
+                self.sound += 1;
+                Answer::Sound
+            }
+            Ok(false) => Answer::Damaged,
+            Err(error) => {
+                let words: Vec<_> = error.to_string().split(' ').take(4).map(str::to_owned).collect();
+                *self.refused.entry(words.join(" ")).or_default() += 1;
+                Answer::Refused
+            }
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "counts for the record: cargo test -- --nocapture shows them")]
+    fn done(self) -> usize {
+        let Self { sort, count, sound, refused, peak, slowest, begun, .. } = self;
+        eprintln!(
+            "{sort}: {count} cases ({sound} sound, refused: {refused:?}), at most {} KiB, slowest {slowest:.1?}, {:.1?}",
+            peak / 1024,
+            begun.elapsed()
+        );
+        count
+    }
+}
+
+/// All that the program does with a file; whether it is sound.
+fn everything(file: &Bytes) -> Result<bool, FormatError> {
+    let db = Db::new(file.clone())?;
+    let state = State::read(&db);
+    let scan = scan(&db, &state, Options::default());
+    let trailer = trailer::verify(db.data());
+    let checked = check(&db, &state, &scan, trailer, 1000);
+    let request =
+        Request { path: "file", trailer, read_without_lock: false, filter: Filter::default(), top: 10 };
+    let report = analyze(&db, &state, &scan, &request);
+    let status = Status::of("file", &db, &state, &scan, trailer, None);
+    let classes: u64 = report.space.classes.iter().map(|row| row.bytes).sum();
+    assert_eq!(classes, file.len() as u64, "classes");
+    assert_eq!((checked.sound, checked.sound), (status.sound, report.health.sound), "one verdict");
+    assert_eq!(checked.sound, checked.num_findings == 0);
+    assert!(checked.findings.len() as u64 <= checked.num_findings);
+
+    let objects: u64 = report.resources.iter().map(|row| row.objects).sum();
+    let live = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.live.records);
+    assert_eq!((objects, status.keys.unwrap_or(0)), (live, live), "objects");
+    if let Some(mvcc) = &report.mvcc {
+        let states = [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable];
+        let key =
+            scan.key_bucket.and_then(|id| report.buckets.get(id.0 as usize)).map_or(0, |row| row.disk_bytes);
+        let by_state: u64 = states.iter().map(|state| state.disk_bytes).sum();
+        // with no readable record at all there is nobody to share the bucket's pages out to
+        assert!(
+            by_state == key || (by_state == 0 && scan.keyspace.num_records() == 0),
+            "{by_state} of {key}"
+        );
+    }
+
+    let rows = inspect::pages(&db);
+    let end = rows.iter().map(|row| row.page + row.pages).max().unwrap_or(0);
+    assert!(end <= db.num_pages(), "pages within the file");
+    assert!(rows.is_sorted_by(|a, b| a.page < b.page), "each page once");
+    assert_eq!(rows.iter().map(|row| row.pages).sum::<u64>(), db.num_pages(), "every page");
+    for id in (0..db.num_pages() + 2).chain([db.high_water_mark(), u64::MAX / 4096, u64::MAX]) {
+        // what a page is made of is never more than the file
+        if let Ok(view) = inspect::page(&db, PageId(id)) {
+            assert!(view.bytes.len() <= file.len(), "page {id}");
+        }
+    }
+    Ok(checked.sound)
+}
+
+/// Changes both metas (which must be valid) and makes their checksums right again.
+fn change_metas(file: &mut [u8], page_size: usize, change: impl Fn(&mut MetaBytes)) {
+    for slot in 0..2 {
+        let (meta, _) =
+            MetaBytes::mut_from_prefix(&mut file[slot * page_size + PAGE_HEADER_SIZE..]).expect("a meta");
+        change(meta);
+        let sum = checksum(meta);
+        meta.checksum.set(sum);
+    }
+}
+
+/// Numbers that look random, and are the same in each run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % end
+    }
+}
+
+fn small() -> Vec<u8> {
+    etcd_file::small().bytes()
+}
+
+/// A file of etcd's own of 20 KiB, with leases.
+fn real() -> Vec<u8> {
+    fixture("etcd-3.5/etcd-3.5.1-lease.db")
+}
+
+#[test]
+fn what_is_sound_is_sound() {
+    let mut cases = Cases::of("sound files");
+    assert_eq!(cases.run(|| "small".to_owned(), small()), Answer::Sound);
+    assert_eq!(cases.run(|| "real".to_owned(), real()), Answer::Sound);
+    assert_eq!(
+        cases.run(|| "snapshot".to_owned(), fixture("etcd-3.5/etcd-3.5.1-kv.snapshot.db")),
+        Answer::Sound
+    );
+    assert_eq!(cases.done(), 3);
+}
+
+/// The small file at every byte; the real one at every seventh, and around each page's end.
+#[test]
+fn cut_short() {
+    let mut cases = Cases::of("cut short");
+    let small = small();
+    for len in 0..small.len() {
+        assert_ne!(cases.run(|| format!("small at {len}"), small[..len].to_vec()), Answer::Sound, "{len}");
+    }
+    let real = real();
+    for len in (0..real.len()).filter(|len| len % 7 == 0 || (len + 2) % 4096 < 4) {
+        let answer = cases.run(|| format!("real at {len}"), real[..len].to_vec());
+        assert_ne!(answer, Answer::Sound, "{len}");
+    }
+    cases.done();
+}
+
+/// Every byte of the small file, twice; of the real one every byte that isn't 0, and each 16th of the others.
+#[test]
+fn a_byte_changed() {
+    let mut random = Random(2);
+    let mut cases = Cases::of("a byte changed");
+    let (small, real) = (small(), real());
+    for at in 0..small.len() {
+        for mask in [0xff, 1 << random.below(8)] {
+            let mut file = small.clone();
+            file[at] ^= mask;
+            cases.run(|| format!("small: byte {at} ^ {mask:#04x}"), file);
+        }
+    }
+    for at in (0..real.len()).filter(|&at| real[at] != 0 || at % 16 == 0) {
+        let mask = [0xff, 1 << random.below(8)][at % 2];
+        let mut file = real.clone();
+        file[at] ^= mask;
+        cases.run(|| format!("real: byte {at} ^ {mask:#04x}"), file);
+    }
+    cases.done();
+}
+
+/// Several at a time, as a bad disk does it.
+#[test]
+fn bytes_at_random() {
+    let mut random = Random(3);
+    let mut cases = Cases::of("bytes at random");
+    for (name, file) in [("small", small()), ("real", real())] {
+        for round in 0..1000 {
+            let mut damaged = file.clone();
+            for _ in 0..=random.below(16) {
+                let at = random.below(file.len());
+                damaged[at] = [0, 1, 0x7f, 0xff, at as u8][random.below(5)];
+            }
+            cases.run(|| format!("{name}: round {round}"), damaged);
+        }
+    }
+    cases.done();
+}
+
+#[test]
+fn no_db_at_all() {
+    let mut cases = Cases::of("no db");
+    assert_eq!(cases.run(|| "empty".to_owned(), Vec::new()), Answer::Refused);
+    for len in [1, 16, 79, 80, 4096, 65536, 1 << 20] {
+        for byte in [0, 0x20, 0xff, 0xed] {
+            assert_eq!(cases.run(|| format!("{len} bytes {byte:#04x}"), vec![byte; len]), Answer::Refused);
+        }
+    }
+    let text = fixture_text("README.md").into_bytes();
+    assert_eq!(cases.run(|| "a text".to_owned(), text), Answer::Refused);
+    let gzip = std::fs::read(testdata("k8s-frag/live.tsv.gz")).expect("read");
+    assert_eq!(cases.run(|| "a gzip file".to_owned(), gzip), Answer::Refused);
+    let zstd = std::fs::read(testdata("k8s-3.5/k8s.db.zst")).expect("read");
+    assert_eq!(cases.run(|| "a db, packed".to_owned(), zstd), Answer::Refused);
+    cases.done();
+
+    for path in [testdata("bolt"), testdata("nowhere"), testdata("README.md")] {
+        let error = Source::open(&path, Lock::Shared).expect_err("refused").to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    }
+    if Path::new("/dev/null").exists() {
+        assert!(Source::open(Path::new("/dev/null"), Lock::Shared).is_err(), "a device");
+    }
+}
+
+#[test]
+fn of_another_size_than_its_metas_claim() {
+    let mut cases = Cases::of("another size");
+    for (name, page_size, file) in [("small", 1024, small()), ("real", 4096, real())] {
+        let pages = file.len() / page_size;
+        for keep in 0..pages {
+            let answer =
+                cases.run(|| format!("{name}: {keep} pages of {pages}"), file[..keep * page_size].to_vec());
+            assert_ne!(answer, Answer::Sound);
+        }
+        for more in [1, 31, 33, 512, page_size, 10 * page_size, (1 << 20) + 1] {
+            let mut longer = file.clone();
+            longer.resize(file.len() + more, 0xa5);
+            let answer = cases.run(|| format!("{name}: {more} bytes more"), longer);
+            assert_eq!(answer, Answer::Sound, "{name}: a tail of {more} bytes");
+        }
+        let mut trailer = file.clone();
+        trailer.resize(file.len() + 32, 0xa5);
+        assert_eq!(cases.run(|| format!("{name}: a wrong trailer"), trailer), Answer::Damaged);
+    }
+    cases.done();
+}
+
+/// Both metas say the same, and their checksums are right: nothing tells that they lie.
+#[test]
+fn metas_that_lie() {
+    type Field = (&'static str, fn(&mut MetaBytes, u64));
+    const FIELDS: [Field; 6] = [
+        ("page size", |meta, value| meta.page_size.set(value as u32)),
+        ("root", |meta, value| meta.root.root.set(value)),
+        ("sequence", |meta, value| meta.root.sequence.set(value)),
+        ("freelist", |meta, value| meta.freelist.set(value)),
+        ("high water mark", |meta, value| meta.high_water_mark.set(value)),
+        ("txid", |meta, value| meta.txid.set(value)),
+    ];
+    let values = |pages: u64| {
+        let powers = (0..64).map(|power| 1u64 << power);
+        let others = [0, 3, 5, pages - 1, pages, pages + 1, 512, 4095, u64::from(u32::MAX), i64::MAX as u64];
+        let huge =
+            [u64::MAX / 1024, u64::MAX / 4096, u64::MAX / 4096 + 1, u64::MAX - 4096, u64::MAX - 1, u64::MAX];
+        powers.chain(others).chain(huge).collect::<Vec<_>>()
+    };
+    let mut cases = Cases::of("metas that lie");
+    for (name, page_size, file) in [("small", 1024, small()), ("real", 4096, real())] {
+        let values = values((file.len() / page_size) as u64);
+        for (field, set) in FIELDS {
+            for &value in &values {
+                let mut lying = file.clone();
+                change_metas(&mut lying, page_size, |meta| set(meta, value));
+                cases.run(|| format!("{name}: {field} {value:#x}"), lying);
+            }
+        }
+        // two lies that play into each other's hands
+        for &value in &values {
+            for freelist in [0, 2, value] {
+                let mut lying = file.clone();
+                change_metas(&mut lying, page_size, |meta| {
+                    meta.high_water_mark.set(value);
+                    meta.freelist.set(freelist);
+                });
+                cases.run(|| format!("{name}: mark {value:#x}, freelist {freelist:#x}"), lying);
+            }
+        }
+    }
+    cases.done();
+}
+
+#[test]
+fn metas_swapped_or_the_same() {
+    let mut cases = Cases::of("metas swapped");
+    for (name, page_size, file) in [("small", 1024, small()), ("real", 4096, real())] {
+        let (zero, one) = (file[..page_size].to_vec(), file[page_size..2 * page_size].to_vec());
+        for (case, first, second) in
+            [("swapped", &one, &zero), ("meta 0 twice", &zero, &zero), ("meta 1 twice", &one, &one)]
+        {
+            let mut changed = file.clone();
+            changed[..page_size].copy_from_slice(first);
+            changed[page_size..2 * page_size].copy_from_slice(second);
+            assert_ne!(cases.run(|| format!("{name}: {case}"), changed), Answer::Refused, "{case}");
+        }
+        for slot in 0..2 {
+            let mut changed = file.clone();
+            changed[slot * page_size..(slot + 1) * page_size].fill(0);
+            assert_eq!(cases.run(|| format!("{name}: no meta {slot}"), changed), Answer::Damaged);
+        }
+        let mut changed = file.clone();
+        changed[..2 * page_size].fill(0);
+        assert_eq!(cases.run(|| format!("{name}: no meta"), changed), Answer::Refused);
+    }
+    cases.done();
+}
+
+/// As a copy made while etcd wrote, or a file put together of two.
+#[test]
+fn pages_of_two_files() {
+    let mut random = Random(4);
+    let mut cases = Cases::of("pages of two files");
+    let names = ["lease", "kv", "auth", "defrag", "nospace"];
+    let files = names.map(|name| fixture(&format!("etcd-3.5/etcd-3.5.1-{name}.db")));
+    for (first, into) in names.iter().zip(&files) {
+        for (second, from) in names.iter().zip(&files) {
+            let pages = into.len().min(from.len()) / 4096;
+            for page in 0..pages {
+                let mut mixed = into.clone();
+                mixed[page * 4096..(page + 1) * 4096].copy_from_slice(&from[page * 4096..(page + 1) * 4096]);
+                cases.run(|| format!("{first} with page {page} of {second}"), mixed);
+            }
+            for round in 0..10 {
+                let mut mixed = into.clone();
+                for page in (0..pages).filter(|_| random.below(2) == 0).collect::<Vec<_>>() {
+                    mixed[page * 4096..(page + 1) * 4096]
+                        .copy_from_slice(&from[page * 4096..(page + 1) * 4096]);
+                }
+                cases.run(|| format!("{first} and {second}, round {round}"), mixed);
+            }
+        }
+    }
+    // a file's own pages at each other's places
+    let real = real();
+    for a in 0..real.len() / 4096 {
+        for b in 0..real.len() / 4096 {
+            let mut moved = real.clone();
+            moved.copy_within(a * 4096..(a + 1) * 4096, b * 4096);
+            cases.run(|| format!("page {a} at {b}, too"), moved);
+        }
+    }
+    cases.done();
+}
+
+/// 40 of the pages in use of a Kubernetes' db, one at a time: all zeroes, all ones, and half of it.
+#[test]
+fn pages_gone_of_a_larger_file() {
+    let mut cases = Cases::of("pages gone of k8s-frag");
+    let file = fixture("k8s-frag/frag.db");
+    let db = Db::new(file.clone()).expect("a db");
+    let in_use: Vec<_> = inspect::pages(&db).into_iter().filter(|row| row.bucket.is_some()).collect();
+    assert!(in_use.len() > 100, "{}", in_use.len());
+    for row in in_use.iter().step_by(in_use.len() / 40) {
+        let at = usize::try_from(row.offset).expect("in the file");
+        let mut damaged = file.clone();
+        damaged[at..at + 4096].fill(0);
+        assert_eq!(cases.run(|| format!("page {} zeroed", row.page), damaged), Answer::Damaged);
+        let mut damaged = file.clone();
+        damaged[at..at + 2048].fill(0xff);
+        assert_eq!(cases.run(|| format!("page {} half ones", row.page), damaged), Answer::Damaged);
+    }
+    for len in [4096, 8192, 12288, 1 << 20, file.len() / 2, file.len() - 1] {
+        assert_ne!(cases.run(|| format!("cut at {len}"), file[..len].to_vec()), Answer::Sound);
+    }
+    cases.done();
+}
