@@ -149,7 +149,9 @@ fn orphans<'s>(db: &'s Db, state: &'s State<'_>, scan: &'s Scan<'_>) -> impl Ite
     };
     let keys = scan.keyspace.shards().iter().flat_map(move |shard| {
         let missing: Vec<bool> = shard.leases().iter().map(|&lease| !exists(lease)).collect();
-        let attached = shard.keys().filter(|key| key.is_live() && key.lease != NONE);
+        // mostly none is: then there is no need to look at each key
+        let looked_at = missing.contains(&true).then(|| shard.keys()).into_iter().flatten();
+        let attached = looked_at.filter(|key| key.is_live() && key.lease != NONE);
         attached.filter(move |key| missing.get(key.lease as usize).is_some_and(|&missing| missing))
     });
     keys.map(|key| {
