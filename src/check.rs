@@ -5,12 +5,12 @@ use strum::IntoStaticStr;
 
 use crate::bolt::Db;
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::BucketId;
+use crate::bolt::walk::{BucketId, path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
 use crate::scan::Scan;
-use crate::scan::keyspace::NONE;
+use crate::scan::keyspace::{KeyState, NONE};
 use crate::scan::part::RecordFinding;
 use crate::text::ByteText;
 
@@ -59,7 +59,7 @@ pub struct Finding {
 #[must_use]
 pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> bool {
     let scanned = scan.structure.count == 0 && scan.num_record_faults == 0;
-    scanned && of_whole_file(db, state, trailer).chain(orphans(db, state, scan)).next().is_none()
+    scanned && of_whole_file(db, state, trailer).next().is_none() && orphans(state, scan).next().is_none()
 }
 
 /// Faults that only the whole file shows.
@@ -68,6 +68,11 @@ pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -
 enum FileFault {
     #[error("the 32 bytes behind the db are not its SHA-256: the snapshot was cut short or changed")]
     TrailerMismatch,
+    #[error(
+        "the file has {file_size} bytes: neither whole pages nor a SHA-256 behind them. A snapshot cut short or added \
+         to: `etcdutl snapshot restore` refuses it"
+    )]
+    OddSize { file_size: u64 },
     #[error("{count} of its entries can't be decoded")]
     EntriesUndecodable { count: u64 },
 }
@@ -78,9 +83,13 @@ pub fn check(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer, max_
     let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
     let records = scan.records.iter().map(of_record);
     let mut findings: Vec<_> = structure.chain(records).collect();
-    let orphans = orphans(db, state, scan);
-    let whole: Vec<_> = of_whole_file(db, state, trailer).chain(orphans).collect();
-    let num_findings = scan.structure.count + scan.num_record_faults + whole.len() as u64;
+    let whole: Vec<_> = of_whole_file(db, state, trailer).collect();
+    // only those that are shown are put into words: a lost lease bucket makes an orphan of every event
+    let mut orphans: Vec<_> = orphans(state, scan).map(|key| (offset_of(db, key), key)).collect();
+    let num_findings =
+        scan.structure.count + scan.num_record_faults + (whole.len() as u64) + (orphans.len() as u64);
+    orphans.sort_unstable_by_key(|(offset, _)| *offset);
+    findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key)));
     findings.extend(whole);
     findings
         .sort_by(|a, b| (a.offset, a.page, a.kind, &a.message).cmp(&(b.offset, b.page, b.kind, &b.message)));
@@ -92,15 +101,13 @@ pub fn check(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer, max_
         checked: Scope {
             pages: scan.reached_pages,
             records: scan.keyspace.num_records(),
-            entries: scan.buckets.iter().map(|(_, tally)| tally.entries).sum(),
+            entries: scan.tallies.iter().map(|tally| tally.entries).sum(),
         },
     }
 }
 
 fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
-    let name = |id: BucketId| {
-        scan.buckets.get(id.0 as usize).map(|(bucket, _)| crate::analyze::path_of(scan, bucket))
-    };
+    let name = |id: BucketId| scan.buckets.get(id.0 as usize).map(|_| path_of(&scan.buckets, id));
     Finding {
         kind: (&fault.kind).into(),
         page: fault.page.map(|page| page.0),
@@ -134,38 +141,48 @@ fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<
     let trailer_at = db.file_size() - trailer_size(db.file_size());
     let mismatch =
         (trailer == Trailer::Invalid).then(|| new(FileFault::TrailerMismatch, Some(trailer_at), None));
+    let file_size = db.file_size();
+    let allocated = db.high_water_mark().saturating_mul(db.page_size());
+    // a file that ends before its last page is a fault of its structure already
+    let is_odd = file_size % 512 != 0 && trailer_size(file_size) == 0 && file_size >= allocated;
+    let odd_size = is_odd.then(|| new(FileFault::OddSize { file_size }, Some(allocated), None));
     let undecodable = state.undecodable.clone().into_iter();
     let undecodable = undecodable
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
-    mismatch.into_iter().chain(undecodable)
+    mismatch.into_iter().chain(odd_size).chain(undecodable)
 }
 
 /// Keys whose newest record is attached to a lease that the `lease` bucket does not have.
-fn orphans<'s>(db: &'s Db, state: &'s State<'_>, scan: &'s Scan<'_>) -> impl Iterator<Item = Finding> + 's {
+fn orphans<'s, 'a>(state: &'s State<'_>, scan: &'s Scan<'a>) -> impl Iterator<Item = &'s KeyState<'a>> {
     let exists = |lease: i64| {
         let place =
             state.leases.binary_search_by_key(&lease.cast_unsigned(), |lease| lease.id.cast_unsigned());
         place.is_ok()
     };
-    let keys = scan.keyspace.shards().iter().flat_map(move |shard| {
+    scan.keyspace.shards().iter().flat_map(move |shard| {
         let missing: Vec<bool> = shard.leases().iter().map(|&lease| !exists(lease)).collect();
         // mostly none is: then there is no need to look at each key
         let looked_at = missing.contains(&true).then(|| shard.keys()).into_iter().flatten();
         let attached = looked_at.filter(|key| key.is_live() && key.lease != NONE);
         attached.filter(move |key| missing.get(key.lease as usize).is_some_and(|&missing| missing))
-    });
-    keys.map(|key| {
-        let kv = key.newest();
-        // the record's key, a put's, lies right before its value
-        let offset = db.offset_in_file(key.newest_bytes()).map(|offset| offset.saturating_sub(17));
-        let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
-        Finding {
-            kind: (&fault).into(),
-            page: offset.map(|offset| offset / db.page_size()),
-            offset,
-            bucket: Some(KEY_BUCKET.into()),
-            key: Some(kv.key.into()),
-            message: fault.to_string(),
-        }
     })
+}
+
+/// Where the record of an orphaned key lies: its key, a put's, lies right before its value.
+fn offset_of(db: &Db, key: &KeyState<'_>) -> Option<u64> {
+    db.offset_in_file(key.newest_bytes()).map(|offset| offset.saturating_sub(17))
+}
+
+fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
+    let kv = key.newest();
+    let offset = offset_of(db, key);
+    let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
+    Finding {
+        kind: (&fault).into(),
+        page: offset.map(|offset| offset / db.page_size()),
+        offset,
+        bucket: Some(KEY_BUCKET.into()),
+        key: Some(kv.key.into()),
+        message: fault.to_string(),
+    }
 }

@@ -1,10 +1,12 @@
 //! The file as bbolt sees it: its pages one by one.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Page, PageError};
-use crate::bolt::walk::{BucketId, Findings, Subtree, Walker};
+use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, path_of};
 use crate::bolt::{Db, PageId, PageKind, Threads};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::leaked_runs;
@@ -24,7 +26,7 @@ pub struct PageRow {
     /// Elements of a branch or leaf, ids of a freelist.
     pub items: Option<u64>,
     /// The top-level bucket that a branch or leaf belongs to, or the path to a bucket within it; empty for the root.
-    pub bucket: Option<ByteText>,
+    pub bucket: Option<Arc<ByteText>>,
 }
 
 /// What pages are.
@@ -59,14 +61,13 @@ pub fn pages(db: &Db) -> Vec<PageRow> {
         let id = BucketId(next);
         next += 1;
         let Some(mut walk) = walker.walk_bucket(id) else { break };
+        let mut found = Vec::new();
         while let Some(window) = walk.next_window(node_rows) {
-            rows.extend(window.into_iter().flatten().map(|row| (row, id)));
+            found.extend(window.into_iter().flatten());
         }
+        let bucket = Arc::new(ByteText(path_of(walker.buckets(), id)));
+        rows.extend(found.into_iter().map(|row| PageRow { bucket: Some(Arc::clone(&bucket)), ..row }));
     }
-    let mut rows: Vec<_> = rows
-        .into_iter()
-        .map(|(row, id)| PageRow { bucket: Some(ByteText(path_of(&walker, id))), ..row })
-        .collect();
     walker.claim_freelist();
     let gaps: Vec<_> = walker.claims().gaps().collect();
     let (_, freelist) = walker.finish();
@@ -74,18 +75,6 @@ pub fn pages(db: &Db) -> Vec<PageRow> {
     rows.extend(free_rows(db, &gaps, freelist.as_ref()));
     rows.sort_by_key(|row| row.page);
     fill_with_damaged(db, rows)
-}
-
-fn path_of(walker: &Walker<'_>, id: BucketId) -> Vec<u8> {
-    let mut names = Vec::new();
-    let mut bucket = walker.bucket(id);
-    while let Some(inner) = bucket.filter(|_| names.len() < 16) {
-        names.push(inner.name);
-        bucket =
-            inner.parent.filter(|&parent| parent != BucketId::ROOT).and_then(|parent| walker.bucket(parent));
-    }
-    names.reverse();
-    names.join(&b'/')
 }
 
 fn node_rows(subtree: &mut Subtree<'_, '_>) -> Vec<PageRow> {

@@ -33,8 +33,11 @@ pub struct SourceError {
 #[derive(Debug, Error)]
 pub enum Reason {
     /// It does not exist, or can't be read.
-    #[error("{0}")]
-    Io(std::io::Error),
+    #[error("{error}{}", io_advice(error))]
+    Io {
+        /// Why.
+        error: std::io::Error,
+    },
     /// It could not be mapped or locked.
     #[error("{error}{}", advice(error))]
     Open {
@@ -56,10 +59,23 @@ impl Source {
     /// It does not exist, is held by somebody who writes, or is no bbolt file.
     pub fn open(path: &Path, lock: Lock) -> Result<Self, SourceError> {
         let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
-        let path = data_dir::resolve(path).map_err(|error| fail(path, Reason::Io(error)))?;
+        let path = data_dir::resolve(path).map_err(|error| fail(path, Reason::Io { error }))?;
         let data = map_file(&path, lock).map_err(|error| fail(&path, Reason::Open { error }))?;
         let db = Db::new(data).map_err(|error| fail(&path, Reason::Format { error }))?;
         Ok(Self { path, db, read_without_lock: lock == Lock::None })
+    }
+}
+
+fn io_advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        // a folder without a db says what to name by itself
+        std::io::ErrorKind::NotFound if error.raw_os_error().is_some() => {
+            ": check the path; name a db file, a snapshot, or an etcd data dir (its member/snap/db is read)"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            ": read it as its owner; etcd keeps its files to itself (0600)"
+        }
+        _ => "",
     }
 }
 
@@ -71,7 +87,7 @@ fn advice(error: &OpenError) -> &'static str {
         }
         OpenError::LockUnsupported(_) => ": if nobody writes to it, read it with `--no-lock`",
         OpenError::NotAFile => ": name a db file, a snapshot, or an etcd data dir",
-        OpenError::Io(_) => "",
+        OpenError::Io(error) => io_advice(error),
     }
 }
 

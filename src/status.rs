@@ -55,7 +55,7 @@ pub enum Level {
     Ok,
     /// The lower one was reached.
     Warning,
-    /// The upper one was reached; or one was given, and etcd itself has raised an alarm.
+    /// The upper one was reached, or etcd itself has raised an alarm.
     Critical,
 }
 
@@ -86,9 +86,8 @@ impl Status {
         let quota_use = thresholds.map(|thresholds| share(allocated_bytes, thresholds.quota));
         let alarms: Vec<_> = state.alarms.iter().map(AlarmInfo::from).collect();
         let level = match (thresholds, quota_use) {
-            (Some(thresholds), Some(used)) if used >= thresholds.crit || !alarms.is_empty() => {
-                Level::Critical
-            }
+            _ if !alarms.is_empty() => Level::Critical,
+            (Some(thresholds), Some(used)) if used >= thresholds.crit => Level::Critical,
             (Some(thresholds), Some(used)) if used >= thresholds.warn => Level::Warning,
             _ => Level::Ok,
         };
@@ -120,9 +119,9 @@ impl Status {
         }
         words.extend(self.alarms.iter().map(|alarm| alarm.alarm.clone()));
         match self.level {
-            Level::Critical => words.push("CRITICAL".to_owned()),
+            Level::Critical if self.alarms.is_empty() => words.push("CRITICAL".to_owned()),
             Level::Warning => words.push("WARNING".to_owned()),
-            Level::Ok => {}
+            Level::Ok | Level::Critical => {}
         }
         if words.is_empty() { "ok".to_owned() } else { words.join(", ") }
     }

@@ -377,7 +377,7 @@ fn state_and_scan_mean_the_same_key_bucket() {
     let db = open("two keys", &file);
     let state = State::read(&db);
     let scan = scan(&db, &state, Options::default());
-    let of_scan = scan.buckets[scan.key_bucket.expect("a key bucket").0 as usize].0;
+    let of_scan = scan.buckets[scan.key_bucket.expect("a key bucket").0 as usize];
     let roots = [state.key_bucket.expect("a key bucket"), of_scan].map(|bucket| match bucket.root {
         BucketRoot::Page(page) => page.0,
         BucketRoot::Inline(_) => 0,

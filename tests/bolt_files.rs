@@ -110,8 +110,8 @@ fn buckets(db: &Db, scan: &Scan<'_>) -> Vec<BucketTruth> {
 }
 
 fn bucket_facts(db: &Db, scan: &Scan<'_>, index: usize) -> BucketTruth {
-    let bucket = &scan.buckets[index].0;
-    let inside = |(other, _): &&(Bucket<'_>, _)| other.parent.is_some_and(|id| id.0 as usize == index);
+    let bucket = &scan.buckets[index];
+    let inside = |other: &&Bucket<'_>| other.parent.is_some_and(|id| id.0 as usize == index);
     let (keys, sha256) = keys_and_sha256(db, bucket);
     BucketTruth {
         path: path_of(scan, bucket),
@@ -125,7 +125,7 @@ fn bucket_facts(db: &Db, scan: &Scan<'_>, index: usize) -> BucketTruth {
 
 fn path_of(scan: &Scan<'_>, bucket: &Bucket<'_>) -> Vec<String> {
     let Some(parent) = bucket.parent else { return Vec::new() };
-    let mut path = path_of(scan, &scan.buckets[parent.0 as usize].0);
+    let mut path = path_of(scan, &scan.buckets[parent.0 as usize]);
     path.push(String::from_utf8(bucket.name.to_vec()).expect("a name in UTF-8"));
     path
 }

@@ -44,7 +44,7 @@ const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
 #[must_use]
-pub fn advise(report: &Analysis) -> Vec<Advice> {
+pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
     let checks = [
         damage,
         trailer,
@@ -57,9 +57,9 @@ pub fn advise(report: &Analysis) -> Vec<Advice> {
         flood,
         large_values,
         orphans,
-        unlocked,
     ];
-    let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).collect();
+    let unlocked = read_without_lock.then(unlocked);
+    let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).chain(unlocked).collect();
     advice.sort_by_key(|advice| advice.severity);
     advice
 }
@@ -213,12 +213,11 @@ fn orphans(report: &Analysis) -> Option<Advice> {
     (leases.orphaned_keys > 0).then(|| new("orphaned-keys", Severity::Warning, text, ""))
 }
 
-fn unlocked(report: &Analysis) -> Option<Advice> {
+fn unlocked() -> Advice {
     let text = "The file was read without asking for bbolt's lock: if etcd was writing to it, figures and faults may be \
                 those of two moments at once"
         .to_owned();
-    let command = "etcdctl snapshot save snapshot.db";
-    report.file.read_without_lock.then(|| new("read-without-lock", Severity::Info, text, command))
+    new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
 }
 
 /// `deployments.apps`, as kubectl takes it.

@@ -44,8 +44,6 @@ pub struct FileInfo {
     pub members: Vec<Member>,
     /// Members that were removed.
     pub members_removed: u64,
-    /// True where the file was read without asking for bbolt's lock: it may have been changing.
-    pub read_without_lock: bool,
 }
 
 /// One meta page.
@@ -63,7 +61,7 @@ pub struct MetaInfo {
 impl FileInfo {
     /// Of this file.
     #[must_use]
-    pub fn of(path: &str, db: &Db, state: &State<'_>, trailer: Trailer, read_without_lock: bool) -> Self {
+    pub fn of(path: &str, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
         let metas = db.metas();
         let info = |(slot, meta): (usize, &Result<Meta, _>)| MetaInfo {
             slot,
@@ -88,7 +86,6 @@ impl FileInfo {
             term: state.term,
             members: state.members.clone(),
             members_removed: state.members_removed,
-            read_without_lock,
         }
     }
 }

@@ -42,7 +42,7 @@ impl Fragmentation {
     /// Of etcd's `key` bucket, or of the bucket with most leaves in a file that isn't etcd's.
     #[must_use]
     pub fn of(scan: &Scan<'_>, space: &Space) -> Self {
-        let largest = scan.buckets.iter().map(|(_, tally)| tally).max_by_key(|tally| tally.leaves);
+        let largest = scan.tallies.iter().max_by_key(|tally| tally.leaves);
         let main = scan.key_tally().or(largest).cloned().unwrap_or_default();
         let mut runs: Vec<u64> = scan.unreached.iter().map(|&(_, pages)| pages).collect();
         let empty: u64 =
@@ -56,7 +56,7 @@ impl Fragmentation {
             disorder,
             largest_run_pages: free_runs.max,
             free_runs,
-            leaf_fill: Histogram::of_counters(&main.leaf_fill.0, 10),
+            leaf_fill: Histogram::of_counters(main.leaf_fill.counts(), 10),
             leaf_order: LeafOrder {
                 adjacent: main.order.adjacent,
                 forward: main.order.forward,

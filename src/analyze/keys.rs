@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::k8s::{Encoding, Layout};
 use crate::scan::Scan;
-use crate::scan::keyspace::{KeyState, NONE, Resource, Shard, Tombstones, ValueKind};
-use crate::scan::timeline::Timeline;
+use crate::scan::keyspace::{KeyState, Keyspace, NONE, Resource, Shard, Tombstones, ValueKind};
+use crate::scan::timeline::{Span, Timeline};
 use crate::text::ByteText;
 
 use super::histogram::Histogram;
@@ -201,13 +201,35 @@ pub struct KeySums {
     pub timelines: Timelines,
 }
 
-/// Timelines: of everything, and of each resource.
+/// The records over the revisions, and whose they are in the span with most bytes.
 #[derive(Debug, Default)]
 pub struct Timelines {
     /// All records.
     pub all: Timeline,
-    /// By (group, resource).
-    pub by_resource: BTreeMap<(String, ByteText), Timeline>,
+    /// The number of the span with most bytes, the earliest of several.
+    pub peak: usize,
+    /// What each resource has in that span, as (group, resource, records and bytes).
+    pub in_peak: Vec<(String, ByteText, Span)>,
+}
+
+impl Timelines {
+    fn of(keyspace: &Keyspace<'_>) -> Self {
+        let mut all = Timeline::default();
+        let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
+        rows().for_each(|(_, row)| all.append(&row.timeline));
+        let largest_last = all.spans().iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
+        let peak = largest_last.map_or(0, |(number, _)| number);
+        let mut in_peak: BTreeMap<Resource<'_>, Span> = BTreeMap::new();
+        for (&resource, row) in rows() {
+            if let Some(span) = row.timeline.spans().get(peak).filter(|span| span.records > 0) {
+                in_peak.entry(resource).or_default().add(span);
+            }
+        }
+        let owned = |(Resource { group, resource }, span): (Resource<'_>, Span)| {
+            (group.to_owned(), ByteText::from(resource), span)
+        };
+        Self { all, peak, in_peak: in_peak.into_iter().map(owned).collect() }
+    }
 }
 
 /// Sums up the keys. `disk_bytes` is what the whole bucket takes of the file; it is shared out to the byte.
@@ -380,16 +402,12 @@ struct Merged<'s, 'a> {
     leases: BTreeMap<i64, (u64, u64)>,
     live: (u64, u64, u64),
     tombstones: Tombstones,
-    timelines: Timelines,
 }
 
 impl<'s, 'a> Merged<'s, 'a> {
     fn add(&mut self, sums: ShardSums<'s, 'a>, shard: &Shard<'a>, top: usize) {
-        for ((&resource, sum), row) in shard.resources().iter().zip(sums.resources).zip(shard.rows()) {
+        for (&resource, sum) in shard.resources().iter().zip(sums.resources) {
             self.resources.entry(resource).or_default().append(sum);
-            self.timelines.all.append(&row.timeline);
-            let name = (resource.group.to_owned(), ByteText::from(resource.resource));
-            self.timelines.by_resource.entry(name).or_default().append(&row.timeline);
         }
         let names = shard.namespaces().iter().copied().map(Some).chain([None]);
         for (name, sum) in names.zip(sums.namespaces) {
@@ -443,7 +461,7 @@ impl<'s, 'a> Merged<'s, 'a> {
             namespaces: namespaces(self.namespaces, self.rest.leaf_bytes + unreadable.leaf_bytes, disk_bytes),
             top_objects: top_objects(self.largest, &scan.layout, whole, disk_bytes),
             leases: self.leases.into_iter().filter(|(_, (keys, _))| *keys > 0).collect(),
-            timelines: self.timelines,
+            timelines: Timelines::of(&scan.keyspace),
         }
     }
 }

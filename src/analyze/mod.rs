@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`file`] | the file itself |
+//! | [`file`](mod@file) | the file itself |
 //! | [`space`] | classes of bytes that add up to its size |
 //! | [`keys`] | records by state, resources, namespaces, top objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::bolt::walk::{Bucket, BucketRoot};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
 use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
@@ -201,7 +201,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let is_etcd = scan.key_bucket.is_some();
     let gains = gains(db, scan, &space, &sums);
     let mut analysis = Analysis {
-        file: FileInfo::of(request.path, db, state, request.trailer, request.read_without_lock),
+        file: FileInfo::of(request.path, db, state, request.trailer),
         health: Health {
             sound: check::is_sound(db, state, scan, request.trailer),
             structural_faults: scan.structure.count,
@@ -225,7 +225,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         }),
         advice: Vec::new(),
     };
-    analysis.advice = advice::advise(&analysis);
+    analysis.advice = advice::advise(&analysis, request.read_without_lock);
     analysis
 }
 
@@ -253,7 +253,7 @@ fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums) -> Mvcc {
 /// Every bucket, in the order of the tree.
 #[must_use]
 pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
-    let use_of = |(bucket, tally): &(Bucket<'_>, Tally)| {
+    let use_of = |(bucket, (id, tally)): (&Bucket<'_>, (BucketId, &Tally))| {
         let entry = crate::bolt::format::ELEMENT_SIZE as u64 + bucket.name.len() as u64;
         let (inline, disk_bytes) = match bucket.root {
             BucketRoot::Page(_) => (false, tally.page_bytes),
@@ -263,7 +263,7 @@ pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
             }
         };
         BucketUse {
-            name: path_of(scan, bucket).as_slice().into(),
+            name: ByteText(path_of(&scan.buckets, id)),
             entries: tally.entries,
             disk_bytes,
             inline,
@@ -273,24 +273,8 @@ pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
             leaf_nodes: tally.leaves + tally.inline_leaves,
         }
     };
-    scan.buckets.iter().map(use_of).collect()
-}
-
-/// Names from the top-level bucket down to this one, with slashes between, and at most some thousand bytes of them.
-#[must_use]
-pub fn path_of(scan: &Scan<'_>, bucket: &Bucket<'_>) -> Vec<u8> {
-    const MAX_BYTES: usize = 4096;
-    let (mut names, mut len) = (vec![bucket.name], bucket.name.len());
-    let mut parent = bucket.parent;
-    while let Some((outer, _)) = parent.and_then(|id| scan.buckets.get(id.0 as usize)) {
-        if outer.parent.is_some() && len < MAX_BYTES {
-            names.push(outer.name);
-            len += outer.name.len();
-        }
-        parent = outer.parent.filter(|_| len < MAX_BYTES);
-    }
-    names.reverse();
-    names.join(&b'/')
+    let ids = (0..).map(BucketId);
+    scan.buckets.iter().zip(ids.zip(&scan.tallies)).map(use_of).collect()
 }
 
 fn gains(db: &Db, scan: &Scan<'_>, space: &Space, sums: &KeySums) -> Gains {

@@ -66,13 +66,8 @@ impl TimelineReport {
 }
 
 fn peak(timelines: &Timelines, rows: &[TimelineBin]) -> Option<Peak> {
-    // the earliest of several equals
-    let (number, &bin) = rows.iter().enumerate().rev().max_by_key(|(_, row)| row.bytes)?;
-    let in_peak = timelines.by_resource.iter().filter_map(|(name, timeline)| {
-        let span = timeline.spans().get(number)?;
-        Some((span.bytes, name, span.records))
-    });
-    let (bytes, (group, resource), resource_records) = in_peak.rev().max_by_key(|(bytes, ..)| *bytes)?;
+    let &bin = rows.get(timelines.peak)?;
+    let (group, resource, span) = timelines.in_peak.iter().rev().max_by_key(|(.., span)| span.bytes)?;
     if bin.records == 0 {
         return None;
     }
@@ -83,7 +78,7 @@ fn peak(timelines: &Timelines, rows: &[TimelineBin]) -> Option<Peak> {
         times_median: share(bin.bytes, median),
         group: group.clone(),
         resource: resource.clone(),
-        resource_records,
-        resource_share: share(bytes, bin.bytes),
+        resource_records: span.records,
+        resource_share: share(span.bytes, bin.bytes),
     })
 }

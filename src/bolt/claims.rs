@@ -51,6 +51,9 @@ impl Claims {
     /// The first page of the run that is in the set already, or out of its range.
     #[inline]
     pub fn insert_run(&self, first: PageId, len: u64) -> Result<(), PageId> {
+        if first.0 >= self.num_pages {
+            return Err(first);
+        }
         if len == 1 {
             return if self.insert(first) { Ok(()) } else { Err(first) };
         }

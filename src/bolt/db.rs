@@ -152,15 +152,6 @@ impl Db {
         Some(rest.get(..self.page_size).unwrap_or(rest)).filter(|bytes| bytes.len() >= PAGE_HEADER_SIZE)
     }
 
-    /// Asks for the first lines of a page, so that they are there by the time that they are needed.
-    #[inline]
-    pub fn touch(&self, id: PageId) {
-        const LINE: usize = 64;
-        let start = usize::try_from(self.offset_of(id)).unwrap_or(usize::MAX);
-        let lines = self.data.get(start..).unwrap_or_default().chunks(LINE).take(3);
-        std::hint::black_box(lines.filter_map(|line| line.first()).fold(0, |all, byte| all ^ byte));
-    }
-
     /// Where in the file a part of its bytes lies; `None` for bytes that are not of this file.
     #[must_use]
     pub fn offset_in_file(&self, part: &[u8]) -> Option<u64> {

@@ -341,19 +341,6 @@ impl<'a> Leaf<'a> {
         self.page
     }
 
-    /// Asks for the first bytes of every key at once: each lies in another line of memory, and to wait for them one
-    /// after the other is what reading a leaf costs most.
-    #[inline]
-    pub fn touch(&self) {
-        let firsts = self.elements.iter().enumerate().filter_map(|(index, element)| {
-            let at = PAGE_HEADER_SIZE
-                .saturating_add(index.saturating_mul(ELEMENT_SIZE))
-                .saturating_add(element.pos.get() as usize);
-            self.page.bytes.get(at)
-        });
-        std::hint::black_box(firsts.fold(0, |all, first| all ^ first));
-    }
-
     /// Number of entries.
     #[must_use]
     pub fn num_entries(&self) -> usize {

@@ -29,7 +29,7 @@ use super::page::{Branch, Entry, Leaf, Page, PageErrorKind};
 pub const MAX_DEPTH: u32 = 64;
 
 /// About how many bytes of leaf pages are handed out at once.
-const WINDOW_BYTES: u64 = 8 << 20;
+const WINDOW_BYTES: u64 = 16 << 20;
 
 /// Which bucket, by the order in which a walk found them; 0 is the root bucket.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,6 +60,28 @@ pub enum BucketRoot<'a> {
     Page(PageId),
     /// In the value of its own entry.
     Inline(Page<'a>),
+}
+
+/// Names from a top-level bucket down to this one, with slashes between. Where the names around it are very long, they
+/// give way to an ellipsis: a path must not be longer for every bucket within than its bucket is in the file.
+#[must_use]
+pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
+    const MAX_BYTES_AROUND: usize = 256;
+    let bucket = |id: BucketId| buckets.get(id.0 as usize);
+    let mut names = vec![bucket(id).map(|bucket| bucket.name).unwrap_or_default()];
+    let mut around = 0usize;
+    let mut parent = bucket(id).and_then(|bucket| bucket.parent);
+    while let Some(outer) = parent.filter(|&outer| outer != BucketId::ROOT).and_then(bucket) {
+        around = around.saturating_add(outer.name.len()).saturating_add(1);
+        if around > MAX_BYTES_AROUND {
+            names.push("…".as_bytes());
+            break;
+        }
+        names.push(outer.name);
+        parent = outer.parent;
+    }
+    names.reverse();
+    names.join(&b'/')
 }
 
 /// How many threads may work.
@@ -416,9 +438,6 @@ impl<'a> Iterator for Subtree<'_, 'a> {
         }
         loop {
             let pending = self.stack.pop()?;
-            if let Some(next) = self.stack.last() {
-                self.shared.db.touch(next.page);
-            }
             if let Some(node) = self.visit(pending) {
                 return Some(node);
             }
@@ -578,7 +597,6 @@ impl<'w, 'a> Subtree<'w, 'a> {
         let mut order = KeyOrder::from(lower);
         let mut readable = 0u64;
         let mut sizes = sizes_of_frame(&page, leaf.num_entries());
-        leaf.touch();
         for (index, entry) in leaf.entries().enumerate() {
             let entry = match entry {
                 Ok(entry) => entry,

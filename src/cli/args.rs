@@ -115,6 +115,9 @@ pub enum Command {
         hex: bool,
     },
     /// The buckets: entries, pages, levels, sequence
+    #[command(after_help = "Examples:
+  etcd-medic buckets snapshot.db
+  etcd-medic buckets vault.db --output json | jq -r '.buckets[].name'")]
     Buckets {
         /// Any bbolt file
         file: PathBuf,

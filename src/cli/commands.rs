@@ -196,7 +196,14 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
 
 fn open(args: &Args, file: &Path) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
-    Ok(Source::open(file, lock)?)
+    let source = Source::open(file, lock)?;
+    if args.no_lock {
+        let path = source.path.display();
+        super::report_error(&format!(
+            "{path}: read without a lock: if etcd is writing to it, figures may not fit together"
+        ));
+    }
+    Ok(source)
 }
 
 /// Scans the file, and proves its trailer meanwhile.
@@ -225,7 +232,7 @@ fn render<T: Serialize>(
 ) -> Result<()> {
     let mut out = BufWriter::new(out());
     match args.output {
-        Output::Json => json::write(&mut out, command, result)?,
+        Output::Json => json::write(&mut out, command, args.no_lock, result)?,
         Output::Text => {
             let mut rendered = Vec::new();
             text(&mut rendered)?;

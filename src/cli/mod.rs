@@ -65,7 +65,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-#[expect(clippy::print_stderr, reason = "the program's own messages")]
 fn report_error(message: &str) {
     anstream::eprintln!("etcd-medic: {}", crate::text::escape(message.as_bytes()));
 }

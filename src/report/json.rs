@@ -7,16 +7,23 @@ use serde::Serialize;
 #[derive(Serialize)]
 struct Document<'a, T> {
     schema: String,
+    read_without_lock: bool,
     #[serde(flatten)]
     body: &'a T,
 }
 
-/// Writes `body` as the document of a command, version 1.
+/// Writes `body` as the document of a command, version 1. `read_without_lock` marks what was read while somebody may
+/// have been writing.
 ///
 /// # Errors
 /// The writer's.
-pub fn write<T: Serialize>(out: &mut impl Write, command: &str, body: &T) -> io::Result<()> {
-    let document = Document { schema: format!("etcd-medic/{command}/1"), body };
+pub fn write<T: Serialize>(
+    out: &mut impl Write,
+    command: &str,
+    read_without_lock: bool,
+    body: &T,
+) -> io::Result<()> {
+    let document = Document { schema: format!("etcd-medic/{command}/1"), read_without_lock, body };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
 }

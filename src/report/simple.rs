@@ -24,11 +24,9 @@ pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result
         let style = match (file.sound, file.level) {
             (false, _) | (_, Level::Critical) => BAD,
             (_, Level::Warning) => WARNING,
-            (true, Level::Ok) if file.alarms.is_empty() => GOOD,
-            (true, Level::Ok) => BAD,
+            (true, Level::Ok) => GOOD,
         };
         vec![
-            escape(file.path.as_bytes()).into_owned(),
             view.bytes(file.file_bytes),
             view.bytes(file.in_use_bytes),
             file.quota_use.map_or("-".to_owned(), percent),
@@ -36,10 +34,10 @@ pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result
             file.compact_revision.map_or("-".to_owned(), |revision| revision.to_string()),
             number(file.keys),
             styled(style, &file.verdict()),
+            escape(file.path.as_bytes()).into_owned(),
         ]
     });
     let headings = [
-        Column("file", Left),
         Column("size", Right),
         Column("in use", Right),
         Column("of quota", Right),
@@ -47,8 +45,9 @@ pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result
         Column("compacted", Right),
         Column("keys", Right),
         Column("verdict", Left),
+        Column("file", Left),
     ];
-    table::write(out, view, &headings, rows.collect())
+    table::write_unwrapped(out, &headings, rows.collect())
 }
 
 /// Findings, one a line, and what they add up to.

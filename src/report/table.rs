@@ -32,19 +32,37 @@ pub fn write(
     columns: &[Column],
     rows: Vec<Vec<String>>,
 ) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    let mut table = table(columns, rows);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(view.width).unwrap_or(u16::MAX));
-    table.set_header(Row::from(columns.iter().map(|column| cell(column, column.0)).collect::<Vec<_>>()));
     // numbers and bars stay whole: text gives way
     for (number, column) in columns.iter().enumerate() {
         if column.1 == Align::Right || column.0.is_empty() {
             table.column_mut(number).map(|column| column.set_constraint(ColumnConstraint::ContentWidth));
         }
     }
+    write_lines(out, &table)
+}
+
+/// Writes a table as wide as it is: each row is one line.
+///
+/// # Errors
+/// The writer's.
+pub fn write_unwrapped(out: &mut impl Write, columns: &[Column], rows: Vec<Vec<String>>) -> io::Result<()> {
+    write_lines(out, &table(columns, rows))
+}
+
+fn table(columns: &[Column], rows: Vec<Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(Row::from(columns.iter().map(|column| cell(column, column.0)).collect::<Vec<_>>()));
     for row in rows {
         table.add_row(row.iter().zip(columns).map(|(text, column)| cell(column, text)).collect::<Vec<_>>());
     }
+    table
+}
+
+fn write_lines(out: &mut impl Write, table: &Table) -> io::Result<()> {
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }

@@ -23,9 +23,12 @@ use super::timeline::{Bins, Timeline};
 /// Number of shards. More than any machine has cores would only cost memory.
 pub const NUM_SHARDS: usize = 16;
 
-/// Rows of resources that one shard keeps apart. Kubernetes has some hundred; a file of something else may have a
-/// leading path a key, and what comes beyond this number shares one row.
-const MAX_RESOURCES: usize = 1024;
+/// Kubernetes' resources that one shard keeps apart: more than any cluster has.
+const MAX_RESOURCES: usize = 4096;
+
+/// Leading paths that one shard keeps apart. A file of something else may have one a key; what comes beyond this
+/// number shares one row.
+const MAX_LEADING_PATHS: usize = 64;
 
 /// States are kept in blocks of this many: growing copies nothing, and takes no more than it needs.
 const BLOCK: usize = 4096;
@@ -193,6 +196,7 @@ pub struct Shard<'a> {
     blocks: Vec<Vec<KeyState<'a>>>,
     num_keys: usize,
     resources: Names<Resource<'a>>,
+    num_leading_paths: usize,
     namespaces: Names<&'a [u8]>,
     leases: Names<i64>,
     folders: Folders<'a>,
@@ -304,36 +308,24 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// Begins to look a key up: hashes it, and asks for what [`Keyspace::owner`] will look at. One look-up waits for
-    /// memory three times over; those of a leaf's records can wait together.
+    /// Which shard keeps a key, and the hash by which that shard finds it.
     #[inline]
     #[must_use]
-    pub fn look_up(&self, key: &[u8]) -> LookUp {
-        let (shard, hash) = (shard_of(key), self.hasher.hash_one(key));
-        let found = self.shards.get(shard).and_then(|shard| {
-            let same_hash = |state: &KeyState<'_>| state.hash == shorten(hash);
-            let number =
-                shard.index.find(lengthen(shorten(hash)), |&n| shard.state(n).is_some_and(same_hash));
-            number.and_then(|&number| Some((number, shard.state(number)?.newest.first()?)))
-        });
-        std::hint::black_box(found.map(|(_, first)| *first));
-        LookUp { shard, hash, likely: found.map(|(number, _)| number) }
+    pub fn place_of(&self, key: &[u8]) -> (usize, u64) {
+        (shard_of(key), self.hasher.hash_one(key))
     }
 
     /// What is known of the key of a record that will be absorbed later.
     #[inline]
     #[must_use]
-    pub fn owner(&self, key: &LookUp, kv: &KeyValue<'a>) -> Owner {
-        let Some(shard) = self.shards.get(key.shard) else { return Owner::New };
-        let is_it = |number: &u32| shard.state(*number).is_some_and(|state| state.key() == kv.key);
-        let known =
-            key.likely.filter(is_it).or_else(|| key.likely.and_then(|_| shard.find(key.hash, || kv.key)));
-        match known {
-            Some(number) => Owner::Known(number),
-            None => match shard.folders.find(kv) {
-                Some((resource, namespace)) => Owner::Classified { resource, namespace },
-                None => Owner::New,
-            },
+    pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> Owner {
+        let Some(shard) = self.shards.get(shard) else { return Owner::New };
+        if let Some(number) = shard.find(hash, || kv.key) {
+            return Owner::Known(number);
+        }
+        match shard.folders.find(kv) {
+            Some((resource, namespace)) => Owner::Classified { resource, namespace },
+            None => Owner::New,
         }
     }
 
@@ -360,12 +352,13 @@ impl<'a> Keyspace<'a> {
         }
         let bins = self.bins;
         let absorb = |(number, shard): (usize, &mut Shard<'a>)| {
-            let records = parts.iter().filter_map(|part| part.shards.get(number)).flatten();
             let mut max_revision = 0;
             let mut faults = Vec::new();
-            for record in records {
-                max_revision = max_revision.max(record.revision);
-                faults.extend(shard.add(record, layout, bins));
+            for records in parts.iter().filter_map(|part| part.shards.get(number)) {
+                for record in records {
+                    max_revision = max_revision.max(record.revision);
+                    faults.extend(shard.add(record, layout, bins));
+                }
             }
             (max_revision, faults)
         };
@@ -577,7 +570,8 @@ impl<'a> Shard<'a> {
             _ => {
                 // it was read before, so the default never comes about
                 let kv = KeyValue::parse(record.message).unwrap_or_default();
-                let numbers = self.number_names(layout.classify(kv.key, Some(kv.value).filter(|_| !no_put)));
+                let numbers =
+                    self.number_names(kv.key, layout.classify(kv.key, Some(kv.value).filter(|_| !no_put)));
                 self.folders.learn(&kv, numbers, layout);
                 numbers
             }
@@ -615,11 +609,17 @@ impl<'a> Shard<'a> {
     }
 
     /// The numbers of a key's resource and namespace, new ones if need be.
-    fn number_names(&mut self, object: ObjectKey<'a>) -> (u16, u32) {
+    fn number_names(&mut self, key: &[u8], object: ObjectKey<'a>) -> (u16, u32) {
         let mut resource = Resource { group: object.group, resource: object.resource };
-        if self.resources.items.len() >= MAX_RESOURCES && self.resources.find(&resource).is_none() {
+        // a leading path is where the key itself begins; Kubernetes' resources never stand there
+        let is_leading_path = object.resource.as_ptr() == key.as_ptr();
+        let is_full = self.resources.items.len() >= MAX_RESOURCES
+            || (is_leading_path && self.num_leading_paths >= MAX_LEADING_PATHS);
+        let is_new = self.resources.find(&resource).is_none();
+        if is_new && is_full {
             resource = Resource::OTHERS;
         }
+        self.num_leading_paths += usize::from(is_new && is_leading_path && !is_full);
         let number = self.resources.number_of(resource);
         if self.rows.len() < self.resources.items.len() {
             self.rows.push(ResourceRow::default());
@@ -633,7 +633,7 @@ impl<'a> Shard<'a> {
     fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout) {
         // it was read before, so the default never comes about
         let kv = KeyValue::parse(message).unwrap_or_default();
-        let (resource, namespace) = self.number_names(layout.classify(kv.key, Some(kv.value)));
+        let (resource, namespace) = self.number_names(kv.key, layout.classify(kv.key, Some(kv.value)));
         let Self { blocks, rows, .. } = self;
         let state =
             blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
@@ -652,17 +652,6 @@ impl<'a> Shard<'a> {
             row.tombstones.add(&moved);
         }
     }
-}
-
-/// How a key is found: see [`Keyspace::look_up`].
-#[derive(Clone, Copy, Debug)]
-pub struct LookUp {
-    /// The shard that keeps the key.
-    pub shard: usize,
-    /// The hash by which the shard finds it.
-    pub hash: u64,
-    /// The number of a key with this hash, which is likely this one.
-    likely: Option<u32>,
 }
 
 /// Which shard keeps a key: the same in every run, as is everything that follows from it. Told from the key's last

@@ -16,8 +16,6 @@ pub mod part;
 pub mod tally;
 pub mod timeline;
 
-use rayon::prelude::*;
-
 use crate::bolt::fault::{Fault, FaultKind};
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
@@ -48,8 +46,10 @@ impl Default for Options<'_> {
 /// What one pass found.
 #[derive(Debug)]
 pub struct Scan<'a> {
-    /// Every bucket with its tally, in the order found; the first is the root bucket.
-    pub buckets: Vec<(Bucket<'a>, Tally)>,
+    /// Every bucket, in the order found; the first is the root bucket.
+    pub buckets: Vec<Bucket<'a>>,
+    /// What each of them adds up to.
+    pub tallies: Vec<Tally>,
     /// Which of them is etcd's `key` bucket.
     pub key_bucket: Option<BucketId>,
     /// The keys of the `key` bucket; empty where there is none.
@@ -136,7 +136,7 @@ fn scan_once<'a>(
     let contested = walker.is_contested();
     let unreached: Vec<_> = walker.claims().gaps().collect();
     let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
-    let buckets = walker.buckets().iter().copied().zip(tallies).collect();
+    let buckets = walker.buckets().to_vec();
     let (walked, freelist) = walker.finish();
     structure.append(walked, options.max_findings);
     if let Some(freelist) = &freelist {
@@ -149,6 +149,7 @@ fn scan_once<'a>(
     keyspace.finish();
     let found = Scan {
         buckets,
+        tallies,
         key_bucket,
         keyspace,
         layout: layout.clone(),
@@ -234,15 +235,14 @@ impl Scan<'_> {
     /// All tallies in one.
     #[must_use]
     pub fn total(&self) -> Tally {
-        self.buckets.par_iter().map(|(_, tally)| tally.clone()).reduce(Tally::default, |mut a, b| {
-            a.append(&b);
-            a
-        })
+        let mut total = Tally::default();
+        self.tallies.iter().for_each(|tally| total.append(tally));
+        total
     }
 
     /// The `key` bucket's tally.
     #[must_use]
     pub fn key_tally(&self) -> Option<&Tally> {
-        self.buckets.get(self.key_bucket?.0 as usize).map(|(_, tally)| tally)
+        self.tallies.get(self.key_bucket?.0 as usize)
     }
 }

@@ -7,7 +7,7 @@ use crate::bolt::walk::Subtree;
 use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 
-use super::keyspace::{Keyspace, LookUp, NUM_SHARDS, ValueKind};
+use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
 use super::tally::Tally;
 
 /// Records by the shard of their key.
@@ -134,21 +134,17 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 /// For the `key` bucket.
 pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
     let mut part = Part { shards: keyspace.spare_shards(), ..Part::default() };
-    let mut of_leaf = Vec::new();
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
-            part.add_leaf(&leaf, node.inline, keyspace, &mut of_leaf);
+            part.add_leaf(&leaf, node.inline, keyspace);
         }
     }
     part
 }
 
-/// What a leaf's records wait in until their keys are looked up: the record, how to find its key, and its content.
-type OfLeaf<'a> = Vec<(Record<'a>, LookUp, KeyValue<'a>)>;
-
 impl<'a> Part<'a> {
-    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>, of_leaf: &mut OfLeaf<'a>) {
+    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>) {
         let page = leaf.page();
         let own: u64 = leaf.entries().filter_map(Result::ok).map(|entry| entry.own_bytes()).sum();
         // an inline leaf stands in somebody else's page: it has no header or slack to share out
@@ -161,14 +157,14 @@ impl<'a> Part<'a> {
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
                 Ok((place, kv)) => {
-                    let key = keyspace.look_up(kv.key);
+                    let (shard, hash) = keyspace.place_of(kv.key);
                     let state = match place.tombstone {
                         true => Previous::Tombstone,
                         false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
                     };
                     let record = Record {
                         message: entry.value,
-                        hash: key.hash,
+                        hash,
                         revision: place.revision.main,
                         state,
                         leaf_bytes,
@@ -177,9 +173,11 @@ impl<'a> Part<'a> {
                         key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
                         value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
                         encoding: ValueKind::of(kv.value),
-                        owner: Owner::New,
+                        owner: keyspace.owner(shard, hash, &kv),
                     };
-                    of_leaf.push((record, key, kv));
+                    if let Some(shard) = self.shards.get_mut(shard) {
+                        shard.push(record);
+                    }
                 }
                 Err(fault) => {
                     self.unreadable.records += 1;
@@ -187,12 +185,6 @@ impl<'a> Part<'a> {
                     self.unreadable.leaf_bytes += leaf_bytes;
                     self.faults.push(RecordFinding { fault, at, key: None });
                 }
-            }
-        }
-        for (record, key, kv) in of_leaf.drain(..) {
-            let owner = keyspace.owner(&key, &kv);
-            if let Some(shard) = self.shards.get_mut(key.shard) {
-                shard.push(Record { owner, ..record });
             }
         }
     }

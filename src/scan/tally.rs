@@ -35,13 +35,22 @@ pub struct Tally {
     pub order: LeafOrder,
 }
 
-/// One counter for each percent of fill.
-#[derive(Clone, Copy, Debug)]
-pub struct FillCounts(pub [u64; FILL_BINS]);
+/// One counter for each percent of fill; nothing, as long as nothing was counted.
+#[derive(Clone, Debug, Default)]
+pub struct FillCounts(Option<Box<[u64; FILL_BINS]>>);
 
-impl Default for FillCounts {
-    fn default() -> Self {
-        Self([0; FILL_BINS])
+impl FillCounts {
+    fn add(&mut self, percent: usize, count: u64) {
+        let counts = self.0.get_or_insert_with(|| Box::new([0; FILL_BINS]));
+        if let Some(sum) = counts.get_mut(percent) {
+            *sum += count;
+        }
+    }
+
+    /// How many leaves are filled to 0 %, 1 %, … 100 %.
+    #[must_use]
+    pub fn counts(&self) -> &[u64] {
+        self.0.as_deref().map_or(&[0; FILL_BINS], |counts| counts)
     }
 }
 
@@ -128,9 +137,7 @@ impl Tally {
     fn add_fill(&mut self, bytes: u64, slack: u64) {
         let percent = (bytes - slack).saturating_mul(100) / bytes.max(1);
         let bin = usize::try_from(percent).unwrap_or(FILL_BINS).min(FILL_BINS - 1);
-        if let Some(count) = self.leaf_fill.0.get_mut(bin) {
-            *count += 1;
-        }
+        self.leaf_fill.add(bin, 1);
     }
 
     /// Adds what lies behind this, in the order of the keys.
@@ -145,8 +152,9 @@ impl Tally {
         self.entries += behind.entries;
         self.height = self.height.max(behind.height);
         add_sizes(&mut self.sizes, &behind.sizes);
-        for (count, more) in self.leaf_fill.0.iter_mut().zip(behind.leaf_fill.0) {
-            *count += more;
+        if behind.leaf_fill.0.is_some() {
+            let counts = behind.leaf_fill.counts().iter().enumerate();
+            counts.for_each(|(percent, &count)| self.leaf_fill.add(percent, count));
         }
         self.order.append(&behind.order);
     }

@@ -53,6 +53,14 @@ pub struct Span {
     pub bytes: u64,
 }
 
+impl Span {
+    /// Adds another's records to these.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
 /// One [`Span`] for each bin.
 #[derive(Clone, Debug)]
 pub struct Timeline(Box<[Span; NUM_BINS]>);
@@ -76,8 +84,7 @@ impl Timeline {
     /// Adds another's spans to these.
     pub fn append(&mut self, other: &Self) {
         for (span, more) in self.0.iter_mut().zip(other.0.iter()) {
-            span.records += more.records;
-            span.bytes += more.bytes;
+            span.add(more);
         }
     }
 

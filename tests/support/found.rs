@@ -99,7 +99,7 @@ impl Found {
         let total = scan.total();
         Self {
             faults: scan.structure.faults.clone(),
-            buckets: scan.buckets.iter().map(|(bucket, _)| plain_bucket(bucket)).collect(),
+            buckets: scan.buckets.iter().map(plain_bucket).collect(),
             unreached: scan.unreached.iter().map(|&(first, pages)| (first.0, pages)).collect(),
             nodes: [total.branches, total.leaves, total.inline_leaves],
             entries: total.entries,
