@@ -62,7 +62,7 @@ fn running_member_is_not_read_by_accident(peer: &Peer) {
         assert!(read.stderr.is_empty() && !read.stdout.is_empty(), "{command}: {read:?}");
     }
     let report = medic_json(0, ["analyze".as_ref(), "--no-lock".as_ref(), member.data_dir()]);
-    assert_eq!(report["file"]["read_without_lock"], true);
+    assert_eq!(report["read_without_lock"], true);
     // and etcd was none the worse for it
     member.ctl(["put", "/interop/a", "again"]);
 }

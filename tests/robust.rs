@@ -160,12 +160,9 @@ impl Cases {
         let taken = peak.saturating_sub(before);
         BEGUN.store(0, Ordering::Relaxed);
         let answer = result.unwrap_or_else(|_| panic!("{}: {}: a panic", self.sort, name()));
-        assert!(
-            taken <= memory_bound(size),
-            "{}: {}: {step} takes {taken} bytes for {size}",
-            self.sort,
-            name()
-        );
+        // a page has 65,535 elements at most: what one view of it takes does not grow with the file
+        let bound = memory_bound(size) + if step == "page" { 8 << 20 } else { 0 };
+        assert!(taken <= bound, "{}: {}: {step} takes {taken} bytes for {size}", self.sort, name());
         self.count += 1;
         self.peak = self.peak.max(taken);
         if begun.elapsed() > self.slowest.0 {
@@ -411,7 +408,9 @@ fn of_another_size_than_its_metas_claim() {
             let mut longer = file.clone();
             longer.resize(file.len() + more, 0xa5);
             let answer = cases.run(|| format!("{name}: {more} bytes more"), longer);
-            assert_eq!(answer, Answer::Sound, "{name}: a tail of {more} bytes");
+            // bbolt grows a file by whole pages: anything else was added, or is the rest of a trailer
+            let expected = if more % 512 == 0 { Answer::Sound } else { Answer::Damaged };
+            assert_eq!(answer, expected, "{name}: a tail of {more} bytes");
         }
         let mut trailer = file.clone();
         trailer.resize(file.len() + 32, 0xa5);

@@ -157,7 +157,7 @@ fn bbolt_stats(made: &Made<'_, '_>, stats: &str) {
         word.and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no {label:?} in {stats}"))
     };
     let page_size = made.db.page_size();
-    let buckets = || made.scan.buckets.iter().skip(1);
+    let buckets = || made.scan.buckets.iter().zip(&made.scan.tallies).skip(1);
     let on_pages = || buckets().filter(|(bucket, _)| matches!(bucket.root, BucketRoot::Page(_)));
     let inline = || buckets().filter(|(bucket, _)| matches!(bucket.root, BucketRoot::Inline(_)));
 

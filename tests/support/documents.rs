@@ -43,6 +43,7 @@ macro_rules! objects {
 objects! {
     Analyze {
         schema: String,
+        read_without_lock: bool,
         file: FileInfo,
         space: Space,
         health: Health,
@@ -77,7 +78,6 @@ objects! {
         term: Nullable<u64>,
         members: Vec<Member>,
         members_removed: u64,
-        read_without_lock: bool,
     }
     Member {
         id: u64,
@@ -208,7 +208,7 @@ objects! {
     Auth { enabled: bool, users: u64, roles: u64 }
     Advice { kind: String, severity: String, text: String, command: String }
 
-    Status { schema: String, files: Vec<FileStatus>, errors: Vec<FileError> }
+    Status { schema: String, read_without_lock: bool, files: Vec<FileStatus>, errors: Vec<FileError> }
     FileStatus {
         path: String,
         file_bytes: u64,
@@ -228,7 +228,7 @@ objects! {
     }
     FileError { path: String, error: String }
 
-    Check { schema: String, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
+    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
     Finding {
         kind: String,
         page: Nullable<u64>,
@@ -239,7 +239,7 @@ objects! {
     }
     Checked { pages: u64, records: u64, entries: u64 }
 
-    Pages { schema: String, page_size: u64, high_water_mark: u64, pages: Vec<PageRow> }
+    Pages { schema: String, read_without_lock: bool, page_size: u64, high_water_mark: u64, pages: Vec<PageRow> }
     PageRow {
         page: u64,
         offset: u64,
@@ -249,7 +249,7 @@ objects! {
         bucket: Nullable<Bytes>,
     }
 
-    Page { schema: String, pages: Vec<PageView> }
+    Page { schema: String, read_without_lock: bool, pages: Vec<PageView> }
     PageView {
         page: u64,
         offset: u64,
@@ -276,7 +276,7 @@ objects! {
         error: Nullable<String>,
     }
 
-    Buckets { schema: String, buckets: Vec<Bucket> }
+    Buckets { schema: String, read_without_lock: bool, buckets: Vec<Bucket> }
 }
 
 /// A meta that could be read, or one that could not.
