@@ -79,7 +79,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// What one case may take beside the file itself.
 fn memory_bound(file: usize) -> usize {
-    4 * file + (8 << 20)
+    4 * file + (12 << 20)
 }
 
 /// What `check` keeps unless told otherwise.

@@ -9,7 +9,7 @@ use crate::etcd::KeyValue;
 use crate::k8s::{Layout, value};
 
 /// Folders that are kept. A cluster has one for each resource and namespace; beyond this many, keys go the long way.
-const MAX_FOLDERS: usize = 4096;
+const MAX_FOLDERS: usize = 1024;
 
 /// Where keys were found to belong, by everything up to their last slash.
 #[derive(Debug, Default)]
