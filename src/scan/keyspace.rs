@@ -1,14 +1,15 @@
 //! For each distinct key, what its history adds up to.
 //!
 //! Keys are spread over shards by their hash, so that threads can work side by side without locks, and each key's
-//! records still come in the order of revisions. A key takes 80 bytes and its slot in a hash table (6 to 12 bytes,
-//! 17 while that grows), however many records it has; its text stays in the file.
+//! records still come in the order of revisions. A key takes 72 bytes and its slot in a hash table (10 to 21 bytes,
+//! 31 while one of 16 tables grows), however many records it has; its text stays in the file.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::Mutex;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
 
 use crate::bolt::Threads;
@@ -61,10 +62,10 @@ pub struct KeyState<'a> {
     /// The same, and their share of their leaves.
     pub leaf_bytes: u64,
     create_revision: i64,
-    version: i64,
+    /// At most `u32::MAX`, which then means any.
+    version: u32,
     /// The newest record's share of them; at most `u32::MAX`.
     pub newest_leaf_bytes: u32,
-    hash: u32,
     /// Number of its records.
     pub records: u32,
     value_len: u32,
@@ -179,10 +180,10 @@ impl<'a> KeyState<'a> {
     }
 
     fn previous(&self) -> Previous {
-        if self.records == 0 {
+        if self.records == 0 || (self.is_live() && self.version == u32::MAX) {
             Previous::None
         } else if self.is_live() {
-            Previous::Put { create_revision: self.create_revision, version: self.version }
+            Previous::Put { create_revision: self.create_revision, version: self.version.into() }
         } else {
             Previous::Tombstone
         }
@@ -192,13 +193,14 @@ impl<'a> KeyState<'a> {
 /// A part of the keys.
 #[derive(Debug, Default)]
 pub struct Shard<'a> {
-    index: HashTable<u32>,
+    index: HashTable<Slot>,
     blocks: Vec<Vec<KeyState<'a>>>,
     num_keys: usize,
     resources: Names<Resource<'a>>,
     num_leading_paths: usize,
     namespaces: Names<&'a [u8]>,
     leases: Names<i64>,
+    last_lease: LastLease,
     folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
@@ -320,7 +322,7 @@ impl<'a> Keyspace<'a> {
     #[must_use]
     pub fn owner(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> Owner {
         let Some(shard) = self.shards.get(shard) else { return Owner::New };
-        if let Some(number) = shard.find(hash, || kv.key) {
+        if let Some(number) = shard.find(hash, kv.key) {
             return Owner::Known(number);
         }
         match shard.folders.find(kv) {
@@ -500,18 +502,13 @@ impl<'a> Shard<'a> {
         group.is_empty() && (resource.starts_with(b"/") || resource == Resource::OTHERS.resource)
     }
 
-    #[inline]
-    fn state(&self, number: u32) -> Option<&KeyState<'a>> {
-        self.blocks.get(number as usize / BLOCK)?.get(number as usize % BLOCK)
-    }
-
     /// Takes in the next record; what is wrong with it comes back.
     fn add(&mut self, record: &Record<'a>, layout: &Layout, bins: Bins) -> Option<RecordFinding<'a>> {
         let number = match record.owner {
             Owner::Known(number) => number,
             Owner::Classified { .. } | Owner::New => self.find_or_insert(record, layout),
         };
-        let Self { blocks, rows, tombstones, leases, .. } = self;
+        let Self { blocks, rows, tombstones, leases, last_lease, .. } = self;
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
         let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
         let fault = history::check_next(state.previous(), record.revision, record.state);
@@ -520,10 +517,11 @@ impl<'a> Shard<'a> {
         state.leaf_bytes += leaf_bytes;
         state.newest = record.message;
         state.newest_leaf_bytes = u32::try_from(leaf_bytes).unwrap_or(u32::MAX);
-        state.lease = if record.lease == 0 { NONE } else { leases.number_of(record.lease) };
+        state.lease = if record.lease == 0 { NONE } else { last_lease.number_of(record.lease, leases) };
         state.encoding = record.encoding;
         if let Previous::Put { create_revision, version } = record.state {
-            (state.create_revision, state.version) = (create_revision, version);
+            state.create_revision = create_revision;
+            state.version = u32::try_from(version).unwrap_or(u32::MAX);
         }
         state.value_len = record.value_len;
         state.flags = (state.flags & NO_PUT_YET) | if record.is_tombstone() { TOMBSTONE } else { 0 };
@@ -542,28 +540,27 @@ impl<'a> Shard<'a> {
         fault.map(|fault| RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
     }
 
-    /// The number of a key that has been seen; `key` is asked for the key's bytes only when a hash matches.
+    /// The number of a key that has been seen.
     #[inline]
-    fn find(&self, hash: u64, key: impl Fn() -> &'a [u8]) -> Option<u32> {
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let hash = shorten(hash);
-        let same = |state: &KeyState<'_>| state.hash == hash && KeyValue::key_of(state.newest) == key();
-        self.index.find(lengthen(hash), |&number| self.state(number).is_some_and(same)).copied()
+        let is_it = |slot: &Slot| slot.hash == hash && key_at(&self.blocks, slot.number) == Some(key);
+        self.index.find(lengthen(hash), is_it).map(|slot| slot.number)
     }
 
     /// For a key that was not seen before this window: an earlier record of the window may have brought it.
     fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout) -> u32 {
-        if let Some(number) = self.find(record.hash, || KeyValue::key_of(record.message)) {
-            return number;
-        }
         let hash = shorten(record.hash);
         let number = u32::try_from(self.num_keys).unwrap_or(u32::MAX);
         let Self { index, blocks, .. } = self;
-        let hash_at = |number: &u32| {
-            let state =
-                blocks.get(*number as usize / BLOCK).and_then(|block| block.get(*number as usize % BLOCK));
-            lengthen(state.map_or(0, |state| state.hash))
+        // the record's own key is looked at only where the hash is the same: it is far away
+        let is_it = |slot: &Slot| {
+            slot.hash == hash && key_at(blocks, slot.number) == Some(KeyValue::key_of(record.message))
         };
-        index.insert_unique(lengthen(hash), number, hash_at);
+        match index.entry(lengthen(hash), is_it, |slot| lengthen(slot.hash)) {
+            Entry::Occupied(slot) => return slot.get().number,
+            Entry::Vacant(slot) => drop(slot.insert(Slot { hash, number })),
+        }
         let no_put = record.is_tombstone();
         let (resource, namespace) = match record.owner {
             Owner::Classified { resource, namespace } => (resource, namespace),
@@ -585,7 +582,6 @@ impl<'a> Shard<'a> {
             encoding: ValueKind::Other,
             create_revision: 0,
             version: 0,
-            hash,
             records: 0,
             value_len: 0,
             key_len: record.key_len,
@@ -660,6 +656,31 @@ impl<'a> Shard<'a> {
 fn shard_of(key: &[u8]) -> usize {
     let last = key.last_chunk::<8>().map_or(key.len() as u64, |last| u64::from_le_bytes(*last));
     (last.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % NUM_SHARDS
+}
+
+/// A key's place in a shard's table.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// Half of the key's hash, so that most look-ups need not go to the key, and growing the table needs none.
+    hash: u32,
+    number: u32,
+}
+
+fn key_at<'a>(blocks: &[Vec<KeyState<'a>>], number: u32) -> Option<&'a [u8]> {
+    Some(blocks.get(number as usize / BLOCK)?.get(number as usize % BLOCK)?.key())
+}
+
+/// The lease looked up last: events that come together are attached to the same one.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastLease(Option<(i64, u32)>);
+
+impl LastLease {
+    fn number_of(&mut self, lease: i64, leases: &mut Names<i64>) -> u32 {
+        match self.0 {
+            Some((last, number)) if last == lease => number,
+            _ => self.0.insert((lease, leases.number_of(lease))).1,
+        }
+    }
 }
 
 /// Half a hash is kept with each key; the table wants a whole one, with entropy in its upper bits.
