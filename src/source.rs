@@ -61,7 +61,7 @@ impl Source {
         let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
         let path = data_dir::resolve(path).map_err(|error| fail(path, Reason::Io { error }))?;
         let data = map_file(&path, lock).map_err(|error| fail(&path, Reason::Open { error }))?;
-        let db = Db::new(data).map_err(|error| fail(&path, Reason::Format { error }))?;
+        let db = Db::of_mapping(data).map_err(|error| fail(&path, Reason::Format { error }))?;
         Ok(Self { path, db, read_without_lock: lock == Lock::None })
     }
 }

@@ -492,6 +492,9 @@ impl ResourceSum {
                 encodings.insert(kind.name().to_owned(), count);
             }
         }
+        let total_value_bytes = self.values.iter().map(|&len| u64::from(len)).sum();
+        let (revisions, values) = (&mut self.revisions, &mut self.values);
+        let (revisions, values) = rayon::join(|| Histogram::of(revisions), || Histogram::of(values));
         ResourceUse {
             group: group.to_owned(),
             resource: resource.into(),
@@ -503,10 +506,10 @@ impl ResourceSum {
             tombstone_bytes: self.tombstones.own_bytes,
             disk_bytes,
             key_bytes: self.key_bytes,
-            total_value_bytes: self.values.iter().map(|&len| u64::from(len)).sum(),
+            total_value_bytes,
             encodings,
-            revisions_per_object: Histogram::of(&mut self.revisions),
-            value_bytes: Histogram::of(&mut self.values),
+            revisions_per_object: revisions,
+            value_bytes: values,
         }
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::format::{PAGE_HEADER_SIZE, PageId};
 use super::meta::{Meta, MetaError, Metas};
+use super::open::Mapping;
 use super::page::{Page, PageError, PageErrorKind};
 
 /// Why bytes can't be read as a bbolt file.
@@ -37,6 +38,7 @@ pub struct Db {
     data: Bytes,
     metas: Metas,
     page_size: usize,
+    mapping: Option<Mapping>,
 }
 
 impl Db {
@@ -49,7 +51,16 @@ impl Db {
         let data = data.into();
         let metas = Metas::read(&data).map_err(|errors| explain(data.is_empty(), errors))?;
         let page_size = metas.active.page_size as usize;
-        Ok(Self { data, metas, page_size })
+        Ok(Self { data, metas, page_size, mapping: None })
+    }
+
+    /// Reads the metas of a mapped file.
+    ///
+    /// # Errors
+    /// As [`Db::new`].
+    pub fn of_mapping(mapping: Mapping) -> Result<Self, FormatError> {
+        let db = Self::new(mapping.bytes())?;
+        Ok(Self { mapping: Some(mapping), ..db })
     }
 
     /// Every byte of the file, tail and trailer included.
@@ -150,6 +161,13 @@ impl Db {
         let start = usize::try_from(self.offset_of(id)).ok()?;
         let rest = self.data.get(start..)?;
         Some(rest.get(..self.page_size).unwrap_or(rest)).filter(|bytes| bytes.len() >= PAGE_HEADER_SIZE)
+    }
+
+    /// Brings pages into memory that are about to be read, where the bytes are those of a mapped file.
+    pub fn populate(&self, first: PageId, pages: u64) {
+        if let Some(mapping) = &self.mapping {
+            mapping.populate(self.offset_of(first), pages.saturating_mul(self.page_size()));
+        }
     }
 
     /// Where in the file a part of its bytes lies; `None` for bytes that are not of this file.

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
@@ -38,23 +39,51 @@ pub enum OpenError {
     LockUnsupported(io::Error),
 }
 
-/// A mapping, and the file whose lock it lives under.
+/// A file in memory, and the lock that it lives under, which is held until the last view of its bytes is gone.
+#[derive(Clone, Debug)]
+pub struct Mapping(Arc<LockedMap>);
+
+#[derive(Debug)]
 struct LockedMap {
-    map: Mmap,
+    /// `None` for an empty file, which can't be mapped.
+    map: Option<Mmap>,
     _file: File,
 }
 
-impl AsRef<[u8]> for LockedMap {
+impl AsRef<[u8]> for Mapping {
     fn as_ref(&self) -> &[u8] {
-        &self.map
+        self.0.map.as_deref().unwrap_or_default()
     }
 }
 
-/// Maps the file at `path` read-only. The lock is held until the last view of the bytes is gone.
+impl Mapping {
+    /// The bytes, as views that may outlive this.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        Bytes::from_owner(self.clone())
+    }
+
+    /// Brings a range of bytes into memory at once, rather than page by page as each is touched: half the cost, and
+    /// one long read instead of many short ones where the file is not in the page cache.
+    pub fn populate(&self, offset: u64, len: u64) {
+        #[cfg(target_os = "linux")]
+        if let (Some(map), Ok(offset), Ok(len)) = (&self.0.map, usize::try_from(offset), usize::try_from(len))
+        {
+            // only a hint: an older kernel refuses it, and the pages come when they are touched
+            let _ = map.advise_range(
+                memmap2::Advice::PopulateRead,
+                offset,
+                len.min(map.len().saturating_sub(offset)),
+            );
+        }
+    }
+}
+
+/// Maps the file at `path` read-only.
 ///
 /// # Errors
 /// See [`OpenError`]; nothing is ever written, created or waited for.
-pub fn map_file(path: &Path, lock: Lock) -> Result<Bytes, OpenError> {
+pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
     // asked before opening: to open a pipe would wait for its writer
     if !path.metadata()?.is_file() {
         return Err(OpenError::NotAFile);
@@ -69,11 +98,8 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Bytes, OpenError> {
             Err(TryLockError::Error(error)) => return Err(OpenError::LockUnsupported(error)),
         }
     }
-    if file.metadata()?.len() == 0 {
-        return Ok(Bytes::new());
-    }
-    let map = map(&file)?;
-    Ok(Bytes::from_owner(LockedMap { map, _file: file }))
+    let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
+    Ok(Mapping(Arc::new(LockedMap { map, _file: file })))
 }
 
 #[expect(unsafe_code, reason = "the one place where a file becomes memory")]

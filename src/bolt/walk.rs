@@ -29,7 +29,10 @@ use super::page::{Branch, Entry, Leaf, Page, PageErrorKind};
 pub const MAX_DEPTH: u32 = 64;
 
 /// About how many bytes of leaf pages are handed out at once.
-const WINDOW_BYTES: u64 = 16 << 20;
+const WINDOW_BYTES: u64 = 32 << 20;
+
+/// Nodes that take no more pages than this, each with what lies between it and the next, lie closely together.
+const MAX_PAGES_A_NODE: u64 = 4;
 
 /// Which bucket, by the order in which a walk found them; 0 is the root bucket.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -110,6 +113,15 @@ pub struct NodeSizes {
     pub inline_pages: u64,
     /// What is left.
     pub slack: u64,
+}
+
+impl NodeSizes {
+    /// Bytes that belong to the node's elements: the table, keys, values, and all of the buckets.
+    #[must_use]
+    pub fn owned(&self) -> u64 {
+        let parts = [self.elements, self.keys, self.values, self.bucket_headers, self.inline_pages];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// A branch or leaf whose page could be read.
@@ -310,6 +322,7 @@ impl<'a> BucketWalk<'_, 'a> {
         let leftover = self.driver.spine.take_leftover();
         let more = !window.is_empty();
         let run = |mut subtree: Subtree<'_, 'a>| {
+            subtree.populate();
             let result = work(&mut subtree);
             (result, subtree.take_leftover())
         };
@@ -449,6 +462,17 @@ impl<'w, 'a> Subtree<'w, 'a> {
     fn new(shared: &'w Shared<'a>, bucket: BucketId, ancestors: Arc<[PageId]>) -> Self {
         let (path, ready, stack) = (Vec::new(), None, Vec::new());
         Self { shared, bucket, ancestors, path, ready, stack, leftover: Leftover::default() }
+    }
+
+    /// Brings the nodes of this part into memory, where they lie closely together.
+    fn populate(&self) {
+        let ids = || self.stack.iter().map(|pending| pending.page.0);
+        let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return };
+        let pages = last.saturating_sub(first).saturating_add(1);
+        let nodes = self.stack.len() as u64;
+        if nodes > 1 && pages <= nodes.saturating_mul(MAX_PAGES_A_NODE) {
+            self.shared.db.populate(PageId(first), pages);
+        }
     }
 
     fn take_leftover(&mut self) -> Leftover<'a> {

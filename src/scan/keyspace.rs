@@ -19,7 +19,7 @@ use crate::k8s::{Encoding, Layout, ObjectKey};
 
 use super::folders::Folders;
 use super::part::{Owner, Part, Record, RecordFinding, Shards, Unreadable};
-use super::timeline::{Bins, Timeline};
+use super::timeline::{BinCursor, Bins, Timeline};
 
 /// Number of shards. More than any machine has cores would only cost memory.
 pub const NUM_SHARDS: usize = 16;
@@ -201,6 +201,7 @@ pub struct Shard<'a> {
     namespaces: Names<&'a [u8]>,
     leases: Names<i64>,
     last_lease: LastLease,
+    bin_cursor: BinCursor,
     folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
@@ -508,7 +509,7 @@ impl<'a> Shard<'a> {
             Owner::Known(number) => number,
             Owner::Classified { .. } | Owner::New => self.find_or_insert(record, layout),
         };
-        let Self { blocks, rows, tombstones, leases, last_lease, .. } = self;
+        let Self { blocks, rows, tombstones, leases, last_lease, bin_cursor, .. } = self;
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
         let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
         let fault = history::check_next(state.previous(), record.revision, record.state);
@@ -526,7 +527,7 @@ impl<'a> Shard<'a> {
         state.value_len = record.value_len;
         state.flags = (state.flags & NO_PUT_YET) | if record.is_tombstone() { TOMBSTONE } else { 0 };
         if let Some(row) = rows.get_mut(usize::from(state.resource)) {
-            row.timeline.add(bins.bin_of(record.revision), own_bytes);
+            row.timeline.add(bin_cursor.bin_of(record.revision, &bins), own_bytes);
             if record.is_tombstone() {
                 let one = Tombstones { records: 1, own_bytes, leaf_bytes };
                 row.tombstones.add(&one);

@@ -3,7 +3,7 @@
 use crate::bolt::PageId;
 use crate::bolt::format::ELEMENT_SIZE;
 use crate::bolt::page::{Entry, Leaf};
-use crate::bolt::walk::Subtree;
+use crate::bolt::walk::{Node, Subtree};
 use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 
@@ -137,19 +137,20 @@ pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) 
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
-            part.add_leaf(&leaf, node.inline, keyspace);
+            part.add_leaf(&leaf, &node, keyspace);
         }
     }
     part
 }
 
 impl<'a> Part<'a> {
-    fn add_leaf(&mut self, leaf: &Leaf<'a>, inline: bool, keyspace: &Keyspace<'a>) {
+    fn add_leaf(&mut self, leaf: &Leaf<'a>, node: &Node<'a>, keyspace: &Keyspace<'a>) {
         let page = leaf.page();
-        let own: u64 = leaf.entries().filter_map(Result::ok).map(|entry| entry.own_bytes()).sum();
+        let unreadable = (leaf.num_entries() as u64 - node.readable) * ELEMENT_SIZE as u64;
+        let own = node.sizes.owned() - unreadable;
         // an inline leaf stands in somebody else's page: it has no header or slack to share out
-        let total = if inline { own } else { page.bytes().len() as u64 };
-        let mut share = Share { own, total, so_far: 0 };
+        let total = if node.inline { own } else { page.bytes().len() as u64 };
+        let mut share = Share::of(total, own);
         for entry in leaf.entries().filter_map(Result::ok) {
             let own_bytes = entry.own_bytes();
             let leaf_bytes = share.next(own_bytes);
@@ -246,24 +247,26 @@ impl Repacked {
 struct Share {
     own: u64,
     total: u64,
-    so_far: u64,
+    own_so_far: u64,
+    given: u64,
 }
 
 impl Share {
-    #[inline]
-    fn next(&mut self, own: u64) -> u64 {
-        let before = self.scaled(self.so_far);
-        self.so_far += own;
-        self.scaled(self.so_far) - before
+    fn of(total: u64, own: u64) -> Self {
+        Self { own, total, own_so_far: 0, given: 0 }
     }
 
     #[inline]
-    fn scaled(&self, own: u64) -> u64 {
+    fn next(&mut self, own: u64) -> u64 {
+        self.own_so_far += own;
         // most leaves are far below 4 GiB, and so the product fits
-        match own.checked_mul(self.total) {
+        let up_to_here = match self.own_so_far.checked_mul(self.total) {
             Some(product) => product / self.own.max(1),
-            None => share_wide(own, self.total, self.own),
-        }
+            None => share_wide(self.own_so_far, self.total, self.own),
+        };
+        let share = up_to_here - self.given;
+        self.given = up_to_here;
+        share
     }
 }
 
@@ -280,7 +283,7 @@ mod tests {
     #[test]
     fn shares_add_up_to_the_leaf() {
         for (total, parts) in [(4096, vec![100, 1, 17, 900]), (4096, vec![3]), (u64::MAX, vec![1 << 40, 7])] {
-            let mut share = Share { own: parts.iter().sum(), total, so_far: 0 };
+            let mut share = Share::of(total, parts.iter().sum());
             let shared: Vec<u64> = parts.iter().map(|&own| share.next(own)).collect();
             assert_eq!(shared.iter().sum::<u64>(), total, "{parts:?}");
         }

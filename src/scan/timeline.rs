@@ -44,6 +44,26 @@ impl Bins {
     }
 }
 
+/// Finds the bins of revisions that mostly come in ascending order: a bin is worked out when it is left only.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BinCursor {
+    bin: usize,
+    range: Option<(i64, i64)>,
+}
+
+impl BinCursor {
+    /// As [`Bins::bin_of`].
+    #[inline]
+    #[must_use]
+    pub fn bin_of(&mut self, revision: i64, bins: &Bins) -> usize {
+        if !self.range.is_some_and(|(first, last)| (first..=last).contains(&revision)) {
+            self.bin = bins.bin_of(revision);
+            self.range = Some(bins.range_of(self.bin));
+        }
+        self.bin
+    }
+}
+
 /// What fell into one span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Span {
@@ -110,6 +130,10 @@ mod tests {
             for bin in 0..count {
                 let (from, to) = bins.range_of(bin);
                 assert_eq!((bins.bin_of(from), bins.bin_of(to)), (bin, bin), "{first}..{last} at {bin}");
+                let mut cursor = BinCursor::default();
+                for revision in [from, to, first, last, from, i64::MIN, i64::MAX] {
+                    assert_eq!(cursor.bin_of(revision, &bins), bins.bin_of(revision), "{revision}");
+                }
             }
         }
     }
