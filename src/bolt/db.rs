@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use bytes::Bytes;
+use prefetch_index::prefetch_index;
 use thiserror::Error;
 
 use super::format::{PAGE_HEADER_SIZE, PageId};
@@ -167,6 +168,16 @@ impl Db {
     pub fn populate(&self, first: PageId, pages: u64) {
         if let Some(mapping) = &self.mapping {
             mapping.populate(self.offset_of(first), pages.saturating_mul(self.page_size()));
+        }
+    }
+
+    /// Asks the processor for the first lines of a page that will be read soon. Only a hint.
+    #[inline]
+    pub fn prefetch(&self, id: PageId) {
+        const LINE: usize = 64;
+        if let Ok(start) = usize::try_from(self.offset_of(id)) {
+            (0..3)
+                .for_each(|line| prefetch_index(&self.data, start.saturating_add(LINE.saturating_mul(line))));
         }
     }
 

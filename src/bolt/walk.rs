@@ -450,6 +450,7 @@ impl<'a> Iterator for Subtree<'_, 'a> {
             return Some(node);
         }
         loop {
+            self.prefetch_ahead();
             let pending = self.stack.pop()?;
             if let Some(node) = self.visit(pending) {
                 return Some(node);
@@ -462,6 +463,19 @@ impl<'w, 'a> Subtree<'w, 'a> {
     fn new(shared: &'w Shared<'a>, bucket: BucketId, ancestors: Arc<[PageId]>) -> Self {
         let (path, ready, stack) = (Vec::new(), None, Vec::new());
         Self { shared, bucket, ancestors, path, ready, stack, leftover: Leftover::default() }
+    }
+
+    /// Asks the processor for what nodes to come begin with, and then for their keys: a walk waits for memory more than
+    /// for anything else.
+    #[inline]
+    fn prefetch_ahead(&self) {
+        let ahead = |nodes: usize| self.stack.get(self.stack.len().wrapping_sub(nodes));
+        if let Some(pending) = ahead(6) {
+            self.shared.db.prefetch(pending.page);
+        }
+        if let Some(leaf) = ahead(3).and_then(|pending| self.shared.db.page(pending.page).ok()?.leaf().ok()) {
+            leaf.prefetch_keys();
+        }
     }
 
     /// Brings the nodes of this part into memory, where they lie closely together.
