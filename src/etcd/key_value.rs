@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use prost::encoding::{WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use thiserror::Error;
 
 /// One record's content. A tombstone's has the key only.
@@ -22,6 +22,14 @@ pub struct KeyValue<'a> {
     pub lease: i64,
 }
 
+/// The fields' tags, each with its wire type: number << 3, and 0 for a varint or 2 for bytes.
+const KEY: u8 = 1 << 3 | 2;
+const CREATE_REVISION: u8 = 2 << 3;
+const MOD_REVISION: u8 = 3 << 3;
+const VERSION: u8 = 4 << 3;
+const VALUE: u8 = 5 << 3 | 2;
+const LEASE: u8 = 6 << 3;
+
 /// Bytes that are no `KeyValue`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("no mvccpb.KeyValue: {0}")]
@@ -37,21 +45,19 @@ impl<'a> KeyValue<'a> {
     pub fn parse(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut found = Self::default();
         let mut rest = message;
-        while !rest.is_empty() {
-            let (tag, wire_type) =
-                decode_key(&mut rest).map_err(|_| DecodeError("a field tag is damaged"))?;
-            match (tag, wire_type) {
-                (1, WireType::LengthDelimited) => found.key = take_bytes(&mut rest)?,
-                (2, WireType::Varint) => found.create_revision = take_int(&mut rest)?,
-                (3, WireType::Varint) => found.mod_revision = take_int(&mut rest)?,
-                (4, WireType::Varint) => found.version = take_int(&mut rest)?,
-                (5, WireType::LengthDelimited) => found.value = take_bytes(&mut rest)?,
-                (6, WireType::Varint) => found.lease = take_int(&mut rest)?,
-                (1..=6, _) => return Err(DecodeError("a field is of the wrong wire type")),
-                (tag, wire_type) => {
-                    skip_field(wire_type, tag, &mut rest, prost::encoding::DecodeContext::default())
-                        .map_err(|_| DecodeError("an unknown field can't be stepped over"))?
-                }
+        // Each of a file's records comes through here: by a library's general means, this alone took a fifth of all
+        // instructions of a scan. The tests hold it against what prost makes of the same bytes.
+        while let Some((&tag, behind)) = rest.split_first() {
+            let field = rest;
+            rest = behind;
+            match tag {
+                KEY => found.key = take_bytes(&mut rest)?,
+                CREATE_REVISION => found.create_revision = take_int(&mut rest)?,
+                MOD_REVISION => found.mod_revision = take_int(&mut rest)?,
+                VERSION => found.version = take_int(&mut rest)?,
+                VALUE => found.value = take_bytes(&mut rest)?,
+                LEASE => found.lease = take_int(&mut rest)?,
+                _ => rest = skip_unknown(field)?,
             }
         }
         Ok(found)
@@ -72,18 +78,47 @@ impl<'a> KeyValue<'a> {
     }
 }
 
+/// Steps over a field that is none of `KeyValue`'s.
+#[cold]
+fn skip_unknown(field: &[u8]) -> Result<&[u8], DecodeError> {
+    let mut rest = field;
+    let (tag, wire_type) = decode_key(&mut rest).map_err(|_| DecodeError("a field tag is damaged"))?;
+    if tag <= 6 {
+        return Err(DecodeError("a field is of the wrong wire type"));
+    }
+    skip_field(wire_type, tag, &mut rest, DecodeContext::default())
+        .map_err(|_| DecodeError("an unknown field can't be stepped over"))?;
+    Ok(rest)
+}
+
 #[inline]
 fn take_int(rest: &mut &[u8]) -> Result<i64, DecodeError> {
-    decode_varint(rest).map(u64::cast_signed).map_err(|_| DecodeError("a number does not end"))
+    take_varint(rest).map(u64::cast_signed).ok_or(DecodeError("a number does not end"))
 }
 
 #[inline]
 fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let len = decode_varint(rest).map_err(|_| DecodeError("a length does not end"))?;
+    let len = take_varint(rest).ok_or(DecodeError("a length does not end"))?;
     let split = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
     let (bytes, behind) = split.ok_or(DecodeError("a length passes the end"))?;
     *rest = behind;
     Ok(bytes)
+}
+
+/// A base 128 varint, its lowest seven bits first; `None` where it does not end, or is above 64 bits.
+#[inline]
+fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let (&byte, behind) = rest.split_first()?;
+        *rest = behind;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            // the tenth byte has room for one bit only
+            return (shift < 63 || byte <= 1).then_some(value);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -122,5 +157,56 @@ mod tests {
         );
         assert!(KeyValue::parse(b"\x12\x01a").is_err(), "wire type");
         assert!(KeyValue::parse(b"\x00").is_err(), "tag 0");
+    }
+
+    /// The same message, as prost reads it.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct ByProst {
+        #[prost(bytes = "vec", tag = "1")]
+        key: Vec<u8>,
+        #[prost(int64, tag = "2")]
+        create_revision: i64,
+        #[prost(int64, tag = "3")]
+        mod_revision: i64,
+        #[prost(int64, tag = "4")]
+        version: i64,
+        #[prost(bytes = "vec", tag = "5")]
+        value: Vec<u8>,
+        #[prost(int64, tag = "6")]
+        lease: i64,
+    }
+
+    fn by_prost(message: &[u8]) -> Option<ByProst> {
+        <ByProst as prost::Message>::decode(message).ok()
+    }
+
+    fn by_us(message: &[u8]) -> Option<ByProst> {
+        let kv = KeyValue::parse(message).ok()?;
+        let KeyValue { key, create_revision, mod_revision, version, value, lease } = kv;
+        let (key, value) = (key.to_vec(), value.to_vec());
+        Some(ByProst { key, create_revision, mod_revision, version, value, lease })
+    }
+
+    /// Every message that is one byte off a sound one (changed, left out, put in) is read as prost reads it.
+    #[test]
+    fn prost_reads_the_same() {
+        let mut accepted = 0;
+        let mut compare = |message: &[u8]| {
+            accepted += u32::from(by_us(message).is_some());
+            assert_eq!(by_us(message), by_prost(message), "{message:02x?}");
+        };
+        compare(&[MESSAGE, b"\x38\x07\x42\x02ab"].concat());
+        for (at, byte) in (0..MESSAGE.len()).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+            let mut changed = MESSAGE.to_vec();
+            changed[at] = byte;
+            compare(&changed);
+            changed = MESSAGE.to_vec();
+            changed.insert(at, byte);
+            compare(&changed);
+            changed = MESSAGE.to_vec();
+            changed.remove(at);
+            compare(&changed);
+        }
+        assert!(accepted > 1000, "{accepted}");
     }
 }
