@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::etcd::trailer::Trailer;
+use crate::k8s::resources::by_name;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
@@ -70,12 +71,12 @@ fn new(kind: &'static str, severity: Severity, text: String, command: impl Into<
 
 fn damage(report: &Analysis) -> Option<Advice> {
     let faults = report.health.structural_faults + report.health.record_faults;
+    let found = if faults > 0 { count(faults, "fault") } else { "Faults".to_owned() };
     let text = format!(
-        "{} found: the figures here cover what could be read. Keep a copy of the file before anything else",
-        count(faults, "fault")
+        "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
     let command = format!("etcd-medic check {}", quoted(&report.file.path));
-    (faults > 0).then(|| new("damage", Severity::Critical, text, command))
+    (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
 fn trailer(report: &Analysis) -> Option<Advice> {
@@ -95,6 +96,11 @@ fn no_space(report: &Analysis) -> Option<Advice> {
         bytes(size)
     );
     let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+    if report.health.structural_faults > 0 {
+        let text =
+            "NOSPACE is raised, and the file is damaged: save what can be read before anything rewrites it";
+        return Some(new("alarm-nospace", Severity::Critical, text.to_owned(), ""));
+    }
     let command = format!("etcdctl compact {revision} && etcdctl defrag && etcdctl alarm disarm");
     Some(new("alarm-nospace", Severity::Critical, text, command))
 }
@@ -167,7 +173,8 @@ fn dominant(report: &Analysis) -> Option<Advice> {
     );
     // the name comes from the file: only what can be a resource's goes into a command
     let is_name = |char: char| char.is_ascii_alphanumeric() || ".-".contains(char);
-    let command = if !name.starts_with('-') && name.chars().all(is_name) {
+    let is_kubernetes = !row.group.is_empty() || by_name("", &row.resource.to_string()).is_some();
+    let command = if is_kubernetes && !name.starts_with('-') && name.chars().all(is_name) {
         format!("kubectl get {name} --all-namespaces")
     } else {
         String::new()

@@ -12,7 +12,7 @@ use crate::etcd::trailer::Trailer;
 pub struct FileInfo {
     /// Its path, as it was resolved.
     pub path: String,
-    /// Whether it is etcd's: it has a `key` and a `meta` bucket.
+    /// Whether it is etcd's: it has a `key` bucket.
     pub is_etcd: bool,
     /// Bytes of the file.
     pub file_bytes: u64,

@@ -126,14 +126,11 @@ impl<'a> State<'a> {
             state.read_bucket(db, bucket);
         }
         state.leases.sort_by_key(|lease| lease.id.cast_unsigned());
+        if state.key_bucket.is_none() {
+            // somebody else's file, whose buckets happen to have these names
+            return Self::default();
+        }
         state
-    }
-
-    /// Whether the file is etcd's: it has the buckets that every version of etcd 3 makes.
-    #[must_use]
-    pub fn is_etcd(db: &Db) -> bool {
-        let buckets = top_level(db);
-        [KEY_BUCKET, META_BUCKET].iter().all(|name| buckets.iter().any(|bucket| bucket.name == *name))
     }
 
     fn read_bucket(&mut self, db: &'a Db, bucket: Bucket<'a>) {
