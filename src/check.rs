@@ -144,7 +144,7 @@ fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<
     let file_size = db.file_size();
     let allocated = db.high_water_mark().saturating_mul(db.page_size());
     // a file that ends before its last page is a fault of its structure already
-    let is_odd = file_size % 512 != 0 && trailer_size(file_size) == 0 && file_size >= allocated;
+    let is_odd = !file_size.is_multiple_of(512) && trailer_size(file_size) == 0 && file_size >= allocated;
     let odd_size = is_odd.then(|| new(FileFault::OddSize { file_size }, Some(allocated), None));
     let undecodable = state.undecodable.clone().into_iter();
     let undecodable = undecodable

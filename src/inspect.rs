@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crc32fast::Hasher;
 use serde::Serialize;
 
+use crate::analyze::BucketUse;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Page, PageError};
 use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, path_of};
@@ -154,6 +156,57 @@ fn fill_with_damaged(db: &Db, rows: Vec<PageRow>) -> Vec<PageRow> {
         filled.push(damaged(at, db.num_pages()));
     }
     filled
+}
+
+/// One bucket, and what tells its content from another's.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketRow {
+    /// What it takes.
+    #[serde(flatten)]
+    pub usage: BucketUse,
+    /// See [`fingerprints`]: 8 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// A fingerprint of each bucket's plain entries, in the order in which a scan finds the buckets: two files whose bucket
+/// holds the same keys and values have the same, however their pages lie.
+///
+/// It is the CRC-32 (IEEE) of, for each entry in order, the key's length (4 bytes, little-endian), the key, the value's
+/// length, and the value. It tells what changed by chance or by use, not what was changed on purpose.
+#[must_use]
+pub fn fingerprints(db: &Db) -> Vec<u32> {
+    let (found, contested) = fingerprints_by(db, Threads::All);
+    // a page that is reached twice belongs to whom the order of the tree gives it
+    if contested { fingerprints_by(db, Threads::One).0 } else { found }
+}
+
+fn fingerprints_by(db: &Db, threads: Threads) -> (Vec<u32>, bool) {
+    let mut walker = Walker::new(db, None, threads, 0);
+    let mut found = Vec::new();
+    for id in (0..).map(BucketId) {
+        let Some(mut walk) = walker.walk_bucket(id) else { break };
+        let mut all = Hasher::new();
+        while let Some(parts) = walk.next_window(fingerprint_of_part) {
+            parts.iter().for_each(|part| all.combine(part));
+        }
+        found.push(all.finalize());
+    }
+    (found, walker.is_contested())
+}
+
+fn fingerprint_of_part(subtree: &mut Subtree<'_, '_>) -> Hasher {
+    let mut hasher = Hasher::new();
+    let leaves = subtree.filter_map(|node| node.leaf());
+    for entry in
+        leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).filter(|entry| !entry.is_bucket())
+    {
+        for part in [entry.key, entry.value] {
+            // bbolt's keys and values are far below 4 GiB
+            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher
 }
 
 /// One page, taken apart.

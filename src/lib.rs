@@ -6,7 +6,7 @@
 //! ```text
 //!   cli                 arguments, exit codes; the only one that prints
 //!   report              one result, as text and as JSON
-//!   analyze  check  inspect  status    results: plain structs that serialise
+//!   inspect  status  check  analyze    results: plain structs that serialise
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir

@@ -300,6 +300,35 @@ fn a_data_dir_is_its_db() {
     }
 }
 
+/// The `key` bucket's fingerprint, and the same over its entries as another reading of the file has them.
+#[test]
+fn fingerprints_tell_contents_apart() {
+    let folder = folder_of(&[
+        ("db", &fixture("k8s-3.6/k8s.db")),
+        ("snapshot", &fixture("k8s-3.6/snapshot.db")),
+        ("other", &fixture("k8s-3.5/k8s.db")),
+    ]);
+    let fingerprint = |name: &str| -> String {
+        let document: documents::Buckets = document("buckets", &path_in(&folder, name), &[]);
+        let key = documents::Bytes::Text("key".to_owned());
+        let row = document.buckets.into_iter().find(|bucket| bucket.name == key);
+        row.expect("a key bucket").fingerprint
+    };
+    let db = etcd_medic::bolt::Db::new(fixture("k8s-3.6/k8s.db")).expect("sound");
+    let buckets = etcd_medic::bolt::bucket::top_level(&db);
+    let key = buckets.iter().find(|bucket| bucket.name == b"key").expect("a key bucket");
+    let mut bytes = Vec::new();
+    etcd_medic::bolt::bucket::for_each_entry(&db, key, |entry| {
+        for part in [entry.key, entry.value] {
+            bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+    });
+    assert_eq!(fingerprint("db"), format!("{:08x}", crc32fast::hash(&bytes)));
+    assert_eq!(fingerprint("db"), fingerprint("snapshot"), "the same records on other pages");
+    assert_ne!(fingerprint("db"), fingerprint("other"));
+}
+
 mod json {
     use super::*;
 

@@ -114,10 +114,10 @@ pub enum Command {
         #[arg(long)]
         hex: bool,
     },
-    /// The buckets: entries, pages, levels, sequence
+    /// The buckets: entries, pages, levels, sequence, and a fingerprint of their content
     #[command(after_help = "Examples:
   etcd-medic buckets snapshot.db
-  etcd-medic buckets vault.db --output json | jq -r '.buckets[].name'")]
+  diff <(etcd-medic buckets a.db) <(etcd-medic buckets b.db)      # which buckets differ?")]
     Buckets {
         /// Any bbolt file
         file: PathBuf,

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
 use crate::analyze::keys::{Filter, ResourceUse};
-use crate::analyze::{self, Analysis, BucketUse, Request};
+use crate::analyze::{self, Analysis, Request};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
-use crate::inspect::{self, PageRow, PageView};
+use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::scan::{self, Scan};
 use crate::source::Source;
@@ -178,19 +178,20 @@ fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
 
 #[derive(Serialize)]
 struct BucketsDocument {
-    buckets: Vec<BucketUse>,
+    buckets: Vec<BucketRow>,
 }
 
 fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     let source = open(args, file)?;
-    let scan = scan::scan(
-        &source.db,
-        &State::default(),
-        scan::Options { max_findings: 0, ..scan::Options::default() },
-    );
-    let document = BucketsDocument { buckets: analyze::buckets(&scan) };
+    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
+    let scan = scan::scan(&source.db, &State::default(), options);
+    let usage = analyze::buckets(&scan).into_iter();
+    let fingerprints = inspect::fingerprints(&source.db).into_iter();
+    let rows =
+        usage.zip(fingerprints).map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") });
+    let document = BucketsDocument { buckets: rows.collect() };
     let view = view(args);
-    render(args, "buckets", &document, |out| report::simple::buckets(out, &view, &document.buckets))?;
+    render(args, "buckets", &document, |out| report::simple::bucket_rows(out, &view, &document.buckets))?;
     Ok(Outcome::Sound)
 }
 

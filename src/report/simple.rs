@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::analyze::BucketUse;
 use crate::check::Checked;
-use crate::inspect::{ElementView, PageRow, PageView};
+use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
 use crate::status::{Level, Status};
 use crate::text::escape;
 use crate::units::{count, grouped, percent};
@@ -169,26 +169,45 @@ fn hex_dump(out: &mut impl Write, offset: u64, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The writer's.
 pub fn buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
-    let rows = buckets.iter().map(|bucket| {
-        let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { bucket.name.to_string() };
-        vec![
-            name,
-            grouped(bucket.entries),
-            view.bytes(bucket.disk_bytes),
-            if bucket.inline { "inline".to_owned() } else { bucket.height.to_string() },
-            grouped(bucket.branch_nodes),
-            grouped(bucket.leaf_nodes),
-            bucket.sequence.to_string(),
-        ]
-    });
-    let headings = [
-        Column("bucket", Left),
-        Column("entries", Right),
-        Column("on disk", Right),
-        Column("levels", Right),
-        Column("branches", Right),
-        Column("leaves", Right),
-        Column("sequence", Right),
-    ];
-    table::write(out, view, &headings, rows.collect())
+    table::write(
+        out,
+        view,
+        &BUCKET_COLUMNS,
+        buckets.iter().map(|bucket| bucket_cells(view, bucket)).collect(),
+    )
+}
+
+/// Every bucket, with its fingerprint.
+///
+/// # Errors
+/// The writer's.
+pub fn bucket_rows(out: &mut impl Write, view: &View, buckets: &[BucketRow]) -> io::Result<()> {
+    let cells = |row: &BucketRow| {
+        let mut cells = bucket_cells(view, &row.usage);
+        cells.push(row.fingerprint.clone());
+        cells
+    };
+    let columns = [&BUCKET_COLUMNS[..], &[Column("content", Right)]].concat();
+    table::write(out, view, &columns, buckets.iter().map(cells).collect())
+}
+
+const BUCKET_COLUMNS: [Column; 6] = [
+    Column("bucket", Left),
+    Column("entries", Right),
+    Column("on disk", Right),
+    Column("levels", Right),
+    Column("nodes", Right),
+    Column("sequence", Right),
+];
+
+fn bucket_cells(view: &View, bucket: &BucketUse) -> Vec<String> {
+    let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { bucket.name.to_string() };
+    vec![
+        name,
+        grouped(bucket.entries),
+        view.bytes(bucket.disk_bytes),
+        if bucket.inline { "inline".to_owned() } else { bucket.height.to_string() },
+        grouped(bucket.branch_nodes + bucket.leaf_nodes),
+        bucket.sequence.to_string(),
+    ]
 }

@@ -276,7 +276,18 @@ objects! {
         error: Nullable<String>,
     }
 
-    Buckets { schema: String, read_without_lock: bool, buckets: Vec<Bucket> }
+    Buckets { schema: String, read_without_lock: bool, buckets: Vec<BucketRow> }
+    BucketRow {
+        name: Bytes,
+        entries: u64,
+        disk_bytes: u64,
+        inline: bool,
+        sequence: u64,
+        height: u32,
+        branch_nodes: u64,
+        leaf_nodes: u64,
+        fingerprint: String,
+    }
 }
 
 /// A meta that could be read, or one that could not.
