@@ -310,7 +310,7 @@ fn fingerprints_tell_contents_apart() {
     ]);
     let fingerprint = |name: &str| -> String {
         let document: documents::Buckets = document("buckets", &path_in(&folder, name), &[]);
-        let key = documents::Bytes::Text("key".to_owned());
+        let key = Bytes::Text("key".to_owned());
         let row = document.buckets.into_iter().find(|bucket| bucket.name == key);
         row.expect("a key bucket").fingerprint
     };
