@@ -360,11 +360,28 @@ fn the_first_of_two_buckets_of_one_name_counts() {
         let keys = (0..count).map(|number| plain(format!("k{number}"), "v"));
         file.leaf(&keys.collect::<Vec<_>>())
     });
-    let root = file.leaf(&[bucket("authUsers", one), bucket("authUsers", two)]);
+    let records = file.leaf(&[]);
+    let root = file.leaf(&[bucket("authUsers", one), bucket("authUsers", two), bucket("key", records)]);
     file.root(root);
     let db = open("twice", &file);
     assert_eq!(State::read(&db).auth_users, 1);
-    assert_eq!(walk(&db, Threads::One).entries, 5);
+    assert_eq!(walk(&db, Threads::One).entries, 6);
+}
+
+/// A file without a `key` bucket is not etcd's, whatever its other buckets are called.
+#[test]
+fn a_file_without_a_key_bucket_is_not_etcds() {
+    let mut file = FileBuilder::new(1024);
+    let alarms = file.leaf(&[plain("\x08\x01\x10\x01", "")]);
+    let root = file.leaf(&[bucket("alarm", alarms)]);
+    file.root(root);
+    assert!(State::read(&open("somebody's", &file)).alarms.is_empty());
+
+    let mut file = FileBuilder::new(1024);
+    let (alarms, records) = (file.leaf(&[plain("\x08\x01\x10\x01", "")]), file.leaf(&[]));
+    let root = file.leaf(&[bucket("alarm", alarms), bucket("key", records)]);
+    file.root(root);
+    assert_eq!(State::read(&open("etcd's", &file)).alarms.len(), 1);
 }
 
 /// Of two `key` buckets, the state and the scan mean the same one.
