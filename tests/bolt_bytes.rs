@@ -368,6 +368,25 @@ fn the_first_of_two_buckets_of_one_name_counts() {
     assert_eq!(walk(&db, Threads::One).entries, 6);
 }
 
+/// A record with two keys is a finding, and not a key of its own at each of its revisions.
+#[test]
+fn a_record_with_two_keys_is_no_record() {
+    let mut file = FileBuilder::new(1024);
+    // key `/a`, create 2, mod 2 or 3, version 1 or 2, then key `/b`
+    let records = file.leaf(&[
+        plain("\0\0\0\0\0\0\0\x02_\0\0\0\0\0\0\0\0", "\x0a\x02/a\x10\x02\x18\x02\x20\x01\x0a\x02/b"),
+        plain("\0\0\0\0\0\0\0\x03_\0\0\0\0\0\0\0\0", "\x0a\x02/a\x10\x02\x18\x03\x20\x02\x0a\x02/b"),
+    ]);
+    let root = file.leaf(&[bucket("key", records)]);
+    file.root(root);
+    let db = open("two keys in a record", &file);
+    let found = scan(&db, &State::read(&db), Options::default());
+    assert_eq!(
+        (found.keyspace.num_keys(), found.keyspace.unreadable.records, found.num_record_faults),
+        (0, 2, 2)
+    );
+}
+
 /// A file without a `key` bucket is not etcd's, whatever its other buckets are called.
 #[test]
 fn a_file_without_a_key_bucket_is_not_etcds() {

@@ -35,6 +35,11 @@ const LEASE: u8 = 6 << 3;
 #[error("no mvccpb.KeyValue: {0}")]
 pub struct DecodeError(&'static str);
 
+impl DecodeError {
+    /// A key behind the first: protobuf takes the last one, and etcd never writes two.
+    pub const KEY_TWICE: Self = Self("its key stands twice");
+}
+
 impl<'a> KeyValue<'a> {
     /// Reads a message. Fields may come in any order and a later one wins, as protobuf has it; unknown fields are
     /// stepped over.

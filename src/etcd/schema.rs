@@ -201,12 +201,6 @@ impl<'a> State<'a> {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
-    /// Whether a compaction was begun and not finished.
-    #[must_use]
-    pub fn compaction_cut_short(&self) -> bool {
-        self.scheduled_compact_revision > self.finished_compact_revision
-    }
-
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.
     #[must_use]
     pub fn revision_range(&self, db: &'a Db) -> Option<(i64, i64)> {

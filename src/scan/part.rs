@@ -5,6 +5,7 @@ use crate::bolt::format::ELEMENT_SIZE;
 use crate::bolt::page::{Entry, Leaf};
 use crate::bolt::walk::{Node, Subtree};
 use crate::etcd::history::{self, Previous, RecordFault};
+use crate::etcd::key_value::DecodeError;
 use crate::etcd::{KeyValue, RecordKey};
 
 use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
@@ -202,6 +203,10 @@ impl<'a> Part<'a> {
         })?;
         if kv.key.is_empty() {
             return Err(RecordFault::KeyEmpty { main, sub });
+        }
+        // a key is found again by its first one: see `KeyValue::key_of`
+        if kv.key.as_ptr() != KeyValue::key_of(entry.value).as_ptr() {
+            return Err(RecordFault::KeyValueMalformed { main, sub, reason: DecodeError::KEY_TWICE });
         }
         self.first.get_or_insert((place, at, kv.key));
         if self.last.replace(place).is_some_and(|last| last.revision == place.revision) {
