@@ -71,6 +71,17 @@ impl PageKind {
         }
     }
 
+    /// The flags that name this kind.
+    #[must_use]
+    pub fn flags(self) -> u16 {
+        match self {
+            Self::Branch => 0x01,
+            Self::Leaf => 0x02,
+            Self::Meta => 0x04,
+            Self::Freelist => 0x10,
+        }
+    }
+
     /// The name that bbolt's tools print.
     #[must_use]
     pub fn name(self) -> &'static str {

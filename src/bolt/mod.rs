@@ -1,4 +1,4 @@
-//! bbolt's file format, and nothing else: bytes to typed, bounds-checked views.
+//! bbolt's file format, and nothing else: bytes to typed, bounds-checked views, and back.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | [`walk`] | every node of every bucket, in parallel |
 //! | [`bucket`] | the entries of one bucket, in order |
 //! | [`fault`] | what can be wrong |
+//! | [`write`](mod@write) | a whole file at once: packing, plan, pages |
 
 pub mod bucket;
 pub mod claims;
@@ -23,6 +24,7 @@ pub mod meta;
 pub mod open;
 pub mod page;
 pub mod walk;
+pub mod write;
 
 pub use db::{Db, FormatError};
 pub use fault::{Fault, FaultKind};

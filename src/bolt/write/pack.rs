@@ -1,0 +1,438 @@
+//! Where one node ends and the next begins: the packing.
+//!
+//! The order of a bucket's entries is fixed, and a node may span several pages, so to cut a level of the tree into
+//! nodes is to find a shortest path: from "no entry placed" to "all placed", where an edge is a node, and costs its
+//! pages and its entry in the level above. docs/packing.md explains it with figures.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::collections::VecDeque;
+
+use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
+
+/// The most elements of a node: bbolt refuses 0xFFFF and more (`node.go`, `write`).
+const MAX_ELEMENTS: u64 = 0xFFFE;
+
+/// How nodes are cut.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Packing {
+    /// The least file with nodes of at most so many pages; a node with an entry that needs more takes as many as that
+    /// entry needs.
+    Optimal {
+        /// At least 1.
+        max_node_pages: u32,
+    },
+    /// As bbolt cuts what is appended to it: page by page, each filled to this share, and at least two entries in
+    /// each (`node.go`, `splitTwo`). For estimates: bbolt's own result also depends on its transactions.
+    AsBbolt {
+        /// `Bucket.FillPercent`: 0.9 for a defrag by etcd, 1.0 for `bbolt compact`.
+        fill: f64,
+    },
+}
+
+/// Which level of a tree is cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Entries with values. A node may hold a single one.
+    Leaf,
+    /// Children. A node holds two at least, as bbolt wants of its branches (`node.go`, `minKeys`).
+    Branch,
+}
+
+impl Level {
+    fn min_entries(self) -> u64 {
+        match self {
+            Self::Leaf => 1,
+            Self::Branch => 2,
+        }
+    }
+}
+
+/// What one entry adds to its node: bytes of its key, and of key and value together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryBytes {
+    /// Bytes of the key: what the entry costs the level above, if a node begins with it.
+    pub key: u64,
+    /// Bytes of key and value.
+    pub data: u64,
+}
+
+impl EntryBytes {
+    /// With its element.
+    #[must_use]
+    pub fn own(self) -> u64 {
+        (ELEMENT_SIZE as u64).saturating_add(self.data)
+    }
+}
+
+/// Cuts a level into nodes: how many entries each has, from the first to the last. Nothing for no entries.
+#[must_use]
+pub fn pack(
+    entries: impl ExactSizeIterator<Item = EntryBytes>,
+    page_size: u64,
+    level: Level,
+    packing: Packing,
+) -> Vec<u32> {
+    match packing {
+        Packing::Optimal { max_node_pages } => {
+            let mut path = ShortestPath::new(page_size, max_node_pages, level, entries.len());
+            entries.for_each(|entry| path.push(entry));
+            path.into_nodes()
+        }
+        Packing::AsBbolt { fill } => as_bbolt(entries, page_size, fill),
+    }
+}
+
+/// The shortest path so far, for every number of entries at once.
+///
+/// All nodes that end at the newest entry and take at most `p` pages begin within a window of the entries before it;
+/// of these, the best begin is where the cost so far, and of the entry in the level above, is least. One queue of
+/// begins with rising costs serves the windows of all `p`, as they end at the same place: the first in the queue that
+/// lies in a window is the window's best. Each begin enters and leaves the queue once, so time is linear.
+#[derive(Debug)]
+struct ShortestPath {
+    page_size: u64,
+    min_entries: u64,
+    /// Entries so far, and their bytes with elements.
+    num_entries: u64,
+    total: u64,
+    /// Begins whose nodes would still be too short.
+    waiting: VecDeque<Begin>,
+    /// Begins that may be best for some node to come, their costs rising. Never empty once an entry was taken.
+    best: VecDeque<Begin>,
+    /// How many have left the front of `best`: positions below count from the very first.
+    gone: usize,
+    /// For one page, two pages, and so on: the position in `best` where the window begins.
+    windows: Vec<usize>,
+    wide: Option<Wide>,
+    /// The cost of placing all entries so far; `None` where they are too few for a node.
+    cost: Option<u64>,
+    /// For each number of entries: how many of them are in the last node. At most [`MAX_ELEMENTS`].
+    last_node: Vec<u16>,
+}
+
+/// A place where a node may begin.
+#[derive(Clone, Copy, Debug)]
+struct Begin {
+    /// Entries before it.
+    index: u64,
+    /// Their bytes.
+    before: u64,
+    /// The least cost of placing them, and of the entry in the level above for the node that begins here.
+    cost: u64,
+}
+
+/// A node with an entry that needs more pages than nodes are given: its neighbours may use what it leaves.
+#[derive(Clone, Copy, Debug)]
+struct Wide {
+    /// The node must begin at or before this entry.
+    index: u64,
+    pages: u64,
+    /// The position in `best` where its window begins.
+    window: usize,
+}
+
+impl ShortestPath {
+    fn new(page_size: u64, max_node_pages: u32, level: Level, num_entries: usize) -> Self {
+        Self {
+            page_size,
+            min_entries: level.min_entries(),
+            num_entries: 0,
+            total: 0,
+            waiting: VecDeque::new(),
+            best: VecDeque::new(),
+            gone: 0,
+            windows: vec![0; max_node_pages.max(1) as usize],
+            wide: None,
+            cost: Some(0),
+            last_node: Vec::with_capacity(num_entries),
+        }
+    }
+
+    fn push(&mut self, entry: EntryBytes) {
+        let in_parent = (ELEMENT_SIZE as u64).saturating_add(entry.key);
+        if let Some(cost) = self.cost {
+            let (index, before) = (self.num_entries, self.total);
+            self.waiting.push_back(Begin { index, before, cost: cost.saturating_add(in_parent) });
+        }
+        self.num_entries = self.num_entries.saturating_add(1);
+        self.total = self.total.saturating_add(entry.own());
+        self.admit();
+        let found = self.cheapest_last_node();
+        self.cost = found.map(|(_, cost)| cost);
+        let length = found.map_or(0, |(begin, _)| self.num_entries.saturating_sub(begin.index));
+        self.last_node.push(u16::try_from(length).unwrap_or(u16::MAX));
+    }
+
+    /// Lets begins into the queue whose nodes are long enough now.
+    fn admit(&mut self) {
+        while let Some(&begin) = self.waiting.front() {
+            if self.num_entries.saturating_sub(begin.index) < self.min_entries {
+                break;
+            }
+            self.waiting.pop_front();
+            while self.best.back().is_some_and(|back| back.cost >= begin.cost && self.is_droppable(back)) {
+                self.best.pop_back();
+            }
+            self.best.push_back(begin);
+            let newest = self.gone.saturating_add(self.best.len()).saturating_sub(1);
+            self.windows.iter_mut().for_each(|window| *window = (*window).min(newest));
+        }
+    }
+
+    /// Begins that a wide node needs are kept: it can't begin behind its large entry.
+    fn is_droppable(&self, begin: &Begin) -> bool {
+        self.wide.is_none_or(|wide| begin.index > wide.index)
+    }
+
+    fn cheapest_last_node(&mut self) -> Option<(Begin, u64)> {
+        let newest = *self.best.back()?;
+        let pages_of_shortest = self.pages_from(&newest);
+        if pages_of_shortest > self.windows.len() as u64 {
+            self.wide = Some(Wide { index: newest.index, pages: pages_of_shortest, window: self.gone });
+        }
+        let mut cheapest: Option<(Begin, u64)> = None;
+        let mut consider = |begin: Option<&Begin>, pages: u64, page_size: u64| {
+            let Some(&begin) = begin else { return };
+            let cost = begin.cost.saturating_add(pages.saturating_mul(page_size));
+            if cheapest.is_none_or(|(_, least)| cost < least) {
+                cheapest = Some((begin, cost));
+            }
+        };
+        for pages in (1..=self.windows.len()).rev() {
+            let window = self.windows.get(pages.saturating_sub(1)).copied().unwrap_or(0);
+            let window = self.advance(window, pages as u64);
+            self.windows.get_mut(pages.saturating_sub(1)).map(|slot| *slot = window);
+            consider(self.at(window), pages as u64, self.page_size);
+        }
+        if let Some(wide) = self.wide {
+            let window = self.advance(wide.window, wide.pages);
+            let begin = self.at(window).filter(|begin| begin.index <= wide.index);
+            consider(begin, wide.pages, self.page_size);
+            self.wide = begin.is_some().then_some(Wide { window, ..wide });
+        }
+        self.forget();
+        cheapest
+    }
+
+    /// Moves a window's begin on until a node from there to the newest entry fits in so many pages.
+    fn advance(&self, mut window: usize, pages: u64) -> usize {
+        let oldest = self.num_entries.saturating_sub(MAX_ELEMENTS);
+        while let Some(begin) = self.at(window) {
+            if begin.index >= oldest && self.pages_from(begin) <= pages {
+                break;
+            }
+            window = window.saturating_add(1);
+        }
+        window
+    }
+
+    fn at(&self, position: usize) -> Option<&Begin> {
+        self.best.get(position.checked_sub(self.gone)?)
+    }
+
+    fn pages_from(&self, begin: &Begin) -> u64 {
+        node_bytes(self.total.saturating_sub(begin.before)).div_ceil(self.page_size)
+    }
+
+    /// Drops the begins that all windows have passed, but for the newest.
+    fn forget(&mut self) {
+        let windows = self.windows.iter().copied().chain(self.wide.map(|wide| wide.window));
+        let needed = windows.min().unwrap_or(self.gone);
+        while self.gone < needed && self.best.len() > 1 {
+            self.best.pop_front();
+            self.gone = self.gone.saturating_add(1);
+        }
+    }
+
+    fn into_nodes(self) -> Vec<u32> {
+        let mut nodes = Vec::new();
+        let mut end = self.last_node.len();
+        while let Some(&length) = end.checked_sub(1).and_then(|last| self.last_node.get(last)) {
+            // too few entries for a node: one with all of them
+            let length = if length == 0 { end } else { usize::from(length) };
+            nodes.push(u32::try_from(length).unwrap_or(u32::MAX));
+            end = end.saturating_sub(length);
+        }
+        nodes.reverse();
+        nodes
+    }
+}
+
+/// Bytes of a node whose elements, keys and values take so many.
+#[must_use]
+pub fn node_bytes(own: u64) -> u64 {
+    (PAGE_HEADER_SIZE as u64).saturating_add(own)
+}
+
+/// Cuts a node that holds all entries in two, and its second part again, as bbolt does when it writes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of a page size"
+)]
+fn as_bbolt(entries: impl ExactSizeIterator<Item = EntryBytes>, page_size: u64, fill: f64) -> Vec<u32> {
+    const MIN_KEYS: u64 = 2;
+    let threshold = (page_size as f64 * fill) as u64;
+    let mut remaining = entries.len() as u64;
+    let mut nodes = Vec::new();
+    let (mut bytes, mut in_node) = (node_bytes(0), 0u64);
+    // entries that were added since the node could last have been closed are known to fit only when they are read:
+    // so a node is closed one entry late, as `splitIndex` does
+    for entry in entries {
+        let own = entry.own();
+        let enough_left =
+            remaining >= MIN_KEYS && remaining.saturating_add(in_node) > MIN_KEYS.saturating_mul(2);
+        if in_node >= MIN_KEYS && enough_left && bytes.saturating_add(own) > threshold {
+            nodes.push(u32::try_from(in_node).unwrap_or(u32::MAX));
+            (bytes, in_node) = (node_bytes(0), 0);
+        }
+        bytes = bytes.saturating_add(own);
+        in_node = in_node.saturating_add(1);
+        remaining = remaining.saturating_sub(1);
+    }
+    if in_node > 0 {
+        nodes.push(u32::try_from(in_node).unwrap_or(u32::MAX));
+    }
+    nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn optimal(sizes: &[(u64, u64)], page_size: u64, max_node_pages: u32, level: Level) -> Vec<u32> {
+        let entries: Vec<_> = sizes.iter().map(|&(key, data)| EntryBytes { key, data }).collect();
+        pack(entries.into_iter(), page_size, level, Packing::Optimal { max_node_pages })
+    }
+
+    fn cost_of(sizes: &[(u64, u64)], nodes: &[u32], page_size: u64) -> u64 {
+        let mut rest = sizes;
+        let mut cost = 0;
+        for &length in nodes {
+            let (node, behind) = rest.split_at(length as usize);
+            let own: u64 = node.iter().map(|&(_, data)| 16 + data).sum();
+            cost += node_bytes(own).div_ceil(page_size) * page_size + 16 + node[0].0;
+            rest = behind;
+        }
+        assert!(rest.is_empty(), "every entry is in a node");
+        cost
+    }
+
+    /// Every way of cutting, tried.
+    fn least_cost(sizes: &[(u64, u64)], page_size: u64, max_pages: u64, min_entries: usize) -> u64 {
+        let mut best = vec![Some(0u64)];
+        for end in 1..=sizes.len() {
+            let candidates = (0..end).filter(|begin| end - begin >= min_entries).filter_map(|begin| {
+                let own: u64 = sizes[begin..end].iter().map(|&(_, data)| 16 + data).sum();
+                let pages = node_bytes(own).div_ceil(page_size);
+                let largest = (begin..=end - min_entries)
+                    .map(|first| sizes[first..first + min_entries].iter().map(|&(_, data)| 16 + data).sum())
+                    .map(|own: u64| node_bytes(own).div_ceil(page_size))
+                    .max()?;
+                (pages <= max_pages.max(largest)).then_some(())?;
+                Some(best[begin]? + pages * page_size + 16 + sizes[begin].0)
+            });
+            let least = candidates.min();
+            best.push(least);
+        }
+        best[sizes.len()].unwrap()
+    }
+
+    /// A small generator, so that failures can be repeated.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % bound
+        }
+    }
+
+    #[test]
+    fn no_other_cut_is_cheaper() {
+        let mut random = Random(7);
+        for round in 0..3000 {
+            let page_size = 1024;
+            let max_pages = 1 + random.below(5);
+            let largest = [200, 900, 3000, 9000][random.below(4) as usize];
+            let sizes: Vec<_> = (0..1 + random.below(30))
+                .map(|_| {
+                    let key = 1 + random.below(40);
+                    (key, key + random.below(largest))
+                })
+                .collect();
+            let nodes = optimal(&sizes, page_size, u32::try_from(max_pages).unwrap(), Level::Leaf);
+            let least = least_cost(&sizes, page_size, max_pages, 1);
+            assert_eq!(cost_of(&sizes, &nodes, page_size), least, "round {round}: {max_pages} {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn branches_have_two_children_at_least() {
+        let mut random = Random(11);
+        for round in 0..2000 {
+            let longest = [20, 400, 5000];
+            let sizes: Vec<_> = (0..2 + random.below(40))
+                .map(|_| {
+                    let longest = longest[random.below(3) as usize];
+                    let key = 1 + random.below(longest);
+                    (key, key)
+                })
+                .collect();
+            let max_pages = 1 + random.below(4);
+            let nodes = optimal(&sizes, 1024, u32::try_from(max_pages).unwrap(), Level::Branch);
+            assert!(nodes.iter().all(|&length| length >= 2), "round {round}: {nodes:?} {sizes:?}");
+            // where three keys need more than a node's pages, the cut is sound, but need not be the best
+            if sizes.iter().all(|&(key, _)| node_bytes(3 * (16 + key)) <= 1024 * max_pages) {
+                let least = least_cost(&sizes, 1024, max_pages, 2);
+                assert_eq!(cost_of(&sizes, &nodes, 1024), least, "round {round}: {max_pages} {sizes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_stay_within_their_pages() {
+        // two large entries, small ones around them
+        let sizes = [(8, 30), (8, 9000), (8, 30), (8, 30), (8, 20_000), (8, 500), (8, 500)];
+        let nodes = optimal(&sizes, 1024, 2, Level::Leaf);
+        let mut rest = &sizes[..];
+        for &length in &nodes {
+            let (node, behind) = rest.split_at(length as usize);
+            let own: u64 = node.iter().map(|&(_, data)| 16 + data).sum();
+            let alone = node.iter().map(|&(_, data)| node_bytes(16 + data).div_ceil(1024)).max().unwrap();
+            assert!(node_bytes(own).div_ceil(1024) <= alone.max(2), "{nodes:?}");
+            rest = behind;
+        }
+    }
+
+    #[test]
+    fn a_node_has_no_more_elements_than_bbolt_counts() {
+        let sizes = vec![(1, 1); 200_000];
+        let nodes = optimal(&sizes, 1 << 24, 4, Level::Leaf);
+        assert!(nodes.iter().all(|&length| u64::from(length) <= MAX_ELEMENTS), "{nodes:?}");
+        assert_eq!(nodes.iter().sum::<u32>(), 200_000);
+    }
+
+    #[test]
+    fn bbolts_own_way_fills_pages_one_by_one() {
+        let entries =
+            |sizes: &[u64]| sizes.iter().map(|&data| EntryBytes { key: 8, data }).collect::<Vec<_>>();
+        let cut = |sizes: &[u64], fill| {
+            pack(entries(sizes).into_iter(), 4096, Level::Leaf, Packing::AsBbolt { fill })
+        };
+        // 4 of 16 + 884 bytes are 3,600 + 16; a fifth passes 90 %
+        assert_eq!(cut(&[884; 12], 0.9), [4, 4, 4]);
+        // at least two in each, however large
+        assert_eq!(cut(&[5000; 8], 0.9), [2, 2, 4]);
+        assert_eq!(cut(&[5000; 4], 0.9), [4], "four are never split");
+        assert!(cut(&[], 0.9).is_empty());
+    }
+
+    #[test]
+    fn nothing_makes_no_node() {
+        assert!(optimal(&[], 4096, 4, Level::Leaf).is_empty());
+        assert_eq!(optimal(&[(5, 10)], 4096, 4, Level::Leaf), [1]);
+    }
+}
