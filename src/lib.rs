@@ -7,6 +7,7 @@
 //!   cli                 arguments, exit codes; the only one that prints
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  analyze    results: plain structs that serialise
+//!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
@@ -21,6 +22,7 @@ pub mod etcd;
 pub mod inspect;
 pub mod k8s;
 pub mod report;
+pub mod rewrite;
 pub mod scan;
 pub mod source;
 pub mod status;

@@ -164,6 +164,12 @@ impl Db {
         Some(rest.get(..self.page_size).unwrap_or(rest)).filter(|bytes| bytes.len() >= PAGE_HEADER_SIZE)
     }
 
+    /// The mapped file that the bytes are of, if they are of one.
+    #[must_use]
+    pub fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.as_ref()
+    }
+
     /// Brings pages into memory that are about to be read, where the bytes are those of a mapped file.
     pub fn populate(&self, first: PageId, pages: u64) {
         if let Some(mapping) = &self.mapping {

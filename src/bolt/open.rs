@@ -47,7 +47,7 @@ pub struct Mapping(Arc<LockedMap>);
 struct LockedMap {
     /// `None` for an empty file, which can't be mapped.
     map: Option<Mmap>,
-    _file: File,
+    file: File,
 }
 
 impl AsRef<[u8]> for Mapping {
@@ -79,6 +79,15 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Who waits for an exclusive lock on this file, by Linux' own table: an etcd that was started meanwhile waits so,
+    /// and would go on with this file, under whatever name it has by then.
+    #[must_use]
+    pub fn waiting_for_lock(&self) -> Option<String> {
+        lock_user(&self.0.file, Waiting::Yes)
+    }
+}
+
 /// Maps the file at `path` read-only.
 ///
 /// # Errors
@@ -93,13 +102,13 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
         match file.try_lock_shared() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { holder: lock_holder(&file) });
+                return Err(OpenError::Locked { holder: lock_user(&file, Waiting::No) });
             }
             Err(TryLockError::Error(error)) => return Err(OpenError::LockUnsupported(error)),
         }
     }
     let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
-    Ok(Mapping(Arc::new(LockedMap { map, _file: file })))
+    Ok(Mapping(Arc::new(LockedMap { map, file })))
 }
 
 #[expect(unsafe_code, reason = "the one place where a file becomes memory")]
@@ -112,19 +121,29 @@ fn map(file: &File) -> io::Result<Mmap> {
     unsafe { MmapOptions::new().map(file) }
 }
 
-/// Who holds an exclusive lock on this file, by Linux' own table: `etcd (process 4711)`.
+/// Whether a process has a lock, or would like to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Yes,
+    No,
+}
+
+/// Who holds an exclusive lock on this file, or waits for one, by Linux' own table: `etcd (process 4711)`.
 #[cfg(target_os = "linux")]
-fn lock_holder(file: &File) -> Option<String> {
+fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
 
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    // "1: FLOCK  ADVISORY  WRITE 4711 fd:01:123456 0 EOF": the inode is the last part of the sixth word
+    // "1: FLOCK ADVISORY WRITE 4711 fd:01:123456 0 EOF", and "1: -> FLOCK …" of who waits: the inode is the last part
+    // of the word behind the process
     let pid = locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let place = words.get(5)?;
-        let ours = place.rsplit(':').next() == Some(inode.as_str()) && words.get(3) == Some(&"WRITE");
-        words.get(4).copied().filter(|_| ours)
+        let is_waiting = words.get(1) == Some(&"->");
+        let words = words.get(if is_waiting { 2.. } else { 1.. })?;
+        let place = words.get(4)?;
+        let ours = place.rsplit(':').next() == Some(inode.as_str()) && words.get(2) == Some(&"WRITE");
+        words.get(3).copied().filter(|_| ours && is_waiting == (waiting == Waiting::Yes))
     })?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.trim().is_empty() { "a process" } else { name.trim() };
@@ -132,6 +151,6 @@ fn lock_holder(file: &File) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn lock_holder(_file: &File) -> Option<String> {
+fn lock_user(_file: &File, _waiting: Waiting) -> Option<String> {
     None
 }

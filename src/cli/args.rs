@@ -6,6 +6,9 @@ use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::rewrite::defrag::{DEFAULT_MAX_NODE_PAGES, Layout};
+
 const AFTER_HELP: &str = "\
 Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
 FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). Nothing is ever written to it.";
@@ -18,7 +21,7 @@ pub struct Args {
     pub command: Command,
 
     /// How to write the result
-    #[arg(long, short, global = true, value_enum, default_value_t = Output::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,
 
     /// Show bytes exactly rather than rounded
@@ -122,6 +125,53 @@ pub enum Command {
         /// Any bbolt file
         file: PathBuf,
     },
+    /// A sound, packed, verified copy without free pages, that etcd starts from
+    #[command(after_help = "Examples:
+  etcd-medic defrag /var/lib/etcd -o /backup/db                # SRC is only read
+  etcd-medic defrag --in-place /var/lib/etcd                   # etcd is stopped; the old db is kept beside snap/
+  etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
+  etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run")]
+    Defrag {
+        /// A db, a snapshot, or a data dir
+        #[arg(value_name = "SRC")]
+        source: PathBuf,
+        /// Where to write the copy
+        #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present = "in_place")]
+        out: Option<PathBuf>,
+        /// Put the verified copy where SRC is, and keep SRC as db.before-defrag, outside of snap/
+        #[arg(long, conflicts_with_all = ["out", "force", "no_verify", "snapshot"])]
+        in_place: bool,
+        /// With --in-place: do not keep the old file
+        #[arg(long, requires = "in_place")]
+        discard_old: bool,
+        /// Replace DST if it exists
+        #[arg(long)]
+        force: bool,
+        /// Do not compare the copy with SRC
+        #[arg(long)]
+        no_verify: bool,
+        /// Say what would be written, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+        #[arg(long)]
+        snapshot: bool,
+        /// Take a snapshot even if its SHA-256 is not that of its content
+        #[arg(long)]
+        skip_hash_check: bool,
+        #[command(flatten)]
+        layout: LayoutArgs,
+    },
+    /// How large a copy would be, to the byte, without writing it
+    #[command(after_help = "Examples:
+  etcd-medic plan /var/lib/etcd
+  etcd-medic plan snapshot.db --output json | jq '.choices[0].file_bytes'")]
+    Plan {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        layout: LayoutArgs,
+    },
     /// A completion script for a shell, on standard output
     #[command(after_help = "Examples:
   etcd-medic completions bash > /etc/bash_completion.d/etcd-medic")]
@@ -136,6 +186,30 @@ pub enum Command {
         /// An existing folder; pages in it are replaced
         folder: PathBuf,
     },
+}
+
+/// How a copy is laid out.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct LayoutArgs {
+    /// Bytes of a page, a power of two from 1024 on; SRC's if not given
+    #[arg(long, value_name = "BYTES", value_parser = parse_page_size)]
+    pub page_size: Option<u32>,
+    /// The most pages of a node: more make a smaller file, fewer smaller rewrites (docs/packing.md)
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NODE_PAGES, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub max_node_pages: u32,
+}
+
+impl From<LayoutArgs> for Layout {
+    fn from(args: LayoutArgs) -> Self {
+        Self { page_size: args.page_size, max_node_pages: args.max_node_pages }
+    }
+}
+
+fn parse_page_size(text: &str) -> Result<u32, String> {
+    let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.0).ok());
+    bytes
+        .filter(|size| size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(size))
+        .ok_or_else(|| "not a page size of bbolt's: a power of two from 1024 to 16777216, usually 4096".to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
 use crate::analyze::keys::{Filter, ResourceUse};
-use crate::analyze::{self, Analysis, Request};
+use crate::analyze::{self, Analysis};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
@@ -18,11 +18,12 @@ use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::scan::{self, Scan};
+use crate::rewrite::defrag::{Destination, Layout, Request};
 use crate::source::Source;
 use crate::status::{Level, Status, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress};
+use super::{Outcome, progress, rewrite};
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -43,6 +44,33 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         Command::Pages { file } => pages(args, file),
         Command::Page { file, ids, hex } => page(args, file, ids, *hex),
         Command::Buckets { file } => buckets(args, file),
+        Command::Defrag {
+            source,
+            out,
+            in_place: _,
+            discard_old,
+            force,
+            no_verify,
+            dry_run,
+            snapshot,
+            skip_hash_check,
+            layout,
+        } => {
+            let destination = match out {
+                Some(path) => Destination::File { path: path.clone(), force: *force },
+                None => Destination::InPlace { keep_old: !*discard_old },
+            };
+            let request = Request {
+                destination,
+                layout: Layout::from(*layout),
+                verify: !*no_verify,
+                dry_run: *dry_run,
+                snapshot: *snapshot,
+                skip_hash_check: *skip_hash_check,
+            };
+            rewrite::defrag(args, source, &request)
+        }
+        Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);
@@ -62,7 +90,7 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> 
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, 0);
     let path = source.path.display().to_string();
-    let request = Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let request = analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };
@@ -195,7 +223,7 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     Ok(Outcome::Sound)
 }
 
-fn open(args: &Args, file: &Path) -> Result<Source> {
+pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
     let source = Source::open(file, lock)?;
     if args.no_lock {
@@ -217,7 +245,7 @@ fn scan_and_verify<'a>(source: &'a Source, state: &State<'a>, max_findings: usiz
     found
 }
 
-fn view(args: &Args) -> View {
+pub(super) fn view(args: &Args) -> View {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     let width = columns.or(terminal).unwrap_or(USUAL_WIDTH).clamp(60, 200);
@@ -225,7 +253,7 @@ fn view(args: &Args) -> View {
 }
 
 /// Writes a result in the form that was asked for.
-fn render<T: Serialize>(
+pub(super) fn render<T: Serialize>(
     args: &Args,
     command: &str,
     result: &T,

@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod progress;
+mod rewrite;
 
 use std::io;
 use std::process::ExitCode;

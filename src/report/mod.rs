@@ -6,10 +6,12 @@
 //! | [`table`] | tables, bars, histograms, timelines drawn with characters |
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
+//! | [`rewrite`] | `defrag`, `plan` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
 pub mod json;
+pub mod rewrite;
 pub mod simple;
 pub mod table;
 pub mod view;

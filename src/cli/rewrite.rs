@@ -1,0 +1,84 @@
+//! The commands that make a copy, or say how large it would be.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+
+use crate::etcd::schema::State;
+use crate::report;
+use crate::rewrite::defrag::{self, Layout, Progress, Request};
+use crate::rewrite::{output, plan};
+
+use super::args::Args;
+use super::commands::{open, render, view};
+use super::{Outcome, progress};
+
+/// Writes a copy.
+pub(super) fn defrag(args: &Args, source: &Path, request: &Request) -> Result<Outcome> {
+    end_cleanly_on_signals()?;
+    let source = open(args, source)?;
+    let steps = Steps::default();
+    let report = steps.watch(|progress| defrag::defrag(&source, request, progress))?;
+    render(args, "defrag", &report, |out| report::rewrite::defrag(out, &view(args), &report))?;
+    Ok(Outcome::Sound)
+}
+
+/// Says how large copies would be.
+pub(super) fn plan(args: &Args, source: &Path, layout: Layout) -> Result<Outcome> {
+    let source = open(args, source)?;
+    let state = State::read(&source.db);
+    let steps = Steps::default();
+    let content = steps.watch(|progress| defrag::read(&source, progress))?;
+    let report = plan::plan(&source, &state, &content, layout)?;
+    render(args, "plan", &report, |out| report::rewrite::plan(out, &view(args), &report))?;
+    Ok(Outcome::Sound)
+}
+
+/// A bar on a terminal for each step of a longer work.
+#[derive(Default)]
+struct Steps(Mutex<Option<ProgressBar>>);
+
+impl Steps {
+    fn watch<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
+        let begin = |step: &'static str, bytes: u64| {
+            let bar = progress::bar(bytes).with_message(step);
+            if let Some(before) = self.lock().replace(bar) {
+                before.finish_and_clear();
+            }
+        };
+        let advance = |bytes: u64| {
+            if let Some(bar) = &*self.lock() {
+                bar.inc(bytes);
+            }
+        };
+        let done = work(Progress { begin: &begin, advance: &advance });
+        if let Some(bar) = self.lock().take() {
+            bar.finish_and_clear();
+        }
+        done
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Lets a signal that ends the program take the unfinished copy with it. A limit on file sizes becomes an error of the
+/// write that passes it, rather than the end of the program.
+fn end_cleanly_on_signals() -> Result<()> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).context("signals could not be waited for")?;
+    thread::spawn(move || {
+        for signal in signals.forever().filter(|&signal| signal != SIGXFSZ) {
+            output::remove_unfinished();
+            // as the shell counts: 128 and the signal's number
+            std::process::exit(128 + signal);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `defrag` and `plan` as text.
+
+use std::io::{self, Write};
+
+use crate::rewrite::defrag::Report;
+use crate::rewrite::plan::PlanReport;
+use crate::text::escape;
+use crate::units::{count, grouped, percent};
+
+use super::table::{self, Align, Column};
+use super::view::{FAINT, GOOD, HEADING, View, WARNING, styled};
+
+use Align::{Left, Right};
+
+/// What was done, and what comes next.
+///
+/// # Errors
+/// The writer's.
+pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+    let (before, after) = (report.source.file_bytes, report.target.file_bytes);
+    let row = |label: &str, value: String| vec![label.to_owned(), value];
+    let mut rows = vec![
+        row("before", format!("{}  {}", view.bytes(before), escape(report.source.path.as_bytes()))),
+        row("after", format!("{}  {}", view.bytes(after), escape(report.target.path.as_bytes()))),
+        row("saved", saved(view, before, after)),
+        row("records", format!("{}, which alone take {}", count(report.target.records, "record"), view.bytes(report.target.entry_bytes))),
+        row("verified", verified(report)),
+        row("time", format!("{:.2} s", report.elapsed_seconds)),
+    ];
+    if let Some(old) = &report.kept_old {
+        rows.push(row("old file", format!("kept as {}", escape(old.as_bytes()))));
+    }
+    if let Some(digest) = &report.target.sha256 {
+        rows.push(row("SHA-256", digest.clone()));
+    }
+    for cells in rows {
+        if let [label, value] = cells.as_slice() {
+            writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<8}")))?;
+        }
+    }
+    for warning in &report.warnings {
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+    }
+    table::prose(out, view, "next      ", &next_step(report))
+}
+
+fn saved(view: &View, before: u64, after: u64) -> String {
+    match before.checked_sub(after) {
+        Some(saved) => format!("{} ({})", view.bytes(saved), percent(share(saved, before))),
+        None => format!("nothing: the copy is {} larger", view.bytes(after - before)),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share, for people")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+fn verified(report: &Report) -> String {
+    match &report.verification {
+        _ if report.dry_run => styled(FAINT, "nothing was written (--dry-run)"),
+        None => styled(WARNING, "no (--no-verify)"),
+        Some(done) => {
+            let hash = done.hash_kv.map(|hash| format!(", HashKV {hash}")).unwrap_or_default();
+            let what = format!("{} entries in {} equal{hash}", grouped(done.entries), count(done.buckets, "bucket"));
+            format!("{} {what}", styled(GOOD, "yes:"))
+        }
+    }
+}
+
+fn next_step(report: &Report) -> String {
+    let target = escape(report.target.path.as_bytes());
+    if report.dry_run {
+        return "the same command without --dry-run writes it".to_owned();
+    }
+    if report.target.path == report.source.path {
+        return match &report.kept_old {
+            Some(old) => format!("start etcd; once it is healthy, remove {}", escape(old.as_bytes())),
+            None => "start etcd".to_owned(),
+        };
+    }
+    if report.target.sha256.is_some() {
+        return format!("etcdutl snapshot restore {target} --data-dir NEW_DATA_DIR");
+    }
+    format!(
+        "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
+         `etcd-medic defrag --in-place DATA_DIR` does both in one step"
+    )
+}
+
+/// The sizes that each choice gives.
+///
+/// # Errors
+/// The writer's.
+pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
+    let path = escape(report.path.as_bytes());
+    let records = report.choices.first().map_or(0, |choice| choice.records);
+    writeln!(
+        out,
+        "{path}: {} now; its {} alone take {}",
+        view.bytes(report.now_bytes),
+        count(records, "record"),
+        view.bytes(report.entry_bytes)
+    )?;
+    let row = |label: String, bytes: u64, note: &str| {
+        vec![label, view.bytes(bytes), saved(view, report.now_bytes, bytes), note.to_owned()]
+    };
+    let mut rows: Vec<_> = report
+        .node_pages
+        .iter()
+        .map(|choice| {
+            let label = format!("etcd-medic defrag --max-node-pages {}", choice.max_node_pages);
+            row(label, choice.file_bytes, if choice.default { "exact (the default)" } else { "exact" })
+        })
+        .collect();
+    rows.extend(report.estimates.iter().map(|other| row(other.tool.to_owned(), other.file_bytes, "estimate")));
+    let columns = [Column("written by", Left), Column("size", Right), Column("saved", Right), Column("", Left)];
+    table::write_unwrapped(out, &columns, rows)
+}

@@ -1,0 +1,208 @@
+//! What a file holds: its buckets, and where each entry lies, in 12 bytes an entry.
+
+use crate::bolt::db::Db;
+use crate::bolt::page::Entry;
+use crate::bolt::walk::{Bucket, BucketId, Findings, Subtree, Walker};
+use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
+use crate::bolt::{Fault, FaultKind, PageId, Threads};
+
+/// Faults that are kept; more are only counted.
+const MAX_FAULTS: usize = 10;
+
+/// Every entry of a sound file, as a source for the writer.
+#[derive(Debug)]
+pub struct Content<'a> {
+    db: &'a Db,
+    buckets: Vec<BucketSpec>,
+    /// As the walk found them, by the same numbers.
+    found: Vec<Bucket<'a>>,
+    entries: Vec<EntryRef>,
+}
+
+/// Where an entry lies in the file, and how long it is. Small, as there is one for each entry of the file.
+#[derive(Clone, Copy, Debug)]
+struct EntryRef {
+    /// The byte where its key begins: the lower 32 bits of it, and the upper 16.
+    offset_low: u32,
+    offset_high: u16,
+    /// Bytes of the key less 1, and [`IS_BUCKET`].
+    key: u16,
+    /// Bytes of the value; the number of the bucket, where it is one.
+    value: u32,
+}
+
+const IS_BUCKET: u16 = 1 << 15;
+const _: () = assert!(size_of::<EntryRef>() == 12);
+
+impl EntryRef {
+    /// `None` beyond 256 TiB, or for a key or value that no sound file has.
+    fn of(offset: u64, entry: &Entry<'_>) -> Option<Self> {
+        let key = u16::try_from(entry.key.len().checked_sub(1)?).ok().filter(|key| key & IS_BUCKET == 0)?;
+        Some(Self {
+            offset_low: u32::try_from(offset & 0xFFFF_FFFF).ok()?,
+            offset_high: u16::try_from(offset >> 32).ok()?,
+            key: if entry.is_bucket() { key | IS_BUCKET } else { key },
+            value: u32::try_from(entry.value.len()).ok()?,
+        })
+    }
+
+    fn is_bucket(self) -> bool {
+        self.key & IS_BUCKET != 0
+    }
+
+    fn offset(self) -> u64 {
+        u64::from(self.offset_high) << 32 | u64::from(self.offset_low)
+    }
+
+    fn key_len(self) -> usize {
+        usize::from(self.key & !IS_BUCKET) + 1
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Walks the whole file.
+    ///
+    /// # Errors
+    /// What is wrong with its trees: a damaged file has no content that could be copied without loss.
+    pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, Findings> {
+        let (content, contested) = Self::read_by(db, Threads::All, progress)?;
+        // a page that is reached twice is a fault: found again in the order of the tree
+        if contested { Self::read_by(db, Threads::One, progress).map(|(content, _)| content) } else { Ok(content) }
+    }
+
+    fn read_by(
+        db: &'a Db,
+        threads: Threads,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Self, bool), Findings> {
+        // a stored freelist is not needed for a copy: it gets a new one
+        let mut walker = Walker::new(db, None, threads, MAX_FAULTS);
+        let mut content = Self { db, buckets: Vec::new(), found: Vec::new(), entries: Vec::new() };
+        let mut has_buckets = Vec::new();
+        for id in (0..).map(BucketId) {
+            let Some(bucket) = walker.bucket(id) else { break };
+            let sequence = bucket.sequence;
+            let start = content.entries.len() as u64;
+            let mut inner = false;
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            while let Some(parts) = walk.next_window(entries_of) {
+                for part in parts {
+                    inner |= part.has_buckets;
+                    progress(part.bytes);
+                    content.entries.extend(part.entries);
+                }
+            }
+            content.buckets.push(BucketSpec { sequence, entries: start..content.entries.len() as u64 });
+            if inner {
+                has_buckets.push(id);
+            }
+        }
+        let contested = walker.is_contested();
+        content.found = walker.buckets().to_vec();
+        let (findings, _) = walker.finish();
+        if findings.count > 0 && !contested {
+            return Err(findings);
+        }
+        for parent in has_buckets {
+            content.number_buckets_in(parent);
+        }
+        Ok((content, contested))
+    }
+
+    /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order.
+    fn number_buckets_in(&mut self, parent: BucketId) {
+        let inside = (0u32..).zip(&self.found).filter(|(_, bucket)| bucket.parent == Some(parent));
+        let mut children: Vec<(&[u8], u32)> = inside.map(|(id, bucket)| (bucket.name, id)).collect();
+        children.sort_unstable();
+        let range = self.buckets.get(parent.0 as usize).map(|spec| spec.entries.clone()).unwrap_or_default();
+        let range = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
+        let entries = self.entries.get_mut(range).unwrap_or_default();
+        for (entry, (_, id)) in entries.iter_mut().filter(|entry| entry.is_bucket()).zip(children) {
+            entry.value = id;
+        }
+    }
+
+    /// The buckets as the walk found them; their numbers are the writer's.
+    #[must_use]
+    pub fn found(&self) -> &[Bucket<'a>] {
+        &self.found
+    }
+
+    /// Entries of all buckets, buckets among them.
+    #[must_use]
+    pub fn num_entries(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Entries of the top-level bucket of this name.
+    #[must_use]
+    pub fn num_entries_of(&self, name: &[u8]) -> Option<u64> {
+        let is_it = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == name;
+        let index = self.found.iter().position(is_it)?;
+        self.buckets.get(index).map(|spec| spec.entries.end - spec.entries.start)
+    }
+
+    fn entry_ref(&self, entry: u64) -> Option<EntryRef> {
+        self.entries.get(usize::try_from(entry).ok()?).copied()
+    }
+}
+
+impl Source for Content<'_> {
+    fn buckets(&self) -> &[BucketSpec] {
+        &self.buckets
+    }
+
+    #[inline]
+    fn sizes(&self, entry: u64) -> Sizes {
+        let Some(entry) = self.entry_ref(entry) else {
+            return Sizes { key: 0, value: ValueSize::Bytes(0) };
+        };
+        let value = match entry.is_bucket() {
+            true => ValueSize::Bucket(entry.value as usize),
+            false => ValueSize::Bytes(u64::from(entry.value)),
+        };
+        Sizes { key: entry.key_len(), value }
+    }
+
+    #[inline]
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+        let entry = self.entry_ref(entry)?;
+        let data = self.db.data().get(usize::try_from(entry.offset()).ok()?..)?;
+        let (key, behind) = data.split_at_checked(entry.key_len())?;
+        let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
+        Some(source::Entry { key, value })
+    }
+}
+
+#[derive(Default)]
+struct Part {
+    entries: Vec<EntryRef>,
+    has_buckets: bool,
+    /// Bytes of the pages that were read.
+    bytes: u64,
+}
+
+fn entries_of(subtree: &mut Subtree<'_, '_>) -> Part {
+    let mut part = Part::default();
+    for node in subtree {
+        let page = node.page();
+        part.bytes += page.bytes().len() as u64;
+        let Some(leaf) = node.leaf() else { continue };
+        for entry in leaf.entries().filter_map(Result::ok) {
+            part.has_buckets |= entry.is_bucket();
+            part.entries.extend(EntryRef::of(page.offset() + entry.start as u64, &entry));
+        }
+    }
+    part
+}
+
+/// The first of the faults, in words, with where it lies.
+#[must_use]
+pub fn first_fault(findings: &Findings) -> String {
+    let place = |fault: &Fault| match (fault.page, fault.offset) {
+        (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
+        _ => String::new(),
+    };
+    let words = |fault: &Fault| format!("{}{}", place(fault), FaultKind::to_string(&fault.kind));
+    findings.faults.first().map(words).unwrap_or_default()
+}
