@@ -193,7 +193,9 @@ pub enum DefragError {
     #[error("the copy can't be read again: {0}")]
     Reread(FormatError),
     /// The source was read without a lock, so another may be writing to it.
-    #[error("--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out")]
+    #[error(
+        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
+    )]
     InPlaceWithoutLock,
     /// Somebody opened the source meanwhile.
     #[error(
@@ -323,7 +325,10 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
         }
     }
     if source.read_without_lock {
-        warnings.push("the source was read without a lock: if etcd was writing to it, stop etcd and do it again".to_owned());
+        warnings.push(
+            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
+                .to_owned(),
+        );
     }
     for alarm in &state.alarms {
         warnings.push(format!(
@@ -388,7 +393,12 @@ fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, Ou
 }
 
 /// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each.
-fn prove(source: &Source, state: &State<'_>, copy: &Db, progress: Progress<'_>) -> Result<Verification, DefragError> {
+fn prove(
+    source: &Source,
+    state: &State<'_>,
+    copy: &Db,
+    progress: Progress<'_>,
+) -> Result<Verification, DefragError> {
     (progress.begin)("verifying", copy.file_size());
     let copy_state = State::read(copy);
     let ((source_hash, copy_hash), compared) = rayon::join(
@@ -434,7 +444,8 @@ impl Place {
 
     /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
     fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) = source.db.mapping().filter(|_| self.replace).and_then(|map| map.waiting_for_lock()) {
+        if let Some(who) = source.db.mapping().filter(|_| self.replace).and_then(|map| map.waiting_for_lock())
+        {
             return Err(DefragError::Awaited { path: source.path.display().to_string(), who });
         }
         if let Some(old) = &self.old {
@@ -467,4 +478,8 @@ fn free_name(folder: &Path, db: &Path) -> PathBuf {
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{name}.old")))
 }
 
-mod hash { pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> { None } }
+mod hash {
+    pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> {
+        None
+    }
+}
