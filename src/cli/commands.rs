@@ -43,6 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         Command::Pages { file } => pages(args, file),
         Command::Page { file, ids, hex } => page(args, file, ids, *hex),
         Command::Buckets { file } => buckets(args, file),
+        Command::Hash { file, rev } => super::hash::run(args, file, *rev),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);
@@ -195,7 +196,7 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     Ok(Outcome::Sound)
 }
 
-fn open(args: &Args, file: &Path) -> Result<Source> {
+pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
     let source = Source::open(file, lock)?;
     if args.no_lock {
@@ -217,7 +218,7 @@ fn scan_and_verify<'a>(source: &'a Source, state: &State<'a>, max_findings: usiz
     found
 }
 
-fn view(args: &Args) -> View {
+pub(super) fn view(args: &Args) -> View {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     let width = columns.or(terminal).unwrap_or(USUAL_WIDTH).clamp(60, 200);
@@ -225,7 +226,7 @@ fn view(args: &Args) -> View {
 }
 
 /// Writes a result in the form that was asked for.
-fn render<T: Serialize>(
+pub(super) fn render<T: Serialize>(
     args: &Args,
     command: &str,
     result: &T,

@@ -6,9 +6,11 @@
 //! | [`table`] | tables, bars, histograms, timelines drawn with characters |
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
+//! | [`hash`] | `hash` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
+pub mod hash;
 pub mod json;
 pub mod simple;
 pub mod table;
