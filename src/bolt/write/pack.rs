@@ -218,7 +218,8 @@ impl ShortestPath {
         let shortest = end.bytes_from(&newest);
         if shortest > self.max_node_bytes {
             let pages = shortest.div_ceil(self.page_size);
-            self.wide = Some(Wide { index: newest.index, bytes: pages.saturating_mul(self.page_size), window: 0 });
+            self.wide =
+                Some(Wide { index: newest.index, bytes: pages.saturating_mul(self.page_size), window: 0 });
         }
         let mut cheapest: Option<(Begin, u64)> = None;
         let mut consider = |begin: &Begin, bytes: u64| {
@@ -232,7 +233,7 @@ impl ShortestPath {
         for window in &mut self.windows {
             bytes = bytes.saturating_add(self.page_size);
             *window = end.advance(&self.best, *window, bytes);
-            self.best.get(*window).map(|begin| consider(begin, bytes));
+            self.best.get(*window).into_iter().for_each(|begin| consider(begin, bytes));
         }
         if let Some(wide) = &mut self.wide {
             wide.window = end.advance(&self.best, wide.window, wide.bytes);
@@ -313,6 +314,7 @@ fn as_bbolt(entries: impl ExactSizeIterator<Item = EntryBytes>, page_size: u64, 
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of the tests' own")]
 mod tests {
     use super::*;
 
