@@ -65,10 +65,22 @@ impl<'a> Content<'a> {
     /// # Errors
     /// What is wrong with its trees: a damaged file has no content that could be copied without loss.
     pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, Findings> {
-        let (content, contested) = Self::read_by(db, Threads::All, progress)?;
+        Self::read_all_but(db, None, progress)
+    }
+
+    /// Walks the file, but for one top-level bucket, which is taken for empty.
+    ///
+    /// # Errors
+    /// As [`Content::read`].
+    pub fn read_all_but(
+        db: &'a Db,
+        left_out: Option<&[u8]>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self, Findings> {
+        let (content, contested) = Self::read_by(db, left_out, Threads::All, progress)?;
         // a page that is reached twice is a fault: found again in the order of the tree
         if contested {
-            Self::read_by(db, Threads::One, progress).map(|(content, _)| content)
+            Self::read_by(db, left_out, Threads::One, progress).map(|(content, _)| content)
         } else {
             Ok(content)
         }
@@ -76,6 +88,7 @@ impl<'a> Content<'a> {
 
     fn read_by(
         db: &'a Db,
+        left_out: Option<&[u8]>,
         threads: Threads,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(Self, bool), Findings> {
@@ -86,10 +99,11 @@ impl<'a> Content<'a> {
         for id in (0..).map(BucketId) {
             let Some(bucket) = walker.bucket(id) else { break };
             let sequence = bucket.sequence;
+            let skipped = bucket.parent == Some(BucketId::ROOT) && Some(bucket.name) == left_out;
             let start = content.entries.len() as u64;
             let mut inner = false;
             let Some(mut walk) = walker.walk_bucket(id) else { break };
-            while let Some(parts) = walk.next_window(entries_of) {
+            while !skipped && let Some(parts) = walk.next_window(entries_of) {
                 for part in parts {
                     inner |= part.has_buckets;
                     progress(part.bytes);
@@ -138,12 +152,16 @@ impl<'a> Content<'a> {
         self.entries.len() as u64
     }
 
+    /// The number of the top-level bucket of this name.
+    #[must_use]
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        self.found.iter().position(|bucket| bucket.parent == Some(BucketId::ROOT) && bucket.name == name)
+    }
+
     /// Entries of the top-level bucket of this name.
     #[must_use]
     pub fn num_entries_of(&self, name: &[u8]) -> Option<u64> {
-        let is_it = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == name;
-        let index = self.found.iter().position(is_it)?;
-        self.buckets.get(index).map(|spec| spec.entries.end - spec.entries.start)
+        self.buckets.get(self.position(name)?).map(|spec| spec.entries.end - spec.entries.start)
     }
 
     fn entry_ref(&self, entry: u64) -> Option<EntryRef> {
