@@ -98,10 +98,10 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
     let given_back = |bytes: u64| {
         format!("{} ({})", view.bytes(bytes), percent(share(bytes, report.file.allocated_bytes)))
     };
-    writeln!(out, "etcd-medic defrag gives back {}", given_back(gains.defrag_bytes))?;
+    writeln!(out, "etcd-medic defrag gives back  {}", given_back(gains.defrag_bytes))?;
     if report.mvcc.is_some() {
-        writeln!(out, "a compaction before it        {}", given_back(gains.compact_and_defrag_bytes))?;
-        writeln!(out, "etcd's own defrag       about {}", given_back(gains.etcd_defrag_bytes))?;
+        writeln!(out, " with a compaction before it  {}", given_back(gains.compact_and_defrag_bytes))?;
+        writeln!(out, "etcd's own defrag, about      {}", given_back(gains.etcd_defrag_bytes))?;
     }
     Ok(())
 }
