@@ -157,6 +157,27 @@ fn made_by_hand() {
     prove_bytes("the deepest tree", &lies::chain_of_branches(40).bytes());
 }
 
+/// The time grows as the number of buckets, and not as its square: that were minutes for a file of some 100 MB.
+#[test]
+fn with_buckets_without_end() {
+    let (mut wide, mut deep) = (memory::Tree::default(), memory::Tree::default());
+    for number in 0..40_000u32 {
+        let outer = wide.bucket(0, number.to_be_bytes());
+        wide.bucket(outer, "inner");
+    }
+    (0..40_000).fold(0, |parent, _| deep.bucket(parent, "b"));
+    for (of, tree) in [("side by side", wide), ("in each other", deep)] {
+        let bytes = memory::file_of(&tree.memory(), memory::settings(1024));
+        let folder = folder_of(&[("source.db", &bytes)]);
+        let (source, target) = (folder.path().join("source.db"), folder.path().join("copy.db"));
+        let began = Instant::now();
+        defrag_to(&source, &target, &[]);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "buckets {of}: {took:?}");
+        assert_copy(&source, &target, of);
+    }
+}
+
 #[test]
 fn of_the_large_corpora() {
     const CORPORA: &str = "ETCD_MEDIC_CORPORA";
