@@ -240,7 +240,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let content = read(source, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
-    let mut report = report(source, &state, &content, &plan, request, &place);
+    let mut report = report(source, &state, &content, &plan, request);
     if !request.dry_run {
         write_and_prove(source, &state, content, &plan, request, &place, progress, &mut report)?;
     }
@@ -277,7 +277,6 @@ fn report(
     content: &Content<'_>,
     plan: &Plan,
     request: &Request,
-    place: &Place,
 ) -> Report {
     let records = records_of(content);
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
@@ -287,8 +286,12 @@ fn report(
         page_size: source.db.page_size(),
         records,
     };
+    let target = match &request.destination {
+        Destination::File { path, .. } => path,
+        Destination::InPlace { .. } => &source.path,
+    };
     let target = TargetFile {
-        path: place.target.display().to_string(),
+        path: target.display().to_string(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
@@ -422,6 +425,7 @@ struct Place {
     /// Where it is made: in the target's folder, but for the db of a data dir.
     folder: PathBuf,
     replace: bool,
+    in_place: bool,
     /// Where the source goes, if the copy takes its place.
     old: Option<PathBuf>,
 }
@@ -432,25 +436,25 @@ impl Place {
             Destination::File { path, force } => {
                 output::check_target(path, &source.path, *force)?;
                 let folder = folder_of(path).to_owned();
-                Ok(Self { target: path.clone(), folder, replace: *force, old: None })
+                Ok(Self { target: path.clone(), folder, replace: *force, in_place: false, old: None })
             }
             Destination::InPlace { .. } if source.read_without_lock => Err(DefragError::InPlaceWithoutLock),
             Destination::InPlace { keep_old } => {
-                let folder = beside(&source.path);
-                let old = keep_old.then(|| free_name(&folder, &source.path));
-                Ok(Self { target: source.path.clone(), folder, replace: true, old })
+                let target = real_path(&source.path)?;
+                let folder = beside(&target);
+                let old = keep_old.then(|| free_name(&folder, &target));
+                Ok(Self { target, folder, replace: true, in_place: true, old })
             }
         }
     }
 
     /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
     fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) = source.db.mapping().filter(|_| self.replace).and_then(|map| map.waiting_for_lock())
-        {
+        if let Some(who) = source.db.mapping().filter(|_| self.in_place).and_then(|map| map.waiting_for_lock()) {
             return Err(DefragError::Awaited { path: source.path.display().to_string(), who });
         }
         if let Some(old) = &self.old {
-            fs::hard_link(&source.path, old).map_err(OutputError::io(old))?;
+            fs::hard_link(&self.target, old).map_err(OutputError::io(old))?;
             output::sync_folder(folder_of(old))?;
             report.kept_old = Some(old.display().to_string());
         }
@@ -460,6 +464,11 @@ impl Place {
         })?;
         Ok(())
     }
+}
+
+/// What a link leads to: it is that file which is replaced and kept, where it lies, and the link goes on leading to it.
+fn real_path(path: &Path) -> Result<PathBuf, OutputError> {
+    if path.is_symlink() { path.canonicalize().map_err(OutputError::io(path)) } else { Ok(path.to_owned()) }
 }
 
 /// The folder in which to make what replaces a db: beside `snap`, as etcd warns of strangers within, unless that is
