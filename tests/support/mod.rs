@@ -8,6 +8,7 @@
 //! | [`found`] | what a walk or a scan found, as plain values to compare |
 //! | [`corpus`] | real files of a Kubernetes' etcd, and what etcd's tools said of them |
 //! | [`etcd_file`] | a small etcd file made by hand, with something in each bucket |
+//! | [`peers`] | real etcd, started and asked |
 //! | [`documents`] | the JSON documents of the commands, field by field |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -17,6 +18,7 @@ pub mod documents;
 pub mod etcd_file;
 pub mod found;
 pub mod lies;
+pub mod peers;
 
 use std::path::{Path, PathBuf};
 
