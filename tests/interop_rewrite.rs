@@ -166,6 +166,17 @@ fn running_member_is_left_alone(peer: &Peer) {
     // --no-lock makes up for it with a copy, never in place
     let refused = medic(os(&["defrag", "--in-place", "--no-lock"]).chain([member.data_dir().as_os_str()]));
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    // nor is its db the place for another's copy
+    let saved = member.snapshot("saved.db");
+    let inode = || member.db().metadata().expect("the db").ino();
+    let db = (inode(), names_below(member.folder()));
+    let args = [OsStr::new("-o"), member.db().as_os_str(), saved.as_os_str()].map(OsStr::to_owned);
+    let refused = medic(os(&["defrag", "--force"]).chain(args.iter().map(AsRef::as_ref)));
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{message}");
+    assert!(message.contains(&holder), "no `{holder}` in: {message}");
+    assert_eq!((inode(), names_below(member.folder())), db);
+    fs::remove_file(saved).expect("removed");
     assert_eq!(names_below(member.folder()), before);
     member.ctl(["put", "/registry/after", "text"]);
     member.ctl(["del", "/registry/after"]);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, OpenError, map_file};
+use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::schema::{KEY_BUCKET, State};
@@ -193,15 +193,28 @@ pub enum DefragError {
     #[error("the copy can't be read again: {0}")]
     Reread(FormatError),
     /// The source was read without a lock, so another may be writing to it.
-    #[error("--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out")]
+    #[error(
+        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
+    )]
     InPlaceWithoutLock,
-    /// Somebody opened the source meanwhile.
+    /// The file that --force would replace is a running etcd's.
+    #[error(
+        "{path}: is locked by {who}, which would go on with the old file: nothing was replaced; stop it first, or name \
+         another file"
+    )]
+    TargetInUse {
+        /// The target.
+        path: String,
+        /// Who has it.
+        who: String,
+    },
+    /// Somebody opened the file that is to be replaced meanwhile.
     #[error(
         "{path}: {who} was started meanwhile and waits for it; it would go on with the old file. Nothing was replaced: \
          stop it, and run this again"
     )]
     Awaited {
-        /// The source.
+        /// The file.
         path: String,
         /// Who waits.
         who: String,
@@ -323,7 +336,10 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
         }
     }
     if source.read_without_lock {
-        warnings.push("the source was read without a lock: if etcd was writing to it, stop etcd and do it again".to_owned());
+        warnings.push(
+            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
+                .to_owned(),
+        );
     }
     for alarm in &state.alarms {
         warnings.push(format!(
@@ -388,7 +404,12 @@ fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, Ou
 }
 
 /// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each.
-fn prove(source: &Source, state: &State<'_>, copy: &Db, progress: Progress<'_>) -> Result<Verification, DefragError> {
+fn prove(
+    source: &Source,
+    state: &State<'_>,
+    copy: &Db,
+    progress: Progress<'_>,
+) -> Result<Verification, DefragError> {
     (progress.begin)("verifying", copy.file_size());
     let copy_state = State::read(copy);
     let ((source_hash, copy_hash), compared) = rayon::join(
@@ -413,6 +434,8 @@ struct Place {
     replace: bool,
     /// Where the source goes, if the copy takes its place.
     old: Option<PathBuf>,
+    /// The file that is to be replaced, under bbolt's lock.
+    replaced: Option<Mapping>,
 }
 
 impl Place {
@@ -421,21 +444,31 @@ impl Place {
             Destination::File { path, force } => {
                 output::check_target(path, &source.path, *force)?;
                 let folder = folder_of(path).to_owned();
-                Ok(Self { target: path.clone(), folder, replace: *force, old: None })
+                let replaced = match map_file(path, Lock::Shared) {
+                    Ok(replaced) => Some(replaced),
+                    Err(OpenError::Locked { holder }) => {
+                        let who = holder.unwrap_or_else(|| "another process".to_owned());
+                        return Err(DefragError::TargetInUse { path: path.display().to_string(), who });
+                    }
+                    // not there, or nothing that bbolt could have locked
+                    Err(_) => None,
+                };
+                Ok(Self { target: path.clone(), folder, replace: *force, old: None, replaced })
             }
             Destination::InPlace { .. } if source.read_without_lock => Err(DefragError::InPlaceWithoutLock),
             Destination::InPlace { keep_old } => {
                 let folder = beside(&source.path);
                 let old = keep_old.then(|| free_name(&folder, &source.path));
-                Ok(Self { target: source.path.clone(), folder, replace: true, old })
+                let replaced = source.db.mapping().cloned();
+                Ok(Self { target: source.path.clone(), folder, replace: true, old, replaced })
             }
         }
     }
 
     /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
     fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) = source.db.mapping().filter(|_| self.replace).and_then(|map| map.waiting_for_lock()) {
-            return Err(DefragError::Awaited { path: source.path.display().to_string(), who });
+        if let Some(who) = self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
+            return Err(DefragError::Awaited { path: self.target.display().to_string(), who });
         }
         if let Some(old) = &self.old {
             fs::hard_link(&source.path, old).map_err(OutputError::io(old))?;
@@ -467,4 +500,8 @@ fn free_name(folder: &Path, db: &Path) -> PathBuf {
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{name}.old")))
 }
 
-mod hash { pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> { None } }
+mod hash {
+    pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> {
+        None
+    }
+}
