@@ -17,8 +17,8 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
-use crate::scan::{self, Scan};
 use crate::rewrite::defrag::{Destination, Layout, Request};
+use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Level, Status, Thresholds};
 
@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             rewrite::defrag(args, source, &request)
         }
         Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
+        Command::Hash { file, rev } => super::hash::run(args, file, *rev),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);
@@ -90,7 +91,8 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> 
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, 0);
     let path = source.path.display().to_string();
-    let request = analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let request =
+        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };

@@ -67,7 +67,11 @@ impl<'a> Content<'a> {
     pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, Findings> {
         let (content, contested) = Self::read_by(db, Threads::All, progress)?;
         // a page that is reached twice is a fault: found again in the order of the tree
-        if contested { Self::read_by(db, Threads::One, progress).map(|(content, _)| content) } else { Ok(content) }
+        if contested {
+            Self::read_by(db, Threads::One, progress).map(|(content, _)| content)
+        } else {
+            Ok(content)
+        }
     }
 
     fn read_by(

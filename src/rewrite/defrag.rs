@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
+use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
@@ -498,10 +499,4 @@ fn free_name(folder: &Path, db: &Path) -> PathBuf {
     let numbers = std::iter::once(String::new()).chain((2u32..).map(|number| format!("-{number}")));
     let mut names = numbers.map(|number| folder.join(format!("{name}.before-defrag{number}")));
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{name}.old")))
-}
-
-mod hash {
-    pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> {
-        None
-    }
 }

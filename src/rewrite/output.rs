@@ -72,7 +72,9 @@ fn advice(error: &io::Error) -> &'static str {
             ": nothing can be written there; name a file in another folder with -o, or run as its owner"
         }
         io::ErrorKind::StorageFull => ": the disk is full; make room, or write to another one with -o",
-        io::ErrorKind::QuotaExceeded => ": the disk quota is used up; make room, or write to another disk with -o",
+        io::ErrorKind::QuotaExceeded => {
+            ": the disk quota is used up; make room, or write to another disk with -o"
+        }
         io::ErrorKind::FileTooLarge => {
             ": the file would pass a limit on file sizes; raise it (`ulimit -f`), or write to another disk with -o"
         }
@@ -222,8 +224,7 @@ impl Output {
     pub fn finish(self, target: &Path, replace: bool) -> Result<(), OutputError> {
         // held while the name changes: a signal must not remove what is finished
         let mut unfinished = unfinished();
-        let persisted =
-            if replace { self.path.persist(target) } else { self.path.persist_noclobber(target) };
+        let persisted = if replace { self.path.persist(target) } else { self.path.persist_noclobber(target) };
         persisted.map_err(|error| match error.error {
             error if error.kind() == io::ErrorKind::AlreadyExists => OutputError::Exists(target.to_owned()),
             error => OutputError::io(target)(error),

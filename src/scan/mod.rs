@@ -164,7 +164,7 @@ fn scan_once<'a>(
 }
 
 /// Faults of the file as a whole: a damaged meta, a missing end.
-fn file_faults(db: &Db) -> Findings {
+pub(crate) fn file_faults(db: &Db) -> Findings {
     let mut findings = Findings::default();
     for (slot, meta) in db.metas().slots.iter().enumerate() {
         if let &Err(error) = meta {

@@ -288,6 +288,19 @@ objects! {
         leaf_nodes: u64,
         fingerprint: String,
     }
+
+    Hash {
+        schema: String,
+        read_without_lock: bool,
+        sound: bool,
+        num_faults: u64,
+        hash_kv: Nullable<HashKv>,
+        snapshot_status: SnapshotStatus,
+        buckets: Vec<BucketHash>,
+    }
+    HashKv { hash: u32, revision: i64, compact_revision: i64 }
+    SnapshotStatus { hash: u32, revision: i64, total_key: u64, total_entries: u64, total_size: u64 }
+    BucketHash { name: Bytes, entries: u64, fingerprint: String }
 }
 
 /// A meta that could be read, or one that could not.

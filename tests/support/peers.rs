@@ -325,6 +325,14 @@ impl Member {
         path
     }
 
+    /// Hash and compact revision.
+    pub fn hash_kv(&self, revision: i64) -> (i64, i64) {
+        let said =
+            parse(self.ctl(["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"]).as_bytes());
+        let said = &said[0]["HashKV"];
+        (number(&said["hash"]), number(&said["compact_revision"]))
+    }
+
     pub fn revision(&self) -> i64 {
         let status = parse(self.ctl(["endpoint", "status", "-w", "json"]).as_bytes());
         number(&status[0]["Status"]["header"]["revision"])

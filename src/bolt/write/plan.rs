@@ -203,7 +203,9 @@ impl<S: Source> Planner<'_, S> {
         } else {
             PlannedBucket::Tree(self.plan_tree(&entries))
         };
-        self.buckets.get_mut(bucket).map(|slot| *slot = planned);
+        if let Some(slot) = self.buckets.get_mut(bucket) {
+            *slot = planned;
+        }
         Ok(())
     }
 
