@@ -247,6 +247,9 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
         return Err(DefragError::Trailer { path: source.path.display().to_string() });
     }
+    // what takes the place of a snapshot is one, too
+    let in_place = matches!(request.destination, Destination::InPlace { .. });
+    let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
     let content = read(source, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
@@ -338,6 +341,14 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
                 "meta {slot} of the source is not valid ({error}): what its last transaction wrote may be missing"
             ));
         }
+    }
+    let (size, claimed) =
+        (source.db.file_size(), source.db.high_water_mark().saturating_mul(source.db.page_size()));
+    if size < claimed {
+        warnings.push(format!(
+            "the source has {size} bytes, its high water mark claims {claimed}: it was cut short, but nothing that is in \
+             use was lost"
+        ));
     }
     if source.read_without_lock {
         warnings.push(
