@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
-use crate::etcd::hash;
+use crate::etcd::hash::Rule;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
@@ -256,7 +256,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let plan = write::plan(&content, settings)?;
     let mut report = report(source, &state, &content, &plan, request);
     if !request.dry_run {
-        write_and_prove(source, &state, content, &plan, request, &place, progress, &mut report)?;
+        write_and_prove(source, content, &plan, request, &place, progress, &mut report)?;
     }
     report.elapsed_seconds = began.elapsed().as_secs_f64();
     Ok(report)
@@ -366,10 +366,8 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
     warnings
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where everything comes together")]
 fn write_and_prove(
     source: &Source,
-    state: &State<'_>,
     content: Content<'_>,
     plan: &Plan,
     request: &Request,
@@ -397,7 +395,7 @@ fn write_and_prove(
     // the disk is busy with what was written, the processors with the proof
     let (flushed, verification) = std::thread::scope(|scope| {
         let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
-        let verification = request.verify.then(|| prove(source, state, &copy, progress)).transpose();
+        let verification = request.verify.then(|| prove(source, &copy, progress)).transpose();
         let flushed = flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (flushed, verification)
     });
@@ -420,23 +418,12 @@ fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, Ou
 }
 
 /// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each.
-fn prove(
-    source: &Source,
-    state: &State<'_>,
-    copy: &Db,
-    progress: Progress<'_>,
-) -> Result<Verification, DefragError> {
+fn prove(source: &Source, copy: &Db, progress: Progress<'_>) -> Result<Verification, DefragError> {
     (progress.begin)("verifying", copy.file_size());
-    let copy_state = State::read(copy);
-    let ((source_hash, copy_hash), compared) = rayon::join(
-        || (hash::hash_kv_of(&source.db, state), hash::hash_kv_of(copy, &copy_state)),
-        || verify::compare(&source.db, copy, progress.advance),
-    );
-    let Compared { buckets, entries } = compared?;
-    match (source_hash, copy_hash) {
-        (Some(source_hash), Some(copy_hash)) if source_hash != copy_hash => {
-            Err(Mismatch::HashKv { source_hash, copy_hash }.into())
-        }
-        (hash_kv, _) => Ok(Verification { buckets, entries, hash_kv }),
-    }
+    let state = State::read(copy);
+    let rule =
+        state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
+    let compared = verify::compare(&source.db, copy, rule.as_ref(), progress.advance)?;
+    let Compared { buckets, entries, hash_kv } = compared;
+    Ok(Verification { buckets, entries, hash_kv })
 }

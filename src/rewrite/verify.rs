@@ -7,6 +7,10 @@ use crate::bolt::Db;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Bucket, BucketId, BucketWalk, Findings, Subtree, Threads, Walker, path_of};
+use crate::etcd::RecordKey;
+use crate::etcd::crc::Crc;
+use crate::etcd::hash::Rule;
+use crate::etcd::schema::KEY_BUCKET;
 use crate::text::ByteText;
 
 use super::content::first_fault;
@@ -21,6 +25,8 @@ pub struct Compared {
     pub buckets: u64,
     /// Entries of all buckets, buckets among them.
     pub entries: u64,
+    /// HashKV, from the bytes of either file; `None` for a file that isn't etcd's.
+    pub hash_kv: Option<u32>,
 }
 
 /// Why a copy is not what it should be.
@@ -69,11 +75,17 @@ pub enum Mismatch {
     },
 }
 
-/// Walks both files, and compares every bucket and entry.
+/// Walks both files, and compares every bucket and entry. From the bytes of each it makes HashKV on the way, by the
+/// `rule` of the copy, where that is etcd's.
 ///
 /// # Errors
 /// The first difference; anything wrong with the copy's structure.
-pub fn compare(source: &Db, copy: &Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Compared, Mismatch> {
+pub fn compare(
+    source: &Db,
+    copy: &Db,
+    rule: Option<&Rule<'_>>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Compared, Mismatch> {
     let mut source_walker = Walker::new(source, None, Threads::All, 1);
     let mut findings = Findings::default();
     let freelist = FreedPages::read(copy, &mut findings, 1);
@@ -89,11 +101,20 @@ pub fn compare(source: &Db, copy: &Db, progress: &(dyn Fn(u64) + Sync)) -> Resul
             (Some(left), Some(right)) if is_same(left, right) => {}
             _ => return Err(Mismatch::Bucket(path())),
         }
+        let is_key = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == KEY_BUCKET;
+        let is_key_bucket = copy_walker.bucket(id).is_some_and(is_key);
         let bucket = path();
         let (Some(left), Some(right)) = (source_walker.walk_bucket(id), copy_walker.walk_bucket(id)) else {
             return Err(Mismatch::Bucket(bucket));
         };
-        compared.entries += compare_entries(left, right, &bucket, progress)?;
+        let rule = rule.filter(|_| is_key_bucket);
+        let (entries, [source_hash, copy_hash]) = compare_entries(left, right, &bucket, rule, progress)?;
+        if source_hash != copy_hash {
+            let (source_hash, copy_hash) = (source_hash.value(), copy_hash.value());
+            return Err(Mismatch::HashKv { source_hash, copy_hash });
+        }
+        compared.hash_kv = compared.hash_kv.or(rule.map(|_| copy_hash.value()));
+        compared.entries += entries;
         compared.buckets += 1;
     }
     check_structure(copy, copy_walker)?;
@@ -152,14 +173,16 @@ impl<'w, 'a> Stream<'w, 'a> {
     }
 }
 
-/// Compares one bucket's entries; gives back how many there are.
+/// Compares one bucket's entries; gives back how many there are, and the hashes of both files' records.
 fn compare_entries(
     left: BucketWalk<'_, '_>,
     right: BucketWalk<'_, '_>,
     bucket: &ByteText,
+    rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<u64, Mismatch> {
+) -> Result<(u64, [Crc; 2]), Mismatch> {
     let (mut left, mut right) = (Stream::new(left), Stream::new(right));
+    let mut hashes = [Crc::of(KEY_BUCKET); 2];
     let mut done = 0u64;
     loop {
         let (a, b) = (left.at_hand(), right.at_hand());
@@ -167,22 +190,47 @@ fn compare_entries(
         if common == 0 {
             let both_end = a.len() == b.len();
             let error = || Mismatch::Length { bucket: bucket.clone(), entry: done };
-            return if both_end { Ok(done) } else { Err(error()) };
+            return if both_end { Ok((done, hashes)) } else { Err(error()) };
         }
         let (a, b) = (a.get(..common).unwrap_or_default(), b.get(..common).unwrap_or_default());
         let batches = a.par_chunks(BATCH).zip(b.par_chunks(BATCH));
-        let first_difference = batches.enumerate().find_map_first(|(number, (a, b))| {
-            let within = a.iter().zip(b).position(|(a, b)| !is_equal(a, b))?;
-            Some(number * BATCH + within)
-        });
-        if let Some(index) = first_difference {
-            return Err(Mismatch::Entry { bucket: bucket.clone(), entry: done + index as u64 });
+        let compared: Vec<_> = batches.map(|(a, b)| compare_batch(a, b, rule)).collect();
+        for (number, batch) in compared.into_iter().enumerate() {
+            let parts = batch.map_err(|index| {
+                let entry = done + (number * BATCH + index) as u64;
+                Mismatch::Entry { bucket: bucket.clone(), entry }
+            })?;
+            hashes.iter_mut().zip(parts).for_each(|(hash, part)| hash.append(part));
         }
         progress(b.iter().map(Entry::own_bytes).sum());
         done += common as u64;
         left.taken += common;
         right.taken += common;
     }
+}
+
+/// Compares entries in pairs, and hashes each file's records; the first pair that differs is an error.
+fn compare_batch(
+    left: &[Entry<'_>],
+    right: &[Entry<'_>],
+    rule: Option<&Rule<'_>>,
+) -> Result<[Crc; 2], usize> {
+    let mut hashes = [Crc::default(); 2];
+    for (index, (a, b)) in left.iter().zip(right).enumerate() {
+        if !is_equal(a, b) {
+            return Err(index);
+        }
+        let taken = |rule: &Rule<'_>| {
+            !b.is_bucket() && RecordKey::parse(b.key).is_some_and(|place| rule.takes(place, b.value))
+        };
+        if rule.is_some_and(taken) {
+            for (hash, entry) in hashes.iter_mut().zip([a, b]) {
+                hash.update(entry.key);
+                hash.update(entry.value);
+            }
+        }
+    }
+    Ok(hashes)
 }
 
 /// Two entries that are buckets differ in where their roots lie: their content is compared by itself.
