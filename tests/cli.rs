@@ -6,87 +6,20 @@ mod support;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use support::builder::FileBuilder;
 use support::documents::{self, Bytes, MetaSlot, parse};
+use support::program::{Ran, document, folder_of, path_in, program, run, run_with};
 use support::{etcd_file, fixture, testdata};
 use tempfile::TempDir;
 use unicode_width::UnicodeWidthStr;
 
-/// Variables of the tester's that would change what is printed.
-const LEFT_OUT: [&str; 6] =
-    ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "RAYON_NUM_THREADS"];
-
-/// The program, and nothing of the tester's settings.
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-medic"));
-    LEFT_OUT.iter().for_each(|name| {
-        command.env_remove(name);
-    });
-    // a hint for rayon: tests run side by side
-    command.env("RAYON_NUM_THREADS", "2").stdin(Stdio::null());
-    command
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().expect("ended by itself"),
-            out: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
-            err: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
-        }
-    }
-}
-
-fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
-    run_with(&[], args)
-}
-
-fn run_with<S: AsRef<std::ffi::OsStr>>(variables: &[(&str, &str)], args: impl IntoIterator<Item = S>) -> Ran {
-    program().args(args).envs(variables.iter().copied()).output().expect("ran").into()
-}
-
-/// What the program says of this file, as JSON.
-fn document<T: serde::de::DeserializeOwned>(command: &str, path: &str, options: &[&str]) -> T {
-    let ran = run([&[command, path, "--output", "json"], options].concat());
-    assert!(ran.code < 2, "{command} {path} {options:?}");
-    // without a lock, it warns
-    assert_eq!(
-        ran.err.is_empty(),
-        !options.contains(&"--no-lock"),
-        "{command} {path} {options:?}: {}",
-        ran.err
-    );
-    parse(command, &ran.out)
-}
-
 fn frag() -> String {
     testdata("k8s-frag/frag.db").display().to_string()
-}
-
-/// A folder with these files in it.
-fn folder_of(files: &[(&str, &[u8])]) -> TempDir {
-    let folder = TempDir::new().expect("a folder");
-    for (name, bytes) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, bytes).expect("written");
-    }
-    folder
-}
-
-fn path_in(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).display().to_string()
 }
 
 /// The commands that read one file, each in every form it has; page ids of the file are put in.

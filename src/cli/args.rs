@@ -142,7 +142,8 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["out", "force", "no_verify", "snapshot"])]
         in_place: bool,
         /// With --in-place: do not keep the old file
-        #[arg(long, requires = "in_place")]
+        // `requires` alone lets it pass beside what --in-place conflicts with
+        #[arg(long, requires = "in_place", conflicts_with = "out")]
         discard_old: bool,
         /// Replace DST if it exists
         #[arg(long)]

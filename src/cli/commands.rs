@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
 fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, 0);
+    let (scan, trailer) = scan_and_verify(&source, &state, 0, true);
     let path = source.path.display().to_string();
     let request =
         analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
@@ -156,14 +156,14 @@ fn status(args: &Args, files: &[std::path::PathBuf], thresholds: Option<Threshol
 
 fn status_of(source: &Source, thresholds: Option<Thresholds>) -> Status {
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0);
+    let (scan, trailer) = scan_and_verify(source, &state, 0, false);
     Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, thresholds)
 }
 
 fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, max_findings);
+    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, false);
     let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
     let path = source.path.display().to_string();
     render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
@@ -238,10 +238,15 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 }
 
 /// Scans the file, and proves its trailer meanwhile.
-fn scan_and_verify<'a>(source: &'a Source, state: &State<'a>, max_findings: usize) -> (Scan<'a>, Trailer) {
+fn scan_and_verify<'a>(
+    source: &'a Source,
+    state: &State<'a>,
+    max_findings: usize,
+    outline: bool,
+) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);
-    let options = scan::Options { max_findings, progress: &progress };
+    let options = scan::Options { max_findings, outline, progress: &progress };
     let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
     bar.finish_and_clear();
     found

@@ -251,7 +251,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let content = read(source, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
-    let mut report = report(source, &state, &content, &plan, request, &place);
+    let mut report = report(source, &state, &content, &plan, request);
     if !request.dry_run {
         write_and_prove(source, &state, content, &plan, request, &place, progress, &mut report)?;
     }
@@ -288,7 +288,6 @@ fn report(
     content: &Content<'_>,
     plan: &Plan,
     request: &Request,
-    place: &Place,
 ) -> Report {
     let records = records_of(content);
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
@@ -298,8 +297,12 @@ fn report(
         page_size: source.db.page_size(),
         records,
     };
+    let target = match &request.destination {
+        Destination::File { path, .. } => path,
+        Destination::InPlace { .. } => &source.path,
+    };
     let target = TargetFile {
-        path: place.target.display().to_string(),
+        path: target.display().to_string(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
@@ -391,7 +394,7 @@ fn write_and_prove(
     report.target.sha256 = flushed?;
     report.verified = report.verification.is_some();
     drop(copy);
-    place.put(output, source, report)
+    place.put(output, report)
 }
 
 /// Appends the SHA-256 of a snapshot, and waits until all is on the disk.
@@ -458,30 +461,37 @@ impl Place {
             }
             Destination::InPlace { .. } if source.read_without_lock => Err(DefragError::InPlaceWithoutLock),
             Destination::InPlace { keep_old } => {
-                let folder = beside(&source.path);
-                let old = keep_old.then(|| free_name(&folder, &source.path));
+                let target = real_path(&source.path)?;
+                let folder = beside(&target);
+                let old = keep_old.then(|| free_name(&folder, &target));
                 let replaced = source.db.mapping().cloned();
-                Ok(Self { target: source.path.clone(), folder, replace: true, old, replaced })
+                Ok(Self { target, folder, replace: true, old, replaced })
             }
         }
     }
 
     /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
-    fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) = self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
-            return Err(DefragError::Awaited { path: self.target.display().to_string(), who });
-        }
+    fn put(&self, output: Output, report: &mut Report) -> Result<(), DefragError> {
         if let Some(old) = &self.old {
-            fs::hard_link(&source.path, old).map_err(OutputError::io(old))?;
+            fs::hard_link(&self.target, old).map_err(OutputError::io(old))?;
             output::sync_folder(folder_of(old))?;
             report.kept_old = Some(old.display().to_string());
         }
-        output.finish(&self.target, self.replace).inspect_err(|_| {
+        // looked for last of all, as an etcd may be started at any moment
+        let put = match self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
+            Some(who) => Err(DefragError::Awaited { path: self.target.display().to_string(), who }),
+            None => output.finish(&self.target, self.replace).map_err(DefragError::from),
+        };
+        put.inspect_err(|_| {
             // the source still has its own name: a second one would only puzzle
             self.old.iter().for_each(|old| drop(fs::remove_file(old)));
-        })?;
-        Ok(())
+        })
     }
+}
+
+/// What a link leads to: it is that file which is replaced and kept, where it lies, and the link goes on leading to it.
+fn real_path(path: &Path) -> Result<PathBuf, OutputError> {
+    if path.is_symlink() { path.canonicalize().map_err(OutputError::io(path)) } else { Ok(path.to_owned()) }
 }
 
 /// The folder in which to make what replaces a db: beside `snap`, as etcd warns of strangers within, unless that is

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
 
 /// The most elements of a node: bbolt refuses 0xFFFF and more (`node.go`, `write`).
-const MAX_ELEMENTS: u64 = 0xFFFE;
+pub(super) const MAX_ELEMENTS: u64 = 0xFFFE;
 
 /// How nodes are cut.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -299,7 +299,8 @@ fn as_bbolt(entries: impl ExactSizeIterator<Item = EntryBytes>, page_size: u64, 
         let own = entry.own();
         let enough_left =
             remaining >= MIN_KEYS && remaining.saturating_add(in_node) > MIN_KEYS.saturating_mul(2);
-        if in_node >= MIN_KEYS && enough_left && bytes.saturating_add(own) > threshold {
+        let full = enough_left && bytes.saturating_add(own) > threshold;
+        if in_node >= MIN_KEYS && (full || in_node >= MAX_ELEMENTS) {
             nodes.push(u32::try_from(in_node).unwrap_or(u32::MAX));
             (bytes, in_node) = (node_bytes(0), 0);
         }
