@@ -14,7 +14,7 @@
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`random`] | numbers that look random |
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
 pub mod builder;
 pub mod content;
