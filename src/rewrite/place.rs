@@ -62,14 +62,16 @@ impl Place {
     /// # Errors
     /// The operating system's; somebody waits for the file that would be replaced.
     pub fn put(&self, output: Output) -> Result<Option<&Path>, DefragError> {
-        if let Some(who) = self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
-            return Err(DefragError::Awaited { path: self.target.display().to_string(), who });
-        }
         if let Some(old) = &self.old {
             fs::hard_link(&self.target, old).map_err(OutputError::io(old))?;
             output::sync_folder(folder_of(old))?;
         }
-        output.finish(&self.target, self.replace).inspect_err(|_| {
+        // looked for last of all, as an etcd may be started at any moment
+        let put = match self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
+            Some(who) => Err(DefragError::Awaited { path: self.target.display().to_string(), who }),
+            None => output.finish(&self.target, self.replace).map_err(DefragError::from),
+        };
+        put.inspect_err(|_| {
             // the source still has its own name: a second one would only puzzle
             self.old.iter().for_each(|old| drop(fs::remove_file(old)));
         })?;
