@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod progress;
 mod rewrite;
+mod synth;
 
 use std::io;
 use std::process::ExitCode;

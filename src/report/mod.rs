@@ -7,12 +7,14 @@
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
 //! | [`rewrite`] | `defrag`, `plan` |
+//! | [`synth`] | `synth` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
 pub mod json;
 pub mod rewrite;
 pub mod simple;
+pub mod synth;
 pub mod table;
 pub mod view;
 

@@ -378,7 +378,7 @@ fn write_and_prove(
 }
 
 /// Appends the SHA-256 of a snapshot, and waits until all is on the disk.
-fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, OutputError> {
+pub(crate) fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, OutputError> {
     let digest = snapshot.then(|| Sha256::digest(copy.data()));
     if let Some(digest) = &digest {
         output.file().write_all_at(digest, copy.file_size()).map_err(OutputError::io(output.path()))?;
@@ -419,7 +419,7 @@ impl Place {
     fn of(source: &Source, destination: &Destination) -> Result<Self, DefragError> {
         match destination {
             Destination::File { path, force } => {
-                output::check_target(path, &source.path, *force)?;
+                output::check_target(path, Some(&source.path), *force)?;
                 let folder = folder_of(path).to_owned();
                 Ok(Self { target: path.clone(), folder, replace: *force, old: None })
             }

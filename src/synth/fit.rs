@@ -1,0 +1,72 @@
+//! As many keys as make a file of a size.
+
+use crate::bolt::write::{self, Plan, Settings};
+
+use super::content::{Content, Wanted};
+use super::{Extent, Options, SynthError, free_pages};
+
+/// Keys of the first, small cluster, from which the others are reckoned.
+const SAMPLE_KEYS: u32 = 10_000;
+/// A value takes at most this part of a file, so that the file's size does not hang on a few.
+const LARGEST_VALUE: u64 = 256;
+/// The size is hit when it is missed by no more than this part of it.
+const TOLERANCE: u64 = 400;
+/// Each round comes closer; in small files, single large values can keep it from coming close enough.
+const MAX_ROUNDS: u32 = 8;
+
+/// The content of a file of the size that is wanted, `trailer` bytes included, and its plan, without free pages.
+///
+/// # Errors
+/// The size is too small for any file; a history that can't be.
+pub fn fit(options: &Options, trailer: u64) -> Result<(Content, Plan), SynthError> {
+    // `!(a < b)`: what is no number is refused, too
+    if !(options.free < 1.0) {
+        return Err(SynthError::AllFree(options.free * 100.0));
+    }
+    match options.extent {
+        Extent::Keys(keys) => planned(options, keys, u32::MAX),
+        Extent::Bytes(bytes) => fit_bytes(options, bytes.saturating_sub(trailer)),
+    }
+}
+
+fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthError> {
+    let max_value = u32::try_from(target / LARGEST_VALUE).unwrap_or(u32::MAX);
+    let bytes_of = |plan: &Plan| (plan.num_pages + free_pages(plan.num_pages, options.free)) * plan.page_size;
+    let least = bytes_of(&planned(options, 1, max_value)?.1);
+    if target < least {
+        return Err(SynthError::TooSmall { wanted: target, least });
+    }
+    let mut keys = SAMPLE_KEYS;
+    let mut best: Option<(u64, u32)> = None;
+    for _ in 0..MAX_ROUNDS {
+        let (content, plan) = planned(options, keys, max_value)?;
+        let bytes = bytes_of(&plan);
+        let missed = bytes.abs_diff(target);
+        if missed <= target / TOLERANCE {
+            return Ok((content, plan));
+        }
+        if best.is_none_or(|(least, _)| missed < least) {
+            best = Some((missed, keys));
+        }
+        let next = scaled(keys, target.saturating_sub(least), bytes.saturating_sub(least));
+        if next == keys {
+            break;
+        }
+        keys = next;
+    }
+    let closest = best.map_or(keys, |(_, keys)| keys);
+    planned(options, closest, max_value)
+}
+
+/// What keys come to, if so many bytes are wanted where they made so many.
+fn scaled(keys: u32, wanted: u64, made: u64) -> u32 {
+    let keys = u128::from(keys) * u128::from(wanted) / u128::from(made.max(1));
+    u32::try_from(keys).unwrap_or(u32::MAX).max(1)
+}
+
+fn planned(options: &Options, keys: u32, max_value: u32) -> Result<(Content, Plan), SynthError> {
+    let Options { seed, amounts, leases, nospace, page_size, packing, .. } = *options;
+    let content = Content::new(&Wanted { seed, keys, amounts, leases, nospace, max_value })?;
+    let plan = write::plan(&content, Settings { page_size, packing, freelist: false })?;
+    Ok((content, plan))
+}
