@@ -86,7 +86,11 @@ impl Cluster {
         text.push(b'/');
         let begin = text.len();
         if object.kind.namespaced {
-            push_namespace(random.skewed_below(self.num_namespaces), text);
+            let namespace = random.skewed_below(self.num_namespaces);
+            match object.kind.name {
+                Name::Node => text.extend_from_slice(b"kube-node-lease"),
+                _ => push_namespace(namespace, text),
+            }
             text.push(b'/');
         }
         let namespace = begin..text.len().saturating_sub(1).max(begin);
@@ -195,12 +199,12 @@ fn push_name(object: Object, random: &mut Random, out: &mut Vec<u8>) {
     match object.kind.name {
         Name::Plain => {
             push(out, word);
-            push_suffix(number, out);
+            push_suffix(object, out);
         }
         Name::Pod => {
             push(out, word);
             push_letters(random.bits(), 9, out);
-            push_suffix(number, out);
+            push_suffix(object, out);
         }
         Name::Event => {
             push(out, word);
@@ -212,7 +216,7 @@ fn push_name(object: Object, random: &mut Random, out: &mut Vec<u8>) {
         Name::HelmRelease => {
             push(out, "sh.helm.release.v1.");
             push(out, word);
-            push_suffix(number, out);
+            push_suffix(object, out);
             push(out, &format!(".v{}", 1 + random.below(10)));
         }
         Name::Node => {
@@ -223,13 +227,14 @@ fn push_name(object: Object, random: &mut Random, out: &mut Vec<u8>) {
 }
 
 /// Five letters that tell an object from the others of its kind; seven where five don't suffice.
-fn push_suffix(number: u64, out: &mut Vec<u8>) {
+fn push_suffix(object: Object, out: &mut Vec<u8>) {
     const FIVE: u64 = 27u64.pow(5);
     const SEVEN: u64 = 27u64.pow(7);
     // factors without a common divisor with 27 make each number another one, and hide their order
+    let (kind, number) = (object.id >> 32, object.id & 0xFFFF_FFFF);
     match number < FIVE {
-        true => push_letters((number * 8_675_309 + 1_299_709) % FIVE, 5, out),
-        false => push_letters((number * 86_028_121 + 15_485_863) % SEVEN, 7, out),
+        true => push_letters((number * 8_675_309 + kind * 1_299_709) % FIVE, 5, out),
+        false => push_letters((number * 86_028_121 + kind * 15_485_863) % SEVEN, 7, out),
     }
 }
 
@@ -408,7 +413,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         for number in (0..1000).chain(14_348_000..14_349_500).chain(4_294_966_000..4_294_967_295) {
             let mut text = Vec::new();
-            push_suffix(number, &mut text);
+            push_suffix(Object { kind: &KINDS[0], id: 3 << 32 | number }, &mut text);
             assert!(seen.insert(text));
         }
     }

@@ -27,8 +27,8 @@ pub enum Scatter {
         /// Pages of a run, on average.
         mean: u32,
     },
-    /// Runs at random places, each length between two powers of two as frequent as between the next: few long runs hold
-    /// most free pages, as after the compaction of bursts of writes.
+    /// Runs at random places, from one page to thousands, each power of two a little rarer than the one before: half of
+    /// them have fewer than 16 pages, and few long ones hold most of all free pages, as after bursts of writes.
     Bursts,
 }
 
@@ -130,7 +130,8 @@ impl Gaps {
             Scatter::None | Scatter::Uniform => Vec::new(),
             Scatter::Geometric { mean } => runs_of(free, gaps, || geometric(&mut random, mean)),
             Scatter::Bursts => runs_of(free, gaps, || {
-                let octave = 1 << random.below(BURST_DOUBLINGS);
+                // the lesser of two draws: each octave is a little rarer than the one before
+                let octave = 1 << random.below(BURST_DOUBLINGS).min(random.below(BURST_DOUBLINGS));
                 octave + random.below(octave)
             }),
         };
