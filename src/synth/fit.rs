@@ -11,8 +11,9 @@ const SAMPLE_KEYS: u32 = 10_000;
 const LARGEST_VALUE: u64 = 256;
 /// The size is hit when it is missed by no more than this part of it.
 const TOLERANCE: u64 = 400;
-/// Each round comes closer; in small files, single large values can keep it from coming close enough.
-const MAX_ROUNDS: u32 = 8;
+/// Large files take two or three rounds. In small ones, single values can keep any number of keys from coming close
+/// enough: then the closest is taken.
+const MAX_ROUNDS: u32 = 24;
 
 /// The content of a file of the size that is wanted, `trailer` bytes included, and its plan, without free pages.
 ///
@@ -37,7 +38,8 @@ fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthErr
         return Err(SynthError::TooSmall { wanted: target, least });
     }
     let mut keys = SAMPLE_KEYS;
-    let mut best: Option<(u64, u32)> = None;
+    // the most keys that are too few, the fewest that are too many, and those that come closest
+    let (mut few, mut many, mut closest) = (1, u32::MAX, (u64::MAX, 1));
     for _ in 0..MAX_ROUNDS {
         let (content, plan) = planned(options, keys, max_value)?;
         let bytes = bytes_of(&plan);
@@ -45,17 +47,17 @@ fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthErr
         if missed <= target / TOLERANCE {
             return Ok((content, plan));
         }
-        if best.is_none_or(|(least, _)| missed < least) {
-            best = Some((missed, keys));
-        }
-        let next = scaled(keys, target.saturating_sub(least), bytes.saturating_sub(least));
-        if next == keys {
+        closest = closest.min((missed, keys));
+        if bytes < target { few = few.max(keys) } else { many = many.min(keys) }
+        if many.saturating_sub(few) <= 1 {
             break;
         }
-        keys = next;
+        keys = scaled(keys, target - least, bytes.saturating_sub(least));
+        if !(few + 1..many).contains(&keys) {
+            keys = few.midpoint(many.min(few.saturating_mul(2).saturating_add(1)));
+        }
     }
-    let closest = best.map_or(keys, |(_, keys)| keys);
-    planned(options, closest, max_value)
+    planned(options, closest.1, max_value)
 }
 
 /// What keys come to, if so many bytes are wanted where they made so many.
