@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = |packing| Settings { page_size: 4096, packing, freelist: false };
     let optimal = |max_node_pages| settings(Packing::Optimal { max_node_pages });
     group.throughput(Throughput::Elements(content.num_entries()));
-    let packings = [("1", optimal(1)), ("4", optimal(4)), ("as bbolt", settings(Packing::AsBbolt { fill: 0.9 }))];
+    let packings =
+        [("1", optimal(1)), ("4", optimal(4)), ("as bbolt", settings(Packing::AsBbolt { fill: 0.9 }))];
     for (name, settings) in packings {
         group.bench_with_input(BenchmarkId::new("plan", name), &settings, |bencher, &settings| {
             bencher.iter(|| black_box(write::plan(&content, settings).is_ok()));

@@ -26,7 +26,7 @@ use etcd_medic::source::Source;
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 
 /// `status` shows no findings and `analyze` counts them only.
-const COUNT_ONLY: Options<'static> = Options { max_findings: 0, progress: &|_| {} };
+const COUNT_ONLY: Options<'static> = Options { max_findings: 0, outline: false, progress: &|_| {} };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default().configure_from_args();

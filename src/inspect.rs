@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::analyze::BucketUse;
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::page::{ElementError, Page, PageError};
+use crate::bolt::page::{ElementError, Entry, Page, PageError};
 use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, path_of};
 use crate::bolt::{Db, PageId, PageKind, Threads};
 use crate::etcd::{KeyValue, RecordKey};
@@ -197,16 +197,19 @@ fn fingerprints_by(db: &Db, threads: Threads) -> (Vec<u32>, bool) {
 fn fingerprint_of_part(subtree: &mut Subtree<'_, '_>) -> Hasher {
     let mut hasher = Hasher::new();
     let leaves = subtree.filter_map(|node| node.leaf());
-    for entry in
-        leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).filter(|entry| !entry.is_bucket())
-    {
-        for part in [entry.key, entry.value] {
-            // bbolt's keys and values are far below 4 GiB
-            hasher.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-            hasher.update(part);
-        }
-    }
+    let entries = leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok));
+    entries.filter(|entry| !entry.is_bucket()).for_each(|entry| add_to_fingerprint(&mut hasher, &entry));
     hasher
+}
+
+/// Adds a bucket's next plain entry to its fingerprint.
+#[inline]
+pub(crate) fn add_to_fingerprint(fingerprint: &mut Hasher, entry: &Entry<'_>) {
+    for part in [entry.key, entry.value] {
+        // bbolt's keys and values are far below 4 GiB
+        fingerprint.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+        fingerprint.update(part);
+    }
 }
 
 /// One page, taken apart.
@@ -340,7 +343,7 @@ fn child_view(child: crate::bolt::page::Child<'_>) -> ElementView {
     with_key(view, child.key)
 }
 
-fn entry_view(entry: &crate::bolt::page::Entry<'_>) -> ElementView {
+fn entry_view(entry: &Entry<'_>) -> ElementView {
     let is_record = RecordKey::parse(entry.key).is_some() && !entry.is_bucket();
     let kv = Some(entry.value).filter(|_| is_record).and_then(|value| KeyValue::parse(value).ok());
     let view = ElementView {

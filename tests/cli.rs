@@ -6,92 +6,25 @@ mod support;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use support::builder::FileBuilder;
 use support::documents::{self, Bytes, MetaSlot, parse};
+use support::program::{Ran, document, folder_of, path_in, program, run, run_with};
 use support::{etcd_file, fixture, testdata};
 use tempfile::TempDir;
 use unicode_width::UnicodeWidthStr;
-
-/// Variables of the tester's that would change what is printed.
-const LEFT_OUT: [&str; 6] =
-    ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM", "RAYON_NUM_THREADS"];
-
-/// The program, and nothing of the tester's settings.
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-medic"));
-    LEFT_OUT.iter().for_each(|name| {
-        command.env_remove(name);
-    });
-    // a hint for rayon: tests run side by side
-    command.env("RAYON_NUM_THREADS", "2").stdin(Stdio::null());
-    command
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().expect("ended by itself"),
-            out: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
-            err: String::from_utf8(output.stderr).expect("standard error is UTF-8"),
-        }
-    }
-}
-
-fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
-    run_with(&[], args)
-}
-
-fn run_with<S: AsRef<std::ffi::OsStr>>(variables: &[(&str, &str)], args: impl IntoIterator<Item = S>) -> Ran {
-    program().args(args).envs(variables.iter().copied()).output().expect("ran").into()
-}
-
-/// What the program says of this file, as JSON.
-fn document<T: serde::de::DeserializeOwned>(command: &str, path: &str, options: &[&str]) -> T {
-    let ran = run([&[command, path, "--output", "json"], options].concat());
-    assert!(ran.code < 2, "{command} {path} {options:?}");
-    // without a lock, it warns
-    assert_eq!(
-        ran.err.is_empty(),
-        !options.contains(&"--no-lock"),
-        "{command} {path} {options:?}: {}",
-        ran.err
-    );
-    parse(command, &ran.out)
-}
 
 fn frag() -> String {
     testdata("k8s-frag/frag.db").display().to_string()
 }
 
-/// A folder with these files in it.
-fn folder_of(files: &[(&str, &[u8])]) -> TempDir {
-    let folder = TempDir::new().expect("a folder");
-    for (name, bytes) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, bytes).expect("written");
-    }
-    folder
-}
-
-fn path_in(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).display().to_string()
-}
-
 /// The commands that read one file, each in every form it has; page ids of the file are put in.
 fn looks(path: &str) -> Vec<Vec<String>> {
-    let looks: [&[&str]; 8] = [
+    let looks: [&[&str]; 10] = [
         &["analyze"],
         &["analyze", "--top", "3", "--bytes"],
         &["status"],
@@ -100,6 +33,8 @@ fn looks(path: &str) -> Vec<Vec<String>> {
         &["pages"],
         &["page", "0", "1", "2", "3"],
         &["buckets"],
+        &["hash"],
+        &["hash", "--rev", "0", "--bytes"],
     ];
     let with = |look: &[&str], output: &str| {
         let (command, options) = look.split_first().expect("a command");
@@ -131,7 +66,7 @@ mod exit_codes {
     fn damaged_is_1() {
         let folder = folder_of(&[("db", &DAMAGED)]);
         let path = path_in(&folder, "db");
-        for command in ["analyze", "status", "check"] {
+        for command in ["analyze", "status", "check", "hash"] {
             let ran = run([command, &path]);
             assert_eq!((ran.code, ran.err.as_str()), (1, ""), "{command}");
         }
@@ -171,7 +106,7 @@ mod exit_codes {
         ];
         for (name, why) in cases {
             let path = path_in(&folder, name);
-            for command in ["analyze", "status", "check", "pages", "buckets"] {
+            for command in ["analyze", "status", "check", "pages", "buckets", "hash"] {
                 for output in ["text", "json"] {
                     let ran = run([command, &path, "--output", output]);
                     assert_eq!(ran.code, 2, "{command} {name}");
@@ -212,7 +147,7 @@ mod exit_codes {
     #[test]
     fn wrong_use_is_2() {
         let frag = frag();
-        let wrong: [&[&str]; 13] = [
+        let wrong: [&[&str]; 16] = [
             &[],
             &["frobnicate"],
             &["analyze"],
@@ -225,6 +160,9 @@ mod exit_codes {
             &["status", &frag, "--quota", "0"],
             &["status", &frag, "--quota", "8GiB", "--warn", "much"],
             &["page", &frag],
+            &["hash"],
+            &["hash", &frag, "--rev", "-1"],
+            &["hash", &frag, "--rev", "9223372036854775808"],
             &["completions", "cmd"],
         ];
         for args in wrong {
@@ -329,6 +267,47 @@ fn fingerprints_tell_contents_apart() {
     assert_ne!(fingerprint("db"), fingerprint("other"));
 }
 
+mod hash {
+    use super::*;
+
+    #[test]
+    fn text_has_both_hashes_and_every_bucket() {
+        let out = run(["hash", &frag()]).out;
+        for words in ["585464374", "22e57a36", "424939975", "195411c7", "revision 4321, compacted at 4298"] {
+            assert!(out.contains(words), "no {words} in:\n{out}");
+        }
+        assert_eq!(out.lines().count(), 3 + 1 + 11, "{out}");
+        assert!(run(["hash", &frag(), "--rev", "4309"]).out.contains("1443834476"), "{out}");
+    }
+
+    #[test]
+    fn a_revision_that_is_not_there_is_2_and_the_numbers_are_named() {
+        let cases = [("1", "compacted"), ("4297", "compacted"), ("4322", "future"), ("99999", "future")];
+        for (revision, why) in cases {
+            let ran = run(["hash", &frag(), "--rev", revision]);
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{revision}");
+            for words in [why, revision, "4298", "4321", &frag()] {
+                assert!(ran.err.contains(words), "{revision}: no {words} in {}", ran.err);
+            }
+        }
+        let other = testdata("bolt/nested.db").display().to_string();
+        assert_eq!(run(["hash", &other]).code, 0);
+        let ran = run(["hash", &other, "--rev", "5"]);
+        assert!(ran.code == 2 && ran.err.contains("no revisions"), "{}", ran.err);
+    }
+
+    /// Whoever reads the output of a damaged file is told not to trust it.
+    #[test]
+    fn damage_is_named_beside_the_hashes() {
+        let folder = folder_of(&[("db", &DAMAGED)]);
+        let path = path_in(&folder, "db");
+        let out = run(["hash", &path]).out;
+        assert!(out.contains("HashKV") && out.contains("1 fault") && out.contains("check"), "{out}");
+        let document: documents::Hash = document("hash", &path, &[]);
+        assert_eq!((document.sound, document.num_faults), (false, 1));
+    }
+}
+
 mod json {
     use super::*;
 
@@ -379,6 +358,13 @@ mod json {
             assert_eq!(page.pages.len(), ids.len(), "{path}");
             let buckets: documents::Buckets = document("buckets", path, &[]);
             assert_eq!(buckets.buckets.len(), analysis.buckets.len(), "{path}");
+            let hash: documents::Hash = document("hash", path, &[]);
+            assert_eq!(hash.hash_kv.0.is_some(), analysis.file.is_etcd, "{path}");
+            assert_eq!(hash.snapshot_status.total_size, analysis.file.allocated_bytes, "{path}");
+            let hashed = hash.buckets.into_iter().map(|row| (row.name, row.entries, row.fingerprint));
+            // the root bucket is none of them
+            let rows = buckets.buckets.into_iter().skip(1);
+            assert!(hashed.eq(rows.map(|row| (row.name, row.entries, row.fingerprint))), "{path}");
         }
     }
 
@@ -402,7 +388,7 @@ mod json {
             .expect("docs/json.md");
         let mut missing = std::collections::BTreeSet::new();
         for name in ["k8s.db", "damaged.db", "nospace.db", "one-meta.db"] {
-            for command in ["analyze", "status", "check", "pages", "buckets"] {
+            for command in ["analyze", "status", "check", "pages", "buckets", "hash"] {
                 let value: serde_json::Value = document_value(command, &path_in(&folder, name), &[]);
                 names_of(&value, &text, &mut missing);
             }
@@ -576,7 +562,9 @@ mod text {
         // by a short path: a path stands in one line, too
         let mut found = Vec::new();
         for width in [60, 80, 120, 160] {
-            for args in [&["analyze"][..], &["analyze", "--bytes"], &["check"], &["buckets"], &["pages"]] {
+            for args in
+                [&["analyze"][..], &["analyze", "--bytes"], &["check"], &["buckets"], &["pages"], &["hash"]]
+            {
                 let mut command = program();
                 command.current_dir(testdata("k8s-frag")).env("COLUMNS", width.to_string());
                 let ran = Ran::from(command.args(args).arg("frag.db").output().expect("ran"));
@@ -646,8 +634,8 @@ mod text {
 mod help {
     use super::*;
 
-    const COMMANDS: [&str; 8] =
-        ["analyze", "status", "check", "pages", "page", "buckets", "completions", "man"];
+    const COMMANDS: [&str; 9] =
+        ["analyze", "status", "check", "pages", "page", "buckets", "hash", "completions", "man"];
 
     #[test]
     fn each_command_has_help_with_examples() {

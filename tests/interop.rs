@@ -43,6 +43,7 @@ with_each_etcd!(
     data_dir_is_what_clients_saw,
     passed_quota_is_reported,
     authentication_is_reported,
+    hashes_are_what_etcd_says,
 );
 
 fn running_member_is_not_read_by_accident(peer: &Peer) {
@@ -55,7 +56,7 @@ fn running_member_is_not_read_by_accident(peer: &Peer) {
     for words in [holder.as_str(), "etcdctl snapshot save"] {
         assert!(message.contains(words), "no `{words}` in: {message}");
     }
-    for command in ["status", "analyze", "check", "pages", "buckets"] {
+    for command in ["status", "analyze", "check", "pages", "buckets", "hash"] {
         // etcd may be writing meanwhile, so what is read may well look damaged
         let read = medic([command.as_ref(), "--no-lock".as_ref(), member.data_dir()]);
         assert!(matches!(read.status.code(), Some(0 | 1)), "{command}: {read:?}");
@@ -176,6 +177,74 @@ fn authentication_is_reported(peer: &Peer) {
 }
 
 /// Whether `status`, `analyze`, `check` and each key that we read agree with what etcd said of the same content.
+fn hashes_are_what_etcd_says(peer: &Peer) {
+    let mut member = peer.start(&[]);
+    let middle = member.write_some_of_everything();
+    member.ctl(["del", "/interop/new"]);
+    let deletion = member.revision();
+    member.ctl(["put", "/interop/new", "made anew"]);
+    let uncompacted = [2, middle, deletion - 1, deletion, deletion + 1].map(|at| (at, member.hash_kv(at)));
+    assert!(uncompacted.iter().all(|(_, (_, compacted))| *compacted == -1), "{uncompacted:?}");
+    member.stop();
+    assert_hashes(&member.db(), &uncompacted);
+
+    // these versions refuse the compact revision itself, and drop its tombstone
+    for compacted in [middle, deletion] {
+        member.restart();
+        member.ctl(["compact", &compacted.to_string(), "--physical"]);
+        for round in 0..3 {
+            member.ctl(["put", "/interop/after", &format!("compaction {round}")]);
+        }
+        member.ctl(["del", "/interop/after"]);
+        let newest = member.revision();
+        assert!(!member.try_ctl(["endpoint", "hashkv", "--rev", &compacted.to_string()]).status.success());
+        let said = [compacted + 1, deletion + 1, newest - 2, newest].map(|at| (at, member.hash_kv(at)));
+        assert!(said.iter().all(|(_, (_, at))| *at == compacted), "{said:?}");
+        let snapshot = member.snapshot("snapshot.db");
+        member.stop();
+        assert_hashes(&member.db(), &said);
+        assert_hashes(&snapshot, &said);
+        let code =
+            medic(["hash".as_ref(), member.db().as_os_str(), "--rev".as_ref(), "1".as_ref()]).status.code();
+        assert_eq!(code, Some(2), "revision 1 was compacted");
+    }
+    // of a file at rest, once etcd's own tool has seen a copy of it
+    for file in [member.db(), member.folder.path().join("snapshot.db")] {
+        let copy = member.folder.path().join("copy.db");
+        fs::copy(&file, &copy).expect("a copy");
+        let etcd_says = peer.snapshot_status(&copy);
+        let status = &medic_json(0, ["hash".as_ref(), &*file])["snapshot_status"];
+        for (ours, theirs) in [
+            ("hash", "hash"),
+            ("revision", "revision"),
+            ("total_entries", "totalKey"),
+            ("total_size", "totalSize"),
+        ] {
+            assert_eq!(status[ours], etcd_says[theirs], "{}: {ours}", file.display());
+        }
+    }
+}
+
+/// HashKV of the file at these revisions is what etcd said: (hash, compact revision).
+fn assert_hashes(path: &Path, said: &[(i64, (i64, i64))]) {
+    untouched(path, || {
+        for &(at, (hash, compacted)) in said {
+            let (command, at) = ("hash".as_ref(), at.to_string());
+            let document = medic_json(0, [command, path.as_os_str(), "--rev".as_ref(), at.as_ref()]);
+            let found = &document["hash_kv"];
+            assert_eq!(
+                (number(&found["hash"]), number(&found["compact_revision"])),
+                (hash, compacted),
+                "at {at}"
+            );
+            assert_eq!(found["revision"].to_string(), at);
+        }
+        let newest = said.last().map(|said| said.1.0);
+        let document = medic_json(0, ["hash".as_ref(), path]);
+        assert_eq!(Some(number(&document["hash_kv"]["hash"])), newest, "at the current revision");
+    });
+}
+
 fn assert_adds_up(path: &Path, said: &Said) {
     let live = said.live.len() as u64;
     let records = said.puts + said.deletions;
@@ -460,6 +529,14 @@ impl Member {
         let path = self.folder.path().join(name);
         succeeded(self.etcdctl().args(["snapshot", "save"]).arg(&path));
         path
+    }
+
+    /// Hash and compact revision.
+    fn hash_kv(&self, revision: i64) -> (i64, i64) {
+        let said =
+            parse(self.ctl(["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"]).as_bytes());
+        let said = &said[0]["HashKV"];
+        (number(&said["hash"]), number(&said["compact_revision"]))
     }
 
     fn revision(&self) -> i64 {

@@ -128,7 +128,9 @@ impl Peer {
         // etcdutl from 3.5 on
         let etcdutl = self.bin.join("etcdutl");
         let tool = if etcdutl.exists() { etcdutl } else { self.bin.join("etcdctl") };
-        succeeded(bounded(&tool).args(["snapshot", "restore"]).arg(&made.path).arg("--data-dir").arg(&data_dir));
+        succeeded(
+            bounded(&tool).args(["snapshot", "restore"]).arg(&made.path).arg("--data-dir").arg(&data_dir),
+        );
         // a port that was free may be taken by the time that etcd comes to it
         (0..3).find_map(|_| self.try_start(&data_dir)).expect("etcd starts")
     }

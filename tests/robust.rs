@@ -27,6 +27,7 @@ use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
@@ -204,7 +205,7 @@ fn everything(file: &Bytes) -> Result<bool, FormatError> {
     Ok(sound)
 }
 
-/// What rests on a scan: `status`, `check` and `analyze`; they must agree.
+/// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
 fn by_scan(file: &Bytes, db: &Db) -> bool {
     let state = step("state", || State::read(db));
     let options = Options { max_findings: MAX_FINDINGS, ..Options::default() };
@@ -224,6 +225,15 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
         let report = analyze(db, &state, &scan, &request);
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
         accounted(file, &scan, &report, status.keys);
+    });
+    step("hash", || {
+        let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
+        assert_eq!(found.sound, found.num_faults == 0);
+        assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
+        if sound && status.revision.is_some() {
+            assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
+            assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
+        }
     });
     sound
 }

@@ -91,7 +91,7 @@ fn no_space(report: &Analysis) -> Option<Advice> {
     report.alarms.iter().find(|alarm| alarm.alarm == "NOSPACE")?;
     let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
     let text = format!(
-        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back about {} of {}; then disarm",
+        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}; then disarm",
         bytes(gain),
         bytes(size)
     );
@@ -144,18 +144,41 @@ fn defrag(report: &Analysis) -> Option<Advice> {
     if report.health.structural_faults > 0 {
         return None;
     }
-    let command = if report.file.is_etcd { "etcdctl defrag" } else { "" };
     let gain = report.gains.defrag_bytes;
     let part = share(gain, report.file.allocated_bytes);
     let (gain, part_text) = (bytes(gain), percent(part));
     if part < WORTH_IT {
         let text = format!(
-            "A defrag alone would give back only about {gain} ({part_text} of the file): not worth its pause"
+            "A defrag alone would give back only {gain} ({part_text} of the file): not worth its pause"
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let text = format!("A defrag gives back about {gain} ({part_text} of the file)");
-    Some(new("defrag", Severity::Warning, text, command))
+    let by_etcd = if report.file.is_etcd {
+        format!("; etcd's own, online, about {}", bytes(report.gains.etcd_defrag_bytes))
+    } else {
+        String::new()
+    };
+    let text = format!("A defrag gives back {gain} ({part_text} of the file){by_etcd}");
+    Some(new(
+        "defrag",
+        Severity::Warning,
+        text,
+        defrag_command(&report.file.path, report.file.snapshot_trailer),
+    ))
+}
+
+/// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place.
+fn defrag_command(path: &str, trailer: Trailer) -> String {
+    let file = quoted(path);
+    match path.strip_suffix("/member/snap/db") {
+        Some(data_dir) => {
+            format!("etcd-medic defrag --in-place {}    # while etcd is stopped", quoted(data_dir))
+        }
+        None if trailer == Trailer::None => {
+            format!("etcd-medic defrag {file} -o {}", quoted(&format!("{path}.packed")))
+        }
+        None => format!("etcd-medic defrag {file} --snapshot -o {}", quoted(&format!("{path}.packed"))),
+    }
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {

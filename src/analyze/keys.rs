@@ -317,6 +317,7 @@ impl<'s, 'a> ShardSums<'s, 'a> {
         };
         for (sum, row) in sums.resources.iter_mut().zip(shard.rows()) {
             sum.tombstones = row.tombstones;
+            sum.key_bytes = row.live_key_bytes;
         }
         let admitted: Vec<bool> =
             shard.resources().iter().map(|resource| filter.admits_resource(resource)).collect();
@@ -343,7 +344,6 @@ impl<'s, 'a> ShardSums<'s, 'a> {
         let live = key.newest_own_bytes();
         sum.objects += 1;
         sum.live_bytes += live;
-        sum.key_bytes += u64::from(key.key_len());
         sum.revisions.push(key.records);
         sum.values.push(key.value_len());
         if let Some(count) = sum.encodings.get_mut(key.encoding as usize) {

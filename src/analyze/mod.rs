@@ -6,6 +6,7 @@
 //! | [`space`] | classes of bytes that add up to its size |
 //! | [`keys`] | records by state, resources, namespaces, top objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
+//! | [`gains`] | what each cure would give back |
 //! | [`timeline`] | records over the revisions |
 //! | [`advice`] | what to do, ranked |
 //! | [`histogram`], [`share`] | the arithmetic behind |
@@ -16,6 +17,7 @@
 pub mod advice;
 pub mod file;
 pub mod fragmentation;
+pub mod gains;
 pub mod histogram;
 pub mod keys;
 pub mod share;
@@ -38,6 +40,7 @@ use crate::text::ByteText;
 use advice::Advice;
 use file::FileInfo;
 use fragmentation::Fragmentation;
+use gains::Gains;
 use keys::{Filter, KeySums, Mvcc, NamespaceUse, ResourceUse, TopObject};
 use space::Space;
 use timeline::TimelineReport;
@@ -107,18 +110,6 @@ pub struct BucketUse {
     pub branch_nodes: u64,
     /// Leaf pages, their overflow not counted.
     pub leaf_nodes: u64,
-}
-
-/// What each cure would give back, in bytes of what is allocated (the tail comes back by itself). Nothing is promised
-/// of a file with structural faults: both are 0.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Gains {
-    /// A defrag.
-    pub defrag_bytes: u64,
-    /// A compaction to the current revision, and a defrag.
-    pub compact_and_defrag_bytes: u64,
-    /// False: estimated, from how etcd's defrag fills pages.
-    pub exact: bool,
 }
 
 /// Leases.
@@ -199,7 +190,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
     let sums = keys::sum_up(scan, &request.filter, request.top, key_disk);
     let is_etcd = scan.key_bucket.is_some();
-    let gains = gains(db, scan, &space, &sums);
+    let gains = Gains::of(db, scan);
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
         health: Health {
@@ -275,33 +266,6 @@ pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
     };
     let ids = (0..).map(BucketId);
     scan.buckets.iter().zip(ids.zip(&scan.tallies)).map(use_of).collect()
-}
-
-fn gains(db: &Db, scan: &Scan<'_>, space: &Space, sums: &KeySums) -> Gains {
-    let page_size = db.page_size();
-    let none = Gains { defrag_bytes: 0, compact_and_defrag_bytes: 0, exact: false };
-    if scan.structure.count > 0 {
-        return none;
-    }
-    let Some(tally) = scan.key_tally() else {
-        // without records to repack, only what is free
-        let given_back = space.free_bytes + space.bytes_of(space::Class::Leaked);
-        return Gains { defrag_bytes: given_back, compact_and_defrag_bytes: given_back, ..none };
-    };
-    let allocated = db.num_pages() * page_size;
-    let leaves = scan.keyspace.repacked_pages * page_size;
-    let others = space.in_use_bytes.saturating_sub(tally.page_bytes);
-    // a branch's share of a leaf stays about what it is
-    let with_branches = |leaves: u64| {
-        let branches =
-            u128::from(leaves) * u128::from(tally.branch_bytes) / u128::from(tally.leaf_bytes.max(1));
-        leaves + u64::try_from(branches).unwrap_or(0)
-    };
-    let all = sums.live.bytes + sums.superseded.bytes + sums.tombstones.bytes;
-    let live_leaves = u128::from(leaves) * u128::from(sums.live.bytes) / u128::from(all.max(1));
-    let live_leaves = u64::try_from(live_leaves).unwrap_or(leaves);
-    let given_back = |leaves: u64| allocated.saturating_sub(others + with_branches(leaves));
-    Gains { defrag_bytes: given_back(leaves), compact_and_defrag_bytes: given_back(live_leaves), ..none }
 }
 
 fn leases(state: &State<'_>, attached: &BTreeMap<i64, (u64, u64)>, top: usize) -> Leases {

@@ -142,7 +142,8 @@ pub enum Command {
         #[arg(long, conflicts_with_all = ["out", "force", "no_verify", "snapshot"])]
         in_place: bool,
         /// With --in-place: do not keep the old file
-        #[arg(long, requires = "in_place")]
+        // `requires` alone lets it pass beside what --in-place conflicts with
+        #[arg(long, requires = "in_place", conflicts_with = "out")]
         discard_old: bool,
         /// Replace DST if it exists
         #[arg(long)]
@@ -171,6 +172,21 @@ pub enum Command {
         file: PathBuf,
         #[command(flatten)]
         layout: LayoutArgs,
+    },
+    /// HashKV and the snapshot hash, equal to etcd's, and a fingerprint of each bucket
+    ///
+    /// Members of a cluster that hold the same data have the same HashKV at the same revision and compact revision,
+    /// however their files differ. The snapshot hash is of all buckets: a copy or a defrag keeps it.
+    #[command(after_help = "Examples:
+  etcd-medic hash snapshot.db
+  etcd-medic hash /var/lib/etcd --rev 120000   # as: etcdctl endpoint hashkv --rev 120000
+  etcd-medic hash snapshot.db --output json | jq .hash_kv.hash")]
+    Hash {
+        /// A db, a snapshot, or a data dir; any bbolt file has a snapshot hash
+        file: PathBuf,
+        /// HashKV at this revision, from the compact revision on; 0 is the current one
+        #[arg(long, default_value_t = 0, value_name = "R", value_parser = clap::value_parser!(i64).range(0..))]
+        rev: i64,
     },
     /// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
     #[command(after_help = "Examples:
@@ -227,9 +243,9 @@ impl From<LayoutArgs> for Layout {
 
 pub(super) fn parse_page_size(text: &str) -> Result<u32, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.0).ok());
-    bytes
-        .filter(|size| size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(size))
-        .ok_or_else(|| "not a page size of bbolt's: a power of two from 1024 to 16777216, usually 4096".to_owned())
+    bytes.filter(|size| size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(size)).ok_or_else(
+        || "not a page size of bbolt's: a power of two from 1024 to 16777216, usually 4096".to_owned(),
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

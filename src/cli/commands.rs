@@ -17,8 +17,8 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
-use crate::scan::{self, Scan};
 use crate::rewrite::defrag::{Destination, Layout, Request};
+use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Level, Status, Thresholds};
 
@@ -71,7 +71,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             rewrite::defrag(args, source, &request)
         }
         Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
-        Command::Synth { out, force, snapshot, options } => synth::synth(args, out, *force, *snapshot, options),
+        Command::Hash { file, rev } => super::hash::run(args, file, *rev),
+        Command::Synth { out, force, snapshot, options } => {
+            synth::synth(args, out, *force, *snapshot, options)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);
@@ -89,9 +92,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
 fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, 0);
+    let (scan, trailer) = scan_and_verify(&source, &state, 0, true);
     let path = source.path.display().to_string();
-    let request = analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let request =
+        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };
@@ -155,14 +159,14 @@ fn status(args: &Args, files: &[std::path::PathBuf], thresholds: Option<Threshol
 
 fn status_of(source: &Source, thresholds: Option<Thresholds>) -> Status {
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0);
+    let (scan, trailer) = scan_and_verify(source, &state, 0, false);
     Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, thresholds)
 }
 
 fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, max_findings);
+    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, false);
     let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
     let path = source.path.display().to_string();
     render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
@@ -237,10 +241,15 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 }
 
 /// Scans the file, and proves its trailer meanwhile.
-fn scan_and_verify<'a>(source: &'a Source, state: &State<'a>, max_findings: usize) -> (Scan<'a>, Trailer) {
+fn scan_and_verify<'a>(
+    source: &'a Source,
+    state: &State<'a>,
+    max_findings: usize,
+    outline: bool,
+) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);
-    let options = scan::Options { max_findings, progress: &progress };
+    let options = scan::Options { max_findings, outline, progress: &progress };
     let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
     bar.finish_and_clear();
     found

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod hash;
 mod progress;
 mod rewrite;
 mod synth;

@@ -74,7 +74,7 @@ pub(super) fn end_cleanly_on_signals() -> Result<()> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).context("signals could not be waited for")?;
     thread::spawn(move || {
-        for signal in signals.forever().filter(|&signal| signal != SIGXFSZ) {
+        if let Some(signal) = signals.forever().find(|&signal| signal != SIGXFSZ) {
             output::remove_unfinished();
             // as the shell counts: 128 and the signal's number
             std::process::exit(128 + signal);

@@ -150,5 +150,9 @@ fn parse_free(text: &str) -> Result<f64, String> {
 fn parse_fill(text: &str) -> Result<f64, String> {
     let share = parse_percent(text)?;
     // bbolt's own bounds (`bucket.go`, `minFillPercent`, `maxFillPercent`)
-    if (0.1..=1.0).contains(&share) { Ok(share) } else { Err("bbolt fills pages to 10 % to 100 %".to_owned()) }
+    if (0.1..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("bbolt fills pages to 10 % to 100 %".to_owned())
+    }
 }

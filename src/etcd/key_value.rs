@@ -81,6 +81,14 @@ impl<'a> KeyValue<'a> {
             _ => Self::parse(message).map(|kv| kv.key).unwrap_or_default(),
         }
     }
+
+    /// The key of a message that begins with it, as all that etcd writes do, whatever lies behind it.
+    #[inline]
+    #[must_use]
+    pub fn leading_key(message: &'a [u8]) -> Option<&'a [u8]> {
+        let (&KEY, mut rest) = message.split_first()? else { return None };
+        take_bytes(&mut rest).ok()
+    }
 }
 
 /// Steps over a field that is none of `KeyValue`'s.

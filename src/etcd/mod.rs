@@ -5,12 +5,18 @@
 //! | [`revision`] | the keys of the `key` bucket |
 //! | [`key_value`] | the values of the `key` bucket |
 //! | [`history`] | what one key's records must look like, one behind the other |
+//! | [`kept`] | the records that a compaction keeps |
+//! | [`hash`] | HashKV |
+//! | [`crc`] | CRC-32C, in parts |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
 //! | [`trailer`] | the SHA-256 behind a snapshot |
 //! | [`data_dir`] | from a path that a user names to the db in it |
 
+pub mod crc;
 pub mod data_dir;
+pub mod hash;
 pub mod history;
+pub mod kept;
 pub mod key_value;
 pub mod revision;
 pub mod schema;

@@ -92,16 +92,16 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
         rows,
     )?;
     if report.health.structural_faults > 0 {
-        return writeln!(out, "The file is damaged: what a defrag would give back is not estimated");
+        return writeln!(out, "The file is damaged: what a defrag would give back is not known");
     }
     let gains = report.gains;
-    let about = if gains.exact { "" } else { "about " };
     let given_back = |bytes: u64| {
-        format!("{about}{} ({})", view.bytes(bytes), percent(share(bytes, report.file.allocated_bytes)))
+        format!("{} ({})", view.bytes(bytes), percent(share(bytes, report.file.allocated_bytes)))
     };
-    writeln!(out, "A defrag gives back {}", given_back(gains.defrag_bytes))?;
+    writeln!(out, "etcd-medic defrag gives back  {}", given_back(gains.defrag_bytes))?;
     if report.mvcc.is_some() {
-        writeln!(out, "compaction and defrag {}", given_back(gains.compact_and_defrag_bytes))?;
+        writeln!(out, " with a compaction before it  {}", given_back(gains.compact_and_defrag_bytes))?;
+        writeln!(out, "etcd's own defrag, about      {}", given_back(gains.etcd_defrag_bytes))?;
     }
     Ok(())
 }

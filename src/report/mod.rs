@@ -6,11 +6,13 @@
 //! | [`table`] | tables, bars, histograms, timelines drawn with characters |
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
+//! | [`hash`] | `hash` |
 //! | [`rewrite`] | `defrag`, `plan` |
 //! | [`synth`] | `synth` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
+pub mod hash;
 pub mod json;
 pub mod rewrite;
 pub mod simple;

@@ -23,7 +23,14 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
         row("before", format!("{}  {}", view.bytes(before), escape(report.source.path.as_bytes()))),
         row("after", format!("{}  {}", view.bytes(after), escape(report.target.path.as_bytes()))),
         row("saved", saved(view, before, after)),
-        row("records", format!("{}, which alone take {}", count(report.target.records, "record"), view.bytes(report.target.entry_bytes))),
+        row(
+            "records",
+            format!(
+                "{}, which alone take {}",
+                count(report.target.records, "record"),
+                view.bytes(report.target.entry_bytes)
+            ),
+        ),
         row("verified", verified(report)),
         row("time", format!("{:.2} s", report.elapsed_seconds)),
     ];
@@ -62,7 +69,8 @@ fn verified(report: &Report) -> String {
         None => styled(WARNING, "no (--no-verify)"),
         Some(done) => {
             let hash = done.hash_kv.map(|hash| format!(", HashKV {hash}")).unwrap_or_default();
-            let what = format!("{} entries in {} equal{hash}", grouped(done.entries), count(done.buckets, "bucket"));
+            let what =
+                format!("{} entries in {} equal{hash}", grouped(done.entries), count(done.buckets, "bucket"));
             format!("{} {what}", styled(GOOD, "yes:"))
         }
     }
@@ -113,7 +121,10 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
             row(label, choice.file_bytes, if choice.default { "exact (the default)" } else { "exact" })
         })
         .collect();
-    rows.extend(report.estimates.iter().map(|other| row(other.tool.to_owned(), other.file_bytes, "estimate")));
-    let columns = [Column("written by", Left), Column("size", Right), Column("saved", Right), Column("", Left)];
+    rows.extend(
+        report.estimates.iter().map(|other| row(other.tool.to_owned(), other.file_bytes, "estimate")),
+    );
+    let columns =
+        [Column("written by", Left), Column("size", Right), Column("saved", Right), Column("", Left)];
     table::write_unwrapped(out, &columns, rows)
 }

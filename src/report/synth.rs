@@ -23,7 +23,10 @@ pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<(
     let mut rows = vec![
         ("file", format!("{}  {path}", view.bytes(report.file_bytes))),
         ("keys", format!("{}, {}", count(report.keys, "key"), count(report.leases, "lease"))),
-        ("records", format!("{}: {superseded} superseded, {tombstones} tombstones", count(records, "record"))),
+        (
+            "records",
+            format!("{}: {superseded} superseded, {tombstones} tombstones", count(records, "record")),
+        ),
         ("revision", format!("{}, {compacted}", report.revision)),
         ("free", free(view, report)),
         ("seed", format!("{}: the same options make the same file", report.seed)),

@@ -65,37 +65,49 @@ impl<'a> Content<'a> {
     /// # Errors
     /// What is wrong with its trees: a damaged file has no content that could be copied without loss.
     pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, Findings> {
-        let (content, contested) = Self::read_by(db, Threads::All, progress)?;
+        Self::read_all_but(db, None, progress)
+    }
+
+    /// Walks the file, but for one top-level bucket, which is taken for empty.
+    ///
+    /// # Errors
+    /// As [`Content::read`].
+    pub fn read_all_but(
+        db: &'a Db,
+        left_out: Option<&[u8]>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self, Findings> {
+        let (content, contested) = Self::read_by(db, left_out, Threads::All, progress)?;
         // a page that is reached twice is a fault: found again in the order of the tree
-        if contested { Self::read_by(db, Threads::One, progress).map(|(content, _)| content) } else { Ok(content) }
+        if contested {
+            Self::read_by(db, left_out, Threads::One, progress).map(|(content, _)| content)
+        } else {
+            Ok(content)
+        }
     }
 
     fn read_by(
         db: &'a Db,
+        left_out: Option<&[u8]>,
         threads: Threads,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(Self, bool), Findings> {
         // a stored freelist is not needed for a copy: it gets a new one
         let mut walker = Walker::new(db, None, threads, MAX_FAULTS);
         let mut content = Self { db, buckets: Vec::new(), found: Vec::new(), entries: Vec::new() };
-        let mut has_buckets = Vec::new();
         for id in (0..).map(BucketId) {
             let Some(bucket) = walker.bucket(id) else { break };
             let sequence = bucket.sequence;
+            let skipped = bucket.parent == Some(BucketId::ROOT) && Some(bucket.name) == left_out;
             let start = content.entries.len() as u64;
-            let mut inner = false;
             let Some(mut walk) = walker.walk_bucket(id) else { break };
-            while let Some(parts) = walk.next_window(entries_of) {
+            while !skipped && let Some(parts) = walk.next_window(entries_of) {
                 for part in parts {
-                    inner |= part.has_buckets;
                     progress(part.bytes);
                     content.entries.extend(part.entries);
                 }
             }
             content.buckets.push(BucketSpec { sequence, entries: start..content.entries.len() as u64 });
-            if inner {
-                has_buckets.push(id);
-            }
         }
         let contested = walker.is_contested();
         content.found = walker.buckets().to_vec();
@@ -103,22 +115,25 @@ impl<'a> Content<'a> {
         if findings.count > 0 && !contested {
             return Err(findings);
         }
-        for parent in has_buckets {
-            content.number_buckets_in(parent);
-        }
+        content.number_buckets();
         Ok((content, contested))
     }
 
-    /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order.
-    fn number_buckets_in(&mut self, parent: BucketId) {
-        let inside = (0u32..).zip(&self.found).filter(|(_, bucket)| bucket.parent == Some(parent));
-        let mut children: Vec<(&[u8], u32)> = inside.map(|(id, bucket)| (bucket.name, id)).collect();
+    /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order. One
+    /// pass for all: a file may have as many buckets as it likes.
+    fn number_buckets(&mut self) {
+        let inside = (0u32..).zip(&self.found);
+        let inside = inside.filter_map(|(id, bucket)| Some((bucket.parent?.0, bucket.name, id)));
+        let mut children: Vec<(u32, &[u8], u32)> = inside.collect();
         children.sort_unstable();
-        let range = self.buckets.get(parent.0 as usize).map(|spec| spec.entries.clone()).unwrap_or_default();
-        let range = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
-        let entries = self.entries.get_mut(range).unwrap_or_default();
-        for (entry, (_, id)) in entries.iter_mut().filter(|entry| entry.is_bucket()).zip(children) {
-            entry.value = id;
+        for siblings in children.chunk_by(|left, right| left.0 == right.0) {
+            let spec = siblings.first().and_then(|(parent, _, _)| self.buckets.get(*parent as usize));
+            let range = spec.map(|spec| spec.entries.clone()).unwrap_or_default();
+            let range = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
+            let entries = self.entries.get_mut(range).unwrap_or_default();
+            for (entry, (_, _, id)) in entries.iter_mut().filter(|entry| entry.is_bucket()).zip(siblings) {
+                entry.value = *id;
+            }
         }
     }
 
@@ -134,12 +149,16 @@ impl<'a> Content<'a> {
         self.entries.len() as u64
     }
 
+    /// The number of the top-level bucket of this name.
+    #[must_use]
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        self.found.iter().position(|bucket| bucket.parent == Some(BucketId::ROOT) && bucket.name == name)
+    }
+
     /// Entries of the top-level bucket of this name.
     #[must_use]
     pub fn num_entries_of(&self, name: &[u8]) -> Option<u64> {
-        let is_it = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == name;
-        let index = self.found.iter().position(is_it)?;
-        self.buckets.get(index).map(|spec| spec.entries.end - spec.entries.start)
+        self.buckets.get(self.position(name)?).map(|spec| spec.entries.end - spec.entries.start)
     }
 
     fn entry_ref(&self, entry: u64) -> Option<EntryRef> {
@@ -177,7 +196,6 @@ impl Source for Content<'_> {
 #[derive(Default)]
 struct Part {
     entries: Vec<EntryRef>,
-    has_buckets: bool,
     /// Bytes of the pages that were read.
     bytes: u64,
 }
@@ -189,7 +207,6 @@ fn entries_of(subtree: &mut Subtree<'_, '_>) -> Part {
         part.bytes += page.bytes().len() as u64;
         let Some(leaf) = node.leaf() else { continue };
         for entry in leaf.entries().filter_map(Result::ok) {
-            part.has_buckets |= entry.is_bucket();
             part.entries.extend(EntryRef::of(page.offset() + entry.start as u64, &entry));
         }
     }

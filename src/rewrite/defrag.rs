@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
+use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
@@ -193,7 +194,9 @@ pub enum DefragError {
     #[error("the copy can't be read again: {0}")]
     Reread(FormatError),
     /// The source was read without a lock, so another may be writing to it.
-    #[error("--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out")]
+    #[error(
+        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
+    )]
     InPlaceWithoutLock,
     /// Somebody opened the source meanwhile.
     #[error(
@@ -237,7 +240,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let content = read(source, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
-    let mut report = report(source, &state, &content, &plan, request, &place);
+    let mut report = report(source, &state, &content, &plan, request);
     if !request.dry_run {
         write_and_prove(source, &state, content, &plan, request, &place, progress, &mut report)?;
     }
@@ -274,7 +277,6 @@ fn report(
     content: &Content<'_>,
     plan: &Plan,
     request: &Request,
-    place: &Place,
 ) -> Report {
     let records = records_of(content);
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
@@ -284,8 +286,12 @@ fn report(
         page_size: source.db.page_size(),
         records,
     };
+    let target = match &request.destination {
+        Destination::File { path, .. } => path,
+        Destination::InPlace { .. } => &source.path,
+    };
     let target = TargetFile {
-        path: place.target.display().to_string(),
+        path: target.display().to_string(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
@@ -323,7 +329,10 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
         }
     }
     if source.read_without_lock {
-        warnings.push("the source was read without a lock: if etcd was writing to it, stop etcd and do it again".to_owned());
+        warnings.push(
+            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
+                .to_owned(),
+        );
     }
     for alarm in &state.alarms {
         warnings.push(format!(
@@ -388,7 +397,12 @@ pub(crate) fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<
 }
 
 /// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each.
-fn prove(source: &Source, state: &State<'_>, copy: &Db, progress: Progress<'_>) -> Result<Verification, DefragError> {
+fn prove(
+    source: &Source,
+    state: &State<'_>,
+    copy: &Db,
+    progress: Progress<'_>,
+) -> Result<Verification, DefragError> {
     (progress.begin)("verifying", copy.file_size());
     let copy_state = State::read(copy);
     let ((source_hash, copy_hash), compared) = rayon::join(
@@ -411,6 +425,7 @@ struct Place {
     /// Where it is made: in the target's folder, but for the db of a data dir.
     folder: PathBuf,
     replace: bool,
+    in_place: bool,
     /// Where the source goes, if the copy takes its place.
     old: Option<PathBuf>,
 }
@@ -421,24 +436,27 @@ impl Place {
             Destination::File { path, force } => {
                 output::check_target(path, Some(&source.path), *force)?;
                 let folder = folder_of(path).to_owned();
-                Ok(Self { target: path.clone(), folder, replace: *force, old: None })
+                Ok(Self { target: path.clone(), folder, replace: *force, in_place: false, old: None })
             }
             Destination::InPlace { .. } if source.read_without_lock => Err(DefragError::InPlaceWithoutLock),
             Destination::InPlace { keep_old } => {
-                let folder = beside(&source.path);
-                let old = keep_old.then(|| free_name(&folder, &source.path));
-                Ok(Self { target: source.path.clone(), folder, replace: true, old })
+                let target = real_path(&source.path)?;
+                let folder = beside(&target);
+                let old = keep_old.then(|| free_name(&folder, &target));
+                Ok(Self { target, folder, replace: true, in_place: true, old })
             }
         }
     }
 
     /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
     fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) = source.db.mapping().filter(|_| self.replace).and_then(|map| map.waiting_for_lock()) {
+        if let Some(who) =
+            source.db.mapping().filter(|_| self.in_place).and_then(|map| map.waiting_for_lock())
+        {
             return Err(DefragError::Awaited { path: source.path.display().to_string(), who });
         }
         if let Some(old) = &self.old {
-            fs::hard_link(&source.path, old).map_err(OutputError::io(old))?;
+            fs::hard_link(&self.target, old).map_err(OutputError::io(old))?;
             output::sync_folder(folder_of(old))?;
             report.kept_old = Some(old.display().to_string());
         }
@@ -448,6 +466,11 @@ impl Place {
         })?;
         Ok(())
     }
+}
+
+/// What a link leads to: it is that file which is replaced and kept, where it lies, and the link goes on leading to it.
+fn real_path(path: &Path) -> Result<PathBuf, OutputError> {
+    if path.is_symlink() { path.canonicalize().map_err(OutputError::io(path)) } else { Ok(path.to_owned()) }
 }
 
 /// The folder in which to make what replaces a db: beside `snap`, as etcd warns of strangers within, unless that is
@@ -466,5 +489,3 @@ fn free_name(folder: &Path, db: &Path) -> PathBuf {
     let mut names = numbers.map(|number| folder.join(format!("{name}.before-defrag{number}")));
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{name}.old")))
 }
-
-mod hash { pub fn hash_kv_of(_: &crate::bolt::Db, _: &crate::etcd::schema::State<'_>) -> Option<u32> { None } }

@@ -17,6 +17,9 @@ use thiserror::Error;
 /// What temporary files' names end in.
 pub const TEMPORARY_SUFFIX: &str = ".etcd-medic-unfinished";
 
+/// So many characters of the target's name stand in that of its temporary file.
+const MAX_PREFIX: usize = 32;
+
 /// Why an output could not be made, and what to do next.
 #[derive(Debug, Error)]
 pub enum OutputError {
@@ -26,6 +29,9 @@ pub enum OutputError {
     /// A folder stands there.
     #[error("{}: is a folder: name the file to write", .0.display())]
     IsFolder(PathBuf),
+    /// A device, a pipe, a socket stands there.
+    #[error("{}: is no regular file, and is not replaced by one: name another", .0.display())]
+    NotAFile(PathBuf),
     /// The target is the source itself, by whatever name.
     #[error(
         "{}: is the source itself, which is never written to: name another file; for the db of a stopped etcd, \
@@ -72,7 +78,9 @@ fn advice(error: &io::Error) -> &'static str {
             ": nothing can be written there; name a file in another folder with -o, or run as its owner"
         }
         io::ErrorKind::StorageFull => ": the disk is full; make room, or write to another one with -o",
-        io::ErrorKind::QuotaExceeded => ": the disk quota is used up; make room, or write to another disk with -o",
+        io::ErrorKind::QuotaExceeded => {
+            ": the disk quota is used up; make room, or write to another disk with -o"
+        }
         io::ErrorKind::FileTooLarge => {
             ": the file would pass a limit on file sizes; raise it (`ulimit -f`), or write to another disk with -o"
         }
@@ -100,6 +108,9 @@ pub fn check_target(target: &Path, source: Option<&Path>, force: bool) -> Result
         }
         if metadata.is_dir() {
             return Err(OutputError::IsFolder(target.to_owned()));
+        }
+        if !metadata.is_file() {
+            return Err(OutputError::NotAFile(target.to_owned()));
         }
     }
     if target.symlink_metadata().is_ok() && !force {
@@ -156,14 +167,19 @@ impl Output {
     /// # Errors
     /// The operating system's.
     pub fn begin(folder: &Path, target: &Path, size: u64) -> Result<Self, OutputError> {
+        // a name may be as long as a file system allows: only its beginning leaves room for more
         let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let name: String = name.chars().take(MAX_PREFIX).collect();
+        // held until the file's path is noted: a signal must not come between
+        let mut unfinished = unfinished();
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(TEMPORARY_SUFFIX)
             .tempfile_in(folder)
             .map_err(OutputError::io(folder))?;
         let (file, path) = NamedTempFile::into_parts(temporary);
-        *unfinished() = Some(path.to_path_buf());
+        *unfinished = Some(path.to_path_buf());
+        drop(unfinished);
         let output = Self { file, path };
         output.reserve(size)?;
         Ok(output)
@@ -225,8 +241,7 @@ impl Output {
     pub fn finish(self, target: &Path, replace: bool) -> Result<(), OutputError> {
         // held while the name changes: a signal must not remove what is finished
         let mut unfinished = unfinished();
-        let persisted =
-            if replace { self.path.persist(target) } else { self.path.persist_noclobber(target) };
+        let persisted = if replace { self.path.persist(target) } else { self.path.persist_noclobber(target) };
         persisted.map_err(|error| match error.error {
             error if error.kind() == io::ErrorKind::AlreadyExists => OutputError::Exists(target.to_owned()),
             error => OutputError::io(target)(error),

@@ -72,9 +72,8 @@ pub fn plan(
 ) -> Result<PlanReport, PlanError> {
     let settings = settings_of(&source.db, state.key_bucket.is_some(), layout);
     let planned = write::plan(content, settings)?;
-    let with = |packing| {
-        Ok::<_, PlanError>(write::plan(content, Settings { packing, ..settings })?.file_bytes())
-    };
+    let with =
+        |packing| Ok::<_, PlanError>(write::plan(content, Settings { packing, ..settings })?.file_bytes());
     let mut spans = NODE_PAGES.to_vec();
     spans.push(layout.max_node_pages);
     spans.sort_unstable();
@@ -86,9 +85,8 @@ pub fn plan(
     let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
     // etcd: backend.go, `defragdb`; bbolt: compact.go
     let tools = [("etcdutl defrag", 0.9), ("bbolt compact", 1.0)];
-    let estimates = tools.map(|(tool, fill)| {
-        Ok(Estimate { tool, file_bytes: with(Packing::AsBbolt { fill })? })
-    });
+    let estimates =
+        tools.map(|(tool, fill)| Ok(Estimate { tool, file_bytes: with(Packing::AsBbolt { fill })? }));
     Ok(PlanReport {
         path: source.path.display().to_string(),
         now_bytes: source.db.file_size(),

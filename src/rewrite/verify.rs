@@ -4,8 +4,8 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::bolt::Db;
-use crate::bolt::page::Entry;
 use crate::bolt::freelist::FreedPages;
+use crate::bolt::page::Entry;
 use crate::bolt::walk::{Bucket, BucketId, BucketWalk, Findings, Subtree, Threads, Walker, path_of};
 use crate::text::ByteText;
 
@@ -117,7 +117,11 @@ fn check_structure(copy: &Db, mut walker: Walker<'_>) -> Result<(), Mismatch> {
     if findings.count > 0 {
         return Err(Mismatch::Damaged(first_fault(&findings)));
     }
-    if found == expected && copy.high_water_mark() == expected { Ok(()) } else { Err(Mismatch::Pages { found, expected }) }
+    if found == expected && copy.high_water_mark() == expected {
+        Ok(())
+    } else {
+        Err(Mismatch::Pages { found, expected })
+    }
 }
 
 /// Entries of one file that wait for those of the other.
@@ -185,4 +189,3 @@ fn compare_entries(
 fn is_equal(left: &Entry<'_>, right: &Entry<'_>) -> bool {
     left.flags == right.flags && left.key == right.key && (left.is_bucket() || left.value == right.value)
 }
-

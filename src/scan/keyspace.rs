@@ -18,6 +18,7 @@ use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::{Encoding, Layout, ObjectKey};
 
 use super::folders::Folders;
+use super::outline::Outline;
 use super::part::{Owner, Part, Record, RecordFinding, Shards, Unreadable};
 use super::timeline::{BinCursor, Bins, Timeline};
 
@@ -43,9 +44,8 @@ pub struct Keyspace<'a> {
     /// Another in every run, so that nobody can make keys that all fall into one slot.
     hasher: RandomState,
     spare: Mutex<Vec<Shards<'a>>>,
-    page_size: u64,
-    /// Pages that a defrag by etcd would put the records on, about.
-    pub repacked_pages: u64,
+    /// The sizes of the records, where they are wanted.
+    pub outline: Option<Outline>,
     bins: Bins,
     last: Option<RecordKey>,
     /// The highest revision of a record, 0 where there is none.
@@ -69,7 +69,8 @@ pub struct KeyState<'a> {
     /// Number of its records.
     pub records: u32,
     value_len: u32,
-    key_len: u32,
+    /// The newest record's number, as [`Outline`] counts them.
+    newest_entry: u32,
     /// Its namespace, by its number in [`Shard::namespaces`]; [`NONE`] for none.
     pub namespace: u32,
     /// The newest record's lease, by its number in [`Shard::leases`]; [`NONE`] for none.
@@ -148,12 +149,6 @@ impl<'a> KeyState<'a> {
         KeyValue::key_of(self.newest)
     }
 
-    /// Bytes of the key.
-    #[must_use]
-    pub fn key_len(&self) -> u32 {
-        self.key_len
-    }
-
     /// The newest record's bytes in the file.
     #[must_use]
     pub fn newest_bytes(&self) -> &'a [u8] {
@@ -230,6 +225,8 @@ pub struct ResourceRow {
     pub timeline: Timeline,
     /// Its tombstones.
     pub tombstones: Tombstones,
+    /// Bytes of the etcd keys of its keys that exist.
+    pub live_key_bytes: u64,
 }
 
 /// Tombstones.
@@ -294,17 +291,16 @@ impl<T: Hash + Eq + Copy> Names<T> {
 }
 
 impl<'a> Keyspace<'a> {
-    /// No keys yet; the timeline is cut into these spans.
+    /// No keys yet; the timeline is cut into these spans, and sizes are kept where `outline` says so.
     #[must_use]
-    pub fn new(bins: Bins, page_size: u64) -> Self {
+    pub fn new(bins: Bins, outline: bool) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
         Self {
             shards,
             unreadable: Unreadable::default(),
             hasher: RandomState::default(),
             spare: Mutex::default(),
-            page_size,
-            repacked_pages: 0,
+            outline: outline.then(Outline::default),
             bins,
             last: None,
             max_revision: 0,
@@ -346,21 +342,24 @@ impl<'a> Keyspace<'a> {
         threads: Threads,
     ) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
-        for part in parts.iter() {
+        for part in parts.iter_mut() {
+            if let (Some(outline), Some(sizes)) = (&mut self.outline, &part.outline) {
+                part.first_entry = outline.append(sizes);
+            }
             self.unreadable.records += part.unreadable.records;
             self.unreadable.own_bytes += part.unreadable.own_bytes;
             self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
-            self.repacked_pages += part.repacked.pages(self.page_size);
             faults.extend(self.revision_twice(part));
         }
-        let bins = self.bins;
+        let (bins, outline) = (self.bins, self.outline.as_ref());
         let absorb = |(number, shard): (usize, &mut Shard<'a>)| {
             let mut max_revision = 0;
             let mut faults = Vec::new();
-            for records in parts.iter().filter_map(|part| part.shards.get(number)) {
-                for record in records {
+            for part in parts.iter() {
+                for record in part.shards.get(number).into_iter().flatten() {
                     max_revision = max_revision.max(record.revision);
-                    faults.extend(shard.add(record, layout, bins));
+                    let entry = part.first_entry.saturating_add(record.number);
+                    faults.extend(shard.add(record, entry, outline, layout, bins));
                 }
             }
             (max_revision, faults)
@@ -416,12 +415,6 @@ impl<'a> Keyspace<'a> {
         let any = !learned.is_empty();
         learned.into_iter().for_each(|other| layout.merge(other));
         any
-    }
-
-    /// Bytes of the file's pages.
-    #[must_use]
-    pub fn page_size(&self) -> u64 {
-        self.page_size
     }
 
     /// The spans of the timelines.
@@ -504,7 +497,14 @@ impl<'a> Shard<'a> {
     }
 
     /// Takes in the next record; what is wrong with it comes back.
-    fn add(&mut self, record: &Record<'a>, layout: &Layout, bins: Bins) -> Option<RecordFinding<'a>> {
+    fn add(
+        &mut self,
+        record: &Record<'a>,
+        entry: u32,
+        outline: Option<&Outline>,
+        layout: &Layout,
+        bins: Bins,
+    ) -> Option<RecordFinding<'a>> {
         let number = match record.owner {
             Owner::Known(number) => number,
             Owner::Classified { .. } | Owner::New => self.find_or_insert(record, layout),
@@ -513,6 +513,11 @@ impl<'a> Shard<'a> {
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
         let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
         let fault = history::check_next(state.previous(), record.revision, record.state);
+        if let Some(outline) = outline.filter(|_| state.records > 0) {
+            outline.supersede(state.newest_entry);
+        }
+        state.newest_entry = entry;
+        let was_live = state.records > 0 && state.is_live();
         state.records = state.records.saturating_add(1);
         state.own_bytes += own_bytes;
         state.leaf_bytes += leaf_bytes;
@@ -534,9 +539,18 @@ impl<'a> Shard<'a> {
                 tombstones.add(&one);
             }
         }
+        let mut resource = state.resource;
         if !record.is_tombstone() && state.flags & NO_PUT_YET != 0 {
             state.flags &= !NO_PUT_YET;
-            self.classify_again(number, record.message, layout);
+            resource = self.classify_again(number, record.message, layout).unwrap_or(resource);
+        }
+        if let Some(row) = self.rows.get_mut(usize::from(resource)) {
+            let key_len = u64::from(record.key_len);
+            match (was_live, !record.is_tombstone()) {
+                (false, true) => row.live_key_bytes += key_len,
+                (true, false) => row.live_key_bytes -= key_len,
+                _ => {}
+            }
         }
         fault.map(|fault| RecordFinding { fault, at: record.at, key: Some(KeyValue::key_of(record.message)) })
     }
@@ -585,7 +599,7 @@ impl<'a> Shard<'a> {
             version: 0,
             records: 0,
             value_len: 0,
-            key_len: record.key_len,
+            newest_entry: 0,
             namespace,
             resource,
             flags: if no_put { NO_PUT_YET } else { 0 },
@@ -625,16 +639,17 @@ impl<'a> Shard<'a> {
         (u16::try_from(number).unwrap_or(u16::MAX), namespace)
     }
 
-    /// For a key that began with tombstones: its first value may tell its resource better than its path did.
+    /// For a key that began with tombstones: its first value may tell its resource better than its path did. Gives back
+    /// the resource.
     #[cold]
-    fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout) {
+    fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout) -> Option<u16> {
         // it was read before, so the default never comes about
         let kv = KeyValue::parse(message).unwrap_or_default();
         let (resource, namespace) = self.number_names(kv.key, layout.classify(kv.key, Some(kv.value)));
         let Self { blocks, rows, .. } = self;
         let state =
             blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
-        let Some(state) = state else { return };
+        let state = state?;
         let moved = Tombstones {
             records: u64::from(state.records) - 1,
             own_bytes: state.own_bytes - state.newest_own_bytes(),
@@ -648,6 +663,7 @@ impl<'a> Shard<'a> {
         if let Some(row) = rows.get_mut(usize::from(resource)) {
             row.tombstones.add(&moved);
         }
+        Some(resource)
     }
 }
 

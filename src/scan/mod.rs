@@ -12,6 +12,7 @@
 
 pub mod folders;
 pub mod keyspace;
+pub mod outline;
 pub mod part;
 pub mod tally;
 pub mod timeline;
@@ -33,13 +34,15 @@ use timeline::Bins;
 pub struct Options<'p> {
     /// Findings beyond this many are only counted.
     pub max_findings: usize,
+    /// Whether to keep the sizes of all records, for the plan of a copy: see [`outline`].
+    pub outline: bool,
     /// Called now and then with the bytes of file that were read since the last call.
     pub progress: &'p (dyn Fn(u64) + Sync),
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { max_findings: usize::MAX, progress: &|_| {} }
+        Self { max_findings: usize::MAX, outline: false, progress: &|_| {} }
     }
 }
 
@@ -102,7 +105,7 @@ fn scan_once<'a>(
     let mut walker = Walker::new(db, freelist, threads, options.max_findings);
     let mut tallies = Vec::new();
     let mut key_bucket = None;
-    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)), db.page_size());
+    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)), options.outline);
     let mut records = RecordFindings::default();
 
     while let Some(&bucket) = walker.buckets().get(tallies.len()) {
@@ -164,7 +167,7 @@ fn scan_once<'a>(
 }
 
 /// Faults of the file as a whole: a damaged meta, a missing end.
-fn file_faults(db: &Db) -> Findings {
+pub(crate) fn file_faults(db: &Db) -> Findings {
     let mut findings = Findings::default();
     for (slot, meta) in db.metas().slots.iter().enumerate() {
         if let &Err(error) = meta {

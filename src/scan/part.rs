@@ -9,7 +9,11 @@ use crate::etcd::key_value::DecodeError;
 use crate::etcd::{KeyValue, RecordKey};
 
 use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
+use super::outline::PartOutline;
 use super::tally::Tally;
+
+/// Bytes of a put's key in the bucket; a tombstone's has one more.
+const PUT_KEY_LEN: usize = 17;
 
 /// Records by the shard of their key.
 pub type Shards<'a> = [Vec<Record<'a>>; NUM_SHARDS];
@@ -21,12 +25,15 @@ pub struct Part<'a> {
     pub tally: Tally,
     /// Its records by the shard of their key, each in the order of revisions.
     pub shards: Shards<'a>,
+    num_entries: u32,
     /// Its first record, in the order of the tree: place in history, in the file, and etcd key.
     pub first: Option<(RecordKey, Location, &'a [u8])>,
     /// Its last record.
     pub last: Option<RecordKey>,
-    /// How many pages a defrag by etcd would put its records on, about.
-    pub repacked: Repacked,
+    /// The sizes of its entries, where they are wanted.
+    pub outline: Option<PartOutline>,
+    /// The number of its first entry in the bucket, as [`super::outline::Outline`] counts them.
+    pub first_entry: u32,
     /// Records that could not be read.
     pub unreadable: Unreadable,
     /// What is wrong with records by themselves.
@@ -51,6 +58,8 @@ pub struct Record<'a> {
     pub at: Location,
     /// The lease that it is attached to; 0 for none.
     pub lease: i64,
+    /// Its number among the entries of its part.
+    pub number: u32,
     /// Bytes of the etcd key.
     pub key_len: u32,
     /// Bytes of the etcd value.
@@ -134,7 +143,8 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 
 /// For the `key` bucket.
 pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
-    let mut part = Part { shards: keyspace.spare_shards(), ..Part::default() };
+    let outline = keyspace.outline.is_some().then(PartOutline::default);
+    let mut part = Part { shards: keyspace.spare_shards(), outline, ..Part::default() };
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
@@ -155,7 +165,11 @@ impl<'a> Part<'a> {
         for entry in leaf.entries().filter_map(Result::ok) {
             let own_bytes = entry.own_bytes();
             let leaf_bytes = share.next(own_bytes);
-            self.repacked.add(own_bytes, keyspace.page_size());
+            let number = self.num_entries;
+            self.num_entries += 1;
+            if let Some(outline) = &mut self.outline {
+                outline.push(entry.key.len() > PUT_KEY_LEN, entry.key.len() + entry.value.len());
+            }
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
                 Ok((place, kv)) => {
@@ -172,6 +186,7 @@ impl<'a> Part<'a> {
                         leaf_bytes,
                         at,
                         lease: kv.lease,
+                        number,
                         key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
                         value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
                         encoding: ValueKind::of(kv.value),
@@ -216,35 +231,6 @@ impl<'a> Part<'a> {
         let fault = history::check_alone(place, &kv);
         self.faults.extend(fault.map(|fault| RecordFinding { fault, at, key: Some(kv.key) }));
         Ok((place, kv))
-    }
-}
-
-/// What a defrag by etcd would make of records: it fills leaves to 90 % (`server/storage/backend/backend.go`,
-/// `defragdb`, `FillPercent`), and bbolt puts at least two records in each (`node.go`, `splitIndex`).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Repacked {
-    /// Pages of the leaves that are full.
-    full_pages: u64,
-    /// Bytes in the leaf that is being filled.
-    filling: u64,
-    in_leaf: u64,
-}
-
-impl Repacked {
-    #[inline]
-    fn add(&mut self, own_bytes: u64, page_size: u64) {
-        if self.in_leaf >= 2 && self.filling + own_bytes > page_size * 9 / 10 {
-            *self = Self { full_pages: self.pages(page_size), ..Self::default() };
-        }
-        let header = if self.in_leaf == 0 { crate::bolt::format::PAGE_HEADER_SIZE as u64 } else { 0 };
-        self.filling += header + own_bytes;
-        self.in_leaf += 1;
-    }
-
-    /// Pages of all leaves, the last one included.
-    #[must_use]
-    pub fn pages(&self, page_size: u64) -> u64 {
-        self.full_pages + self.filling.div_ceil(page_size)
     }
 }
 

@@ -166,7 +166,7 @@ fn filler(seed: u64) -> Vec<u8> {
 /// The size that `draw`, of 2^32 draws, has: between two of the known sizes by how far it lies between their shares.
 fn quantile(known: &[u32; 5], draw: u32) -> u64 {
     const SHARES: [u64; 5] = [0, 500_000, 900_000, 990_000, 1_000_000];
-    let share = u64::from(draw) * 1_000_000 >> 32;
+    let share = (u64::from(draw) * 1_000_000) >> 32;
     let points = SHARES.iter().zip(known);
     let mut spans = points.clone().zip(points.skip(1));
     let span = spans.find(|((from, _), (to, _))| (**from..**to).contains(&share));

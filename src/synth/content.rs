@@ -50,6 +50,9 @@ pub struct Content {
     small: Vec<(Vec<u8>, SmallValue)>,
 }
 
+/// Keys and values of a bucket with few of them.
+type SmallEntries = Vec<(Vec<u8>, Vec<u8>)>;
+
 #[derive(Debug)]
 enum SmallValue {
     Bytes(Vec<u8>),
@@ -111,7 +114,8 @@ impl Content {
         const BUCKETS: usize = 10;
         let small_buckets = self.small_buckets(nospace);
         let mut numbered = BUCKETS as u64;
-        let num_small: usize = small_buckets.iter().map(|(_, entries)| entries.as_ref().map_or(0, Vec::len)).sum();
+        let num_small: usize =
+            small_buckets.iter().map(|(_, entries)| entries.as_ref().map_or(0, Vec::len)).sum();
         let leases_at = (BUCKETS + num_small) as u64;
         let records_at = leases_at + u64::from(self.leases);
         let mut inside = Vec::new();
@@ -134,7 +138,7 @@ impl Content {
     }
 
     /// The buckets by name, each with its entries where they are few (`server/storage/schema`).
-    fn small_buckets(&self, nospace: bool) -> [(&'static str, Option<Vec<(Vec<u8>, Vec<u8>)>>); 10] {
+    fn small_buckets(&self, nospace: bool) -> [(&'static str, Option<SmallEntries>); 10] {
         let alarm = Alarm { member_id: MEMBER, alarm: 1 }.encode_to_vec();
         let member = format!(
             r#"{{"id":{MEMBER},"peerURLs":["http://localhost:2380"],"name":"default","clientURLs":["http://localhost:2379"]}}"#
@@ -154,7 +158,7 @@ impl Content {
         ]
     }
 
-    fn meta(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fn meta(&self) -> SmallEntries {
         let History { revision, compact_revision, .. } = self.history;
         // each change is an entry of raft's log, and so are leases and elections
         let index = u64::from(revision) + u64::from(revision) / 20 + u64::from(self.leases) + TERM;

@@ -3,7 +3,7 @@
 use crate::bolt::write::{self, Plan, Settings};
 
 use super::content::{Content, Wanted};
-use super::{Extent, Options, SynthError, free_pages};
+use super::{Extent, Options, SynthError};
 
 /// Keys of the first, small cluster, from which the others are reckoned.
 const SAMPLE_KEYS: u32 = 10_000;
@@ -15,18 +15,39 @@ const TOLERANCE: u64 = 400;
 /// enough: then the closest is taken.
 const MAX_ROUNDS: u32 = 24;
 
-/// The content of a file of the size that is wanted, `trailer` bytes included, and its plan, without free pages.
+/// A file that is as large as was asked for.
+#[derive(Debug)]
+pub struct Fitted {
+    /// What it holds.
+    pub content: Content,
+    /// Where that goes, without free pages.
+    pub plan: Plan,
+    /// The free pages to put into it.
+    pub free_pages: u64,
+}
+
+/// Finds the file of the size that is wanted, `trailer` bytes included.
 ///
 /// # Errors
 /// The size is too small for any file; a history that can't be.
-pub fn fit(options: &Options, trailer: u64) -> Result<(Content, Plan), SynthError> {
-    // `!(a < b)`: what is no number is refused, too
-    if !(options.free < 1.0) {
+pub fn fit(options: &Options, trailer: u64) -> Result<Fitted, SynthError> {
+    if !(0.0..1.0).contains(&options.free) {
         return Err(SynthError::AllFree(options.free * 100.0));
     }
     match options.extent {
-        Extent::Keys(keys) => planned(options, keys, u32::MAX),
-        Extent::Bytes(bytes) => fit_bytes(options, bytes.saturating_sub(trailer)),
+        Extent::Keys(keys) => {
+            let (content, plan) = planned(options, keys, u32::MAX)?;
+            let free_pages = free_pages(plan.num_pages, options.free);
+            Ok(Fitted { content, plan, free_pages })
+        }
+        Extent::Bytes(bytes) => {
+            let target = bytes.saturating_sub(trailer);
+            let (content, plan) = fit_bytes(options, target)?;
+            // where there are free pages, they make up for what is still missed
+            let num_pages = if options.free > 0.0 { target / plan.page_size } else { 0 };
+            let free_pages = num_pages.saturating_sub(plan.num_pages);
+            Ok(Fitted { content, plan, free_pages })
+        }
     }
 }
 
@@ -48,7 +69,11 @@ fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthErr
             return Ok((content, plan));
         }
         closest = closest.min((missed, keys));
-        if bytes < target { few = few.max(keys) } else { many = many.min(keys) }
+        if bytes < target {
+            few = few.max(keys)
+        } else {
+            many = many.min(keys)
+        }
         if many.saturating_sub(few) <= 1 {
             break;
         }
@@ -64,6 +89,17 @@ fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthErr
 fn scaled(keys: u32, wanted: u64, made: u64) -> u32 {
     let keys = u128::from(keys) * u128::from(wanted) / u128::from(made.max(1));
     u32::try_from(keys).unwrap_or(u32::MAX).max(1)
+}
+
+/// Free pages beside so many in use.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share below 1 of a number of pages; what is too large is refused when it is written"
+)]
+fn free_pages(in_use: u64, share: f64) -> u64 {
+    (in_use as f64 * share / (1.0 - share)).round() as u64
 }
 
 fn planned(options: &Options, keys: u32, max_value: u32) -> Result<(Content, Plan), SynthError> {

@@ -148,7 +148,12 @@ impl History {
             return Err(HistoryError::TooMany(last));
         }
         mark_tombstones(&mut records, num_keys, deleted);
-        let mut writer = Writer { seed, cluster, created: vec![0; num_keys as usize], versions: vec![0; num_keys as usize] };
+        let mut writer = Writer {
+            seed,
+            cluster,
+            created: vec![0; num_keys as usize],
+            versions: vec![0; num_keys as usize],
+        };
         let (old, new) = records.split_at_mut(survivors);
         writer.live_through_survivors(old, compact_revision);
         let revision = writer.live_through(new, compact_revision.max(FIRST_REVISION - 1));
@@ -173,7 +178,11 @@ fn updates(num_keys: u32, deleted: u32, per_key: f64) -> Result<u32, HistoryErro
     }
     let updates = (f64::from(num_keys) * (per_key - 1.0)).round();
     let records = updates + f64::from(num_keys) + f64::from(deleted);
-    if records >= f64::from(u32::MAX) { Err(HistoryError::TooMany(records as u64)) } else { Ok(updates as u32) }
+    if records >= f64::from(u32::MAX) {
+        Err(HistoryError::TooMany(records as u64))
+    } else {
+        Ok(updates as u32)
+    }
 }
 
 fn compact_revision(survivors: u64, wanted: Option<u64>) -> Result<u32, HistoryError> {
@@ -214,7 +223,8 @@ fn draw(seed: u64, cluster: &Cluster, draws: Draws) -> Vec<Record> {
         let time = Random::new(seed, Question::Deletion, u64::from(number)).bits_32();
         Record::drawn(deleted_key(number, draws.num_keys, draws.deleted), time | NEW)
     };
-    let mut records = Vec::with_capacity(draws.num_keys as usize + draws.updates as usize + draws.deleted as usize);
+    let mut records =
+        Vec::with_capacity(draws.num_keys as usize + draws.updates as usize + draws.deleted as usize);
     records.par_extend((0..draws.num_keys).into_par_iter().map(first));
     records.par_extend((0..draws.updates).into_par_iter().map(further));
     records.par_extend((0..draws.deleted).into_par_iter().map(deletion));
@@ -325,7 +335,8 @@ impl Writer<'_> {
 
     fn put(&mut self, key: u32, revision: u32) -> u32 {
         let before = self.versions.get(key as usize).copied().unwrap_or(0);
-        let created = if before == 0 { revision } else { self.created.get(key as usize).copied().unwrap_or(0) };
+        let created =
+            if before == 0 { revision } else { self.created.get(key as usize).copied().unwrap_or(0) };
         self.remember(key, created, before + 1);
         before + 1
     }

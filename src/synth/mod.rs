@@ -35,6 +35,7 @@ use crate::rewrite::defrag::{Progress, seal};
 use crate::rewrite::output::{self, Output, OutputError, folder_of};
 
 use content::Content;
+use fit::Fitted;
 use history::{Amounts, HistoryError};
 use scatter::{FreeRuns, Scatter};
 
@@ -158,7 +159,7 @@ pub enum SynthError {
         least: u64,
     },
     /// A share that leaves nothing.
-    #[error("--free {0} %: something must be in use: less than 100 %")]
+    #[error("{0} % of free pages: from 0 to less than 100, as something must be in use")]
     AllFree(f64),
     /// Something that can't be written.
     #[error(transparent)]
@@ -186,9 +187,8 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
     let Request { target, force, snapshot, options } = request;
     output::check_target(target, None, *force)?;
     let trailer = if *snapshot { TRAILER_SIZE as u64 } else { 0 };
-    let (content, mut plan) = fit::fit(options, trailer)?;
+    let Fitted { content, mut plan, free_pages: free } = fit::fit(options, trailer)?;
     let nodes = plan.nodes().count() as u64;
-    let free = free_pages(plan.num_pages, options.free);
     let free_runs = scatter::scatter(&mut plan, options.seed, options.scatter, free, options.shuffle);
     output::check_space(folder_of(target), plan.file_bytes() + trailer)?;
     let sha256 = write(request, &content, &plan, progress)?;
@@ -205,7 +205,11 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
         tombstones,
         superseded: records - tombstones - keys,
         revision: u64::from(history.revision),
-        compact_revision: if history.compact_revision == 0 { -1 } else { i64::from(history.compact_revision) },
+        compact_revision: if history.compact_revision == 0 {
+            -1
+        } else {
+            i64::from(history.compact_revision)
+        },
         leases: u64::from(content.leases()),
         nodes,
         entry_bytes: plan.entry_bytes,
@@ -216,18 +220,12 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
     })
 }
 
-/// Free pages beside so many in use.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a share below 1 of a number of pages; what is too large is refused when it is written"
-)]
-fn free_pages(in_use: u64, share: f64) -> u64 {
-    (in_use as f64 * share / (1.0 - share)).round() as u64
-}
-
-fn write(request: &Request, content: &Content, plan: &Plan, progress: Progress<'_>) -> Result<Option<String>, SynthError> {
+fn write(
+    request: &Request,
+    content: &Content,
+    plan: &Plan,
+    progress: Progress<'_>,
+) -> Result<Option<String>, SynthError> {
     let Request { target, force, snapshot, .. } = request;
     let folder = folder_of(target);
     let output = Output::begin(folder, target, plan.file_bytes())?;

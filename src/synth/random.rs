@@ -67,7 +67,7 @@ impl Random {
     /// hundred times as often as were its turn.
     pub fn skewed_below(&mut self, bound: u64) -> u64 {
         let draw = u128::from(self.bits_32());
-        let cube = draw * draw * draw >> 64;
+        let cube = (draw * draw * draw) >> 64;
         u64::try_from((cube * u128::from(bound)) >> 32).unwrap_or(0)
     }
 

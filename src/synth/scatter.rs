@@ -34,7 +34,9 @@ pub enum Scatter {
 
 /// The words for it do not name one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not a distribution of free pages: write none, uniform, geometric:MEAN (of pages, from 1 on) or bursts")]
+#[error(
+    "not a distribution of free pages: write none, uniform, geometric:MEAN (of pages, from 1 on) or bursts"
+)]
 pub struct ScatterError;
 
 impl FromStr for Scatter {
@@ -142,7 +144,9 @@ impl Gaps {
         let (from, to) = (self.seen, self.seen + 1);
         self.seen = to;
         if self.even {
-            let before = |gap: u64| u64::try_from(u128::from(gap) * u128::from(self.free) / u128::from(self.gaps)).unwrap_or(0);
+            let before = |gap: u64| {
+                u64::try_from(u128::from(gap) * u128::from(self.free) / u128::from(self.gaps)).unwrap_or(0)
+            };
             return before(to) - before(from);
         }
         if to == self.gaps && self.runs.is_empty() {
@@ -196,7 +200,9 @@ mod tests {
     fn all_free_pages_are_placed() {
         let scatters = [Scatter::None, Scatter::Uniform, Scatter::Geometric { mean: 7 }, Scatter::Bursts];
         for scatter in scatters {
-            for (free, num_gaps) in [(0, 1), (0, 100), (1, 1), (1, 100), (10_000, 1), (10_000, 100), (10_000, 100_000)] {
+            for (free, num_gaps) in
+                [(0, 1), (0, 100), (1, 1), (1, 100), (10_000, 1), (10_000, 100), (10_000, 100_000)]
+            {
                 let found = gaps(scatter, free, num_gaps);
                 assert_eq!(found.iter().sum::<u64>(), free, "{scatter}: {free} in {num_gaps}");
             }
@@ -207,7 +213,10 @@ mod tests {
     fn runs_are_as_long_as_asked_for() {
         assert_eq!(gaps(Scatter::None, 500, 100).last(), Some(&500));
         assert!(gaps(Scatter::Uniform, 500, 1000).iter().all(|&run| run <= 1));
-        let runs: Vec<_> = gaps(Scatter::Geometric { mean: 9 }, 90_000, 100_000).into_iter().filter(|&run| run > 0).collect();
+        let runs: Vec<_> = gaps(Scatter::Geometric { mean: 9 }, 90_000, 100_000)
+            .into_iter()
+            .filter(|&run| run > 0)
+            .collect();
         let in_first_half = runs.len() / 2;
         assert!((9_500..10_500).contains(&runs.len()), "{}", runs.len());
         assert!(runs.get(..in_first_half).unwrap().iter().sum::<u64>() > 40_000);

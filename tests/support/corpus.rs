@@ -38,6 +38,15 @@ pub struct Truth {
     pub revision: i64,
     pub compact_revision: i64,
     pub auth_enabled: bool,
+    /// HashKV of the running etcd, at some revisions.
+    pub hashkv_at: BTreeMap<i64, HashTruth>,
+}
+
+/// `etcdctl endpoint hashkv --rev`.
+#[derive(Debug, Deserialize)]
+pub struct HashTruth {
+    pub hash: u32,
+    pub compact_revision: i64,
 }
 
 /// What etcd's and bbolt's tools say of one file.
@@ -53,6 +62,11 @@ pub struct FileTruth {
     pub meta: String,
     pub storage_version: Option<String>,
     pub buckets: Vec<String>,
+    /// `etcdutl snapshot status`.
+    pub status_hash: u32,
+    /// `etcdutl hashkv`.
+    pub hashkv: u32,
+    pub hashkv_revision: i64,
 }
 
 #[derive(Debug, Deserialize)]

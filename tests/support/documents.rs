@@ -130,7 +130,7 @@ objects! {
         unreadable: Records,
     }
     Records { records: u64, bytes: u64, disk_bytes: u64 }
-    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, exact: bool }
+    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, etcd_defrag_bytes: u64, exact: bool }
     Resource {
         group: String,
         resource: Bytes,
@@ -288,6 +288,60 @@ objects! {
         leaf_nodes: u64,
         fingerprint: String,
     }
+
+    Hash {
+        schema: String,
+        read_without_lock: bool,
+        sound: bool,
+        num_faults: u64,
+        hash_kv: Nullable<HashKv>,
+        snapshot_status: SnapshotStatus,
+        buckets: Vec<BucketHash>,
+    }
+    HashKv { hash: u32, revision: i64, compact_revision: i64 }
+    SnapshotStatus { hash: u32, revision: i64, total_key: u64, total_entries: u64, total_size: u64 }
+    BucketHash { name: Bytes, entries: u64, fingerprint: String }
+
+    Defrag {
+        schema: String,
+        read_without_lock: bool,
+        source: DefragSource,
+        target: DefragTarget,
+        dropped: Dropped,
+        saved_bytes: i64,
+        verified: bool,
+        verification: Nullable<Verification>,
+        dry_run: bool,
+        kept_old: Nullable<String>,
+        warnings: Vec<String>,
+        elapsed_seconds: f64,
+    }
+    DefragSource { path: String, file_bytes: u64, page_size: u64, records: u64 }
+    DefragTarget {
+        path: String,
+        file_bytes: u64,
+        page_size: u64,
+        max_node_pages: u32,
+        records: u64,
+        entry_bytes: u64,
+        sha256: Nullable<String>,
+    }
+    Dropped { superseded: u64, tombstones: u64 }
+    Verification { buckets: u64, entries: u64, hash_kv: Nullable<u32> }
+
+    Plan {
+        schema: String,
+        read_without_lock: bool,
+        path: String,
+        now_bytes: u64,
+        entry_bytes: u64,
+        choices: Vec<Choice>,
+        node_pages: Vec<NodePages>,
+        estimates: Vec<Estimate>,
+    }
+    Choice { keep_revisions: Nullable<u64>, file_bytes: u64, records: u64 }
+    NodePages { max_node_pages: u32, file_bytes: u64, default: bool }
+    Estimate { tool: String, file_bytes: u64 }
 }
 
 /// A meta that could be read, or one that could not.

@@ -9,14 +9,22 @@
 //! | [`corpus`] | real files of a Kubernetes' etcd, and what etcd's tools said of them |
 //! | [`etcd_file`] | a small etcd file made by hand, with something in each bucket |
 //! | [`documents`] | the JSON documents of the commands, field by field |
+//! | [`program`] | the program, run as its users run it |
+//! | [`content`] | what a file holds, read in the plainest way |
+//! | [`memory`] | a file's content in memory, for the writer |
+//! | [`random`] | numbers that look random |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod builder;
+pub mod content;
 pub mod corpus;
 pub mod documents;
 pub mod etcd_file;
 pub mod found;
 pub mod lies;
+pub mod memory;
+pub mod program;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 

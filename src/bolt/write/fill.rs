@@ -229,13 +229,18 @@ impl<'w, S: Source> Writer<'w, S> {
     ) -> Result<(), WriteError> {
         let mut head = Vec::with_capacity(node.head_bytes());
         let data_at = offset.saturating_add(node.head_bytes() as u64);
-        let mut data = BufWriter::with_capacity(1 << 16, WriteAt { file: self.file, offset: data_at });
-        self.write_node(chunk, node, &mut head, &mut data, scratch)?;
-        data.flush()?;
-        // the slack behind it is a hole, and so zeros, but the file must be long enough
-        self.file.write_all_at(&head, offset)?;
         let end = offset.saturating_add(node.pages.saturating_mul(self.plan.page_size));
-        Ok(self.file.write_all_at(&[0], end.saturating_sub(1))?)
+        let mut data = BufWriter::with_capacity(1 << 16, WriteAt { file: self.file, offset: data_at, end });
+        self.write_node(chunk, node, &mut head, &mut data, scratch)?;
+        let start = self.source.buckets().get(chunk.bucket).map_or(0, |spec| spec.entries.start);
+        let last = start.saturating_add(node.entries.end).saturating_sub(1);
+        data.flush().map_err(|error| full_or(error, || WriteError::SourceChanged { entry: last }))?;
+        self.file.write_all_at(&head, offset)?;
+        // the slack behind it is a hole, and so zeros, but the file must be long enough
+        if data.get_ref().offset < end {
+            self.file.write_all_at(&[0], end.saturating_sub(1))?;
+        }
+        Ok(())
     }
 
     fn write_node(
@@ -359,6 +364,9 @@ impl<'w, S: Source> Writer<'w, S> {
             let number = bucket_start.saturating_add(first_entry(below, child));
             let changed = || WriteError::SourceChanged { entry: number };
             let entry = self.source.entry(number, scratch).ok_or_else(changed)?;
+            if entry.key.len() != self.source.sizes(number).key {
+                return Err(changed());
+            }
             let place = below.last().and_then(|level| level.nodes.get(usize::try_from(child).ok()?));
             let element = BranchElement {
                 pos: u32_of(pos)?,
@@ -418,15 +426,17 @@ fn full_or(error: io::Error, changed: impl Fn() -> WriteError) -> WriteError {
     if error.kind() == io::ErrorKind::WriteZero { changed() } else { WriteError::Io(error) }
 }
 
-/// Writes to a file from a place on.
+/// Writes to a file from a place on, and not beyond another: what lies there belongs to the next node.
 struct WriteAt<'f> {
     file: &'f File,
     offset: u64,
+    end: u64,
 }
 
 impl Write for WriteAt<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write_at(bytes, self.offset)?;
+        let room = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let written = self.file.write_at(bytes.get(..room).unwrap_or(bytes), self.offset)?;
         self.offset = self.offset.saturating_add(written as u64);
         Ok(written)
     }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
 
 /// The most elements of a node: bbolt refuses 0xFFFF and more (`node.go`, `write`).
-const MAX_ELEMENTS: u64 = 0xFFFE;
+pub(super) const MAX_ELEMENTS: u64 = 0xFFFE;
 
 /// How nodes are cut.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -92,6 +92,7 @@ pub fn pack(
 #[derive(Debug)]
 struct ShortestPath {
     page_size: u64,
+    max_node_bytes: u64,
     min_entries: u64,
     /// Entries so far, and their bytes with elements.
     num_entries: u64,
@@ -99,9 +100,7 @@ struct ShortestPath {
     /// Begins whose nodes would still be too short.
     waiting: VecDeque<Begin>,
     /// Begins that may be best for some node to come, their costs rising. Never empty once an entry was taken.
-    best: VecDeque<Begin>,
-    /// How many have left the front of `best`: positions below count from the very first.
-    gone: usize,
+    best: Vec<Begin>,
     /// For one page, two pages, and so on: the position in `best` where the window begins.
     windows: Vec<usize>,
     wide: Option<Wide>,
@@ -127,21 +126,48 @@ struct Begin {
 struct Wide {
     /// The node must begin at or before this entry.
     index: u64,
-    pages: u64,
+    /// Bytes of its pages.
+    bytes: u64,
     /// The position in `best` where its window begins.
     window: usize,
+}
+
+/// The place behind the newest entry, where a node may end.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// Bytes of all entries.
+    total: u64,
+    /// The first begin from which a node has no more elements than it may.
+    oldest: u64,
+}
+
+impl End {
+    /// Bytes of a node from there to here.
+    #[inline]
+    fn bytes_from(self, begin: &Begin) -> u64 {
+        node_bytes(self.total.saturating_sub(begin.before))
+    }
+
+    /// Moves a window's begin on until a node from there to here fits in so many bytes.
+    #[inline]
+    fn advance(self, best: &[Begin], window: usize, bytes: u64) -> usize {
+        let fits = |begin: &&Begin| begin.index >= self.oldest && self.bytes_from(begin) <= bytes;
+        let rest = best.get(window..).unwrap_or_default();
+        let passed = rest.iter().position(|begin| fits(&begin)).unwrap_or(rest.len());
+        window.saturating_add(passed)
+    }
 }
 
 impl ShortestPath {
     fn new(page_size: u64, max_node_pages: u32, level: Level, num_entries: usize) -> Self {
         Self {
             page_size,
+            max_node_bytes: page_size.saturating_mul(max_node_pages.max(1).into()),
             min_entries: level.min_entries(),
             num_entries: 0,
             total: 0,
             waiting: VecDeque::new(),
-            best: VecDeque::new(),
-            gone: 0,
+            best: Vec::new(),
             windows: vec![0; max_node_pages.max(1) as usize],
             wide: None,
             cost: Some(0),
@@ -171,11 +197,11 @@ impl ShortestPath {
                 break;
             }
             self.waiting.pop_front();
-            while self.best.back().is_some_and(|back| back.cost >= begin.cost && self.is_droppable(back)) {
-                self.best.pop_back();
+            while self.best.last().is_some_and(|last| last.cost >= begin.cost && self.is_droppable(last)) {
+                self.best.pop();
             }
-            self.best.push_back(begin);
-            let newest = self.gone.saturating_add(self.best.len()).saturating_sub(1);
+            self.best.push(begin);
+            let newest = self.best.len().saturating_sub(1);
             self.windows.iter_mut().for_each(|window| *window = (*window).min(newest));
         }
     }
@@ -185,64 +211,53 @@ impl ShortestPath {
         self.wide.is_none_or(|wide| begin.index > wide.index)
     }
 
+    /// The begin of the last node, and the cost of all, if the newest entry is the last.
     fn cheapest_last_node(&mut self) -> Option<(Begin, u64)> {
-        let newest = *self.best.back()?;
-        let pages_of_shortest = self.pages_from(&newest);
-        if pages_of_shortest > self.windows.len() as u64 {
-            self.wide = Some(Wide { index: newest.index, pages: pages_of_shortest, window: self.gone });
+        let newest = *self.best.last()?;
+        let end = End { total: self.total, oldest: self.num_entries.saturating_sub(MAX_ELEMENTS) };
+        let shortest = end.bytes_from(&newest);
+        if shortest > self.max_node_bytes {
+            let pages = shortest.div_ceil(self.page_size);
+            self.wide =
+                Some(Wide { index: newest.index, bytes: pages.saturating_mul(self.page_size), window: 0 });
         }
         let mut cheapest: Option<(Begin, u64)> = None;
-        let mut consider = |begin: Option<&Begin>, pages: u64, page_size: u64| {
-            let Some(&begin) = begin else { return };
-            let cost = begin.cost.saturating_add(pages.saturating_mul(page_size));
-            if cheapest.is_none_or(|(_, least)| cost < least) {
-                cheapest = Some((begin, cost));
+        let mut consider = |begin: &Begin, bytes: u64| {
+            let cost = begin.cost.saturating_add(bytes);
+            // of equals the one with fewer nodes, and so the larger node
+            if cheapest.is_none_or(|(_, least)| cost <= least) {
+                cheapest = Some((*begin, cost));
             }
         };
-        for pages in (1..=self.windows.len()).rev() {
-            let window = self.windows.get(pages.saturating_sub(1)).copied().unwrap_or(0);
-            let window = self.advance(window, pages as u64);
-            self.windows.get_mut(pages.saturating_sub(1)).map(|slot| *slot = window);
-            consider(self.at(window), pages as u64, self.page_size);
+        let mut bytes = 0u64;
+        for window in &mut self.windows {
+            bytes = bytes.saturating_add(self.page_size);
+            *window = end.advance(&self.best, *window, bytes);
+            self.best.get(*window).into_iter().for_each(|begin| consider(begin, bytes));
         }
-        if let Some(wide) = self.wide {
-            let window = self.advance(wide.window, wide.pages);
-            let begin = self.at(window).filter(|begin| begin.index <= wide.index);
-            consider(begin, wide.pages, self.page_size);
-            self.wide = begin.is_some().then_some(Wide { window, ..wide });
+        if let Some(wide) = &mut self.wide {
+            wide.window = end.advance(&self.best, wide.window, wide.bytes);
+            match self.best.get(wide.window).filter(|begin| begin.index <= wide.index) {
+                Some(begin) => consider(begin, wide.bytes),
+                None => self.wide = None,
+            }
         }
         self.forget();
         cheapest
     }
 
-    /// Moves a window's begin on until a node from there to the newest entry fits in so many pages.
-    fn advance(&self, mut window: usize, pages: u64) -> usize {
-        let oldest = self.num_entries.saturating_sub(MAX_ELEMENTS);
-        while let Some(begin) = self.at(window) {
-            if begin.index >= oldest && self.pages_from(begin) <= pages {
-                break;
-            }
-            window = window.saturating_add(1);
-        }
-        window
-    }
-
-    fn at(&self, position: usize) -> Option<&Begin> {
-        self.best.get(position.checked_sub(self.gone)?)
-    }
-
-    fn pages_from(&self, begin: &Begin) -> u64 {
-        node_bytes(self.total.saturating_sub(begin.before)).div_ceil(self.page_size)
-    }
-
-    /// Drops the begins that all windows have passed, but for the newest.
+    /// Drops the begins that all windows have passed, now and then, but for the newest.
     fn forget(&mut self) {
-        let windows = self.windows.iter().copied().chain(self.wide.map(|wide| wide.window));
-        let needed = windows.min().unwrap_or(self.gone);
-        while self.gone < needed && self.best.len() > 1 {
-            self.best.pop_front();
-            self.gone = self.gone.saturating_add(1);
+        const ENOUGH: usize = 1 << 12;
+        let windows = self.windows.iter_mut().chain(self.wide.as_mut().map(|wide| &mut wide.window));
+        let last = self.best.len().saturating_sub(1);
+        let Some(passed) = windows.map(|window| *window).min().map(|passed| passed.min(last)) else { return };
+        if passed < ENOUGH {
+            return;
         }
+        self.best.drain(..passed);
+        let windows = self.windows.iter_mut().chain(self.wide.as_mut().map(|wide| &mut wide.window));
+        windows.for_each(|window| *window = window.saturating_sub(passed));
     }
 
     fn into_nodes(self) -> Vec<u32> {
@@ -284,7 +299,8 @@ fn as_bbolt(entries: impl ExactSizeIterator<Item = EntryBytes>, page_size: u64, 
         let own = entry.own();
         let enough_left =
             remaining >= MIN_KEYS && remaining.saturating_add(in_node) > MIN_KEYS.saturating_mul(2);
-        if in_node >= MIN_KEYS && enough_left && bytes.saturating_add(own) > threshold {
+        let full = enough_left && bytes.saturating_add(own) > threshold;
+        if in_node >= MIN_KEYS && (full || in_node >= MAX_ELEMENTS) {
             nodes.push(u32::try_from(in_node).unwrap_or(u32::MAX));
             (bytes, in_node) = (node_bytes(0), 0);
         }
@@ -299,6 +315,7 @@ fn as_bbolt(entries: impl ExactSizeIterator<Item = EntryBytes>, page_size: u64, 
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of the tests' own")]
 mod tests {
     use super::*;
 

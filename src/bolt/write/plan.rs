@@ -10,7 +10,7 @@ use crate::bolt::format::{
     BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId,
 };
 
-use super::pack::{self, EntryBytes, Level, Packing, node_bytes};
+use super::pack::{self, EntryBytes, Level, MAX_ELEMENTS, Packing, node_bytes};
 use super::source::{Sizes, Source, ValueSize};
 
 /// The longest value that bbolt accepts, in bytes (`bucket.go`, `MaxValueSize`).
@@ -54,6 +54,12 @@ pub enum PlanError {
     Bucket {
         /// The entry's number in the source.
         entry: u64,
+        /// The bucket's number.
+        bucket: usize,
+    },
+    /// Every bucket but the first stands in another one, and there is a first.
+    #[error("bucket {bucket} stands nowhere")]
+    Unplaced {
         /// The bucket's number.
         bucket: usize,
     },
@@ -200,6 +206,7 @@ pub fn plan(source: &impl Source, settings: Settings) -> Result<Plan, PlanError>
     for bucket in (0..num_buckets).rev() {
         planner.plan_bucket(bucket)?;
     }
+    planner.check_placed()?;
     let Planner { page_size, next_page, buckets, entry_bytes, .. } = planner;
     Ok(Plan { page_size, freelist, buckets, num_pages: next_page, entry_bytes, moved: Vec::new() })
 }
@@ -227,15 +234,20 @@ impl<S: Source> Planner<'_, S> {
             has_buckets |= matches!(sizes.value, ValueSize::Bucket(_));
             own = own.saturating_add(own_bytes(&self.buckets, sizes));
         }
-        self.entry_bytes = self.entry_bytes.saturating_add(own);
         let bytes = node_bytes(own);
-        // `inlineable` in bbolt's bucket.go; the root bucket stands in no entry
-        let planned = if bucket > 0 && !has_buckets && bytes <= self.page_size / 4 {
+        // `inlineable` in bbolt's bucket.go, which does not count: a quarter of 8 MiB has room for more elements than a
+        // page may have. The root bucket stands in no entry
+        let fits = bytes <= self.page_size / 4 && entries.end.saturating_sub(entries.start) <= MAX_ELEMENTS;
+        let planned = if bucket > 0 && !has_buckets && fits {
             PlannedBucket::Inline { bytes }
         } else {
+            // an inline bucket's are part of the entry that it stands in
+            self.entry_bytes = self.entry_bytes.saturating_add(own);
             PlannedBucket::Tree(self.plan_tree(&entries))
         };
-        self.buckets.get_mut(bucket).map(|slot| *slot = planned);
+        if let Some(slot) = self.buckets.get_mut(bucket) {
+            *slot = planned;
+        }
         Ok(())
     }
 
@@ -251,6 +263,15 @@ impl<S: Source> Planner<'_, S> {
                 placed.map(|placed| *placed = true).ok_or(PlanError::Bucket { entry, bucket: child })
             }
         }
+    }
+
+    /// What is in a bucket that stands nowhere would be lost.
+    fn check_placed(&self) -> Result<(), PlanError> {
+        if self.placed.is_empty() {
+            return Err(PlanError::Unplaced { bucket: 0 });
+        }
+        let unplaced = self.placed.iter().skip(1).position(|placed| !placed);
+        unplaced.map_or(Ok(()), |index| Err(PlanError::Unplaced { bucket: index.saturating_add(1) }))
     }
 
     fn plan_tree(&mut self, entries: &Range<u64>) -> Vec<PlannedLevel> {

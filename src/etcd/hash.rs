@@ -1,0 +1,241 @@
+//! HashKV: the hash by which etcd's members compare their data, whatever their pages look like.
+//!
+//! It is the CRC-32C of the bucket's name, `key`, and of the keys and values of the records that a compaction to the
+//! compact revision leaves, up to a revision (`server/storage/mvcc/hash.go`, `unsafeHashByRev` and `kvHasher`;
+//! `kvstore.go`, `hashByRev`):
+//!
+//! | record | |
+//! |---|---|
+//! | above the revision | left out |
+//! | a tombstone of the compact revision itself | left out, as older versions of etcd drop it |
+//! | above the compact revision | taken |
+//! | at or below the compact revision | taken, if it is its key's newest up to the *revision* |
+//!
+//! The last line: of a key that was compacted and written to since, the hash at a later revision has the new record
+//! only, although the old one is still there and stands in the hash at the compact revision.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+use crate::bolt::bucket::{End, outermost_entry};
+use crate::bolt::page::{Entry, Leaf};
+use crate::bolt::walk::{Bucket, Subtree, Walker};
+use crate::bolt::{Db, Threads};
+
+use super::crc::Crc;
+use super::kept::Kept;
+use super::revision::RecordKey;
+use super::schema::{KEY_BUCKET, State};
+
+/// A revision at which a file has no HashKV.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum RevisionError {
+    /// etcd: `mvcc: required revision has been compacted`.
+    #[error(
+        "revision {asked} was compacted: at compact revision {compact_revision} and current revision \
+         {current_revision}, a hash can be made from revision {} on",
+        lowest(*compact_revision)
+    )]
+    Compacted {
+        /// What was asked for.
+        asked: i64,
+        /// Below it, history is gone.
+        compact_revision: i64,
+        /// The newest.
+        current_revision: i64,
+    },
+    /// etcd: `mvcc: required revision is a future revision`.
+    #[error(
+        "revision {asked} is in the future: the file ends at revision {current_revision} (compact revision \
+         {compact_revision})"
+    )]
+    Future {
+        /// What was asked for.
+        asked: i64,
+        /// Below it, history is gone.
+        compact_revision: i64,
+        /// The newest.
+        current_revision: i64,
+    },
+}
+
+fn lowest(compact_revision: i64) -> i64 {
+    compact_revision.max(1)
+}
+
+/// The revision that a hash is made at: the current one where 0 is asked for, as etcd has it.
+///
+/// # Errors
+/// It is below the compact revision, or above the current one. Older versions of etcd, 3.4.23 and 3.5.1 among them,
+/// refuse the compact revision itself, too; newer ones do not (`kvstore.go`, `hashByRev`).
+pub fn resolve(asked: i64, compact_revision: i64, current_revision: i64) -> Result<i64, RevisionError> {
+    match asked {
+        0 => Ok(current_revision),
+        _ if asked < lowest(compact_revision) => {
+            Err(RevisionError::Compacted { asked, compact_revision, current_revision })
+        }
+        _ if asked > current_revision => {
+            Err(RevisionError::Future { asked, compact_revision, current_revision })
+        }
+        _ => Ok(asked),
+    }
+}
+
+/// The current revision of a file whose newest record is of revision `newest`: at least that of the last compaction,
+/// which may have removed the newest records, and 1 in an empty etcd (`kvstore.go`, `restore`).
+#[must_use]
+pub fn current_revision(newest: i64, compact_revision: i64) -> i64 {
+    newest.max(compact_revision).max(1)
+}
+
+/// HashKV of a `key` bucket, at a revision from the compact revision on. With 1 million records of 2 KB, it takes a
+/// third of a second on two cores.
+///
+/// Records that can't be read are passed over: of a damaged file, the hash says nothing.
+#[must_use]
+pub fn hash_kv(db: &Db, key_bucket: &Bucket<'_>, compact_revision: i64, revision: i64) -> u32 {
+    let rule = Rule::new(db, key_bucket, compact_revision, revision, None);
+    let (hash, contested) = hash_by(db, key_bucket, &rule, Threads::All);
+    // a page that is reached twice belongs to whom the order of the tree gives it
+    if contested { hash_by(db, key_bucket, &rule, Threads::One).0 } else { hash }
+}
+
+/// HashKV of a file, at its current revision and as `etcdutl hashkv` gives it; `None` where it is not etcd's.
+#[must_use]
+pub fn hash_kv_of(db: &Db, state: &State<'_>) -> Option<u32> {
+    let key_bucket = state.key_bucket.as_ref()?;
+    // all records are at or below i64::MAX, and so at or below the current revision
+    Some(hash_kv(db, key_bucket, state.compact_revision(), i64::MAX))
+}
+
+fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, rule: &Rule<'_>, threads: Threads) -> (u32, bool) {
+    let mut walker = Walker::new(db, None, threads, 0);
+    let id = walker.adopt(*key_bucket);
+    let mut hash = Crc::of(KEY_BUCKET);
+    if let Some(mut walk) = walker.walk_bucket(id) {
+        let part = |subtree: &mut Subtree<'_, 'a>| {
+            let mut crc = Crc::default();
+            let leaves = subtree.filter_map(|node| node.leaf());
+            leaves.for_each(|leaf| add_records(&mut crc, &leaf, rule));
+            crc
+        };
+        while let Some(parts) = walk.next_window(part) {
+            parts.into_iter().for_each(|part| hash.append(part));
+        }
+    }
+    (hash.value(), walker.is_contested())
+}
+
+fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, rule: &Rule<'_>) {
+    let mut run = Run::new(leaf);
+    for entry in leaf.entries().filter_map(Result::ok).filter(|entry| !entry.is_bucket()) {
+        if RecordKey::parse(entry.key).is_some_and(|place| rule.takes(place, entry.value)) {
+            run.add(crc, &entry);
+        }
+    }
+    run.finish(crc);
+}
+
+/// Which records HashKV takes.
+#[derive(Debug)]
+pub struct Rule<'k> {
+    compact_revision: i64,
+    revision: i64,
+    kept: Option<KeptBy<'k>>,
+}
+
+#[derive(Debug)]
+enum KeptBy<'k> {
+    Lent(&'k Kept<'k>),
+    Own(Kept<'k>),
+}
+
+impl<'k> Rule<'k> {
+    /// The rule for a file and a revision. Where what is kept at the revision is known already, it need not be read
+    /// again.
+    #[must_use]
+    pub fn new(
+        db: &'k Db,
+        key_bucket: &Bucket<'k>,
+        compact_revision: i64,
+        revision: i64,
+        known: Option<&'k Kept<'k>>,
+    ) -> Self {
+        let first = outermost_entry(db, key_bucket, End::First).and_then(|entry| RecordKey::parse(entry.key));
+        let compacted = first.is_none_or(|first| first.revision.main <= compact_revision);
+        let kept_at = |revision| KeptBy::Own(Kept::at(db, key_bucket, revision));
+        let kept = compacted.then(|| known.map_or_else(|| kept_at(revision), KeptBy::Lent)).map(|kept| {
+            // Where no key exists at the revision, etcd leaves none out by the last line. So of a finished compaction
+            // it takes what that left; of one that was cut short, so does an etcd that has started and finished it.
+            // (`etcdutl hashkv` begins to finish it, and does not wait: it still takes what will go.)
+            if kept.get().num_keys() == 0 { kept_at(compact_revision) } else { kept }
+        });
+        Self { compact_revision, revision, kept }
+    }
+
+    /// Whether the hash takes this record.
+    #[inline]
+    #[must_use]
+    pub fn takes(&self, place: RecordKey, value: &[u8]) -> bool {
+        match place.revision.main {
+            main if main > self.revision => false,
+            main if main > self.compact_revision => true,
+            main if main == self.compact_revision && place.tombstone => false,
+            _ => self.kept.as_ref().is_none_or(|kept| kept.get().contains(place, value)),
+        }
+    }
+}
+
+impl<'k> KeptBy<'k> {
+    fn get(&self) -> &Kept<'k> {
+        match self {
+            Self::Lent(kept) => kept,
+            Self::Own(kept) => kept,
+        }
+    }
+}
+
+/// Entries of a leaf that lie one behind the other, as bbolt writes them: one piece for the checksum.
+#[derive(Debug)]
+pub struct Run<'a> {
+    page: &'a [u8],
+    run: Range<usize>,
+}
+
+impl<'a> Run<'a> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(leaf: &Leaf<'a>) -> Self {
+        Self { page: leaf.page().bytes(), run: 0..0 }
+    }
+
+    /// Adds an entry's key and value.
+    #[inline]
+    pub fn add(&mut self, crc: &mut Crc, entry: &Entry<'_>) {
+        self.add_bytes(crc, entry.start, entry.key.len().saturating_add(entry.value.len()));
+    }
+
+    /// Adds an entry's key only.
+    pub fn add_key(&mut self, crc: &mut Crc, entry: &Entry<'_>) {
+        self.add_bytes(crc, entry.start, entry.key.len());
+    }
+
+    #[inline]
+    fn add_bytes(&mut self, crc: &mut Crc, start: usize, len: usize) {
+        if start != self.run.end {
+            self.finish(crc);
+            self.run.start = start;
+        }
+        self.run.end = start.saturating_add(len);
+    }
+
+    /// Brings what was added into the checksum.
+    #[inline]
+    pub fn finish(&mut self, crc: &mut Crc) {
+        crc.update(self.page.get(self.run.clone()).unwrap_or_default());
+        self.run.start = self.run.end;
+    }
+}

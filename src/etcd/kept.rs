@@ -1,0 +1,188 @@
+//! What a compaction leaves: of each key's records at or below a revision, the newest, if it is a put.
+//!
+//! etcd keeps the index of all revisions in memory and asks it (`server/storage/mvcc/key_index.go`, `keep` and
+//! `compact`). Here, the `key` bucket is read once in the order of revisions, and a table remembers for each key that
+//! exists where its newest record lies: 10 to 21 bytes a key, as its text stays in the file.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Slot;
+use rayon::prelude::*;
+
+use crate::bolt::walk::{Bucket, Subtree, Walker};
+use crate::bolt::{Db, Threads};
+
+use super::key_value::KeyValue;
+use super::revision::RecordKey;
+
+/// Tables, each with its part of the keys: threads fill them side by side.
+const NUM_SHARDS: usize = 16;
+
+/// The records that a compaction to a revision keeps, of those at or below it.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    db: &'a Db,
+    revision: i64,
+    newest: i64,
+    /// For each key that exists at the revision, its newest record.
+    shards: Vec<HashTable<Place>>,
+    /// Another in every run, so that nobody can make keys that all fall into one slot.
+    hasher: RandomState,
+    /// The bits of a place that hold an offset in this file.
+    offset_bits: u32,
+}
+
+/// Where in the file a record's value begins, and in the bits that the file's size leaves, the upper ones of its key's
+/// hash: most look-ups need not go to the key then, which is far away, and growing a table needs none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place(u64);
+
+impl Place {
+    fn new(hash: u64, at: u64, offset_bits: u32) -> Self {
+        let upper = u64::MAX.checked_shl(offset_bits).unwrap_or(0);
+        Self((hash & upper) | (at & !upper))
+    }
+
+    /// What is there of the hash.
+    fn hash(self, offset_bits: u32) -> u64 {
+        self.0.checked_shr(offset_bits).unwrap_or(0)
+    }
+
+    /// The key of the record: one that was read before, so the default never comes about.
+    fn key(self, db: &Db, offset_bits: u32) -> &[u8] {
+        let upper = u64::MAX.checked_shl(offset_bits).unwrap_or(0);
+        let value = usize::try_from(self.0 & !upper).ok().and_then(|at| db.data().get(at..));
+        value.and_then(KeyValue::leading_key).unwrap_or_default()
+    }
+}
+
+/// A record, on its way to the shard of its key.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    place: Place,
+    tombstone: bool,
+}
+
+/// What one subtree holds, by shard, each in the order of revisions; and the highest revision.
+#[derive(Debug, Default)]
+struct Part {
+    shards: [Vec<Seen>; NUM_SHARDS],
+    newest: i64,
+}
+
+impl<'a> Kept<'a> {
+    /// Reads the `key` bucket up to a revision; with `i64::MAX`, all of it.
+    ///
+    /// Records that can't be read are passed over. So is one whose key does not stand first in its value, as
+    /// everything that etcd writes does.
+    #[must_use]
+    pub fn at(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64) -> Self {
+        let (kept, contested) = Self::read(db, key_bucket, revision, Threads::All);
+        // a page that is reached twice belongs to whom the order of the tree gives it
+        if contested { Self::read(db, key_bucket, revision, Threads::One).0 } else { kept }
+    }
+
+    fn read(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64, threads: Threads) -> (Self, bool) {
+        let shards = std::iter::repeat_with(HashTable::new).take(NUM_SHARDS).collect();
+        let offset_bits = u64::BITS.saturating_sub(db.file_size().leading_zeros());
+        let mut kept = Self { db, revision, newest: 0, shards, hasher: RandomState::default(), offset_bits };
+        let mut walker = Walker::new(db, None, threads, 0);
+        let id = walker.adopt(*key_bucket);
+        if let Some(mut walk) = walker.walk_bucket(id) {
+            while let Some(parts) = walk.next_window(|subtree| kept.part(subtree)) {
+                kept.absorb(&parts);
+            }
+        }
+        (kept, walker.is_contested())
+    }
+
+    fn part(&self, subtree: &mut Subtree<'_, 'a>) -> Part {
+        let mut part = Part::default();
+        let leaves = subtree.filter_map(|node| node.leaf());
+        for entry in leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)) {
+            let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
+            let Some(place) = place.filter(|place| place.revision.main <= self.revision) else { continue };
+            part.newest = part.newest.max(place.revision.main);
+            let tombstone = place.tombstone;
+            if let Some((shard, place)) = self.place_of(entry.value)
+                && let Some(shard) = part.shards.get_mut(shard)
+            {
+                shard.push(Seen { place, tombstone });
+            }
+        }
+        part
+    }
+
+    fn absorb(&mut self, parts: &[Part]) {
+        let &mut Self { db, offset_bits, ref mut shards, ref mut newest, .. } = self;
+        *newest = parts.iter().map(|part| part.newest).fold(*newest, i64::max);
+        shards.par_iter_mut().enumerate().for_each(|(number, table)| {
+            for &Seen { place, tombstone } in
+                parts.iter().filter_map(|part| part.shards.get(number)).flatten()
+            {
+                let hash = place.hash(offset_bits);
+                let same_key = |other: &Place| {
+                    other.hash(offset_bits) == hash
+                        && other.key(db, offset_bits) == place.key(db, offset_bits)
+                };
+                match table.entry(spread(hash), same_key, |other| spread(other.hash(offset_bits))) {
+                    Slot::Occupied(slot) if tombstone => drop(slot.remove()),
+                    Slot::Occupied(mut slot) => *slot.get_mut() = place,
+                    Slot::Vacant(_) if tombstone => {}
+                    Slot::Vacant(slot) => drop(slot.insert(place)),
+                }
+            }
+        });
+    }
+
+    /// The shard of a record's key, and where its value begins.
+    fn place_of(&self, value: &[u8]) -> Option<(usize, Place)> {
+        let hash = self.hasher.hash_one(KeyValue::leading_key(value)?);
+        let place = Place::new(hash, self.db.offset_in_file(value)?, self.offset_bits);
+        Some((hash as usize % NUM_SHARDS, place))
+    }
+
+    /// The revision.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// The newest revision (main) of a record at or below it; 0 where there is none.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// Number of keys that exist at the revision: the puts that are kept.
+    #[must_use]
+    pub fn num_keys(&self) -> u64 {
+        self.shards.iter().map(|table| table.len() as u64).sum()
+    }
+
+    /// Whether a compaction to the revision keeps this record of the same file.
+    ///
+    /// All above the revision stay. So does a tombstone of the revision itself: etcd from 3.4.34, 3.5.16 and 3.6 on
+    /// keeps it, so that watchers of that revision learn of the deletion; older ones drop it (`hash.go`,
+    /// `WriteKeyValue`, tells the two apart).
+    #[must_use]
+    pub fn contains(&self, place: RecordKey, value: &[u8]) -> bool {
+        match place.revision.main {
+            main if main > self.revision => true,
+            main if place.tombstone => main == self.revision,
+            _ => self.place_of(value).is_some_and(|(shard, place)| {
+                let hash = spread(place.hash(self.offset_bits));
+                self.shards.get(shard).is_some_and(|table| table.find(hash, |kept| *kept == place).is_some())
+            }),
+        }
+    }
+}
+
+/// A table wants a hash with entropy in its upper bits, too.
+fn spread(hash: u64) -> u64 {
+    hash.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}

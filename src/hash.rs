@@ -1,0 +1,255 @@
+//! The hashes of a file's content: etcd's own two, and a fingerprint of each bucket, which is ours.
+
+use crc32fast::Hasher;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::bolt::page::Leaf;
+use crate::bolt::walk::{Bucket, BucketId, Subtree, Walker, path_of};
+use crate::bolt::{Db, Threads};
+use crate::etcd::crc::Crc;
+use crate::etcd::hash::{self, RevisionError, Rule, Run};
+use crate::etcd::kept::Kept;
+use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::etcd::{KeyValue, RecordKey};
+use crate::inspect;
+use crate::scan;
+use crate::text::ByteText;
+
+/// What the command says: docs/json.md describes every field.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Hashes {
+    /// Whether all could be read that the hashes are of. If not, no other tool's will equal them.
+    pub sound: bool,
+    /// What could not be read, or contradicts itself.
+    pub num_faults: u64,
+    /// `None` where the file is not etcd's.
+    pub hash_kv: Option<HashKv>,
+    /// As `etcdutl snapshot status` has it.
+    pub snapshot_status: SnapshotStatus,
+    /// The buckets below the root, in the order in which a scan finds them.
+    pub buckets: Vec<BucketHash>,
+}
+
+/// As `etcdutl hashkv` and `etcdctl endpoint hashkv` have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct HashKv {
+    /// CRC-32C.
+    pub hash: u32,
+    /// What it was made at.
+    pub revision: i64,
+    /// -1 where the file was never compacted.
+    pub compact_revision: i64,
+}
+
+/// As `etcdutl snapshot status` has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct SnapshotStatus {
+    /// CRC-32C of each top-level bucket's name, keys and values.
+    pub hash: u32,
+    /// The newest record's; 0 where there is none.
+    pub revision: i64,
+    /// Keys that exist: etcdutl's `totalKey` from 3.6 on (etcd's pull 19344).
+    pub total_key: u64,
+    /// Entries of all top-level buckets: `totalKey` of older ones, such as 3.5.1.
+    pub total_entries: u64,
+    /// Bytes of the pages below the high water mark.
+    pub total_size: u64,
+}
+
+/// A bucket, and what tells its content from another's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BucketHash {
+    /// Its name, with those of the buckets around it.
+    pub name: ByteText,
+    /// Its entries, buckets among them.
+    pub entries: u64,
+    /// See [`inspect::fingerprints`]: 8 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// Why there is no hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum HashError {
+    /// `--rev` was given, and the file is not etcd's.
+    #[error("no etcd file: it has no `key` bucket, and so no revisions")]
+    NoRevisions,
+    /// No such revision.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+}
+
+/// Hashes the whole file; HashKV at this revision, 0 for the current one. `progress` is called now and then with the
+/// bytes of file that were read since.
+///
+/// # Errors
+/// The file has no such revision, or none at all.
+pub fn hashes(
+    db: &Db,
+    state: &State<'_>,
+    revision: i64,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Hashes, HashError> {
+    let Some(key_bucket) = &state.key_bucket else {
+        let content = Content::read(db, None, progress);
+        return if revision == 0 { Ok(content.hashes(db, None, 0, 0)) } else { Err(HashError::NoRevisions) };
+    };
+    let all = Kept::at(db, key_bucket, i64::MAX);
+    let compact_revision = state.compact_revision();
+    let current = hash::current_revision(all.newest(), compact_revision);
+    let revision = hash::resolve(revision, compact_revision, current)?;
+    let known = Some(&all).filter(|all| revision >= all.newest());
+    let rule = Rule::new(db, key_bucket, compact_revision, revision, known);
+    let content = Content::read(db, Some(&rule), progress);
+    let hash_kv = HashKv { hash: content.hash_kv.value(), revision, compact_revision };
+    Ok(content.hashes(db, Some(hash_kv), all.newest(), all.num_keys()))
+}
+
+/// What one pass over the file finds.
+#[derive(Debug)]
+struct Content {
+    hash_kv: Crc,
+    snapshot: Crc,
+    total_entries: u64,
+    num_faults: u64,
+    buckets: Vec<BucketHash>,
+}
+
+impl Content {
+    fn read(db: &Db, rule: Option<&Rule<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Self {
+        let (found, contested) = Self::read_by(db, rule, progress, Threads::All);
+        // a page that is reached twice belongs to whom the order of the tree gives it
+        if contested { Self::read_by(db, rule, progress, Threads::One).0 } else { found }
+    }
+
+    fn read_by(
+        db: &Db,
+        mut rule: Option<&Rule<'_>>,
+        progress: &(dyn Fn(u64) + Sync),
+        threads: Threads,
+    ) -> (Self, bool) {
+        let mut walker = Walker::new(db, None, threads, 0);
+        let (mut snapshot, mut hash_kv) = (Crc::default(), Crc::of(KEY_BUCKET));
+        let (mut total_entries, mut num_faults) = (0, scan::file_faults(db).count);
+        let mut parts = Vec::new();
+        for id in (0..).map(BucketId) {
+            let Some(&bucket) = walker.bucket(id) else { break };
+            let rule = if is_key_bucket(&bucket) { rule.take() } else { None };
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            let mut whole = Part::default();
+            while let Some(parts) = walk.next_window(|subtree| Part::of(subtree, rule)) {
+                parts.iter().for_each(|part| whole.append(part));
+                progress(parts.iter().map(|part| part.page_bytes).sum());
+            }
+            match bucket.parent {
+                // etcdutl refuses a plain entry between the buckets
+                None => num_faults += whole.entries,
+                Some(BucketId::ROOT) => {
+                    snapshot.update(bucket.name);
+                    snapshot.append(whole.snapshot);
+                    total_entries += whole.entries + whole.buckets;
+                }
+                Some(_) => {}
+            }
+            hash_kv.append(whole.hash_kv);
+            num_faults += whole.faults;
+            parts.push(whole);
+        }
+        let contested = walker.is_contested();
+        let buckets = bucket_hashes(walker.buckets(), parts);
+        num_faults += walker.finish().0.count;
+        (Self { hash_kv, snapshot, total_entries, num_faults, buckets }, contested)
+    }
+
+    fn hashes(self, db: &Db, hash_kv: Option<HashKv>, revision: i64, total_key: u64) -> Hashes {
+        let Self { snapshot, total_entries, num_faults, buckets, .. } = self;
+        let (hash, total_size) = (snapshot.value(), db.high_water_mark().saturating_mul(db.page_size()));
+        let snapshot_status = SnapshotStatus { hash, revision, total_key, total_entries, total_size };
+        Hashes { sound: num_faults == 0, num_faults, hash_kv, snapshot_status, buckets }
+    }
+}
+
+fn is_key_bucket(bucket: &Bucket<'_>) -> bool {
+    bucket.parent == Some(BucketId::ROOT) && bucket.name == KEY_BUCKET
+}
+
+fn bucket_hashes(buckets: &[Bucket<'_>], parts: Vec<Part>) -> Vec<BucketHash> {
+    let ids = (0..).map(BucketId);
+    let row = |(id, part): (BucketId, Part)| BucketHash {
+        name: path_of(buckets, id).as_slice().into(),
+        entries: part.entries + part.buckets,
+        fingerprint: format!("{:08x}", part.fingerprint.finalize()),
+    };
+    ids.zip(parts).skip(1).map(row).collect()
+}
+
+/// What a part of a bucket adds to its hashes.
+#[derive(Debug, Default)]
+struct Part {
+    snapshot: Crc,
+    hash_kv: Crc,
+    fingerprint: Hasher,
+    entries: u64,
+    buckets: u64,
+    faults: u64,
+    page_bytes: u64,
+}
+
+impl Part {
+    fn of(subtree: &mut Subtree<'_, '_>, rule: Option<&Rule<'_>>) -> Self {
+        let mut part = Self::default();
+        for node in subtree {
+            part.page_bytes += if node.inline { 0 } else { node.page().bytes().len() as u64 };
+            if let Some(leaf) = node.leaf() {
+                part.add_leaf(&leaf);
+                if let Some(rule) = rule {
+                    part.add_records(&leaf, rule);
+                }
+            }
+        }
+        part
+    }
+
+    fn add_leaf(&mut self, leaf: &Leaf<'_>) {
+        let mut run = Run::new(leaf);
+        for entry in leaf.entries().filter_map(Result::ok) {
+            if entry.is_bucket() {
+                // bbolt gives a bucket within a bucket as a key without a value
+                run.add_key(&mut self.snapshot, &entry);
+                self.buckets += 1;
+            } else {
+                run.add(&mut self.snapshot, &entry);
+                inspect::add_to_fingerprint(&mut self.fingerprint, &entry);
+                self.entries += 1;
+            }
+        }
+        run.finish(&mut self.snapshot);
+    }
+
+    fn add_records(&mut self, leaf: &Leaf<'_>, rule: &Rule<'_>) {
+        let mut run = Run::new(leaf);
+        for entry in leaf.entries().filter_map(Result::ok) {
+            let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
+            self.faults += u64::from(place.is_none() || !is_record(entry.value));
+            if place.is_some_and(|place| rule.takes(place, entry.value)) {
+                run.add(&mut self.hash_kv, &entry);
+            }
+        }
+        run.finish(&mut self.hash_kv);
+    }
+
+    fn append(&mut self, next: &Self) {
+        self.snapshot.append(next.snapshot);
+        self.hash_kv.append(next.hash_kv);
+        self.fingerprint.combine(&next.fingerprint);
+        self.entries += next.entries;
+        self.buckets += next.buckets;
+        self.faults += next.faults;
+    }
+}
+
+/// Whether a value is a record's, as etcd writes it: one key, which stands first.
+fn is_record(value: &[u8]) -> bool {
+    let (leading, parsed) = (KeyValue::leading_key(value), KeyValue::parse(value));
+    matches!((leading, parsed), (Some(leading), Ok(kv)) if !leading.is_empty() && leading.as_ptr() == kv.key.as_ptr())
+}

@@ -1,0 +1,53 @@
+//! `hash` as text.
+
+use std::io::{self, Write};
+
+use crate::hash::{BucketHash, Hashes};
+use crate::units::{count, grouped};
+
+use super::table::{self, Align, Column};
+use super::view::{BAD, View, styled};
+
+use Align::{Left, Right};
+
+/// etcd's hashes, in decimal as its JSON has them and in hexadecimal as its snapshot status has it, then the buckets.
+///
+/// # Errors
+/// The writer's.
+pub fn write(out: &mut impl Write, view: &View, hashes: &Hashes) -> io::Result<()> {
+    let row = |name: &str, hash: u32, of: String| {
+        vec![name.to_owned(), hash.to_string(), format!("{hash:08x}"), of]
+    };
+    let mut rows = Vec::new();
+    if let Some(hash_kv) = hashes.hash_kv {
+        let compacted = match hash_kv.compact_revision {
+            ..0 => "never compacted".to_owned(),
+            revision => format!("compacted at {revision}"),
+        };
+        rows.push(row("HashKV", hash_kv.hash, format!("revision {}, {compacted}", hash_kv.revision)));
+    }
+    let status = hashes.snapshot_status;
+    let size =
+        if view.exact_bytes { count(status.total_size, "byte") } else { view.bytes(status.total_size) };
+    let of = match hashes.hash_kv {
+        Some(_) => format!("revision {}, {}, {size}", status.revision, count(status.total_key, "key")),
+        None => size,
+    };
+    rows.push(row("snapshot status", status.hash, of));
+    let headings = [Column("hash", Left), Column("decimal", Right), Column("hex", Right), Column("of", Left)];
+    table::write(out, view, &headings, rows)?;
+    writeln!(out)?;
+    let cells = |bucket: &BucketHash| {
+        vec![bucket.name.to_string(), grouped(bucket.entries), bucket.fingerprint.clone()]
+    };
+    let headings = [Column("bucket", Left), Column("entries", Right), Column("content", Right)];
+    table::write(out, view, &headings, hashes.buckets.iter().map(cells).collect())?;
+    if hashes.sound {
+        return Ok(());
+    }
+    let faults = format!("{}: ", styled(BAD, &count(hashes.num_faults, "fault")));
+    writeln!(out)?;
+    let text =
+        "these are hashes of what could be read; don't compare them. `etcd-medic check` says what is wrong";
+    table::prose(out, view, &faults, text)
+}

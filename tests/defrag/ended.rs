@@ -1,0 +1,201 @@
+//! Ended at any moment.
+
+use super::*;
+
+/// A file that takes a while, and its copy.
+struct Large {
+    source: Vec<u8>,
+    copy: Vec<u8>,
+    /// How long a run takes.
+    whole_run: Duration,
+}
+
+static LARGE: LazyLock<Large> = LazyLock::new(|| {
+    let source = memory::large(14_000);
+    let folder = folder_of(&[("source.db", &source)]);
+    let (path, target) = (folder.path().join("source.db"), folder.path().join("copy.db"));
+    let began = Instant::now();
+    defrag_to(&path, &target, &[]);
+    let whole_run = began.elapsed();
+    assert_copy(&path, &target, "the large file");
+    Large { source, copy: fs::read(target).expect("read"), whole_run }
+});
+
+/// A moment within a run, or shortly behind it; many of them are near its end, where names change.
+fn moment(random: &mut Random) -> Duration {
+    let share = if random.percent(40) { random.between(700, 1050) } else { random.between(0, 1000) };
+    LARGE.whole_run.mul_f64(f64::from(u32::try_from(share).expect("small")) / 1000.0)
+}
+
+fn start(args: &[&str]) -> Child {
+    program().args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started")
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.ends_with(TEMPORARY_SUFFIX)
+}
+
+/// Removes what a kill may leave behind; how many there were.
+fn clean(folder: &Path) -> usize {
+    let left: Vec<_> = names_of(folder).into_iter().filter(|name| is_unfinished(name)).collect();
+    left.iter().for_each(|name| fs::remove_file(folder.join(name)).expect("removed"));
+    left.len()
+}
+
+fn is_file_of(path: &Path, bytes: &[u8]) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.len() == bytes.len() as u64)
+        && fs::read(path).expect("read") == bytes
+}
+
+#[test]
+fn by_sigkill() {
+    let large = &*LARGE;
+    let folder = folder_of(&[("source.db", &large.source)]);
+    let (source, target) = (folder.path().join("source.db"), folder.path().join("copy.db"));
+    let before = Seen::of(&source);
+    let modified = || {
+        let metadata = source.metadata().expect("there");
+        (metadata.mtime(), metadata.mtime_nsec(), metadata.ino(), metadata.len())
+    };
+    let was = modified();
+    let mut random = Random(6);
+    let mut counts = [0; 4];
+    for round in 0..130 {
+        let previous = round % 2 == 1;
+        if previous {
+            fs::write(&target, "precious").expect("written");
+        }
+        let mut args = vec!["defrag", text(&source), "-o", text(&target)];
+        args.extend(previous.then_some("--force"));
+        let mut child = start(&args);
+        sleep(moment(&mut random));
+        child.kill().expect("killed, or ended before");
+        let killed = child.wait().expect("waited for").code().is_none();
+        assert_eq!(modified(), was, "round {round}: the source");
+        assert!(is_file_of(&source, &large.source), "round {round}: the source");
+        let whole = is_file_of(&target, &large.copy);
+        let as_before =
+            if previous { is_file_of(&target, b"precious") } else { target.symlink_metadata().is_err() };
+        assert!(whole || as_before, "round {round}: neither whole nor as before");
+        assert!(whole || killed, "round {round}: it ended, and nothing is there");
+        let left = clean(folder.path());
+        assert!(left <= 1 && (left == 0 || !whole), "round {round}: {left} left, whole: {whole}");
+        [killed, whole, left > 0, killed && whole]
+            .into_iter()
+            .zip(&mut counts)
+            .for_each(|(yes, count)| *count += u32::from(yes));
+        assert_eq!(
+            names_of(folder.path()).into_iter().filter(|name| name != "copy.db").collect::<Vec<_>>(),
+            ["source.db"],
+            "round {round}"
+        );
+        let _ = fs::remove_file(&target);
+    }
+    assert_eq!(Seen::of(&source), before);
+    let [killed, _, left, _] = counts;
+    assert!(killed > 60 && left > 20, "killed, whole, temporary file left, killed and whole: {counts:?}");
+}
+
+#[test]
+fn by_sigkill_in_place() {
+    let large = &*LARGE;
+    let folder = folder_of(&[("data/member/snap/db", &large.source)]);
+    let data = folder.path().join("data");
+    let (db, member) = (data.join("member/snap/db"), data.join("member"));
+    let mut random = Random(7);
+    let (mut killed_before, mut replaced) = (0, 0);
+    for round in 0..70 {
+        let mut args = vec!["defrag", text(&data), "--in-place"];
+        let discard = round % 3 == 2;
+        args.extend(discard.then_some("--discard-old"));
+        let mut child = start(&args);
+        sleep(moment(&mut random));
+        child.kill().expect("killed, or ended before");
+        let killed = child.wait().expect("waited for").code().is_none();
+        assert_eq!(names_of(&member.join("snap")), ["db"], "round {round}: nothing strange in snap");
+        let kept = member.join("db.before-defrag");
+        if is_file_of(&db, &large.copy) {
+            replaced += 1;
+            assert_eq!(kept.exists(), !discard, "round {round}: the old file is kept");
+            fs::write(&db, &large.source).expect("as before");
+        } else {
+            assert!(killed, "round {round}: it ended, and did nothing");
+            assert!(is_file_of(&db, &large.source), "round {round}: neither old nor new");
+            killed_before += 1;
+        }
+        if kept.exists() {
+            assert!(is_file_of(&kept, &large.source), "round {round}: what was kept");
+            fs::remove_file(&kept).expect("removed");
+        }
+        clean(&member);
+        assert_eq!(names_of(&member), ["snap"], "round {round}");
+    }
+    assert!(killed_before > 20, "{killed_before} killed before the end, {replaced} replaced");
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", child.id())])
+        .stderr(Stdio::null())
+        .status();
+    // one that has ended by then has no use for it
+    sent.expect("a shell");
+}
+
+const SIGNALS: [(&str, i32); 3] = [("HUP", 1), ("INT", 2), ("TERM", 15)];
+
+/// A signal that can be caught takes the temporary file with it. Sent as soon as there is one.
+#[test]
+fn by_a_signal_while_it_writes() {
+    let large = &*LARGE;
+    for (name, number) in SIGNALS {
+        for in_place in [false, true] {
+            let folder = folder_of(&[("data/member/snap/db", &large.source)]);
+            let (data, target) = (folder.path().join("data"), folder.path().join("copy.db"));
+            let before = seen_in(folder.path());
+            let made_in = if in_place { data.join("member") } else { folder.path().to_owned() };
+            let args: &[&str] = if in_place {
+                &["defrag", text(&data), "--in-place"]
+            } else {
+                &["defrag", text(&data), "-o", text(&target)]
+            };
+            let mut child = start(args);
+            let until = Instant::now() + Duration::from_secs(60);
+            while !names_of(&made_in).iter().any(|name| is_unfinished(name)) && Instant::now() < until {
+                assert_eq!(child.try_wait().expect("asked"), None, "SIG{name}: it ended unseen");
+                thread::yield_now();
+            }
+            signal(&child, name);
+            let status = child.wait().expect("waited for");
+            assert_eq!(status.code(), Some(128 + number), "SIG{name}, in place: {in_place}");
+            assert_eq!(seen_in(folder.path()), before, "SIG{name}, in place: {in_place}");
+        }
+    }
+}
+
+#[test]
+fn by_a_signal_at_any_moment() {
+    use std::os::unix::process::ExitStatusExt;
+    let large = &*LARGE;
+    let folder = folder_of(&[("source.db", &large.source)]);
+    let (source, target) = (folder.path().join("source.db"), folder.path().join("copy.db"));
+    let mut random = Random(8);
+    for round in 0..30 {
+        let (name, number) = random.one_of(&SIGNALS);
+        let mut child = start(&["defrag", text(&source), "-o", text(&target)]);
+        sleep(moment(&mut random));
+        signal(&child, name);
+        let status = child.wait().expect("waited for");
+        // before anybody waits for signals, there is nothing to remove
+        let early = status.signal() == Some(number) && target.symlink_metadata().is_err();
+        let of = format!("round {round}, SIG{name}: {status}");
+        assert!(early || [Some(0), Some(128 + number)].contains(&status.code()), "{of}");
+        assert!(status.code() != Some(0) || target.exists(), "{of}");
+        if target.exists() {
+            assert!(is_file_of(&target, &large.copy), "{of}");
+            fs::remove_file(&target).expect("removed");
+        }
+        assert_eq!(names_of(folder.path()), ["source.db"], "{of}");
+    }
+    assert!(is_file_of(&source, &large.source));
+}
