@@ -1,6 +1,8 @@
 //! Made-up files: what was asked for is what `analyze` and `check` then measure.
 #![cfg(test)]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,7 @@ use etcd_medic::source::Source;
 use etcd_medic::synth::history::HistoryError;
 use etcd_medic::synth::scatter::Scatter;
 use etcd_medic::synth::{Extent, Options, Report, Request, SynthError, synth};
+use support::documents::{Synth, parse};
 use tempfile::TempDir;
 
 const SIZE: u64 = 24 << 20;
@@ -249,6 +252,26 @@ fn what_cannot_be_is_said() {
     many.amounts.revisions_per_key = 2.0;
     assert!(matches!(error(many), SynthError::History(HistoryError::TooMany(_))));
     assert!(matches!(error(Options { free: 1.0, ..options() }), SynthError::AllFree(_)));
+}
+
+#[test]
+fn the_document_is_as_described() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("synth.db");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etcd-medic"));
+    command
+        .args(["synth", "--size", "2MiB", "--seed", "9", "--snapshot", "--output", "json", "-o"])
+        .arg(&target);
+    let output = command.output().expect("runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document: Synth = parse("synth", &String::from_utf8(output.stdout).expect("text"));
+    let bytes = fs::read(&target).expect("a file");
+    assert_eq!((document.seed, document.file_bytes), (9, bytes.len() as u64));
+    let digest = bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(document.sha256.0, Some(digest));
+    assert_eq!(document.records, document.keys + document.superseded + document.tombstones);
+    let runs = document.free_runs;
+    assert!(runs.largest <= document.free_bytes / document.page_size && runs.count > 0);
 }
 
 #[test]

@@ -80,11 +80,11 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// Who waits for an exclusive lock on this file, by Linux' own table: an etcd that was started meanwhile waits so,
-    /// and would go on with this file, under whatever name it has by then.
+    /// Who waits for an exclusive lock on this file: an etcd that was started meanwhile does, and would go on with this
+    /// file, under whatever name it has by then. Processes of other users are seen by root only.
     #[must_use]
     pub fn waiting_for_lock(&self) -> Option<String> {
-        lock_user(&self.0.file, Waiting::Yes)
+        lock_user(&self.0.file, Waiting::Yes).or_else(|| writer_of(&self.0.file))
     }
 }
 
@@ -145,12 +145,51 @@ fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
         let ours = place.rsplit(':').next() == Some(inode.as_str()) && words.get(2) == Some(&"WRITE");
         words.get(3).copied().filter(|_| ours && is_waiting == (waiting == Waiting::Yes))
     })?;
+    Some(process_name(pid))
+}
+
+/// Another process that has this file open for writing. bbolt does not wait for its lock in the kernel, where the table
+/// of locks would show it, but asks again every 50 ms (bolt_unix.go, `flock`): nothing but its open file tells of it.
+#[cfg(target_os = "linux")]
+fn writer_of(file: &File) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let ours = identity(&file.metadata().ok()?);
+    let is_other = |pid: &String| pid.parse::<u32>().is_ok_and(|pid| pid != std::process::id());
+    names_in("/proc").filter(is_other).find_map(|pid| {
+        names_in(&format!("/proc/{pid}/fd")).find_map(|descriptor| {
+            let open = std::fs::metadata(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+            let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
+            // "flags:\t0100002", in octal digits: how open(2) was asked
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
+            // read-only is 0; for writing 1, for both 2
+            (identity(&open) == ours && flags & 3 != 0).then(|| process_name(&pid))
+        })
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn names_in(folder: &str) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+/// `etcd (process 4711)`.
+#[cfg(target_os = "linux")]
+fn process_name(pid: &str) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.trim().is_empty() { "a process" } else { name.trim() };
-    Some(format!("{name} (process {pid})"))
+    format!("{name} (process {pid})")
 }
 
 #[cfg(not(target_os = "linux"))]
 fn lock_user(_file: &File, _waiting: Waiting) -> Option<String> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn writer_of(_file: &File) -> Option<String> {
     None
 }

@@ -1,8 +1,7 @@
 //! A defrag: read, plan, write, prove, put in place.
 
-use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -18,7 +17,8 @@ use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
 
 use super::content::{Content, first_fault};
-use super::output::{self, Output, OutputError, folder_of};
+use super::output::{self, Output, OutputError};
+use super::place::Place;
 use super::verify::{self, Compared, Mismatch};
 
 /// The most pages of a node, unless asked otherwise: docs/packing.md has the measurements behind it.
@@ -198,13 +198,24 @@ pub enum DefragError {
         "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
     )]
     InPlaceWithoutLock,
-    /// Somebody opened the source meanwhile.
+    /// The file that --force would replace is a running etcd's.
+    #[error(
+        "{path}: is locked by {who}, which would go on with the old file: nothing was replaced; stop it first, or name \
+         another file"
+    )]
+    TargetInUse {
+        /// The target.
+        path: String,
+        /// Who has it.
+        who: String,
+    },
+    /// Somebody opened the file that is to be replaced meanwhile.
     #[error(
         "{path}: {who} was started meanwhile and waits for it; it would go on with the old file. Nothing was replaced: \
          stop it, and run this again"
     )]
     Awaited {
-        /// The source.
+        /// The file.
         path: String,
         /// Who waits.
         who: String,
@@ -236,6 +247,9 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
         return Err(DefragError::Trailer { path: source.path.display().to_string() });
     }
+    // what takes the place of a snapshot is one, too
+    let in_place = matches!(request.destination, Destination::InPlace { .. });
+    let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
     let content = read(source, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
@@ -328,6 +342,14 @@ fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
             ));
         }
     }
+    let (size, claimed) =
+        (source.db.file_size(), source.db.high_water_mark().saturating_mul(source.db.page_size()));
+    if size < claimed {
+        warnings.push(format!(
+            "the source has {size} bytes, its high water mark claims {claimed}: it was cut short, but nothing that is in \
+             use was lost"
+        ));
+    }
     if source.read_without_lock {
         warnings.push(
             "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
@@ -383,7 +405,8 @@ fn write_and_prove(
     report.target.sha256 = flushed?;
     report.verified = report.verification.is_some();
     drop(copy);
-    place.put(output, source, report)
+    report.kept_old = place.put(output)?.map(|old| old.display().to_string());
+    Ok(())
 }
 
 /// Appends the SHA-256 of a snapshot, and waits until all is on the disk.
@@ -416,76 +439,4 @@ fn prove(
         }
         (hash_kv, _) => Ok(Verification { buckets, entries, hash_kv }),
     }
-}
-
-/// Where the copy is made, and where it goes.
-#[derive(Debug)]
-struct Place {
-    target: PathBuf,
-    /// Where it is made: in the target's folder, but for the db of a data dir.
-    folder: PathBuf,
-    replace: bool,
-    in_place: bool,
-    /// Where the source goes, if the copy takes its place.
-    old: Option<PathBuf>,
-}
-
-impl Place {
-    fn of(source: &Source, destination: &Destination) -> Result<Self, DefragError> {
-        match destination {
-            Destination::File { path, force } => {
-                output::check_target(path, Some(&source.path), *force)?;
-                let folder = folder_of(path).to_owned();
-                Ok(Self { target: path.clone(), folder, replace: *force, in_place: false, old: None })
-            }
-            Destination::InPlace { .. } if source.read_without_lock => Err(DefragError::InPlaceWithoutLock),
-            Destination::InPlace { keep_old } => {
-                let target = real_path(&source.path)?;
-                let folder = beside(&target);
-                let old = keep_old.then(|| free_name(&folder, &target));
-                Ok(Self { target, folder, replace: true, in_place: true, old })
-            }
-        }
-    }
-
-    /// Gives the finished copy its name. At no moment is there no whole file of the target's name.
-    fn put(&self, output: Output, source: &Source, report: &mut Report) -> Result<(), DefragError> {
-        if let Some(who) =
-            source.db.mapping().filter(|_| self.in_place).and_then(|map| map.waiting_for_lock())
-        {
-            return Err(DefragError::Awaited { path: source.path.display().to_string(), who });
-        }
-        if let Some(old) = &self.old {
-            fs::hard_link(&self.target, old).map_err(OutputError::io(old))?;
-            output::sync_folder(folder_of(old))?;
-            report.kept_old = Some(old.display().to_string());
-        }
-        output.finish(&self.target, self.replace).inspect_err(|_| {
-            // the source still has its own name: a second one would only puzzle
-            self.old.iter().for_each(|old| drop(fs::remove_file(old)));
-        })?;
-        Ok(())
-    }
-}
-
-/// What a link leads to: it is that file which is replaced and kept, where it lies, and the link goes on leading to it.
-fn real_path(path: &Path) -> Result<PathBuf, OutputError> {
-    if path.is_symlink() { path.canonicalize().map_err(OutputError::io(path)) } else { Ok(path.to_owned()) }
-}
-
-/// The folder in which to make what replaces a db: beside `snap`, as etcd warns of strangers within, unless that is
-/// another file system.
-fn beside(db: &Path) -> PathBuf {
-    let snap = folder_of(db);
-    let device = |folder: &Path| folder.metadata().map(|metadata| metadata.dev()).ok();
-    let member = snap.parent().filter(|_| snap.file_name().is_some_and(|name| name == "snap"));
-    member.filter(|member| device(member) == device(snap)).unwrap_or(snap).to_owned()
-}
-
-/// A name for the old file that no file has.
-fn free_name(folder: &Path, db: &Path) -> PathBuf {
-    let name = db.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let numbers = std::iter::once(String::new()).chain((2u32..).map(|number| format!("-{number}")));
-    let mut names = numbers.map(|number| folder.join(format!("{name}.before-defrag{number}")));
-    names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(format!("{name}.old")))
 }

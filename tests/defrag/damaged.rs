@@ -92,7 +92,9 @@ fn cut_short() {
             assert_refused(folder.path(), &args, &[&source, "page ", "etcd-medic check "]);
         } else {
             copied += 1;
-            defrag_to(Path::new(&source), Path::new(&target), &[]);
+            let report = defrag_to(Path::new(&source), Path::new(&target), &[]);
+            let warned = report.warnings.iter().any(|warning| warning.contains("cut short"));
+            assert!(warned, "{pages} pages: {:?}", report.warnings);
             let copy = open(Path::new(&target));
             assert_equal_contents(&contents(&copy), &contents(&whole), &format!("{pages} pages"));
         }

@@ -41,7 +41,19 @@ fn prove_defaults(source: &Path, target: &Path, of: &str) -> documents::Defrag {
     assert_eq!(of_target.mode() & 0o777, metadata.mode() & 0o777, "{of}: mode");
     assert_eq!((of_target.uid(), of_target.gid()), (metadata.uid(), metadata.gid()), "{of}: owner");
     prove_counts(source, &report, of);
+    prove_gains(source, &plan, of);
     report
+}
+
+/// What `analyze` promises is what `defrag` then gives back.
+fn prove_gains(source: &Path, plan: &documents::Plan, of: &str) {
+    let report: documents::Analyze = document("analyze", text(source), &[]);
+    let allocated = report.file.allocated_bytes;
+    let gains = report.gains;
+    let expected = [plan.choices[0].file_bytes, plan.estimates[0].file_bytes];
+    let expected = expected.map(|file_bytes| allocated.saturating_sub(file_bytes));
+    assert_eq!([gains.defrag_bytes, gains.etcd_defrag_bytes], expected, "{of}: gains");
+    assert!(gains.exact && gains.compact_and_defrag_bytes >= gains.defrag_bytes, "{of}: {gains:?}");
 }
 
 fn plan_page_size(source: &Path) -> u64 {

@@ -149,3 +149,15 @@ fn never_under_somebody_who_waits_for_the_lock() {
     drop(source);
     waiting.join().expect("locked");
 }
+
+/// What takes the place of a snapshot is a snapshot, too.
+#[test]
+fn a_snapshot_stays_one() {
+    let folder = folder_of(&[("source.db", &fixture("k8s-frag/frag.db"))]);
+    let (source, snapshot) = (folder.path().join("source.db"), folder.path().join("snapshot.db"));
+    let first = defrag_to(&source, &snapshot, &["--snapshot"]);
+    let bytes = fs::read(&snapshot).expect("written");
+    let report = defrag(&snapshot, &["--in-place", "--discard-old"]);
+    assert_eq!(report.target.sha256.0, first.target.sha256.0);
+    assert_eq!(fs::read(&snapshot).expect("replaced"), bytes);
+}

@@ -159,6 +159,11 @@ impl Corpus {
         folders.iter().filter_map(|folder| Self::read(folder)).collect()
     }
 
+    /// The folder's name.
+    pub fn name(&self) -> String {
+        self.folder.file_name().expect("a name").to_string_lossy().into_owned()
+    }
+
     /// One of its files, unpacked.
     pub fn file(&self, name: &str) -> NamedTempFile {
         let mut unpacked = NamedTempFile::new().expect("a temporary file");

@@ -8,12 +8,13 @@
 //! | [`found`] | what a walk or a scan found, as plain values to compare |
 //! | [`corpus`] | real files of a Kubernetes' etcd, and what etcd's tools said of them |
 //! | [`etcd_file`] | a small etcd file made by hand, with something in each bucket |
+//! | [`peers`] | real etcd, started and asked |
 //! | [`documents`] | the JSON documents of the commands, field by field |
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`random`] | numbers that look random |
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
 pub mod builder;
 pub mod content;
@@ -23,6 +24,7 @@ pub mod etcd_file;
 pub mod found;
 pub mod lies;
 pub mod memory;
+pub mod peers;
 pub mod program;
 pub mod random;
 

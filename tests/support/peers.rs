@@ -1,0 +1,497 @@
+//! Real etcd beside us, 3.4 and 3.5, and what its own tools say of it.
+//!
+//! A test runs once for every etcd that a variable names: `ETCD_MEDIC_ETCD_BIN_34` and `ETCD_MEDIC_ETCD_BIN_35`, a
+//! folder with the programs `etcd` and `etcdctl` (3.5: `etcdutl`, too) of that version; the programs themselves, not
+//! wrappers, since etcd is stopped by its process id. Without the variable a test says so and is skipped; with
+//! `ETCD_MEDIC_REQUIRE_PEERS=1` it fails.
+//!
+//! Every etcd listens on 127.0.0.1 only, on free ports, on a data dir of its own; every wait is bounded. Values and
+//! passwords are throw-away text.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// Makes a test of each function, for each etcd.
+macro_rules! with_each_etcd {
+    ($($test:ident),+ $(,)?) => {
+        mod etcd_3_4 {
+            $(#[test] fn $test() { $crate::support::peers::with_etcd_3_4(super::$test); })+
+        }
+        mod etcd_3_5 {
+            $(#[test] fn $test() { $crate::support::peers::with_etcd_3_5(super::$test); })+
+        }
+    };
+}
+pub(crate) use with_each_etcd;
+
+/// One key that exists.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Key {
+    pub create_revision: i64,
+    pub mod_revision: i64,
+    pub version: i64,
+    pub lease: i64,
+    pub value: Fingerprint,
+}
+
+/// Length and SHA-256 of a value.
+pub type Fingerprint = (usize, String);
+
+pub fn fingerprint(value: &[u8]) -> Fingerprint {
+    (value.len(), BASE64_STANDARD.encode(Sha256::digest(value)))
+}
+
+/// A key as etcd's clients print it as JSON: fields of zero are left out.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct JsonKey {
+    key: String,
+    create_revision: i64,
+    mod_revision: i64,
+    version: i64,
+    lease: i64,
+    value: String,
+}
+
+/// The programs of one version of etcd.
+pub struct Peer {
+    bin: PathBuf,
+}
+
+pub fn with_etcd_3_4(test: fn(&Peer)) {
+    with_etcd("ETCD_MEDIC_ETCD_BIN_34", "3.4.", test);
+}
+
+pub fn with_etcd_3_5(test: fn(&Peer)) {
+    with_etcd("ETCD_MEDIC_ETCD_BIN_35", "3.5.", test);
+}
+
+fn with_etcd(variable: &str, version: &str, test: fn(&Peer)) {
+    if let Some(bin) = std::env::var_os(variable) {
+        let peer = Peer { bin: bin.into() };
+        let says = text(&succeeded(peer.command("etcd").arg("--version")));
+        assert!(
+            says.contains(&format!("etcd Version: {version}")),
+            "{variable} is not etcd {version}x: {says}"
+        );
+        return test(&peer);
+    }
+    let required = std::env::var_os("ETCD_MEDIC_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(!required, "{variable} is not set: name the folder of etcd {version}x in it");
+    // past the test harness, which would keep it to itself
+    let _ = writeln!(
+        std::io::stderr(),
+        "SKIPPED: {variable} is not set, so nothing was compared with etcd {version}x"
+    );
+}
+
+impl Peer {
+    pub fn command(&self, program: &str) -> Command {
+        bounded(&self.bin.join(program))
+    }
+
+    /// A member of one on an empty data dir, ready.
+    pub fn start(&self, flags: &[&str]) -> Member {
+        self.start_on(tempfile::tempdir().expect("a temporary folder"), flags, None)
+    }
+
+    /// A member of one on the data dir `data` in a folder of its own, ready. A login is `root:throw-away`.
+    pub fn start_on(&self, folder: TempDir, flags: &[&str], login: Option<&str>) -> Member {
+        let data_dir = folder.path().join("data");
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let login = login.map(str::to_owned);
+        let (process, endpoint) = self.launch(folder.path(), &data_dir, &flags, login.as_deref());
+        Member { process, endpoint, peer: Self { bin: self.bin.clone() }, data_dir, flags, login, folder }
+    }
+
+    /// Ports that were free a moment ago may be taken now: then it is tried again with others.
+    fn launch(
+        &self,
+        folder: &Path,
+        data_dir: &Path,
+        flags: &Vec<String>,
+        login: Option<&str>,
+    ) -> (Process, String) {
+        for _ in 0..3 {
+            let (mut process, endpoint) = self.spawn(folder, data_dir, flags);
+            if self.is_ready(&mut process, &endpoint, login) {
+                return (process, endpoint);
+            }
+        }
+        let log = fs::read_to_string(log_in(folder)).unwrap_or_default();
+        panic!("etcd did not become ready; its log:\n{log}");
+    }
+
+    /// etcd, just started.
+    pub fn spawn(&self, folder: &Path, data_dir: &Path, flags: &Vec<String>) -> (Process, String) {
+        let [client, peer] = free_ports().map(|port| format!("http://127.0.0.1:{port}"));
+        let mut etcd = without_settings(Command::new(self.bin.join("etcd")));
+        etcd.args(["--name", "interop", "--data-dir"]).arg(data_dir);
+        etcd.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+        etcd.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        etcd.args(["--initial-cluster", &format!("interop={peer}")]).args(flags);
+        let output = File::create(log_in(folder)).expect("a log");
+        etcd.stdin(Stdio::null()).stderr(output.try_clone().expect("a handle")).stdout(output);
+        (Process(etcd.spawn().expect("etcd")), client)
+    }
+
+    /// Waits for an etcd to answer; an alarm does not matter.
+    pub fn is_ready(&self, process: &mut Process, endpoint: &str, login: Option<&str>) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !process.has_ended() && Instant::now() < deadline {
+            let mut status = self.command("etcdctl");
+            status.args(["--endpoints", endpoint, "--command-timeout=2s"]);
+            status.args(login.iter().flat_map(|login| ["--user", login])).args(["endpoint", "status"]);
+            if status.output().expect("etcdctl").status.success() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+
+    /// A folder whose `data` is what etcd's tool restores from a snapshot.
+    pub fn restore(&self, snapshot: &Path, flags: &[&str]) -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut restore = self.command(self.snapshot_tool());
+        restore.args(["snapshot", "restore"]).arg(snapshot).arg("--data-dir").arg(folder.path().join("data"));
+        // where its peers will find it: nobody will look
+        let url = "http://127.0.0.1:2380";
+        restore.args(["--name=interop", &format!("--initial-cluster=interop={url}")]);
+        restore.arg(format!("--initial-advertise-peer-urls={url}")).args(flags);
+        succeeded(&mut restore);
+        folder
+    }
+
+    /// Since 3.5, what works on files has a program of its own.
+    fn snapshot_tool(&self) -> &'static str {
+        if self.bin.join("etcdutl").exists() { "etcdutl" } else { "etcdctl" }
+    }
+
+    pub fn snapshot_status(&self, snapshot: &Path) -> Value {
+        let mut status = self.command(self.snapshot_tool());
+        parse(&succeeded(status.args(["snapshot", "status", "-w", "json"]).arg(snapshot)))
+    }
+}
+
+/// A member of one, stopped when it goes.
+pub struct Member {
+    process: Process,
+    endpoint: String,
+    peer: Peer,
+    data_dir: PathBuf,
+    flags: Vec<String>,
+    login: Option<String>,
+    /// Removed when it goes.
+    folder: TempDir,
+}
+
+impl Member {
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    pub fn db(&self) -> PathBuf {
+        self.data_dir.join("member/snap/db")
+    }
+
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    pub fn restart(&mut self) {
+        (self.process, self.endpoint) =
+            self.peer.launch(self.folder.path(), &self.data_dir, &self.flags, self.login.as_deref());
+    }
+
+    /// Whose name its clients give from now on: `root:throw-away`.
+    pub fn log_in(&mut self, login: &str) {
+        self.login = Some(login.to_owned());
+    }
+
+    /// The folder that it has to itself: its data dir is in it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged since it was started.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_in(self.folder())).expect("its log")
+    }
+
+    /// The same data dir, but another process runs it by now.
+    pub fn run_by(self, process: Process, endpoint: String) -> Self {
+        Self { process, endpoint, ..self }
+    }
+
+    pub fn etcdctl_without_login(&self) -> Command {
+        let mut etcdctl = self.peer.command("etcdctl");
+        etcdctl.args(["--endpoints", &self.endpoint]);
+        etcdctl
+    }
+
+    pub fn etcdctl(&self) -> Command {
+        let mut etcdctl = self.etcdctl_without_login();
+        etcdctl.args(self.login.iter().flat_map(|login| ["--user", login]));
+        etcdctl
+    }
+
+    pub fn try_ctl<const N: usize>(&self, args: [&str; N]) -> Output {
+        self.etcdctl().args(args).output().expect("etcdctl")
+    }
+
+    pub fn ctl<const N: usize>(&self, args: [&str; N]) -> String {
+        text(&succeeded(self.etcdctl().args(args)))
+    }
+
+    /// Several operations in one revision.
+    pub fn txn(&self, operations: &[String]) {
+        let path = self.folder.path().join("txn");
+        // no comparison, so they are all done; and nothing to do otherwise
+        fs::write(&path, format!("\n{}\n\n\n", operations.join("\n"))).expect("a file");
+        let mut txn = self.etcdctl();
+        txn.arg("txn").stdin(File::open(&path).expect("a file"));
+        let answer = text(&succeeded(&mut txn));
+        assert!(answer.starts_with("SUCCESS"), "{answer}");
+    }
+
+    pub fn grant(&self, seconds: u32) -> String {
+        let answer = self.ctl(["lease", "grant", &seconds.to_string()]);
+        answer.split_whitespace().nth(1).expect("a lease's id").to_owned()
+    }
+
+    /// Puts, overwrites, deletions, keys made anew, revisions of several operations, leases, keys that are no text,
+    /// values of no byte and of many pages. Gives back a revision in the middle, at which there was a put.
+    pub fn write_some_of_everything(&self) -> i64 {
+        for key in 0..6 {
+            self.ctl(["put", &format!("/interop/a/{key}"), "throw-away text"]);
+        }
+        for round in 0..3 {
+            self.ctl(["put", "/interop/a/2", &format!("again {round}")]);
+        }
+        self.ctl(["put", "/interop/empty", ""]);
+        self.ctl(["put", "/interop/long", &"throw-away text ".repeat(3000)]);
+        self.ctl(["del", "/interop/a/3"]);
+        self.ctl(["put", "/interop/a/3", "made anew"]);
+        self.txn(
+            &[r#"put "\x00\x01\xff\xfe" "no text""#, r#"put "\xf0\x28\x8c\x28" "\x00\xff""#]
+                .map(str::to_owned),
+        );
+        // enough of them for leaves below a branch
+        for part in 0..4 {
+            let put =
+                |key| format!(r#"put "/interop/many/{part}/{key}" "{}""#, "throw-away text ".repeat(10));
+            self.txn(&(0..50).map(put).collect::<Vec<_>>());
+        }
+        let leases = [3600, 86400, 1000].map(|seconds| self.grant(seconds));
+        for (key, lease) in ["a", "b", "c"].iter().zip(&leases) {
+            self.ctl(["put", &format!("/interop/lease/{key}"), "leased", &format!("--lease={lease}")]);
+        }
+        self.ctl(["put", "/interop/lease/b", "moved", &format!("--lease={}", leases[0])]);
+        self.ctl(["lease", "revoke", &leases[2]]);
+        self.ctl(["put", "/interop/middle", "here it may be cut"]);
+        let middle = self.revision();
+
+        self.ctl(["del", "--prefix", "/interop/many/1/"]);
+        self.ctl(["del", "/interop/a/4"]);
+        self.ctl(["put", "/interop/a/2", "last"]);
+        self.ctl(["put", "/interop/long", &"other throw-away text ".repeat(2000)]);
+        let mixed = [r#"put "/interop/new" "text""#, r#"del "/interop/a/5""#, r#"del "/interop/empty""#];
+        self.txn(&mixed.map(str::to_owned));
+        self.ctl(["put", "/interop/a/5", "made anew"]);
+        middle
+    }
+
+    pub fn snapshot(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        succeeded(self.etcdctl().args(["snapshot", "save"]).arg(&path));
+        path
+    }
+
+    /// Hash and compact revision.
+    pub fn hash_kv(&self, revision: i64) -> (i64, i64) {
+        let said =
+            parse(self.ctl(["endpoint", "hashkv", "--rev", &revision.to_string(), "-w", "json"]).as_bytes());
+        let said = &said[0]["HashKV"];
+        (number(&said["hash"]), number(&said["compact_revision"]))
+    }
+
+    pub fn revision(&self) -> i64 {
+        let status = parse(self.ctl(["endpoint", "status", "-w", "json"]).as_bytes());
+        number(&status[0]["Status"]["header"]["revision"])
+    }
+
+    /// Every key that exists, or did at the revision asked for.
+    pub fn keys(&self, flags: &[&str]) -> BTreeMap<Vec<u8>, Key> {
+        let mut get = self.etcdctl();
+        let answer = parse(&succeeded(get.args(["get", "--prefix", "", "-w", "json"]).args(flags)));
+        let keys = answer["kvs"].as_array().expect("keys").iter().map(|key| {
+            let json = JsonKey::deserialize(key).expect("a key");
+            let key = Key {
+                create_revision: json.create_revision,
+                mod_revision: json.mod_revision,
+                version: json.version,
+                lease: json.lease,
+                value: fingerprint(&base64(&json.value)),
+            };
+            (base64(&json.key), key)
+        });
+        keys.collect()
+    }
+
+    /// How many puts and deletions etcd's history has, from one revision to another, both of which have events.
+    pub fn events(&self, first: i64, last: i64) -> (u64, u64) {
+        let mut watch = without_settings(Command::new(self.peer.bin.join("etcdctl")));
+        watch.args([
+            "--endpoints",
+            &self.endpoint,
+            "watch",
+            &format!("--rev={first}"),
+            "--prefix",
+            "",
+            "-w",
+            "json",
+        ]);
+        watch.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Process(watch.spawn().expect("etcdctl"));
+        let output = BufReader::new(process.0.stdout.take().expect("a pipe"));
+        let (send, receive) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| send.send(line).ok());
+        });
+        let (mut puts, mut deletions, mut seen) = (0, 0, 0);
+        while seen < last {
+            let line = receive
+                .recv_timeout(Duration::from_secs(20))
+                .expect("etcd's history up to the last revision");
+            let answer = parse(line.as_bytes());
+            for event in answer["Events"].as_array().into_iter().flatten() {
+                let deletes = event["type"] == 1 || event["type"] == "DELETE";
+                *(if deletes { &mut deletions } else { &mut puts }) += 1;
+                seen = number(&event["kv"]["mod_revision"]);
+            }
+        }
+        drop(process);
+        reader.join().expect("the reader");
+        (puts, deletions)
+    }
+}
+
+fn log_in(folder: &Path) -> PathBuf {
+    folder.join("etcd.log")
+}
+
+/// A program of ours, ended by its own process id when it goes.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_some()
+    }
+
+    /// Asks it to end, waits for a while, and then ends it.
+    pub fn stop(&mut self) {
+        if !self.has_ended() {
+            let _ = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status();
+            let deadline = Instant::now() + Duration::from_secs(15);
+            while !self.has_ended() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Two ports of 127.0.0.1 that nobody listens on now.
+pub fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+/// A command that is ended should it take much too long.
+pub fn bounded(program: &Path) -> Command {
+    let mut command = without_settings(Command::new("timeout"));
+    command.args(["--kill-after=5", "60"]).arg(program).stdin(Stdio::null());
+    command
+}
+
+/// etcd and its tools take variables of these names as settings.
+pub fn without_settings(mut command: Command) -> Command {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.as_encoded_bytes().starts_with(b"ETCD")) {
+        command.env_remove(name);
+    }
+    command.env("ETCDCTL_API", "3");
+    command
+}
+
+pub fn succeeded(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output.stdout
+}
+
+pub fn medic<'a>(args: impl IntoIterator<Item = impl AsRef<OsStr> + 'a>) -> Output {
+    let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    bounded(Path::new(env!("CARGO_BIN_EXE_etcd-medic"))).args(args).output().expect("etcd-medic")
+}
+
+/// What a command prints as JSON, when it ends with this exit code.
+pub fn medic_json<'a>(code: i32, args: impl IntoIterator<Item = impl AsRef<OsStr> + 'a>) -> Value {
+    let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+    let output = medic(args.chain(["--output", "json"].map(OsString::from)));
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    parse(&output.stdout)
+}
+
+/// Does something, and looks whether the file at `path` has the same bytes afterwards.
+pub fn untouched(path: &Path, work: impl FnOnce()) {
+    let hash = || Sha256::digest(fs::read(path).expect("a file"));
+    let before = hash();
+    work();
+    assert_eq!(hash(), before, "{} was written to", path.display());
+}
+
+pub fn parse(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(json)))
+}
+
+pub fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+pub fn base64(text: &str) -> Vec<u8> {
+    BASE64_STANDARD.decode(text).expect("base64")
+}
