@@ -8,6 +8,7 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze    results: plain structs that serialise
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
+//!   synth               made-up files, the same from the same seed
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
@@ -27,5 +28,6 @@ pub mod rewrite;
 pub mod scan;
 pub mod source;
 pub mod status;
+pub mod synth;
 pub mod text;
 pub mod units;

@@ -188,6 +188,26 @@ pub enum Command {
         #[arg(long, default_value_t = 0, value_name = "R", value_parser = clap::value_parser!(i64).range(0..))]
         rev: i64,
     },
+    /// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
+    #[command(after_help = "Examples:
+  etcd-medic synth -o big.db --size 4GiB --free 65%
+  etcd-medic synth -o history.db --keys 100000 --revisions-per-key 8 --tombstones 20%
+  etcd-medic synth -o holes.db --size 1GiB --free 50% --scatter geometric:4 --shuffle 80%
+  etcd-medic synth -o full.db --size 2GiB --alarm nospace --snapshot      # for `etcdutl snapshot restore`
+docs/benchmarking.md goes through a comparison, step by step.")]
+    Synth {
+        /// Where to write the file
+        #[arg(short = 'o', long = "out", value_name = "DST")]
+        out: PathBuf,
+        /// Replace DST if it exists
+        #[arg(long)]
+        force: bool,
+        /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+        #[arg(long)]
+        snapshot: bool,
+        #[command(flatten)]
+        options: Box<super::synth::SynthArgs>,
+    },
     /// A completion script for a shell, on standard output
     #[command(after_help = "Examples:
   etcd-medic completions bash > /etc/bash_completion.d/etcd-medic")]
@@ -221,7 +241,7 @@ impl From<LayoutArgs> for Layout {
     }
 }
 
-fn parse_page_size(text: &str) -> Result<u32, String> {
+pub(super) fn parse_page_size(text: &str) -> Result<u32, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.0).ok());
     bytes.filter(|size| size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(size)).ok_or_else(
         || "not a page size of bbolt's: a power of two from 1024 to 16777216, usually 4096".to_owned(),
@@ -252,7 +272,7 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-fn parse_percent(text: &str) -> Result<f64, String> {
+pub(super) fn parse_percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
     let share = number.map_err(|_| "not a percentage: write 80%".to_owned())? / 100.0;
     if share.is_finite() && share >= 0.0 { Ok(share) } else { Err("not a percentage: write 80%".to_owned()) }

@@ -23,7 +23,7 @@ use crate::source::Source;
 use crate::status::{Level, Status, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite};
+use super::{Outcome, progress, rewrite, synth};
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -72,6 +72,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         }
         Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),
+        Command::Synth { out, force, snapshot, options } => {
+            synth::synth(args, out, *force, *snapshot, options)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "etcd-medic", &mut script);

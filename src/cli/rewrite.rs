@@ -41,10 +41,10 @@ pub(super) fn plan(args: &Args, source: &Path, layout: Layout) -> Result<Outcome
 
 /// A bar on a terminal for each step of a longer work.
 #[derive(Default)]
-struct Steps(Mutex<Option<ProgressBar>>);
+pub(super) struct Steps(Mutex<Option<ProgressBar>>);
 
 impl Steps {
-    fn watch<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
+    pub(super) fn watch<T>(&self, work: impl FnOnce(Progress<'_>) -> T) -> T {
         let begin = |step: &'static str, bytes: u64| {
             let bar = progress::bar(bytes).with_message(step);
             if let Some(before) = self.lock().replace(bar) {
@@ -70,7 +70,7 @@ impl Steps {
 
 /// Lets a signal that ends the program take the unfinished copy with it. A limit on file sizes becomes an error of the
 /// write that passes it, rather than the end of the program.
-fn end_cleanly_on_signals() -> Result<()> {
+pub(super) fn end_cleanly_on_signals() -> Result<()> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).context("signals could not be waited for")?;
     thread::spawn(move || {

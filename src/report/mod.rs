@@ -8,6 +8,7 @@
 //! | [`analyze`] | the full report |
 //! | [`hash`] | `hash` |
 //! | [`rewrite`] | `defrag`, `plan` |
+//! | [`synth`] | `synth` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
@@ -15,6 +16,7 @@ pub mod hash;
 pub mod json;
 pub mod rewrite;
 pub mod simple;
+pub mod synth;
 pub mod table;
 pub mod view;
 

@@ -408,7 +408,7 @@ fn write_and_prove(
 }
 
 /// Appends the SHA-256 of a snapshot, and waits until all is on the disk.
-fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, OutputError> {
+pub(crate) fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<String>, OutputError> {
     let digest = snapshot.then(|| Sha256::digest(copy.data()));
     if let Some(digest) = &digest {
         output.file().write_all_at(digest, copy.file_size()).map_err(OutputError::io(output.path()))?;

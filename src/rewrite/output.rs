@@ -92,15 +92,18 @@ fn advice(error: &io::Error) -> &'static str {
 ///
 /// # Errors
 /// It exists and `force` is not given; it is a folder, or the source.
-pub fn check_target(target: &Path, source: &Path, force: bool) -> Result<(), OutputError> {
+pub fn check_target(target: &Path, source: Option<&Path>, force: bool) -> Result<(), OutputError> {
     let folder = folder_of(target);
     if !folder.is_dir() {
         return Err(OutputError::NoFolder(folder.to_owned()));
     }
     // what a link points to decides whether it is the source; the link itself, whether something is there
     if let Ok(metadata) = target.metadata() {
-        let source = source.metadata().map_err(OutputError::io(source))?;
-        if (metadata.dev(), metadata.ino()) == (source.dev(), source.ino()) {
+        let same = |source: &Path| {
+            let source = source.metadata().map_err(OutputError::io(source))?;
+            Ok((metadata.dev(), metadata.ino()) == (source.dev(), source.ino()))
+        };
+        if source.map(same).transpose()? == Some(true) {
             return Err(OutputError::IsSource(target.to_owned()));
         }
         if metadata.is_dir() {

@@ -32,7 +32,7 @@ impl Place {
     pub fn of(source: &Source, destination: &Destination) -> Result<Self, DefragError> {
         match destination {
             Destination::File { path, force } => {
-                output::check_target(path, &source.path, *force)?;
+                output::check_target(path, Some(&source.path), *force)?;
                 let folder = folder_of(path).to_owned();
                 let replaced = match map_file(path, Lock::Shared) {
                     Ok(replaced) => Some(replaced),

@@ -342,6 +342,29 @@ objects! {
     Choice { keep_revisions: Nullable<u64>, file_bytes: u64, records: u64 }
     NodePages { max_node_pages: u32, file_bytes: u64, default: bool }
     Estimate { tool: String, file_bytes: u64 }
+
+    Synth {
+        schema: String,
+        read_without_lock: bool,
+        path: String,
+        file_bytes: u64,
+        page_size: u64,
+        seed: u64,
+        keys: u64,
+        records: u64,
+        tombstones: u64,
+        superseded: u64,
+        revision: u64,
+        compact_revision: i64,
+        leases: u64,
+        nodes: u64,
+        entry_bytes: u64,
+        free_bytes: u64,
+        free_runs: FreeRuns,
+        sha256: Nullable<String>,
+        elapsed_seconds: f64,
+    }
+    FreeRuns { count: u64, largest: u64 }
 }
 
 /// A meta that could be read, or one that could not.

@@ -167,15 +167,20 @@ impl<'w, S: Source> Writer<'w, S> {
     fn write_chunk(&self, chunk: &Chunk<'_>, scratch: &mut Scratch) -> Result<u64, WriteError> {
         let Some(level) = chunk.levels.last() else { return Ok(0) };
         let mut buffer = std::mem::take(&mut scratch.chunk);
-        let (mut written, mut buffered) = (0u64, 0usize);
-        let flush = |buffered: &[u8], next: u64| -> io::Result<()> {
-            let start = next.saturating_sub(buffered.len() as u64);
+        // what is buffered ends at `behind`, a byte of the file
+        let (mut written, mut buffered, mut behind) = (0u64, 0usize, 0u64);
+        let flush = |buffered: &[u8], behind: u64| -> io::Result<()> {
+            let start = behind.saturating_sub(buffered.len() as u64);
             self.file.write_all_at(buffered, start)
         };
-        for (first, end, page, pages) in chunk.nodes.clone().filter_map(|index| level.node_at(index)) {
-            let node = Node { page, pages, entries: first..end };
+        for (first, end, planned, pages) in chunk.nodes.clone().filter_map(|index| level.node_at(index)) {
+            let node = Node { page: self.plan.page_of(planned), pages, entries: first..end };
             let bytes = pages.saturating_mul(self.plan.page_size);
-            let offset = page.0.saturating_mul(self.plan.page_size);
+            let offset = node.page.0.saturating_mul(self.plan.page_size);
+            if offset != behind {
+                flush(buffer.get(..buffered).unwrap_or_default(), behind)?;
+                buffered = 0;
+            }
             written = written.saturating_add(bytes);
             match usize::try_from(bytes).ok().filter(|_| bytes <= MAX_BUFFERED_BYTES) {
                 Some(bytes) => {
@@ -193,12 +198,9 @@ impl<'w, S: Source> Writer<'w, S> {
                     self.write_in_pieces(chunk, &node, offset, scratch)?;
                 }
             }
+            behind = offset.saturating_add(bytes);
         }
-        let pending = buffer.get(..buffered).unwrap_or_default();
-        if let Some((_, _, page, pages)) = chunk.nodes.end.checked_sub(1).and_then(|last| level.node_at(last))
-        {
-            flush(pending, page.0.saturating_add(pages).saturating_mul(self.plan.page_size))?;
-        }
+        flush(buffer.get(..buffered).unwrap_or_default(), behind)?;
         scratch.chunk = buffer;
         Ok(written)
     }
@@ -369,7 +371,7 @@ impl<'w, S: Source> Writer<'w, S> {
             let element = BranchElement {
                 pos: u32_of(pos)?,
                 key_size: u32_of(entry.key.len() as u64)?,
-                page: U64::new(place.map_or(0, |node| node.page.0)),
+                page: U64::new(place.map_or(0, |node| self.plan.page_of(node.page).0)),
             };
             table.write_all(element.as_bytes()).map_err(|error| full_or(error, changed))?;
             data.write_all(entry.key).map_err(|error| full_or(error, changed))?;

@@ -78,6 +78,8 @@ pub struct Plan {
     pub num_pages: u64,
     /// Bytes of all entries: elements, keys, values.
     pub entry_bytes: u64,
+    /// By planned page: where the node went that was planned there. Empty where nodes stay, one behind the other.
+    moved: Vec<PageId>,
 }
 
 /// A bucket's place.
@@ -125,10 +127,40 @@ impl Plan {
         match self.buckets.get(bucket) {
             Some(PlannedBucket::Tree(levels)) => {
                 let root = levels.last().and_then(|level| level.nodes.first());
-                root.map_or(PageId(0), |node| node.page)
+                root.map_or(PageId(0), |node| self.page_of(node.page))
             }
             _ => PageId(0),
         }
+    }
+
+    /// Where the node lies that was planned to begin at this page.
+    #[must_use]
+    pub fn page_of(&self, planned: PageId) -> PageId {
+        let moved = usize::try_from(planned.0).ok().and_then(|index| self.moved.get(index));
+        moved.copied().unwrap_or(planned)
+    }
+
+    /// All nodes of all trees as (planned page, pages), in the order of their pages.
+    pub fn nodes(&self) -> impl Iterator<Item = (PageId, u64)> {
+        let levels = self.buckets.iter().rev().flat_map(|bucket| match bucket {
+            PlannedBucket::Tree(levels) => levels.as_slice(),
+            PlannedBucket::Inline { .. } => &[],
+        });
+        levels.flat_map(|level| {
+            let nodes = (0..level.nodes.len()).filter_map(|index| level.node_at(index));
+            nodes.map(|(_, _, page, pages)| (page, pages))
+        })
+    }
+
+    /// Moves nodes within a file of `num_pages`: each pair is a node's planned page, and the page to begin at instead.
+    /// They must not come to lie on each other, nor on the pages before the first node. What no node takes is free.
+    pub fn move_nodes(&mut self, moves: impl IntoIterator<Item = (PageId, PageId)>, num_pages: u64) {
+        self.moved = (0..self.num_pages).map(PageId).collect();
+        for (planned, page) in moves {
+            let slot = usize::try_from(planned.0).ok().and_then(|index| self.moved.get_mut(index));
+            slot.into_iter().for_each(|slot| *slot = page);
+        }
+        self.num_pages = num_pages;
     }
 
     /// Bytes of an entry's value in the file.
@@ -176,7 +208,7 @@ pub fn plan(source: &impl Source, settings: Settings) -> Result<Plan, PlanError>
     }
     planner.check_placed()?;
     let Planner { page_size, next_page, buckets, entry_bytes, .. } = planner;
-    Ok(Plan { page_size, freelist, buckets, num_pages: next_page, entry_bytes })
+    Ok(Plan { page_size, freelist, buckets, num_pages: next_page, entry_bytes, moved: Vec::new() })
 }
 
 struct Planner<'s, S> {

@@ -1,0 +1,158 @@
+//! The command that makes files up.
+
+use std::path::Path;
+
+use anyhow::Result;
+use bytesize::ByteSize;
+use clap::ValueEnum;
+
+use crate::bolt::write::Packing;
+use crate::report;
+use crate::synth::history::Amounts;
+use crate::synth::scatter::Scatter;
+use crate::synth::{self, Extent, Options, Request};
+
+use super::Outcome;
+use super::args::{Args, parse_page_size, parse_percent};
+use super::commands::{render, view};
+use super::rewrite::{Steps, end_cleanly_on_signals};
+
+/// What a made-up file is like.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct SynthArgs {
+    /// Bytes of the file, hit within about 1 %: `4GiB`, `500MiB`
+    #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_size, conflicts_with = "keys")]
+    size: u64,
+    /// Keys instead of a size, deleted ones included
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keys: Option<u32>,
+    /// Records kept of each key, on average, tombstones aside; a few keys (leases, endpoints) have most of them
+    #[arg(long, value_name = "X", default_value_t = 1.5, value_parser = parse_revisions)]
+    revisions_per_key: f64,
+    /// The share of keys that were deleted, and not yet compacted
+    #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = parse_share)]
+    tombstones: f64,
+    /// The revision of the last compaction, below which history is gone; 0 for none; if not given, one that fits
+    #[arg(long, value_name = "REVISION")]
+    compact_revision: Option<u64>,
+    /// Leases, to which the events are attached; one for 500 events if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_LEASES))]
+    leases: Option<u32>,
+    /// Raise an alarm
+    #[arg(long, value_enum)]
+    alarm: Option<AlarmArg>,
+    /// The share of the file's pages that are free; they are zeros
+    #[arg(long, value_name = "PERCENT", default_value = "50%", value_parser = parse_free)]
+    free: f64,
+    /// How free pages are spread: `none` (one run at the end), `uniform` (single pages, evenly), `geometric:MEAN` (runs of
+    /// MEAN pages on average), `bursts` (many short runs, few of thousands of pages)
+    #[arg(long, value_name = "HOW", default_value_t = Scatter::Bursts)]
+    scatter: Scatter,
+    /// The share of nodes that don't lie beside their neighbours in the order of keys
+    #[arg(long, value_name = "PERCENT", default_value = "40%", value_parser = parse_share)]
+    shuffle: f64,
+    /// How nodes are cut: as etcd leaves them, or packed as `defrag` does
+    #[arg(long, value_enum, default_value_t = PackingArg::Etcd)]
+    packing: PackingArg,
+    /// How full etcd's leaves become, at most: with --packing etcd
+    #[arg(long, value_name = "PERCENT", default_value = "70%", value_parser = parse_fill)]
+    fill: f64,
+    /// The most pages of a node: with --packing packed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    max_node_pages: u32,
+    /// Bytes of a page, a power of two from 1024 on
+    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = parse_page_size)]
+    page_size: u32,
+    /// Another seed makes another file, the same one the same to the byte
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Each takes some 30 bytes of memory and disk.
+const MAX_LEASES: i64 = 100_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum AlarmArg {
+    /// The quota was reached: etcd takes deletions only, until it is disarmed
+    Nospace,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum PackingArg {
+    /// Page by page, as bbolt's transactions leave them
+    Etcd,
+    /// As few bytes as can be
+    Packed,
+}
+
+impl From<&SynthArgs> for Options {
+    fn from(args: &SynthArgs) -> Self {
+        Self {
+            seed: args.seed,
+            extent: args.keys.map_or(Extent::Bytes(args.size), Extent::Keys),
+            amounts: Amounts {
+                revisions_per_key: args.revisions_per_key,
+                tombstones: args.tombstones,
+                compact_revision: args.compact_revision,
+            },
+            leases: args.leases,
+            nospace: args.alarm == Some(AlarmArg::Nospace),
+            page_size: args.page_size,
+            packing: match args.packing {
+                PackingArg::Etcd => Packing::AsBbolt { fill: args.fill },
+                PackingArg::Packed => Packing::Optimal { max_node_pages: args.max_node_pages },
+            },
+            free: args.free,
+            scatter: args.scatter,
+            shuffle: args.shuffle,
+        }
+    }
+}
+
+/// Makes a file.
+pub(super) fn synth(
+    args: &Args,
+    target: &Path,
+    force: bool,
+    snapshot: bool,
+    options: &SynthArgs,
+) -> Result<Outcome> {
+    end_cleanly_on_signals()?;
+    let request = Request { target: target.to_owned(), force, snapshot, options: Options::from(options) };
+    let report = Steps::default().watch(|progress| synth::synth(&request, progress))?;
+    render(args, "synth", &report, |out| report::synth::synth(out, &view(args), &report))?;
+    Ok(Outcome::Sound)
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let size = text.parse::<ByteSize>().map(|size| size.0);
+    // what no file system holds would overflow
+    size.ok()
+        .filter(|size| (1..=1 << 50).contains(size))
+        .ok_or_else(|| "not a size of a file: write 4GiB, 500MiB or 2147483648".to_owned())
+}
+
+fn parse_revisions(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 1.0);
+    number.ok_or_else(|| "not a number from 1 on: each key has one record at least".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text)?;
+    if share <= 1.0 { Ok(share) } else { Err("more than 100 %".to_owned()) }
+}
+
+fn parse_free(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text)?;
+    if share <= 0.99 { Ok(share) } else { Err("more than 99 %: something must be in use".to_owned()) }
+}
+
+fn parse_fill(text: &str) -> Result<f64, String> {
+    let share = parse_percent(text)?;
+    // bbolt's own bounds (`bucket.go`, `minFillPercent`, `maxFillPercent`)
+    if (0.1..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("bbolt fills pages to 10 % to 100 %".to_owned())
+    }
+}

@@ -1,0 +1,243 @@
+//! Made-up files: a Kubernetes cluster's etcd of any size, history and fragmentation, the same from the same seed.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`random`] | numbers that are the same everywhere and always |
+//! | [`kinds`] | what a cluster is made of |
+//! | [`cluster`] | from the number of a key to its text and its values |
+//! | [`history`] | what happened: every record, in 16 bytes each |
+//! | [`content`] | all of it, as a source for the writer |
+//! | [`fit`] | as many keys as make a file of a size |
+//! | [`scatter`](mod@scatter) | free pages between the nodes |
+//!
+//! Memory: 16 bytes a record and 4 a key (8 while it is drawn), 8 a page, and the writer's own. Values are made when they
+//! are written, and never held.
+
+pub mod cluster;
+pub mod content;
+pub mod fit;
+pub mod history;
+pub mod kinds;
+pub mod random;
+pub mod scatter;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::bolt::open::{Lock, OpenError, map_file};
+use crate::bolt::write::{self, Packing, Plan, PlanError, WriteError};
+use crate::bolt::{Db, FormatError};
+use crate::etcd::trailer::TRAILER_SIZE;
+use crate::rewrite::defrag::{Progress, seal};
+use crate::rewrite::output::{self, Output, OutputError, folder_of};
+
+use content::Content;
+use fit::Fitted;
+use history::{Amounts, HistoryError};
+use scatter::{FreeRuns, Scatter};
+
+/// What is to be made.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where to.
+    pub target: PathBuf,
+    /// Whether to replace what stands there.
+    pub force: bool,
+    /// Whether to append a SHA-256, as snapshots have it.
+    pub snapshot: bool,
+    /// The file.
+    pub options: Options,
+}
+
+/// A file, described.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Where all draws come from.
+    pub seed: u64,
+    /// How large.
+    pub extent: Extent,
+    /// What happened to each key.
+    pub amounts: Amounts,
+    /// Leases; `None` for as many as the events need.
+    pub leases: Option<u32>,
+    /// Whether the NOSPACE alarm is raised.
+    pub nospace: bool,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// How nodes are cut.
+    pub packing: Packing,
+    /// The share of the file's pages that are free.
+    pub free: f64,
+    /// How they are spread.
+    pub scatter: Scatter,
+    /// The share of nodes that don't lie beside their neighbours.
+    pub shuffle: f64,
+}
+
+impl Options {
+    /// What a member has that lives on: half of it free in bursts, pages as etcd fills them.
+    #[must_use]
+    pub fn new(seed: u64, extent: Extent) -> Self {
+        Self {
+            seed,
+            extent,
+            amounts: Amounts { revisions_per_key: 1.5, tombstones: 0.03, compact_revision: None },
+            leases: None,
+            nospace: false,
+            page_size: 4096,
+            packing: Packing::AsBbolt { fill: 0.7 },
+            free: 0.5,
+            scatter: Scatter::Bursts,
+            shuffle: 0.4,
+        }
+    }
+}
+
+/// How large a file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// So many bytes, within about one of a hundred.
+    Bytes(u64),
+    /// So many keys, deleted ones included.
+    Keys(u32),
+}
+
+/// What was made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The file.
+    pub path: String,
+    /// Its bytes, trailer included.
+    pub file_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// The seed that it was made from.
+    pub seed: u64,
+    /// Keys that exist.
+    pub keys: u64,
+    /// Entries of the `key` bucket.
+    pub records: u64,
+    /// Records that deleted a key.
+    pub tombstones: u64,
+    /// Records that are neither a tombstone nor a key's newest.
+    pub superseded: u64,
+    /// The newest revision.
+    pub revision: u64,
+    /// The revision of the last compaction; -1 for none.
+    pub compact_revision: i64,
+    /// Leases.
+    pub leases: u64,
+    /// Nodes of all trees.
+    pub nodes: u64,
+    /// Bytes of all entries: elements, keys and values.
+    pub entry_bytes: u64,
+    /// Free pages, in bytes. They are zeros.
+    pub free_bytes: u64,
+    /// How they are spread.
+    pub free_runs: FreeRuns,
+    /// The SHA-256 that was appended, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Wall time of all of it.
+    pub elapsed_seconds: f64,
+}
+
+/// Why nothing was made, and what to do next.
+#[derive(Debug, Error)]
+pub enum SynthError {
+    /// There is no such history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// No file can be this small.
+    #[error("--size {wanted}: even a file with one key has {least} bytes, with these settings")]
+    TooSmall {
+        /// Bytes that were asked for.
+        wanted: u64,
+        /// Bytes of the least file.
+        least: u64,
+    },
+    /// A share that leaves nothing.
+    #[error("{0} % of free pages: from 0 to less than 100, as something must be in use")]
+    AllFree(f64),
+    /// Something that can't be written.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The target.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A mistake of this program's.
+    #[error("the file was thrown away: {0}; please report this with the whole command")]
+    Write(WriteError),
+    /// The file can't be opened.
+    #[error("the file can't be opened again: {0}")]
+    Reopen(OpenError),
+    /// The file is no bbolt file.
+    #[error("the file can't be read again: {0}")]
+    Reread(FormatError),
+}
+
+/// Makes a file.
+///
+/// # Errors
+/// See [`SynthError`]. In each case there is no temporary file, and what stood at the target still does.
+pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthError> {
+    let began = Instant::now();
+    let Request { target, force, snapshot, options } = request;
+    output::check_target(target, None, *force)?;
+    let trailer = if *snapshot { TRAILER_SIZE as u64 } else { 0 };
+    let Fitted { content, mut plan, free_pages: free } = fit::fit(options, trailer)?;
+    let nodes = plan.nodes().count() as u64;
+    let free_runs = scatter::scatter(&mut plan, options.seed, options.scatter, free, options.shuffle);
+    output::check_space(folder_of(target), plan.file_bytes() + trailer)?;
+    let sha256 = write(request, &content, &plan, progress)?;
+    let history = content.history();
+    let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));
+    let keys = history.created.len() as u64 - tombstones;
+    Ok(Report {
+        path: target.display().to_string(),
+        file_bytes: plan.file_bytes() + trailer,
+        page_size: plan.page_size,
+        seed: options.seed,
+        keys,
+        records,
+        tombstones,
+        superseded: records - tombstones - keys,
+        revision: u64::from(history.revision),
+        compact_revision: if history.compact_revision == 0 {
+            -1
+        } else {
+            i64::from(history.compact_revision)
+        },
+        leases: u64::from(content.leases()),
+        nodes,
+        entry_bytes: plan.entry_bytes,
+        free_bytes: free * plan.page_size,
+        free_runs,
+        sha256,
+        elapsed_seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+fn write(
+    request: &Request,
+    content: &Content,
+    plan: &Plan,
+    progress: Progress<'_>,
+) -> Result<Option<String>, SynthError> {
+    let Request { target, force, snapshot, .. } = request;
+    let folder = folder_of(target);
+    let output = Output::begin(folder, target, plan.file_bytes())?;
+    (progress.begin)("writing", plan.nodes().map(|(_, pages)| pages * plan.page_size).sum());
+    write::write(plan, content, output.file(), progress.advance).map_err(|error| match error {
+        WriteError::Io(error) => OutputError::io(folder)(error).into(),
+        error => SynthError::Write(error),
+    })?;
+    let file = map_file(output.path(), Lock::None).map_err(SynthError::Reopen)?;
+    let file = Db::of_mapping(file).map_err(SynthError::Reread)?;
+    let sha256 = seal(&output, &file, *snapshot)?;
+    drop(file);
+    output.finish(target, *force)?;
+    Ok(sha256)
+}
