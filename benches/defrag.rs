@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     group.bench_function("read", |bencher| bencher.iter(|| black_box(read().is_ok())));
 
     let settings = |packing| Settings { page_size: 4096, packing, freelist: false };
-    let optimal = |max_node_pages| settings(Packing::Optimal { max_node_pages });
+    let optimal = |max_node_pages| settings(Packing::Optimal { max_node_pages, steady: false });
     group.throughput(Throughput::Elements(content.num_entries()));
     let packings =
         [("1", optimal(1)), ("4", optimal(4)), ("as bbolt", settings(Packing::AsBbolt { fill: 0.9 }))];

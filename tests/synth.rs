@@ -211,9 +211,14 @@ fn leases_alarms_trailers_and_layouts() {
     let none = make(Options { extent, leases: Some(0), ..options() });
     assert_eq!(none.read.leases.expect("leases").attached_keys, 0);
     let packed = |max_node_pages| {
-        make(Options { extent, free: 0.0, packing: Packing::Optimal { max_node_pages }, ..options() })
-            .report
-            .file_bytes
+        make(Options {
+            extent,
+            free: 0.0,
+            packing: Packing::Optimal { max_node_pages, steady: false },
+            ..options()
+        })
+        .report
+        .file_bytes
     };
     let as_etcd = make(Options { extent, free: 0.0, ..options() }).report.file_bytes;
     assert!(packed(4) < packed(1) && packed(1) < as_etcd);

@@ -268,7 +268,9 @@ mod sizes {
         let bucket = tree.bucket(0, "data");
         (0..200_000u32).for_each(|number| tree.put(bucket, &number.to_be_bytes()[1..], ""));
         for page_size in [1024, 65_536, MAX_PAGE_SIZE] {
-            for packing in [Packing::Optimal { max_node_pages: 256 }, Packing::AsBbolt { fill: 1.0 }] {
+            for packing in
+                [Packing::Optimal { max_node_pages: 256, steady: false }, Packing::AsBbolt { fill: 1.0 }]
+            {
                 let layout = Settings { packing, ..settings(page_size) };
                 assert_written(&tree, layout, &format!("200,000 entries, {layout:?}"));
             }
@@ -285,7 +287,7 @@ mod sizes {
             tree.put(bucket, key, "value");
         }
         for max_node_pages in [1, 2, 16] {
-            let packing = Packing::Optimal { max_node_pages };
+            let packing = Packing::Optimal { max_node_pages, steady: false };
             let layout = Settings { packing, ..settings(1024) };
             let db = assert_written(&tree, layout, &format!("long keys, {max_node_pages}"));
             let state = State::read(&db);
@@ -309,7 +311,7 @@ fn random_layout(random: &mut Random) -> Settings {
     let max_node_pages = random.one_of(&[1, 1, 2, 3, 4, 8, 16]);
     let packing = match random.below(5) {
         0 => Packing::AsBbolt { fill: random.one_of(&[0.1, 0.5, 0.9, 1.0]) },
-        _ => Packing::Optimal { max_node_pages },
+        _ => Packing::Optimal { max_node_pages, steady: false },
     };
     let page_size = random.one_of(&[1024, 1024, 1024, 2048, 4096, 8192, 65_536]);
     Settings { page_size, packing, freelist: random.percent(50) }

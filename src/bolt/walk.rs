@@ -29,7 +29,7 @@ use super::page::{Branch, Entry, Leaf, Page, PageErrorKind};
 pub const MAX_DEPTH: u32 = 64;
 
 /// About how many bytes of leaf pages are handed out at once.
-const WINDOW_BYTES: u64 = 16 << 20;
+const WINDOW_BYTES: u64 = 12 << 20;
 
 /// Nodes that take no more pages than this, each with what lies between it and the next, lie closely together.
 const MAX_PAGES_A_NODE: u64 = 4;

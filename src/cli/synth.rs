@@ -100,7 +100,7 @@ impl From<&SynthArgs> for Options {
             page_size: args.page_size,
             packing: match args.packing {
                 PackingArg::Etcd => Packing::AsBbolt { fill: args.fill },
-                PackingArg::Packed => Packing::Optimal { max_node_pages: args.max_node_pages },
+                PackingArg::Packed => Packing::Optimal { max_node_pages: args.max_node_pages, steady: false },
             },
             free: args.free,
             scatter: args.scatter,

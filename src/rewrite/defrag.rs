@@ -280,7 +280,7 @@ pub fn read<'a>(source: &'a Source, progress: Progress<'_>) -> Result<Content<'a
 pub fn settings_of(db: &Db, is_etcd: bool, layout: Layout) -> Settings {
     Settings {
         page_size: layout.page_size.unwrap_or(db.meta().page_size),
-        packing: Packing::Optimal { max_node_pages: layout.max_node_pages },
+        packing: Packing::Optimal { max_node_pages: layout.max_node_pages, steady: false },
         freelist: !is_etcd && db.meta().freelist.is_some(),
     }
 }

@@ -79,7 +79,7 @@ pub fn plan(
     spans.sort_unstable();
     spans.dedup();
     let node_pages = spans.into_iter().map(|max_node_pages| {
-        let file_bytes = with(Packing::Optimal { max_node_pages })?;
+        let file_bytes = with(Packing::Optimal { max_node_pages, steady: false })?;
         Ok(NodePages { max_node_pages, file_bytes, default: max_node_pages == DEFAULT_MAX_NODE_PAGES })
     });
     let node_pages = node_pages.collect::<Result<_, PlanError>>()?;

@@ -203,7 +203,7 @@ impl Source for Changing<'_> {
 
 /// As a defrag of etcd's files does it.
 pub fn settings(page_size: u32) -> Settings {
-    Settings { page_size, packing: Packing::Optimal { max_node_pages: 4 }, freelist: false }
+    Settings { page_size, packing: Packing::Optimal { max_node_pages: 4, steady: false }, freelist: false }
 }
 
 /// Writes a planned file, and counts the progress, which must come to the whole of it.

@@ -13,6 +13,9 @@ use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
 /// The most elements of a node: bbolt refuses 0xFFFF and more (`node.go`, `write`).
 pub(super) const MAX_ELEMENTS: u64 = 0xFFFE;
 
+/// bbolt never splits a node of four entries or fewer (`node.go`, `splitTwo`), so one of five can lose one.
+pub const STEADY_ENTRIES: u64 = 5;
+
 /// How nodes are cut.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Packing {
@@ -21,6 +24,9 @@ pub enum Packing {
     Optimal {
         /// At least 1.
         max_node_pages: u32,
+        /// Whether a node of several pages has at most [`STEADY_ENTRIES`] entries, so that bbolt does not split it as
+        /// soon as it loses one.
+        steady: bool,
     },
     /// As bbolt cuts what is appended to it: page by page, each filled to this share, and at least two entries in
     /// each (`node.go`, `splitTwo`). For estimates: bbolt's own result also depends on its transactions.
@@ -74,8 +80,9 @@ pub fn pack(
     packing: Packing,
 ) -> Vec<u32> {
     match packing {
-        Packing::Optimal { max_node_pages } => {
+        Packing::Optimal { max_node_pages, steady } => {
             let mut path = ShortestPath::new(page_size, max_node_pages, level, entries.len());
+            path.max_split_entries = if steady { STEADY_ENTRIES } else { MAX_ELEMENTS };
             entries.for_each(|entry| path.push(entry));
             path.into_nodes()
         }
@@ -93,6 +100,8 @@ pub fn pack(
 struct ShortestPath {
     page_size: u64,
     max_node_bytes: u64,
+    /// Of a node of several pages.
+    max_split_entries: u64,
     min_entries: u64,
     /// Entries so far, and their bytes with elements.
     num_entries: u64,
@@ -135,26 +144,32 @@ struct Wide {
 /// The place behind the newest entry, where a node may end.
 #[derive(Clone, Copy, Debug)]
 struct End {
-    /// Bytes of all entries.
-    total: u64,
+    /// Bytes of a node that holds all entries so far. One that begins later has those before it less.
+    bytes: u64,
     /// The first begin from which a node has no more elements than it may.
     oldest: u64,
+    /// The same for a node of several pages.
+    oldest_of_several_pages: u64,
 }
 
 impl End {
-    /// Bytes of a node from there to here.
     #[inline]
-    fn bytes_from(self, begin: &Begin) -> u64 {
-        node_bytes(self.total.saturating_sub(begin.before))
+    fn behind(num_entries: u64, total: u64, max_split_entries: u64) -> Self {
+        Self {
+            bytes: node_bytes(total),
+            oldest: num_entries.saturating_sub(MAX_ELEMENTS),
+            oldest_of_several_pages: num_entries.saturating_sub(max_split_entries.min(MAX_ELEMENTS)),
+        }
     }
 
     /// Moves a window's begin on until a node from there to here fits in so many bytes.
     #[inline]
-    fn advance(self, best: &[Begin], window: usize, bytes: u64) -> usize {
-        let fits = |begin: &&Begin| begin.index >= self.oldest && self.bytes_from(begin) <= bytes;
-        let rest = best.get(window..).unwrap_or_default();
-        let passed = rest.iter().position(|begin| fits(&begin)).unwrap_or(rest.len());
-        window.saturating_add(passed)
+    fn advance(self, best: &[Begin], mut window: usize, bytes: u64, oldest: u64) -> usize {
+        let first = self.bytes.saturating_sub(bytes);
+        while best.get(window).is_some_and(|begin| begin.before < first || begin.index < oldest) {
+            window = window.saturating_add(1);
+        }
+        window
     }
 }
 
@@ -163,6 +178,7 @@ impl ShortestPath {
         Self {
             page_size,
             max_node_bytes: page_size.saturating_mul(max_node_pages.max(1).into()),
+            max_split_entries: MAX_ELEMENTS,
             min_entries: level.min_entries(),
             num_entries: 0,
             total: 0,
@@ -175,6 +191,7 @@ impl ShortestPath {
         }
     }
 
+    #[inline]
     fn push(&mut self, entry: EntryBytes) {
         let in_parent = (ELEMENT_SIZE as u64).saturating_add(entry.key);
         if let Some(cost) = self.cost {
@@ -183,25 +200,30 @@ impl ShortestPath {
         }
         self.num_entries = self.num_entries.saturating_add(1);
         self.total = self.total.saturating_add(entry.own());
-        self.admit();
-        let found = self.cheapest_last_node();
-        self.cost = found.map(|(_, cost)| cost);
-        let length = found.map_or(0, |(begin, _)| self.num_entries.saturating_sub(begin.index));
-        self.last_node.push(u16::try_from(length).unwrap_or(u16::MAX));
-    }
-
-    /// Lets begins into the queue whose nodes are long enough now.
-    fn admit(&mut self) {
+        // begins whose nodes are long enough now
         while let Some(&begin) = self.waiting.front() {
             if self.num_entries.saturating_sub(begin.index) < self.min_entries {
                 break;
             }
             self.waiting.pop_front();
-            while self.best.last().is_some_and(|last| last.cost >= begin.cost && self.is_droppable(last)) {
-                self.best.pop();
-            }
-            self.best.push(begin);
-            let newest = self.best.len().saturating_sub(1);
+            self.admit(begin);
+        }
+        let found = self.cheapest_last_node();
+        self.cost = found.map(|(_, cost)| cost);
+        let length = found.map_or(0, |(index, _)| self.num_entries.saturating_sub(index));
+        self.last_node.push(u16::try_from(length).unwrap_or(u16::MAX));
+    }
+
+    /// Lets a begin into the queue, and those out of it that can't be best any more.
+    #[inline]
+    fn admit(&mut self, begin: Begin) {
+        let before = self.best.len();
+        while self.best.last().is_some_and(|last| last.cost >= begin.cost && self.is_droppable(last)) {
+            self.best.pop();
+        }
+        let newest = self.best.len();
+        self.best.push(begin);
+        if newest < before {
             self.windows.iter_mut().for_each(|window| *window = (*window).min(newest));
         }
     }
@@ -212,52 +234,58 @@ impl ShortestPath {
     }
 
     /// The begin of the last node, and the cost of all, if the newest entry is the last.
-    fn cheapest_last_node(&mut self) -> Option<(Begin, u64)> {
-        let newest = *self.best.last()?;
-        let end = End { total: self.total, oldest: self.num_entries.saturating_sub(MAX_ELEMENTS) };
-        let shortest = end.bytes_from(&newest);
+    #[inline]
+    fn cheapest_last_node(&mut self) -> Option<(u64, u64)> {
+        let newest = self.best.last()?;
+        let end = End::behind(self.num_entries, self.total, self.max_split_entries);
+        let shortest = end.bytes.saturating_sub(newest.before);
         if shortest > self.max_node_bytes {
-            let pages = shortest.div_ceil(self.page_size);
-            self.wide =
-                Some(Wide { index: newest.index, bytes: pages.saturating_mul(self.page_size), window: 0 });
+            let bytes = shortest.div_ceil(self.page_size).saturating_mul(self.page_size);
+            self.wide = Some(Wide { index: newest.index, bytes, window: 0 });
         }
-        let mut cheapest: Option<(Begin, u64)> = None;
+        let mut cheapest = (0, u64::MAX);
         let mut consider = |begin: &Begin, bytes: u64| {
             let cost = begin.cost.saturating_add(bytes);
-            // of equals the one with fewer nodes, and so the larger node
-            if cheapest.is_none_or(|(_, least)| cost <= least) {
-                cheapest = Some((*begin, cost));
+            // of equals the larger node, as it leaves fewer
+            if cost <= cheapest.1 {
+                cheapest = (begin.index, cost);
             }
         };
-        let mut bytes = 0u64;
+        let (mut bytes, mut oldest) = (0u64, end.oldest);
         for window in &mut self.windows {
             bytes = bytes.saturating_add(self.page_size);
-            *window = end.advance(&self.best, *window, bytes);
-            self.best.get(*window).into_iter().for_each(|begin| consider(begin, bytes));
+            *window = end.advance(&self.best, *window, bytes, oldest);
+            if let Some(begin) = self.best.get(*window) {
+                consider(begin, bytes);
+            }
+            oldest = end.oldest_of_several_pages;
         }
         if let Some(wide) = &mut self.wide {
-            wide.window = end.advance(&self.best, wide.window, wide.bytes);
+            wide.window = end.advance(&self.best, wide.window, wide.bytes, oldest);
             match self.best.get(wide.window).filter(|begin| begin.index <= wide.index) {
                 Some(begin) => consider(begin, wide.bytes),
                 None => self.wide = None,
             }
         }
         self.forget();
-        cheapest
+        (cheapest.1 < u64::MAX).then_some(cheapest)
     }
 
     /// Drops the begins that all windows have passed, now and then, but for the newest.
+    #[inline]
     fn forget(&mut self) {
         const ENOUGH: usize = 1 << 12;
-        let windows = self.windows.iter_mut().chain(self.wide.as_mut().map(|wide| &mut wide.window));
-        let last = self.best.len().saturating_sub(1);
-        let Some(passed) = windows.map(|window| *window).min().map(|passed| passed.min(last)) else { return };
-        if passed < ENOUGH {
+        if self.best.len() < ENOUGH {
             return;
         }
+        let windows = || self.windows.iter().copied().chain(self.wide.map(|wide| wide.window));
+        let last = self.best.len().saturating_sub(1);
+        let passed = windows().min().unwrap_or(0).min(last);
         self.best.drain(..passed);
-        let windows = self.windows.iter_mut().chain(self.wide.as_mut().map(|wide| &mut wide.window));
-        windows.for_each(|window| *window = window.saturating_sub(passed));
+        self.windows.iter_mut().for_each(|window| *window = window.saturating_sub(passed));
+        if let Some(wide) = &mut self.wide {
+            wide.window = wide.window.saturating_sub(passed);
+        }
     }
 
     fn into_nodes(self) -> Vec<u32> {
@@ -321,7 +349,7 @@ mod tests {
 
     fn optimal(sizes: &[(u64, u64)], page_size: u64, max_node_pages: u32, level: Level) -> Vec<u32> {
         let entries: Vec<_> = sizes.iter().map(|&(key, data)| EntryBytes { key, data }).collect();
-        pack(entries.into_iter(), page_size, level, Packing::Optimal { max_node_pages })
+        pack(entries.into_iter(), page_size, level, Packing::Optimal { max_node_pages, steady: false })
     }
 
     fn cost_of(sizes: &[(u64, u64)], nodes: &[u32], page_size: u64) -> u64 {
@@ -383,6 +411,31 @@ mod tests {
             let nodes = optimal(&sizes, page_size, u32::try_from(max_pages).unwrap(), Level::Leaf);
             let least = least_cost(&sizes, page_size, max_pages, 1);
             assert_eq!(cost_of(&sizes, &nodes, page_size), least, "round {round}: {max_pages} {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn steady_nodes_of_several_pages_have_few_entries() {
+        let mut random = Random(5);
+        for round in 0..500 {
+            let sizes: Vec<_> = (0..1 + random.below(60)).map(|_| (8, 8 + random.below(900))).collect();
+            let entries: Vec<_> = sizes.iter().map(|&(key, data)| EntryBytes { key, data }).collect();
+            let packing = |steady| Packing::Optimal { max_node_pages: 4, steady };
+            let cut = |steady| pack(entries.clone().into_iter(), 1024, Level::Leaf, packing(steady));
+            let mut rest = &sizes[..];
+            for length in cut(true) {
+                let (node, behind) = rest.split_at(length as usize);
+                let own: u64 = node.iter().map(|&(_, data)| 16 + data).sum();
+                assert!(
+                    node_bytes(own) <= 1024 || u64::from(length) <= STEADY_ENTRIES,
+                    "round {round}: {length}"
+                );
+                rest = behind;
+            }
+            let (steady, least) = (cut(true), cut(false));
+            let single = optimal(&sizes, 1024, 1, Level::Leaf);
+            let cost = |nodes: &[u32]| cost_of(&sizes, nodes, 1024);
+            assert!((cost(&least)..=cost(&single)).contains(&cost(&steady)), "round {round}");
         }
     }
 
