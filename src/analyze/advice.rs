@@ -153,12 +153,7 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let by_etcd = if report.file.is_etcd {
-        format!("; etcd's own, online, about {}", bytes(report.gains.etcd_defrag_bytes))
-    } else {
-        String::new()
-    };
-    let text = format!("A defrag gives back {gain} ({part_text} of the file){by_etcd}");
+    let text = format!("A defrag gives back {gain} ({part_text} of the file)");
     Some(new(
         "defrag",
         Severity::Warning,

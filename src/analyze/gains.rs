@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::bolt::write::{self, BucketSpec, Entry, Packing, Settings, Sizes, Source, ValueSize};
+use crate::bolt::write::{self, BucketSpec, Entry, Sizes, Source, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::rewrite::Content;
 use crate::rewrite::defrag::{Layout, settings_of};
@@ -20,8 +20,6 @@ pub struct Gains {
     pub defrag_bytes: u64,
     /// A compaction to the current revision, and then `etcd-medic defrag`.
     pub compact_and_defrag_bytes: u64,
-    /// A defrag by etcd itself, about.
-    pub etcd_defrag_bytes: u64,
     /// Whether `defrag_bytes` is what `etcd-medic defrag` then gives back, to the byte.
     pub exact: bool,
 }
@@ -36,18 +34,16 @@ impl Gains {
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
         let Ok(others) = Content::read_all_but(db, key_bucket, &|_| {}) else { return Self::default() };
         let settings = settings_of(db, key_bucket.is_some(), Layout::default());
-        let by_etcd = Settings { packing: Packing::AsBbolt { fill: 0.9 }, ..settings };
         let outline = scan.keyspace.outline.as_ref();
         let allocated = db.high_water_mark().saturating_mul(db.page_size());
-        let gain = |records: Records<'_>, settings| {
+        let gain = |records: Records<'_>| {
             let planned = write::plan(&Planned::new(&others, records), settings);
             planned.map_or(0, |plan| allocated.saturating_sub(plan.file_bytes()))
         };
         let all = || Records { outline, numbers: None };
         let live = || Records { outline, numbers: outline.map(|outline| outline.live().collect()) };
-        let (defrag_bytes, (compact_and_defrag_bytes, etcd_defrag_bytes)) =
-            rayon::join(|| gain(all(), settings), || (gain(live(), settings), gain(all(), by_etcd)));
-        Self { defrag_bytes, compact_and_defrag_bytes, etcd_defrag_bytes, exact: true }
+        let (defrag_bytes, compact_and_defrag_bytes) = rayon::join(|| gain(all()), || gain(live()));
+        Self { defrag_bytes, compact_and_defrag_bytes, exact: true }
     }
 }
 

@@ -188,9 +188,9 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let buckets = buckets(scan);
     let key_disk =
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
-    let sums = keys::sum_up(scan, &request.filter, request.top, key_disk);
+    let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
+    let (gains, sums) = rayon::join(|| Gains::of(db, scan), sums);
     let is_etcd = scan.key_bucket.is_some();
-    let gains = Gains::of(db, scan);
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
         health: Health {

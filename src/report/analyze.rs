@@ -101,7 +101,6 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
     writeln!(out, "etcd-medic defrag gives back  {}", given_back(gains.defrag_bytes))?;
     if report.mvcc.is_some() {
         writeln!(out, " with a compaction before it  {}", given_back(gains.compact_and_defrag_bytes))?;
-        writeln!(out, "etcd's own defrag, about      {}", given_back(gains.etcd_defrag_bytes))?;
     }
     Ok(())
 }

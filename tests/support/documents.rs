@@ -130,7 +130,7 @@ objects! {
         unreadable: Records,
     }
     Records { records: u64, bytes: u64, disk_bytes: u64 }
-    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, etcd_defrag_bytes: u64, exact: bool }
+    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, exact: bool }
     Resource {
         group: String,
         resource: Bytes,
