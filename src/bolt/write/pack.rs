@@ -81,13 +81,41 @@ pub fn pack(
 ) -> Vec<u32> {
     match packing {
         Packing::Optimal { max_node_pages, steady } => {
-            let mut path = ShortestPath::new(page_size, max_node_pages, level, entries.len());
-            path.max_split_entries = if steady { STEADY_ENTRIES } else { MAX_ELEMENTS };
-            entries.for_each(|entry| path.push(entry));
-            path.into_nodes()
+            let max_split_entries = if steady { STEADY_ENTRIES } else { MAX_ELEMENTS };
+            let limits = Limits { page_size, min_entries: level.min_entries(), max_split_entries };
+            // the usual numbers of pages are known to the compiler, which makes them half as costly again
+            match max_node_pages {
+                0 | 1 => shortest_path(entries, limits, [0; 1]),
+                2 => shortest_path(entries, limits, [0; 2]),
+                4 => shortest_path(entries, limits, [0; 4]),
+                pages => shortest_path(entries, limits, vec![0; pages as usize]),
+            }
         }
         Packing::AsBbolt { fill } => as_bbolt(entries, page_size, fill),
     }
+}
+
+/// What a cut must keep to.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    page_size: u64,
+    /// The fewest entries of a node.
+    min_entries: u64,
+    /// The most entries of a node of several pages.
+    max_split_entries: u64,
+}
+
+fn shortest_path<W>(
+    entries: impl ExactSizeIterator<Item = EntryBytes>,
+    limits: Limits,
+    windows: W,
+) -> Vec<u32>
+where
+    W: AsRef<[usize]> + AsMut<[usize]>,
+{
+    let mut path = ShortestPath::new(limits, windows, entries.len());
+    entries.for_each(|entry| path.push(entry));
+    path.into_nodes()
 }
 
 /// The shortest path so far, for every number of entries at once.
@@ -97,12 +125,9 @@ pub fn pack(
 /// begins with rising costs serves the windows of all `p`, as they end at the same place: the first in the queue that
 /// lies in a window is the window's best. Each begin enters and leaves the queue once, so time is linear.
 #[derive(Debug)]
-struct ShortestPath {
-    page_size: u64,
+struct ShortestPath<W> {
+    limits: Limits,
     max_node_bytes: u64,
-    /// Of a node of several pages.
-    max_split_entries: u64,
-    min_entries: u64,
     /// Entries so far, and their bytes with elements.
     num_entries: u64,
     total: u64,
@@ -111,7 +136,7 @@ struct ShortestPath {
     /// Begins that may be best for some node to come, their costs rising. Never empty once an entry was taken.
     best: Vec<Begin>,
     /// For one page, two pages, and so on: the position in `best` where the window begins.
-    windows: Vec<usize>,
+    windows: W,
     wide: Option<Wide>,
     /// The cost of placing all entries so far; `None` where they are too few for a node.
     cost: Option<u64>,
@@ -173,18 +198,17 @@ impl End {
     }
 }
 
-impl ShortestPath {
-    fn new(page_size: u64, max_node_pages: u32, level: Level, num_entries: usize) -> Self {
+impl<W: AsRef<[usize]> + AsMut<[usize]>> ShortestPath<W> {
+    /// Nothing placed yet; `windows` has a 0 for each number of pages that a node may have.
+    fn new(limits: Limits, windows: W, num_entries: usize) -> Self {
         Self {
-            page_size,
-            max_node_bytes: page_size.saturating_mul(max_node_pages.max(1).into()),
-            max_split_entries: MAX_ELEMENTS,
-            min_entries: level.min_entries(),
+            limits,
+            max_node_bytes: limits.page_size.saturating_mul(windows.as_ref().len() as u64),
             num_entries: 0,
             total: 0,
             waiting: VecDeque::new(),
             best: Vec::new(),
-            windows: vec![0; max_node_pages.max(1) as usize],
+            windows,
             wide: None,
             cost: Some(0),
             last_node: Vec::with_capacity(num_entries),
@@ -196,13 +220,17 @@ impl ShortestPath {
         let in_parent = (ELEMENT_SIZE as u64).saturating_add(entry.key);
         if let Some(cost) = self.cost {
             let (index, before) = (self.num_entries, self.total);
-            self.waiting.push_back(Begin { index, before, cost: cost.saturating_add(in_parent) });
+            let begin = Begin { index, before, cost: cost.saturating_add(in_parent) };
+            match self.limits.min_entries {
+                1 => self.admit(begin),
+                _ => self.waiting.push_back(begin),
+            }
         }
         self.num_entries = self.num_entries.saturating_add(1);
         self.total = self.total.saturating_add(entry.own());
         // begins whose nodes are long enough now
         while let Some(&begin) = self.waiting.front() {
-            if self.num_entries.saturating_sub(begin.index) < self.min_entries {
+            if self.num_entries.saturating_sub(begin.index) < self.limits.min_entries {
                 break;
             }
             self.waiting.pop_front();
@@ -224,7 +252,7 @@ impl ShortestPath {
         let newest = self.best.len();
         self.best.push(begin);
         if newest < before {
-            self.windows.iter_mut().for_each(|window| *window = (*window).min(newest));
+            self.windows.as_mut().iter_mut().for_each(|window| *window = (*window).min(newest));
         }
     }
 
@@ -237,10 +265,10 @@ impl ShortestPath {
     #[inline]
     fn cheapest_last_node(&mut self) -> Option<(u64, u64)> {
         let newest = self.best.last()?;
-        let end = End::behind(self.num_entries, self.total, self.max_split_entries);
+        let end = End::behind(self.num_entries, self.total, self.limits.max_split_entries);
         let shortest = end.bytes.saturating_sub(newest.before);
         if shortest > self.max_node_bytes {
-            let bytes = shortest.div_ceil(self.page_size).saturating_mul(self.page_size);
+            let bytes = shortest.div_ceil(self.limits.page_size).saturating_mul(self.limits.page_size);
             self.wide = Some(Wide { index: newest.index, bytes, window: 0 });
         }
         let mut cheapest = (0, u64::MAX);
@@ -252,8 +280,8 @@ impl ShortestPath {
             }
         };
         let (mut bytes, mut oldest) = (0u64, end.oldest);
-        for window in &mut self.windows {
-            bytes = bytes.saturating_add(self.page_size);
+        for window in self.windows.as_mut() {
+            bytes = bytes.saturating_add(self.limits.page_size);
             *window = end.advance(&self.best, *window, bytes, oldest);
             if let Some(begin) = self.best.get(*window) {
                 consider(begin, bytes);
@@ -278,11 +306,11 @@ impl ShortestPath {
         if self.best.len() < ENOUGH {
             return;
         }
-        let windows = || self.windows.iter().copied().chain(self.wide.map(|wide| wide.window));
+        let windows = || self.windows.as_ref().iter().copied().chain(self.wide.map(|wide| wide.window));
         let last = self.best.len().saturating_sub(1);
         let passed = windows().min().unwrap_or(0).min(last);
         self.best.drain(..passed);
-        self.windows.iter_mut().for_each(|window| *window = window.saturating_sub(passed));
+        self.windows.as_mut().iter_mut().for_each(|window| *window = window.saturating_sub(passed));
         if let Some(wide) = &mut self.wide {
             wide.window = wide.window.saturating_sub(passed);
         }
