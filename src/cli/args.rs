@@ -128,7 +128,7 @@ pub enum Command {
     /// A sound, packed, verified copy without free pages, that etcd starts from
     #[command(after_help = "Examples:
   etcd-medic defrag /var/lib/etcd -o /backup/db                # SRC is only read
-  etcd-medic defrag --in-place /var/lib/etcd                   # etcd is stopped; the old db is kept beside snap/
+  etcd-medic defrag --in-place --steady /var/lib/etcd          # etcd is stopped; the old db is kept beside snap/
   etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
   etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run")]
     Defrag {
@@ -233,11 +233,14 @@ pub struct LayoutArgs {
     /// The most pages of a node: more make a smaller file, fewer smaller rewrites (docs/packing.md)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NODE_PAGES, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub max_node_pages: u32,
+    /// For a member that goes on: no node that bbolt would split when etcd compacts. Larger now, smaller later
+    #[arg(long)]
+    pub steady: bool,
 }
 
 impl From<LayoutArgs> for Layout {
     fn from(args: LayoutArgs) -> Self {
-        Self { page_size: args.page_size, max_node_pages: args.max_node_pages }
+        Self { page_size: args.page_size, max_node_pages: args.max_node_pages, steady: args.steady }
     }
 }
 

@@ -117,7 +117,8 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         .node_pages
         .iter()
         .map(|choice| {
-            let label = format!("etcd-medic defrag --max-node-pages {}", choice.max_node_pages);
+            let steady = if choice.steady { " --steady" } else { "" };
+            let label = format!("etcd-medic defrag --max-node-pages {}{steady}", choice.max_node_pages);
             row(label, choice.file_bytes, if choice.default { "exact (the default)" } else { "exact" })
         })
         .collect();

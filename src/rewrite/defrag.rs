@@ -65,11 +65,13 @@ pub struct Layout {
     pub page_size: Option<u32>,
     /// The most pages of a node.
     pub max_node_pages: u32,
+    /// Whether nodes of several pages are only those that bbolt will not split.
+    pub steady: bool,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { page_size: None, max_node_pages: DEFAULT_MAX_NODE_PAGES }
+        Self { page_size: None, max_node_pages: DEFAULT_MAX_NODE_PAGES, steady: false }
     }
 }
 
@@ -122,6 +124,8 @@ pub struct TargetFile {
     pub page_size: u64,
     /// The most pages of a node.
     pub max_node_pages: u32,
+    /// Whether nodes of several pages are only those that bbolt will not split.
+    pub steady: bool,
     /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
     pub records: u64,
     /// Bytes of its entries: elements, keys and values. No file can be smaller.
@@ -280,7 +284,7 @@ pub fn read<'a>(source: &'a Source, progress: Progress<'_>) -> Result<Content<'a
 pub fn settings_of(db: &Db, is_etcd: bool, layout: Layout) -> Settings {
     Settings {
         page_size: layout.page_size.unwrap_or(db.meta().page_size),
-        packing: Packing::Optimal { max_node_pages: layout.max_node_pages, steady: false },
+        packing: Packing::Optimal { max_node_pages: layout.max_node_pages, steady: layout.steady },
         freelist: !is_etcd && db.meta().freelist.is_some(),
     }
 }
@@ -309,6 +313,7 @@ fn report(
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
+        steady: request.layout.steady,
         records,
         entry_bytes: plan.entry_bytes,
         sha256: None,

@@ -45,6 +45,8 @@ pub struct Choice {
 pub struct NodePages {
     /// `--max-node-pages`.
     pub max_node_pages: u32,
+    /// `--steady`.
+    pub steady: bool,
     /// Bytes of the copy.
     pub file_bytes: u64,
     /// Whether `defrag` takes it, unless asked otherwise.
@@ -78,10 +80,13 @@ pub fn plan(
     spans.push(layout.max_node_pages);
     spans.sort_unstable();
     spans.dedup();
-    let node_pages = spans.into_iter().map(|max_node_pages| {
-        let file_bytes = with(Packing::Optimal { max_node_pages, steady: false })?;
-        Ok(NodePages { max_node_pages, file_bytes, default: max_node_pages == DEFAULT_MAX_NODE_PAGES })
-    });
+    let steady = [(layout.max_node_pages, true)];
+    let node_pages =
+        spans.into_iter().map(|pages| (pages, false)).chain(steady).map(|(max_node_pages, steady)| {
+            let file_bytes = with(Packing::Optimal { max_node_pages, steady })?;
+            let default = max_node_pages == DEFAULT_MAX_NODE_PAGES && !steady;
+            Ok(NodePages { max_node_pages, steady, file_bytes, default })
+        });
     let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
     // etcd: backend.go, `defragdb`; bbolt: compact.go
     let tools = [("etcdutl defrag", 0.9), ("bbolt compact", 1.0)];

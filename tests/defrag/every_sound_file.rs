@@ -85,16 +85,26 @@ fn prove_again(copy: &Path, first: &documents::Defrag, of: &str) {
 
 fn prove_layouts(source: &Path, target: &Path, of: &str) {
     let plan: documents::Plan = document("plan", text(source), &["--max-node-pages", "3"]);
-    let spans: Vec<_> = plan.node_pages.iter().map(|row| row.max_node_pages).collect();
+    let (steady, rest): (Vec<_>, Vec<_>) = plan.node_pages.iter().partition(|row| row.steady);
+    let spans: Vec<_> = rest.iter().map(|row| row.max_node_pages).collect();
     assert_eq!(spans, [1, 2, 3, 4, 8, 16], "{of}");
-    assert!(plan.node_pages.is_sorted_by_key(|row| std::cmp::Reverse(row.file_bytes)), "{of}: {plan:?}");
-    assert_eq!(plan.choices[0].file_bytes, plan.node_pages[2].file_bytes, "{of}");
-    for row in plan.node_pages.iter().filter(|row| [1, 2, 8, 16].contains(&row.max_node_pages)) {
+    assert!(rest.is_sorted_by_key(|row| std::cmp::Reverse(row.file_bytes)), "{of}: {plan:?}");
+    assert_eq!(plan.choices[0].file_bytes, rest[2].file_bytes, "{of}");
+    assert!(matches!(steady.as_slice(), [row] if row.max_node_pages == 3), "{of}: {steady:?}");
+    assert!(steady[0].file_bytes >= rest[2].file_bytes, "{of}: {plan:?}");
+    let tried = [1, 2, 8, 16];
+    for row in rest.into_iter().filter(|row| tried.contains(&row.max_node_pages)).chain(steady) {
         assert!(!row.default, "{of}");
         let pages = row.max_node_pages.to_string();
-        let report = defrag_to(source, target, &["--max-node-pages", &pages, "--force"]);
-        assert_eq!(report.target.file_bytes, row.file_bytes, "{of}: --max-node-pages {pages}");
-        assert_copy(source, target, &format!("{of}: --max-node-pages {pages}"));
+        let options = ["--max-node-pages", &pages, "--force", "--steady"];
+        let options = if row.steady { &options[..] } else { &options[..3] };
+        let report = defrag_to(source, target, options);
+        assert_eq!(
+            (report.target.file_bytes, report.target.steady),
+            (row.file_bytes, row.steady),
+            "{of}: {pages}"
+        );
+        assert_copy(source, target, &format!("{of}: --max-node-pages {pages}, steady: {}", row.steady));
     }
     for page_size in ["1024", "16384"] {
         let plan: documents::Plan = document("plan", text(source), &["--page-size", page_size]);

@@ -322,6 +322,7 @@ objects! {
         file_bytes: u64,
         page_size: u64,
         max_node_pages: u32,
+        steady: bool,
         records: u64,
         entry_bytes: u64,
         sha256: Nullable<String>,
@@ -340,7 +341,7 @@ objects! {
         estimates: Vec<Estimate>,
     }
     Choice { keep_revisions: Nullable<u64>, file_bytes: u64, records: u64 }
-    NodePages { max_node_pages: u32, file_bytes: u64, default: bool }
+    NodePages { max_node_pages: u32, steady: bool, file_bytes: u64, default: bool }
     Estimate { tool: String, file_bytes: u64 }
 
     Synth {
