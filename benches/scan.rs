@@ -59,7 +59,7 @@ fn bench_file(
         black_box(num_nodes(db));
     });
     bench("scan", &|db| {
-        black_box(scanned(db).1);
+        black_box(scanned(db, COUNT_ONLY).1);
     });
     bench("analyze", &|db| {
         black_box(analyzed(db, &path));
@@ -81,14 +81,15 @@ fn num_nodes(db: &Db) -> usize {
     nodes
 }
 
-fn scanned(db: &Db) -> (State<'_>, Scan<'_>) {
+fn scanned<'a>(db: &'a Db, options: Options<'_>) -> (State<'a>, Scan<'a>) {
     let state = State::read(db);
-    let scan = scan(db, &state, COUNT_ONLY);
+    let scan = scan(db, &state, options);
     (state, scan)
 }
 
 fn analyzed(db: &Db, path: &str) -> Analysis {
-    let ((state, scan), trailer) = rayon::join(|| scanned(db), || trailer::verify(db.data()));
+    let options = Options { outline: true, ..COUNT_ONLY };
+    let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
     let request = Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: 10 };
     analyze(db, &state, &scan, &request)
 }

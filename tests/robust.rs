@@ -23,12 +23,15 @@ use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
 use etcd_medic::bolt::meta::checksum;
 use etcd_medic::bolt::open::Lock;
+use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
+use etcd_medic::rewrite::Content;
+use etcd_medic::rewrite::defrag::{self, settings_of};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::Status;
@@ -208,7 +211,7 @@ fn everything(file: &Bytes) -> Result<bool, FormatError> {
 /// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
 fn by_scan(file: &Bytes, db: &Db) -> bool {
     let state = step("state", || State::read(db));
-    let options = Options { max_findings: MAX_FINDINGS, ..Options::default() };
+    let options = Options { max_findings: MAX_FINDINGS, outline: true, ..Options::default() };
     let scan = step("scan", || scan(db, &state, options));
     let trailer = trailer::verify(db.data());
     let status = step("status", || Status::of("file", db, &state, &scan, trailer, None));
@@ -225,6 +228,14 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
         let report = analyze(db, &state, &scan, &request);
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
         accounted(file, &scan, &report, status.keys);
+    });
+    step("plan", || {
+        let Ok(content) = Content::read(db, &|_| {}) else {
+            return assert!(!sound, "a sound file has content");
+        };
+        let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+        let planned = plan(&content, settings).expect("what a walk accepts can be written");
+        assert!(planned.file_bytes() >= planned.entry_bytes);
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::bolt::write::{self, BucketSpec, Entry, Sizes, Source, ValueSize};
+use crate::bolt::write::{self, BucketSpec, Entry, Plan, PlanError, Sizes, Source, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::rewrite::Content;
 use crate::rewrite::defrag::{Layout, settings_of};
@@ -13,7 +13,7 @@ use crate::scan::Scan;
 use crate::scan::outline::Outline;
 
 /// What each cure would give back, in bytes of what is allocated (the tail comes back by itself). Nothing is promised
-/// of a file with structural faults: all are 0.
+/// of a file with structural faults, or of a scan that did not keep the sizes of records: all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Gains {
     /// `etcd-medic defrag`.
@@ -28,35 +28,39 @@ impl Gains {
     /// Plans the copies.
     #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>) -> Self {
-        if scan.structure.count > 0 {
+        let outline = scan.keyspace.outline.as_ref();
+        let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
+        if scan.structure.count > 0 || (key_bucket.is_some() && outline.is_none()) {
             return Self::default();
         }
-        let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
         let Ok(others) = Content::read_all_but(db, key_bucket, &|_| {}) else { return Self::default() };
         let settings = settings_of(db, key_bucket.is_some(), Layout::default());
-        let outline = scan.keyspace.outline.as_ref();
         let allocated = db.high_water_mark().saturating_mul(db.page_size());
-        let gain = |records: Records<'_>| {
-            let planned = write::plan(&Planned::new(&others, records), settings);
+        let gain = |planned: Result<Plan, PlanError>| {
             planned.map_or(0, |plan| allocated.saturating_sub(plan.file_bytes()))
         };
-        let all = || Records { outline, numbers: None };
-        let live = || Records { outline, numbers: outline.map(|outline| outline.live().collect()) };
-        let (defrag_bytes, compact_and_defrag_bytes) = rayon::join(|| gain(all()), || gain(live()));
-        Self { defrag_bytes, compact_and_defrag_bytes, exact: true }
+        let Some(outline) = outline.filter(|_| key_bucket.is_some()) else {
+            // without records, there is nothing to compact
+            let defrag_bytes = gain(write::plan(&others, settings));
+            return Self { defrag_bytes, compact_and_defrag_bytes: defrag_bytes, exact: true };
+        };
+        let with =
+            |numbers| gain(write::plan(&Planned::new(&others, Records { outline, numbers }), settings));
+        let (defrag_bytes, compact_and_defrag_bytes) =
+            rayon::join(|| with(None), || with(Some(outline.live().collect())));
+        Self { defrag_bytes, compact_and_defrag_bytes, exact: outline.is_exact() }
     }
 }
 
 /// Records of the `key` bucket: all of them, or those of these numbers.
 struct Records<'s> {
-    outline: Option<&'s Outline>,
+    outline: &'s Outline,
     numbers: Option<Vec<u32>>,
 }
 
 impl Records<'_> {
     fn len(&self) -> usize {
-        let all = self.outline.map_or(0, Outline::num_entries);
-        self.numbers.as_ref().map_or(all, Vec::len)
+        self.numbers.as_ref().map_or(self.outline.num_entries(), Vec::len)
     }
 
     fn sizes(&self, index: usize) -> Option<Sizes> {
@@ -64,7 +68,7 @@ impl Records<'_> {
             Some(numbers) => *numbers.get(index)? as usize,
             None => index,
         };
-        let entry = self.outline?.entry_at(number)?;
+        let entry = self.outline.entry_at(number)?;
         Some(Sizes { key: usize::try_from(entry.key).ok()?, value: ValueSize::Bytes(entry.data - entry.key) })
     }
 }
@@ -81,8 +85,7 @@ impl<'s> Planned<'s> {
         let mut buckets = others.buckets().to_vec();
         let first = others.num_entries();
         let range: Range<u64> = first..first + records.len() as u64;
-        let key_bucket = others.position(KEY_BUCKET).filter(|_| records.outline.is_some());
-        if let Some(spec) = key_bucket.and_then(|index| buckets.get_mut(index)) {
+        if let Some(spec) = others.position(KEY_BUCKET).and_then(|index| buckets.get_mut(index)) {
             spec.entries = range;
         }
         Self { others, buckets, records }

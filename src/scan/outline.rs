@@ -10,6 +10,7 @@ pub struct Outline {
     /// Bytes of key and value of what is too large for an [`EntrySize`], by its number.
     large: BTreeMap<usize, u64>,
     superseded: Vec<AtomicU64>,
+    irregular: bool,
 }
 
 /// Bytes of an entry's key and value, where they are below 32 KiB, and whether its key is a tombstone's.
@@ -24,7 +25,11 @@ const LARGE: u16 = TOMBSTONE - 1;
 pub struct PartOutline {
     sizes: Vec<EntrySize>,
     large: Vec<(usize, u64)>,
+    irregular: bool,
 }
+
+/// Bytes of a put's key in the bucket; a tombstone's has one more.
+const PUT_KEY: usize = 17;
 
 /// Key and value of an entry, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,9 +41,11 @@ pub struct KeyAndData {
 }
 
 impl PartOutline {
-    /// Adds the next entry, whose key has 17 bytes, or 18.
+    /// Adds the next entry.
     #[inline]
-    pub fn push(&mut self, tombstone: bool, data: usize) {
+    pub fn push(&mut self, key: usize, value: usize) {
+        let (tombstone, data) = (key > PUT_KEY, key + value);
+        self.irregular |= !(PUT_KEY..=PUT_KEY + 1).contains(&key);
         let size = u16::try_from(data).ok().filter(|&size| size < LARGE);
         if size.is_none() {
             self.large.push((self.sizes.len(), data as u64));
@@ -51,6 +58,7 @@ impl Outline {
     /// Adds the next part's entries; gives back the number of the first.
     pub fn append(&mut self, part: &PartOutline) -> u32 {
         let first = self.sizes.len();
+        self.irregular |= part.irregular;
         self.sizes.extend_from_slice(&part.sizes);
         self.large.extend(part.large.iter().map(|&(number, data)| (first + number, data)));
         self.superseded.resize_with(self.sizes.len().div_ceil(64), AtomicU64::default);
@@ -63,6 +71,12 @@ impl Outline {
         if let Some(word) = self.superseded.get(number as usize / 64) {
             word.fetch_or(1 << (number % 64), Ordering::Relaxed);
         }
+    }
+
+    /// Whether all keys have the length of a put's or a tombstone's, so that all sizes are right.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.irregular
     }
 
     /// Number of entries.
@@ -88,12 +102,12 @@ impl Outline {
     #[must_use]
     pub fn entry_at(&self, number: usize) -> Option<KeyAndData> {
         let size = self.sizes.get(number)?.0;
-        let key = if size & TOMBSTONE != 0 { 18 } else { 17 };
+        let key = PUT_KEY as u64 + u64::from(size & TOMBSTONE != 0);
         let data = match size & !TOMBSTONE {
             LARGE => *self.large.get(&number)?,
             data => u64::from(data),
         };
-        Some(KeyAndData { key, data })
+        Some(KeyAndData { key, data: data.max(key) })
     }
 }
 
@@ -104,9 +118,9 @@ mod tests {
     #[test]
     fn sizes_come_back_in_order_with_what_is_live() {
         let mut part = PartOutline::default();
-        part.push(false, 100);
-        part.push(true, 40);
-        part.push(false, 70_000);
+        part.push(17, 83);
+        part.push(18, 22);
+        part.push(17, 69_983);
         let mut outline = Outline::default();
         assert_eq!(outline.append(&part), 0);
         assert_eq!(outline.append(&part), 3);
@@ -120,5 +134,11 @@ mod tests {
         assert_eq!(sizes((0..6).collect()), [once, once].concat());
         assert_eq!(sizes(outline.live().collect()), [(17, 70_000), (17, 100)]);
         assert_eq!(outline.entry_at(6), None);
+        assert!(outline.is_exact());
+        let mut part = PartOutline::default();
+        part.push(3, 0);
+        outline.append(&part);
+        assert_eq!(outline.entry_at(6), Some(KeyAndData { key: 17, data: 17 }));
+        assert!(!outline.is_exact());
     }
 }

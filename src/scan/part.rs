@@ -12,9 +12,6 @@ use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
 use super::outline::PartOutline;
 use super::tally::Tally;
 
-/// Bytes of a put's key in the bucket; a tombstone's has one more.
-const PUT_KEY_LEN: usize = 17;
-
 /// Records by the shard of their key.
 pub type Shards<'a> = [Vec<Record<'a>>; NUM_SHARDS];
 
@@ -168,7 +165,7 @@ impl<'a> Part<'a> {
             let number = self.num_entries;
             self.num_entries += 1;
             if let Some(outline) = &mut self.outline {
-                outline.push(entry.key.len() > PUT_KEY_LEN, entry.key.len() + entry.value.len());
+                outline.push(entry.key.len(), entry.value.len());
             }
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
