@@ -167,7 +167,7 @@ fn defrag_command(path: &str, trailer: Trailer) -> String {
     let file = quoted(path);
     match path.strip_suffix("/member/snap/db") {
         Some(data_dir) => {
-            format!("etcd-medic defrag --in-place {}    # while etcd is stopped", quoted(data_dir))
+            format!("etcd-medic defrag --in-place --steady {}    # while etcd is stopped", quoted(data_dir))
         }
         None if trailer == Trailer::None => {
             format!("etcd-medic defrag {file} -o {}", quoted(&format!("{path}.packed")))
