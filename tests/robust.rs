@@ -575,9 +575,10 @@ mod bombs {
     use super::*;
     use support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
 
-    fn one(name: &'static str, file: &FileBuilder, expected: Answer) {
+    /// The file is made when it is this test's turn: what others make meanwhile would count as this one's memory.
+    fn one(name: &'static str, expected: Answer, make: impl FnOnce() -> FileBuilder) {
         let mut cases = Cases::of(name);
-        let file = file.bytes();
+        let file = make().bytes();
         let size = file.len();
         assert_eq!(cases.run(|| format!("{size} bytes"), file), expected);
         cases.done();
@@ -609,88 +610,109 @@ mod bombs {
 
     #[test]
     fn many_inline_buckets() {
-        let entries: Vec<_> = (0..20_000).map(|n: u32| inline_bucket(format!("{n:06}"), &[])).collect();
-        one("20,000 inline buckets", &with_data(&entries), Answer::Sound);
+        one("20,000 inline buckets", Answer::Sound, || {
+            let entries: Vec<_> = (0..20_000).map(|n: u32| inline_bucket(format!("{n:06}"), &[])).collect();
+            with_data(&entries)
+        });
     }
 
     #[test]
     fn many_buckets_in_one_of_a_long_name() {
-        let entries: Vec<_> = (0..5_000).map(|n: u32| inline_bucket(format!("{n:06}"), &[])).collect();
-        let mut file = FileBuilder::new(4096);
-        let leaves: Vec<_> = entries.chunks(50).map(|part| (part[0].key.clone(), file.leaf(part))).collect();
-        let top = branches(&mut file, leaves);
-        let root = file.leaf(&[bucket(vec![b'n'; 30_000], top)]);
-        file.root(root);
-        one("5,000 buckets in one of a long name", &file, Answer::Sound);
+        one("5,000 buckets in one of a long name", Answer::Sound, || {
+            let entries: Vec<_> = (0..5_000).map(|n: u32| inline_bucket(format!("{n:06}"), &[])).collect();
+            let mut file = FileBuilder::new(4096);
+            let leaves: Vec<_> =
+                entries.chunks(50).map(|part| (part[0].key.clone(), file.leaf(part))).collect();
+            let top = branches(&mut file, leaves);
+            let root = file.leaf(&[bucket(vec![b'n'; 30_000], top)]);
+            file.root(root);
+            file
+        });
     }
 
     #[test]
     fn many_pages_in_a_bucket_of_a_long_name() {
-        let mut file = FileBuilder::new(1024);
-        let leaves: Vec<_> = (0..2_000)
-            .map(|n: u32| {
-                let key = format!("{n:06}").into_bytes();
-                (key.clone(), file.leaf(&[plain(&key, [0; 600])]))
-            })
-            .collect();
-        let mut top = branches(&mut file, leaves);
-        for _ in 0..8 {
-            top = file.leaf(&[bucket(vec![b'n'; 30_000], top)]);
-        }
-        file.root(top);
-        one("2,000 pages in a bucket of a long name", &file, Answer::Sound);
+        one("2,000 pages in a bucket of a long name", Answer::Sound, || {
+            let mut file = FileBuilder::new(1024);
+            let leaves: Vec<_> = (0..2_000)
+                .map(|n: u32| {
+                    let key = format!("{n:06}").into_bytes();
+                    (key.clone(), file.leaf(&[plain(&key, [0; 600])]))
+                })
+                .collect();
+            let mut top = branches(&mut file, leaves);
+            for _ in 0..8 {
+                top = file.leaf(&[bucket(vec![b'n'; 30_000], top)]);
+            }
+            file.root(top);
+            file
+        });
     }
 
     #[test]
     fn many_bad_elements() {
-        let entries: Vec<_> = (0..60_000).map(|_| plain("", "")).collect();
-        let mut file = FileBuilder::new(4096);
-        let leaf = file.leaf(&entries);
-        let root = file.leaf(&[bucket("data", leaf)]);
-        file.root(root);
-        one("60,000 bad elements", &file, Answer::Damaged);
+        one("60,000 bad elements", Answer::Damaged, || {
+            let entries: Vec<_> = (0..60_000).map(|_| plain("", "")).collect();
+            let mut file = FileBuilder::new(4096);
+            let leaf = file.leaf(&entries);
+            let root = file.leaf(&[bucket("data", leaf)]);
+            file.root(root);
+            file
+        });
     }
 
     #[test]
     fn many_keys_without_their_lease() {
-        let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
-        let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0x1234));
-        one("60,000 keys without their lease", &with_records(records), Answer::Damaged);
+        one("60,000 keys without their lease", Answer::Damaged, || {
+            let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
+            let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0x1234));
+            with_records(records)
+        });
     }
 
     #[test]
     fn many_leases_that_do_not_exist() {
-        let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
-        let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", n));
-        one("60,000 leases that do not exist", &with_records(records), Answer::Damaged);
+        one("60,000 leases that do not exist", Answer::Damaged, || {
+            let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
+            let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", n));
+            with_records(records)
+        });
     }
 
     #[test]
     fn many_leading_paths() {
-        let key = |n: i64| format!("/{n}/x").into_bytes();
-        let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0));
-        one("40,000 leading paths", &with_records(records), Answer::Sound);
+        one("40,000 leading paths", Answer::Sound, || {
+            let key = |n: i64| format!("/{n}/x").into_bytes();
+            let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0));
+            with_records(records)
+        });
     }
 
     #[test]
     fn many_namespaces() {
-        let key = |n: i64| format!("/registry/pods/n{n}/p").into_bytes();
-        let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0));
-        one("40,000 namespaces", &with_records(records), Answer::Sound);
+        one("40,000 namespaces", Answer::Sound, || {
+            let key = |n: i64| format!("/registry/pods/n{n}/p").into_bytes();
+            let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", 0));
+            with_records(records)
+        });
     }
 
     #[test]
     fn many_encryption_keys() {
-        let key = |n: i64| format!("/registry/secrets/default/{n}").into_bytes();
-        let value = |n: i64| format!("k8s:enc:aescbc:v1:key-{n}:x").into_bytes();
-        let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, &value(n), 0));
-        one("40,000 encryption keys", &with_records(records), Answer::Sound);
+        one("40,000 encryption keys", Answer::Sound, || {
+            let key = |n: i64| format!("/registry/secrets/default/{n}").into_bytes();
+            let value = |n: i64| format!("k8s:enc:aescbc:v1:key-{n}:x").into_bytes();
+            let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, &value(n), 0));
+            with_records(records)
+        });
     }
 
     #[test]
     fn many_records_of_one_key() {
-        let records = (2..60_000).map(|n| etcd_file::put(n, b"/registry/leases/a/b", 2, n - 1, b"v", 0));
-        one("60,000 records of one key", &with_records(records), Answer::Sound);
+        one("60,000 records of one key", Answer::Sound, || {
+            let records = (2..60_000).map(|n| etcd_file::put(n, b"/registry/leases/a/b", 2, n - 1, b"v", 0));
+            with_records(records)
+        });
     }
 
     #[test]
@@ -703,16 +725,18 @@ mod bombs {
 
     #[test]
     fn branches_that_all_lead_to_one_page() {
-        let mut file = FileBuilder::new(1024);
-        let leaf = file.leaf(&[plain("k", "v")]);
-        let mut below = vec![leaf];
-        for _ in 0..40 {
-            let children: Vec<_> =
-                (0..40).map(|n: usize| (format!("k{n:02}"), below[n % below.len()])).collect();
-            below = (0..2).map(|_| file.branch(&children)).collect();
-        }
-        let root = file.leaf(&[bucket("data", below[0]), bucket("data2", below[1])]);
-        file.root(root);
-        one("40 levels of 40 references", &file, Answer::Damaged);
+        one("40 levels of 40 references", Answer::Damaged, || {
+            let mut file = FileBuilder::new(1024);
+            let leaf = file.leaf(&[plain("k", "v")]);
+            let mut below = vec![leaf];
+            for _ in 0..40 {
+                let children: Vec<_> =
+                    (0..40).map(|n: usize| (format!("k{n:02}"), below[n % below.len()])).collect();
+                below = (0..2).map(|_| file.branch(&children)).collect();
+            }
+            let root = file.leaf(&[bucket("data", below[0]), bucket("data2", below[1])]);
+            file.root(root);
+            file
+        });
     }
 }

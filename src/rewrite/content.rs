@@ -14,8 +14,6 @@ const MAX_FAULTS: usize = 10;
 pub struct Content<'a> {
     db: &'a Db,
     buckets: Vec<BucketSpec>,
-    /// As the walk found them, by the same numbers.
-    found: Vec<Bucket<'a>>,
     entries: Vec<EntryRef>,
 }
 
@@ -94,7 +92,7 @@ impl<'a> Content<'a> {
     ) -> Result<(Self, bool), Findings> {
         // a stored freelist is not needed for a copy: it gets a new one
         let mut walker = Walker::new(db, None, threads, MAX_FAULTS);
-        let mut content = Self { db, buckets: Vec::new(), found: Vec::new(), entries: Vec::new() };
+        let mut content = Self { db, buckets: Vec::new(), entries: Vec::new() };
         for id in (0..).map(BucketId) {
             let Some(bucket) = walker.bucket(id) else { break };
             let sequence = bucket.sequence;
@@ -110,19 +108,18 @@ impl<'a> Content<'a> {
             content.buckets.push(BucketSpec { sequence, entries: start..content.entries.len() as u64 });
         }
         let contested = walker.is_contested();
-        content.found = walker.buckets().to_vec();
+        content.number_buckets(walker.buckets());
         let (findings, _) = walker.finish();
         if findings.count > 0 && !contested {
             return Err(findings);
         }
-        content.number_buckets();
         Ok((content, contested))
     }
 
     /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order. One
     /// pass for all: a file may have as many buckets as it likes.
-    fn number_buckets(&mut self) {
-        let inside = (0u32..).zip(&self.found);
+    fn number_buckets(&mut self, found: &[Bucket<'a>]) {
+        let inside = (0u32..).zip(found);
         let inside = inside.filter_map(|(id, bucket)| Some((bucket.parent?.0, bucket.name, id)));
         let mut children: Vec<(u32, &[u8], u32)> = inside.collect();
         children.sort_unstable();
@@ -137,12 +134,6 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// The buckets as the walk found them; their numbers are the writer's.
-    #[must_use]
-    pub fn found(&self) -> &[Bucket<'a>] {
-        &self.found
-    }
-
     /// Entries of all buckets, buckets among them.
     #[must_use]
     pub fn num_entries(&self) -> u64 {
@@ -152,7 +143,11 @@ impl<'a> Content<'a> {
     /// The number of the top-level bucket of this name.
     #[must_use]
     pub fn position(&self, name: &[u8]) -> Option<usize> {
-        self.found.iter().position(|bucket| bucket.parent == Some(BucketId::ROOT) && bucket.name == name)
+        let mut entries = self.buckets.first()?.entries.clone();
+        entries.find_map(|entry| match self.sizes(entry).value {
+            ValueSize::Bucket(number) if self.entry(entry, &mut Vec::new())?.key == name => Some(number),
+            _ => None,
+        })
     }
 
     /// Entries of the top-level bucket of this name.
