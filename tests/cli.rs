@@ -557,6 +557,22 @@ mod text {
     }
 
     /// Commands to copy stand in one line, however long; so does each file of `status`, for grep and cron.
+    /// `etcd-` at the end of a line, `medic` on the next: nobody could copy that.
+    #[test]
+    fn a_command_is_not_split_at_its_hyphens() {
+        let folder = folder_of(&[]);
+        for width in 60..140 {
+            let copy = path_in(&folder, &format!("{width}.db"));
+            let mut command = program();
+            command.current_dir(testdata("k8s-frag")).env("COLUMNS", width.to_string());
+            let ran = Ran::from(command.args(["defrag", "frag.db", "-o", &copy]).output().expect("ran"));
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            let words: Vec<_> = ran.out.split_whitespace().collect();
+            assert!(words.join(" ").contains("`etcd-medic defrag --in-place"), "{}", ran.out);
+            assert!(!ran.out.lines().any(|line| line.ends_with('-')), "COLUMNS={width}\n{}", ran.out);
+        }
+    }
+
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         // by a short path: a path stands in one line, too

@@ -92,7 +92,7 @@ fn next_step(report: &Report) -> String {
     }
     format!(
         "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
-         `etcd-medic defrag --in-place DATA_DIR` does both in one step"
+         `etcd-medic defrag --in-place --steady DATA_DIR` does both in one step"
     )
 }
 

@@ -89,7 +89,9 @@ pub fn heading(out: &mut impl Write, text: &str) -> io::Result<()> {
 pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::Result<()> {
     let indent = " ".repeat(textwrap::core::display_width(first));
     let options = textwrap::Options::new(view.width).initial_indent(first).subsequent_indent(&indent);
-    for line in textwrap::wrap(text, options.break_words(false)) {
+    // a command or an option must not be split at its hyphens
+    let options = options.break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    for line in textwrap::wrap(text, options) {
         writeln!(out, "{line}")?;
     }
     Ok(())
