@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
-use crate::etcd::hash::Rule;
+use crate::etcd::hash::{self, Rule};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
@@ -400,7 +400,7 @@ fn write_and_prove(
     // the disk is busy with what was written, the processors with the proof
     let (flushed, verification) = std::thread::scope(|scope| {
         let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
-        let verification = request.verify.then(|| prove(source, &copy, progress)).transpose();
+        let verification = request.verify.then(|| prove(&source.db, &copy, progress)).transpose();
         let flushed = flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (flushed, verification)
     });
@@ -422,13 +422,21 @@ pub(crate) fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<
     Ok(digest.map(|digest| digest.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
-/// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each.
-fn prove(source: &Source, copy: &Db, progress: Progress<'_>) -> Result<Verification, DefragError> {
+/// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each, from its own
+/// bytes.
+///
+/// # Errors
+/// The first difference.
+pub fn prove(source: &Db, copy: &Db, progress: Progress<'_>) -> Result<Verification, Mismatch> {
     (progress.begin)("verifying", copy.file_size());
+    let source_hash = hash::hash_kv_of(source, &State::read(source));
     let state = State::read(copy);
     let rule =
         state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
-    let compared = verify::compare(&source.db, copy, rule.as_ref(), progress.advance)?;
-    let Compared { buckets, entries, hash_kv } = compared;
+    let Compared { buckets, entries, hash_kv } =
+        verify::compare(source, copy, rule.as_ref(), progress.advance)?;
+    if hash_kv != source_hash {
+        return Err(Mismatch::HashKv { source_hash, copy_hash: hash_kv });
+    }
     Ok(Verification { buckets, entries, hash_kv })
 }

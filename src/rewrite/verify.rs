@@ -25,7 +25,7 @@ pub struct Compared {
     pub buckets: u64,
     /// Entries of all buckets, buckets among them.
     pub entries: u64,
-    /// HashKV, from the bytes of either file; `None` for a file that isn't etcd's.
+    /// HashKV of the copy; `None` for a file that isn't etcd's.
     pub hash_kv: Option<u32>,
 }
 
@@ -66,17 +66,17 @@ pub enum Mismatch {
     #[error("the source changed meanwhile: {0}")]
     SourceChanged(String),
     /// The hash over the records differs.
-    #[error("HashKV of the source is {source_hash}, of the copy {copy_hash}")]
+    #[error("HashKV of the source is {source_hash:?}, of the copy {copy_hash:?}")]
     HashKv {
         /// Of the source.
-        source_hash: u32,
+        source_hash: Option<u32>,
         /// Of the copy.
-        copy_hash: u32,
+        copy_hash: Option<u32>,
     },
 }
 
-/// Walks both files, and compares every bucket and entry. From the bytes of each it makes HashKV on the way, by the
-/// `rule` of the copy, where that is etcd's.
+/// Walks both files, and compares every bucket and entry. On the way it makes HashKV of the copy, by its `rule`, while its
+/// bytes are at hand: to be held against what the source's own bytes make.
 ///
 /// # Errors
 /// The first difference; anything wrong with the copy's structure.
@@ -108,12 +108,8 @@ pub fn compare(
             return Err(Mismatch::Bucket(bucket));
         };
         let rule = rule.filter(|_| is_key_bucket);
-        let (entries, [source_hash, copy_hash]) = compare_entries(left, right, &bucket, rule, progress)?;
-        if source_hash != copy_hash {
-            let (source_hash, copy_hash) = (source_hash.value(), copy_hash.value());
-            return Err(Mismatch::HashKv { source_hash, copy_hash });
-        }
-        compared.hash_kv = compared.hash_kv.or(rule.map(|_| copy_hash.value()));
+        let (entries, hash) = compare_entries(left, right, &bucket, rule, progress)?;
+        compared.hash_kv = compared.hash_kv.or(rule.map(|_| hash.value()));
         compared.entries += entries;
         compared.buckets += 1;
     }
@@ -173,16 +169,16 @@ impl<'w, 'a> Stream<'w, 'a> {
     }
 }
 
-/// Compares one bucket's entries; gives back how many there are, and the hashes of both files' records.
+/// Compares one bucket's entries; gives back how many there are, and the hash of the right one's records.
 fn compare_entries(
     left: BucketWalk<'_, '_>,
     right: BucketWalk<'_, '_>,
     bucket: &ByteText,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(u64, [Crc; 2]), Mismatch> {
+) -> Result<(u64, Crc), Mismatch> {
     let (mut left, mut right) = (Stream::new(left), Stream::new(right));
-    let mut hashes = [Crc::of(KEY_BUCKET); 2];
+    let mut hash = Crc::of(KEY_BUCKET);
     let mut done = 0u64;
     loop {
         let (a, b) = (left.at_hand(), right.at_hand());
@@ -190,17 +186,16 @@ fn compare_entries(
         if common == 0 {
             let both_end = a.len() == b.len();
             let error = || Mismatch::Length { bucket: bucket.clone(), entry: done };
-            return if both_end { Ok((done, hashes)) } else { Err(error()) };
+            return if both_end { Ok((done, hash)) } else { Err(error()) };
         }
         let (a, b) = (a.get(..common).unwrap_or_default(), b.get(..common).unwrap_or_default());
         let batches = a.par_chunks(BATCH).zip(b.par_chunks(BATCH));
         let compared: Vec<_> = batches.map(|(a, b)| compare_batch(a, b, rule)).collect();
         for (number, batch) in compared.into_iter().enumerate() {
-            let parts = batch.map_err(|index| {
+            hash.append(batch.map_err(|index| {
                 let entry = done + (number * BATCH + index) as u64;
                 Mismatch::Entry { bucket: bucket.clone(), entry }
-            })?;
-            hashes.iter_mut().zip(parts).for_each(|(hash, part)| hash.append(part));
+            })?);
         }
         progress(b.iter().map(Entry::own_bytes).sum());
         done += common as u64;
@@ -209,13 +204,9 @@ fn compare_entries(
     }
 }
 
-/// Compares entries in pairs, and hashes each file's records; the first pair that differs is an error.
-fn compare_batch(
-    left: &[Entry<'_>],
-    right: &[Entry<'_>],
-    rule: Option<&Rule<'_>>,
-) -> Result<[Crc; 2], usize> {
-    let mut hashes = [Crc::default(); 2];
+/// Compares entries in pairs, and hashes the records of the right ones; the first pair that differs is an error.
+fn compare_batch(left: &[Entry<'_>], right: &[Entry<'_>], rule: Option<&Rule<'_>>) -> Result<Crc, usize> {
+    let mut hash = Crc::default();
     for (index, (a, b)) in left.iter().zip(right).enumerate() {
         if !is_equal(a, b) {
             return Err(index);
@@ -224,13 +215,11 @@ fn compare_batch(
             !b.is_bucket() && RecordKey::parse(b.key).is_some_and(|place| rule.takes(place, b.value))
         };
         if rule.is_some_and(taken) {
-            for (hash, entry) in hashes.iter_mut().zip([a, b]) {
-                hash.update(entry.key);
-                hash.update(entry.value);
-            }
+            hash.update(b.key);
+            hash.update(b.value);
         }
     }
-    Ok(hashes)
+    Ok(hash)
 }
 
 /// Two entries that are buckets differ in where their roots lie: their content is compared by itself.

@@ -15,6 +15,7 @@ mod in_place;
 mod json;
 mod options;
 mod plans;
+mod proof;
 mod surroundings;
 mod targets;
 
