@@ -146,12 +146,6 @@ impl<'a> Kept<'a> {
         Some((hash as usize % NUM_SHARDS, place))
     }
 
-    /// The revision.
-    #[must_use]
-    pub fn revision(&self) -> i64 {
-        self.revision
-    }
-
     /// The newest revision (main) of a record at or below it; 0 where there is none.
     #[must_use]
     pub fn newest(&self) -> i64 {
