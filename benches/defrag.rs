@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options { free: 0.66, ..Options::new(1, Extent::Bytes(64 << 20)) };
     synth(&Request { target: target.clone(), force: false, snapshot: false, options }, SILENT)?;
     let source = Source::open(&target, Lock::Shared)?;
-    let read = || Content::read(&source.db, &|_| {}).map_err(|_| "a made-up file is sound");
+    let read =
+        || Content::read(&source.db, &Changes::default(), &|_| {}).map_err(|_| "a made-up file is sound");
     let content = read()?;
 
     let mut criterion = Criterion::default().configure_from_args();

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::bolt::Db;
 use crate::bolt::write::{self, BucketSpec, Entry, Plan, PlanError, Sizes, Source, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
-use crate::rewrite::Content;
 use crate::rewrite::defrag::{Layout, settings_of};
+use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
 use crate::scan::outline::Outline;
 
@@ -33,7 +33,9 @@ impl Gains {
         if scan.structure.count > 0 || (key_bucket.is_some() && outline.is_none()) {
             return Self::default();
         }
-        let Ok(others) = Content::read_all_but(db, key_bucket, &|_| {}) else { return Self::default() };
+        let Ok(others) = Content::read_all_but(db, key_bucket, &Changes::default(), &|_| {}) else {
+            return Self::default();
+        };
         let settings = settings_of(db, key_bucket.is_some(), Layout::default());
         let allocated = db.high_water_mark().saturating_mul(db.page_size());
         let gain = |planned: Result<Plan, PlanError>| {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::defrag::{DEFAULT_MAX_NODE_PAGES, Layout};
 
 const AFTER_HELP: &str = "\
@@ -130,7 +131,15 @@ pub enum Command {
   etcd-medic defrag /var/lib/etcd -o /backup/db                # SRC is only read
   etcd-medic defrag --in-place --steady /var/lib/etcd          # etcd is stopped; the old db is kept beside snap/
   etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
-  etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run")]
+  etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run
+
+The quota is full (the only member, etcd is stopped): history, free pages and the alarm in one step
+  etcd-medic defrag --in-place --steady --compact-to current --disarm /var/lib/etcd
+The same for a cluster: one file, from which every member is restored
+  etcd-medic defrag /var/lib/etcd --compact-to current --disarm --snapshot -o cure.db
+The last resort, when etcd must come up: first look, then give up
+  etcd-medic defrag snapshot.db -o cure.db --compact-to current --drop-prefix /registry/events/ --dry-run
+docs/space-guide.md and docs/recovery.md say what is safe for one member alone, and what is not.")]
     Defrag {
         /// A db, a snapshot, or a data dir
         #[arg(value_name = "SRC")]
@@ -160,6 +169,8 @@ pub enum Command {
         /// Take a snapshot even if its SHA-256 is not that of its content
         #[arg(long)]
         skip_hash_check: bool,
+        #[command(flatten)]
+        changes: Box<ChangeArgs>,
         #[command(flatten)]
         layout: LayoutArgs,
     },
@@ -222,6 +233,54 @@ docs/benchmarking.md goes through a comparison, step by step.")]
         /// An existing folder; pages in it are replaced
         folder: PathBuf,
     },
+}
+
+/// What a copy leaves out of its source.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "What the copy leaves out")]
+pub struct ChangeArgs {
+    /// Drop what etcd's compaction to this revision drops; `current` for all history
+    #[arg(long, value_name = "REV|current", value_parser = parse_compact_to, conflicts_with = "keep_revisions")]
+    pub compact_to: Option<History>,
+    /// Keep the newest N revisions of history, as etcd's --auto-compaction-retention=N in mode `revision`
+    #[arg(long, value_name = "N")]
+    pub keep_revisions: Option<u64>,
+    /// Leave raised alarms out: NOSPACE, and others only by name. For all members, or the only one
+    #[arg(
+        long, value_enum, value_name = "ALARM", num_args = 0..=1, require_equals = true, value_delimiter = ',',
+        default_missing_value = "nospace"
+    )]
+    pub disarm: Vec<AlarmKind>,
+    /// The last resort: leave out every key that begins so, whatever becomes of who needs it; may be repeated
+    #[arg(long, value_name = "PREFIX")]
+    pub drop_prefix: Vec<String>,
+    /// Confirm --drop-prefix with the number of keys that --dry-run has shown
+    #[arg(long, value_name = "KEYS", requires = "drop_prefix")]
+    pub confirm_keys: Option<u64>,
+    /// With --in-place, for a member of several: all are stopped at one revision, and the same is done to each
+    #[arg(long, requires = "in_place")]
+    pub every_member: bool,
+}
+
+impl From<&ChangeArgs> for Wish {
+    fn from(args: &ChangeArgs) -> Self {
+        let newest = args.keep_revisions.map(History::Newest);
+        Self {
+            history: args.compact_to.or(newest).unwrap_or_default(),
+            disarm: args.disarm.clone(),
+            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.clone().into_bytes()).collect(),
+            confirmed_keys: args.confirm_keys,
+            every_member: args.every_member,
+        }
+    }
+}
+
+fn parse_compact_to(text: &str) -> Result<History, String> {
+    match text.parse::<i64>() {
+        Ok(revision) if revision > 0 => Ok(History::CompactTo(revision)),
+        _ if text == "current" => Ok(History::Current),
+        _ => Err("not a revision: write a number from 1 on, or `current`".to_owned()),
+    }
 }
 
 /// How a copy is laid out.

@@ -17,6 +17,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
+use crate::rewrite::changes::Wish;
 use crate::rewrite::defrag::{Destination, Layout, Request};
 use crate::scan::{self, Scan};
 use crate::source::Source;
@@ -54,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             dry_run,
             snapshot,
             skip_hash_check,
+            changes,
             layout,
         } => {
             let destination = match out {
@@ -62,6 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             };
             let request = Request {
                 destination,
+                wish: Wish::from(&**changes),
                 layout: Layout::from(*layout),
                 verify: !*no_verify,
                 dry_run: *dry_run,

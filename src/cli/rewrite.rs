@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use crate::etcd::schema::State;
 use crate::report;
 use crate::rewrite::defrag::{self, Layout, Progress, Request};
-use crate::rewrite::{output, plan};
+use crate::rewrite::{Changes, output, plan};
 
 use super::args::Args;
 use super::commands::{open, render, view};
@@ -33,7 +33,7 @@ pub(super) fn plan(args: &Args, source: &Path, layout: Layout) -> Result<Outcome
     let source = open(args, source)?;
     let state = State::read(&source.db);
     let steps = Steps::default();
-    let content = steps.watch(|progress| defrag::read(&source, progress))?;
+    let content = steps.watch(|progress| defrag::read(&source, &Changes::default(), progress))?;
     let report = plan::plan(&source, &state, &content, layout)?;
     render(args, "plan", &report, |out| report::rewrite::plan(out, &view(args), &report))?;
     Ok(Outcome::Sound)

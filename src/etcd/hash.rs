@@ -97,10 +97,23 @@ pub fn current_revision(newest: i64, compact_revision: i64) -> i64 {
 /// Records that can't be read are passed over: of a damaged file, the hash says nothing.
 #[must_use]
 pub fn hash_kv(db: &Db, key_bucket: &Bucket<'_>, compact_revision: i64, revision: i64) -> u32 {
+    hash_kv_without(db, key_bucket, compact_revision, revision, &|_| false)
+}
+
+/// HashKV as it will be when the bucket has lost the records of some values.
+#[must_use]
+pub fn hash_kv_without(
+    db: &Db,
+    key_bucket: &Bucket<'_>,
+    compact_revision: i64,
+    revision: i64,
+    is_lost: &(dyn Fn(&[u8]) -> bool + Sync),
+) -> u32 {
     let rule = Rule::new(db, key_bucket, compact_revision, revision, None);
-    let (hash, contested) = hash_by(db, key_bucket, &rule, Threads::All);
+    let takes = |place, value: &[u8]| rule.takes(place, value) && !is_lost(value);
+    let (hash, contested) = hash_by(db, key_bucket, &takes, Threads::All);
     // a page that is reached twice belongs to whom the order of the tree gives it
-    if contested { hash_by(db, key_bucket, &rule, Threads::One).0 } else { hash }
+    if contested { hash_by(db, key_bucket, &takes, Threads::One).0 } else { hash }
 }
 
 /// HashKV of a file, at its current revision and as `etcdutl hashkv` gives it; `None` where it is not etcd's.
@@ -111,7 +124,10 @@ pub fn hash_kv_of(db: &Db, state: &State<'_>) -> Option<u32> {
     Some(hash_kv(db, key_bucket, state.compact_revision(), i64::MAX))
 }
 
-fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, rule: &Rule<'_>, threads: Threads) -> (u32, bool) {
+/// Which records go into a hash.
+type Takes<'t> = dyn Fn(RecordKey, &[u8]) -> bool + Sync + 't;
+
+fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, takes: &Takes<'_>, threads: Threads) -> (u32, bool) {
     let mut walker = Walker::new(db, None, threads, 0);
     let id = walker.adopt(*key_bucket);
     let mut hash = Crc::of(KEY_BUCKET);
@@ -119,7 +135,7 @@ fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, rule: &Rule<'_>, threads: Th
         let part = |subtree: &mut Subtree<'_, 'a>| {
             let mut crc = Crc::default();
             let leaves = subtree.filter_map(|node| node.leaf());
-            leaves.for_each(|leaf| add_records(&mut crc, &leaf, rule));
+            leaves.for_each(|leaf| add_records(&mut crc, &leaf, takes));
             crc
         };
         while let Some(parts) = walk.next_window(part) {
@@ -129,10 +145,10 @@ fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, rule: &Rule<'_>, threads: Th
     (hash.value(), walker.is_contested())
 }
 
-fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, rule: &Rule<'_>) {
+fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, takes: &Takes<'_>) {
     let mut run = Run::new(leaf);
     for entry in leaf.entries().filter_map(Result::ok).filter(|entry| !entry.is_bucket()) {
-        if RecordKey::parse(entry.key).is_some_and(|place| rule.takes(place, entry.value)) {
+        if RecordKey::parse(entry.key).is_some_and(|place| takes(place, entry.value)) {
             run.add(crc, &entry);
         }
     }

@@ -17,7 +17,7 @@ use crate::bolt::walk::{Bucket, Subtree, Walker};
 use crate::bolt::{Db, Threads};
 
 use super::key_value::KeyValue;
-use super::revision::RecordKey;
+use super::revision::{RecordKey, Revision};
 
 /// Tables, each with its part of the keys: threads fill them side by side.
 const NUM_SHARDS: usize = 16;
@@ -34,6 +34,10 @@ pub struct Kept<'a> {
     hasher: RandomState,
     /// The bits of a place that hold an offset in this file.
     offset_bits: u32,
+    /// The newest record that marks a revision, and has no key ([`KeyValue::is_revision_mark`]).
+    newest_mark: Option<Revision>,
+    /// The first entry that is no record whose key can be told.
+    unplaced: Option<u64>,
 }
 
 /// Where in the file a record's value begins, and in the bits that the file's size leaves, the upper ones of its key's
@@ -72,13 +76,15 @@ struct Seen {
 struct Part {
     shards: [Vec<Seen>; NUM_SHARDS],
     newest: i64,
+    newest_mark: Option<Revision>,
+    unplaced: Option<u64>,
 }
 
 impl<'a> Kept<'a> {
     /// Reads the `key` bucket up to a revision; with `i64::MAX`, all of it.
     ///
-    /// Records that can't be read are passed over. So is one whose key does not stand first in its value, as
-    /// everything that etcd writes does.
+    /// Records that can't be read are passed over; [`Kept::unplaced`] tells of them. So is one whose key does not stand
+    /// first in its value, as everything that etcd writes does.
     #[must_use]
     pub fn at(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64) -> Self {
         let (kept, contested) = Self::read(db, key_bucket, revision, Threads::All);
@@ -89,7 +95,9 @@ impl<'a> Kept<'a> {
     fn read(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64, threads: Threads) -> (Self, bool) {
         let shards = std::iter::repeat_with(HashTable::new).take(NUM_SHARDS).collect();
         let offset_bits = u64::BITS.saturating_sub(db.file_size().leading_zeros());
-        let mut kept = Self { db, revision, newest: 0, shards, hasher: RandomState::default(), offset_bits };
+        let hasher = RandomState::default();
+        let (newest, newest_mark, unplaced) = (0, None, None);
+        let mut kept = Self { db, revision, newest, shards, hasher, offset_bits, newest_mark, unplaced };
         let mut walker = Walker::new(db, None, threads, 0);
         let id = walker.adopt(*key_bucket);
         if let Some(mut walk) = walker.walk_bucket(id) {
@@ -104,22 +112,36 @@ impl<'a> Kept<'a> {
         let mut part = Part::default();
         let leaves = subtree.filter_map(|node| node.leaf());
         for entry in leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)) {
-            let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
-            let Some(place) = place.filter(|place| place.revision.main <= self.revision) else { continue };
-            part.newest = part.newest.max(place.revision.main);
-            let tombstone = place.tombstone;
-            if let Some((shard, place)) = self.place_of(entry.value)
-                && let Some(shard) = part.shards.get_mut(shard)
-            {
-                shard.push(Seen { place, tombstone });
+            let found = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
+            if found.is_some_and(|found| found.revision.main > self.revision) {
+                continue;
             }
+            let place = self.place_of(entry.value);
+            match (found, place) {
+                (Some(RecordKey { tombstone: false, revision }), _)
+                    if KeyValue::is_revision_mark(entry.value) =>
+                {
+                    part.newest_mark = Some(revision);
+                }
+                (Some(RecordKey { tombstone, .. }), Some((shard, place))) => {
+                    if let Some(shard) = part.shards.get_mut(shard) {
+                        shard.push(Seen { place, tombstone });
+                    }
+                }
+                _ => part.unplaced = part.unplaced.or(self.db.offset_in_file(entry.key)),
+            }
+            part.newest = part.newest.max(found.map_or(0, |found| found.revision.main));
         }
         part
     }
 
     fn absorb(&mut self, parts: &[Part]) {
-        let &mut Self { db, offset_bits, ref mut shards, ref mut newest, .. } = self;
-        *newest = parts.iter().map(|part| part.newest).fold(*newest, i64::max);
+        for part in parts {
+            self.newest = self.newest.max(part.newest);
+            self.newest_mark = part.newest_mark.or(self.newest_mark);
+            self.unplaced = self.unplaced.or(part.unplaced);
+        }
+        let &mut Self { db, offset_bits, ref mut shards, .. } = self;
         shards.par_iter_mut().enumerate().for_each(|(number, table)| {
             for &Seen { place, tombstone } in
                 parts.iter().filter_map(|part| part.shards.get(number)).flatten()
@@ -155,7 +177,21 @@ impl<'a> Kept<'a> {
     /// Number of keys that exist at the revision: the puts that are kept.
     #[must_use]
     pub fn num_keys(&self) -> u64 {
-        self.shards.iter().map(|table| table.len() as u64).sum()
+        let named: u64 = self.shards.iter().map(|table| table.len() as u64).sum();
+        named.saturating_add(u64::from(self.newest_mark.is_some()))
+    }
+
+    /// The revision.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Where in the file the first entry stands that is no record whose key can be told, and so would be dropped without
+    /// knowing what it is.
+    #[must_use]
+    pub fn unplaced(&self) -> Option<u64> {
+        self.unplaced
     }
 
     /// Whether a compaction to the revision keeps this record of the same file.
@@ -168,6 +204,7 @@ impl<'a> Kept<'a> {
         match place.revision.main {
             main if main > self.revision => true,
             main if place.tombstone => main == self.revision,
+            _ if KeyValue::is_revision_mark(value) => self.newest_mark == Some(place.revision),
             _ => self.place_of(value).is_some_and(|(shard, place)| {
                 let hash = spread(place.hash(self.offset_bits));
                 self.shards.get(shard).is_some_and(|table| table.find(hash, |kept| *kept == place).is_some())

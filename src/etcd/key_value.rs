@@ -82,6 +82,15 @@ impl<'a> KeyValue<'a> {
         }
     }
 
+    /// Whether a put's value marks a revision, and holds no key: `etcdutl snapshot restore --bump-revision` raises the
+    /// current revision by a record without a single byte of value (`etcdutl/snapshot/v3_snapshot.go`,
+    /// `unsafeBumpBucketsRevision`). etcd reads it as a put of the empty key, which no client can name.
+    #[inline]
+    #[must_use]
+    pub fn is_revision_mark(message: &[u8]) -> bool {
+        message.is_empty()
+    }
+
     /// The key of a message that begins with it, as all that etcd writes do, whatever lies behind it.
     #[inline]
     #[must_use]

@@ -22,5 +22,6 @@ pub mod revision;
 pub mod schema;
 pub mod trailer;
 
+pub use kept::Kept;
 pub use key_value::KeyValue;
 pub use revision::{RecordKey, Revision};

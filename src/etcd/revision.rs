@@ -35,6 +35,18 @@ impl Revision {
         let revision = Self { main: i64::from_be_bytes(*main), sub: i64::from_be_bytes(*sub) };
         (separator == b'_' && revision.main >= 0 && revision.sub >= 0).then_some(revision)
     }
+
+    /// The 17 bytes that [`Revision::parse`] reads.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; PUT_LEN] {
+        let mut bytes = [b'_'; PUT_LEN];
+        let (main, rest) = bytes.split_at_mut(8);
+        main.copy_from_slice(&self.main.to_be_bytes());
+        if let Some((_, sub)) = rest.split_first_mut() {
+            sub.copy_from_slice(&self.sub.to_be_bytes());
+        }
+        bytes
+    }
 }
 
 /// A key of the `key` bucket: a revision, and whether it deleted its key.
@@ -74,6 +86,7 @@ mod tests {
         let tombstone = [PUT, b"t"].concat();
         assert_eq!(RecordKey::parse(&tombstone), Some(RecordKey { revision, tombstone: true }));
         assert_eq!(revision.to_string(), "258.3");
+        assert_eq!(revision.to_bytes(), PUT);
     }
 
     #[test]

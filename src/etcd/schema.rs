@@ -21,11 +21,18 @@ pub const META_BUCKET: &[u8] = b"meta";
 /// The bucket of the leases.
 pub const LEASE_BUCKET: &[u8] = b"lease";
 
+/// In the meta bucket: the revision to which a compaction was begun.
+pub const SCHEDULED_COMPACT: &[u8] = b"scheduledCompactRev";
+/// In the meta bucket: the revision to which a compaction was finished.
+pub const FINISHED_COMPACT: &[u8] = b"finishedCompactRev";
+
 /// What the small buckets of an etcd file say. Entries that can't be decoded are counted, and left out.
 #[derive(Debug, Default)]
 pub struct State<'a> {
     /// The `key` bucket, where there is one.
     pub key_bucket: Option<Bucket<'a>>,
+    /// Whether there is a `meta` bucket.
+    pub has_meta_bucket: bool,
     /// `consistent_index`: the last raft entry that was applied to this file.
     pub consistent_index: Option<u64>,
     /// `term`: the raft term of that entry.
@@ -136,7 +143,10 @@ impl<'a> State<'a> {
     fn read_bucket(&mut self, db: &'a Db, bucket: Bucket<'a>) {
         match bucket.name {
             KEY_BUCKET => self.key_bucket = Some(bucket),
-            META_BUCKET => for_each_entry(db, &bucket, |entry| self.read_meta(entry.key, entry.value)),
+            META_BUCKET => {
+                self.has_meta_bucket = true;
+                for_each_entry(db, &bucket, |entry| self.read_meta(entry.key, entry.value));
+            }
             LEASE_BUCKET => {
                 self.leases = self.decode_all(db, &bucket, "lease", |_, value| Lease::decode(value).ok())
             }
@@ -170,8 +180,8 @@ impl<'a> State<'a> {
             b"term" => self.term = number(),
             b"confState" => self.conf_state = serde_json::from_slice(value).ok(),
             b"storageVersion" => self.storage_version = text(value),
-            b"scheduledCompactRev" => self.scheduled_compact_revision = revision(),
-            b"finishedCompactRev" => self.finished_compact_revision = revision(),
+            SCHEDULED_COMPACT => self.scheduled_compact_revision = revision(),
+            FINISHED_COMPACT => self.finished_compact_revision = revision(),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::rewrite::defrag::Report;
+use crate::rewrite::outcome::Report;
 use crate::rewrite::plan::PlanReport;
 use crate::text::escape;
 use crate::units::{count, grouped, percent};
@@ -11,6 +11,9 @@ use super::table::{self, Align, Column};
 use super::view::{FAINT, GOOD, HEADING, View, WARNING, styled};
 
 use Align::{Left, Right};
+
+/// Keys that were given up, and are named one by one.
+const KEYS_SHOWN: usize = 5;
 
 /// What was done, and what comes next.
 ///
@@ -31,9 +34,9 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
                 view.bytes(report.target.entry_bytes)
             ),
         ),
-        row("verified", verified(report)),
-        row("time", format!("{:.2} s", report.elapsed_seconds)),
     ];
+    rows.extend(changes(view, report).into_iter().map(|(label, value)| row(label, value)));
+    rows.extend([row("verified", verified(report)), row("time", format!("{:.2} s", report.elapsed_seconds))]);
     if let Some(old) = &report.kept_old {
         rows.push(row("old file", format!("kept as {}", escape(old.as_bytes()))));
     }
@@ -42,13 +45,51 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
     }
     for cells in rows {
         if let [label, value] = cells.as_slice() {
-            writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<8}")))?;
+            writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<9}")))?;
         }
     }
     for warning in &report.warnings {
         table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
     }
-    table::prose(out, view, "next      ", &next_step(report))
+    table::prose(out, view, "next       ", &next_step(report))
+}
+
+/// What the copy leaves out of its source.
+fn changes(view: &View, report: &Report) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if let Some(compaction) = &report.compaction {
+        let before = match compaction.source_compact_revision {
+            -1 => "never before".to_owned(),
+            before => format!("before: to {before}"),
+        };
+        rows.push((
+            "compacted",
+            format!(
+                "to revision {} ({before}; current: {}); dropped {} and {}",
+                compaction.revision,
+                compaction.current_revision,
+                count(report.dropped.superseded, "superseded record"),
+                count(report.dropped.tombstones, "tombstone")
+            ),
+        ));
+    }
+    rows.extend(
+        report
+            .disarmed
+            .iter()
+            .map(|gone| ("disarmed", format!("{} of member {:x}", gone.alarm, gone.member_id))),
+    );
+    let Some(left_out) = &report.left_out else { return rows };
+    for row in &left_out.prefixes {
+        let (keys, records) = (count(row.keys, "key"), count(row.records, "record"));
+        let what = format!("{keys} ({} live), {records}, {}", grouped(row.live_keys), view.bytes(row.bytes));
+        rows.push(("left out", format!("{what}: {}", row.prefix)));
+    }
+    rows.extend(left_out.keys.iter().take(KEYS_SHOWN).map(|left| ("", left.key.to_string())));
+    if let Some(more) = left_out.keys.len().checked_sub(KEYS_SHOWN + 1) {
+        rows.push(("", format!("and {} more: --output json lists each", grouped(more as u64 + 1))));
+    }
+    rows
 }
 
 fn saved(view: &View, before: u64, after: u64) -> String {
@@ -78,22 +119,39 @@ fn verified(report: &Report) -> String {
 
 fn next_step(report: &Report) -> String {
     let target = escape(report.target.path.as_bytes());
+    let changed = report.compaction.is_some() || !report.disarmed.is_empty() || report.left_out.is_some();
+    let of_several = changed && report.members > 1;
     if report.dry_run {
-        return "the same command without --dry-run writes it".to_owned();
+        let confirm = report.left_out.as_ref().map(|left_out| left_out.keys.len());
+        let confirm = confirm.map(|keys| format!(" and with --confirm-keys {keys}")).unwrap_or_default();
+        return format!("the same command without --dry-run{confirm} writes it");
     }
     if report.target.path == report.source.path {
+        let start =
+            if of_several { "do the same to every other member; start etcd only then" } else { "start etcd" };
         return match &report.kept_old {
-            Some(old) => format!("start etcd; once it is healthy, remove {}", escape(old.as_bytes())),
-            None => "start etcd".to_owned(),
+            Some(old) => format!("{start}; once it is healthy, remove {}", escape(old.as_bytes())),
+            None => start.to_owned(),
         };
     }
-    if report.target.sha256.is_some() {
-        return format!("etcdutl snapshot restore {target} --data-dir NEW_DATA_DIR");
+    let restore = format!("etcdutl snapshot restore {target} --data-dir NEW_DATA_DIR");
+    match (of_several, report.target.sha256.is_some()) {
+        (true, true) => format!(
+            "restore all {} members from this one file, each with its own --name and --initial-advertise-peer-urls: \
+             {restore} … (docs/recovery.md, \"One member, or all\")",
+            report.members
+        ),
+        (true, false) => format!(
+            "this copy must not go into one member of {} alone: it would differ from the others. Write it with --snapshot, \
+             and restore all members from it (docs/recovery.md, \"One member, or all\")",
+            report.members
+        ),
+        (false, true) => restore,
+        (false, false) => format!(
+            "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
+             `etcd-medic defrag --in-place --steady DATA_DIR` does both in one step"
+        ),
     }
-    format!(
-        "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
-         `etcd-medic defrag --in-place --steady DATA_DIR` does both in one step"
-    )
 }
 
 /// The sizes that each choice gives.

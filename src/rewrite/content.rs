@@ -1,20 +1,58 @@
-//! What a file holds: its buckets, and where each entry lies, in 12 bytes an entry.
+//! What a copy will hold: the buckets of its source, and where each entry lies, in 12 bytes an entry.
+
+use std::collections::BTreeMap;
 
 use crate::bolt::db::Db;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Bucket, BucketId, Findings, Subtree, Walker};
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
 use crate::bolt::{Fault, FaultKind, PageId, Threads};
+use crate::etcd::RecordKey;
+use crate::etcd::schema::Alarm;
+
+use super::changes::{Changes, Part, Verdict};
 
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 10;
 
-/// Every entry of a sound file, as a source for the writer.
+/// Every entry of a sound file that its copy is to hold, as a source for the writer.
 #[derive(Debug)]
 pub struct Content<'a> {
     db: &'a Db,
     buckets: Vec<BucketSpec>,
     entries: Vec<EntryRef>,
+    /// Entries that the file does not hold: they are numbered on behind its end.
+    own: Vec<u8>,
+    /// What the copy will not hold.
+    pub left: Left<'a>,
+}
+
+/// What is left out of a copy.
+#[derive(Clone, Debug, Default)]
+pub struct Left<'a> {
+    /// Records that the source has.
+    pub source_records: u64,
+    /// Older revisions.
+    pub superseded: u64,
+    /// Deletions.
+    pub tombstones: u64,
+    /// Keys that the user gave up, with all their records.
+    pub keys: BTreeMap<&'a [u8], LeftKey>,
+    /// Alarms that were disarmed.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A key that is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LeftKey {
+    /// Its records.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub bytes: u64,
+    /// The revision (main) of the newest.
+    pub mod_revision: i64,
+    /// Whether that is a put: the key exists.
+    pub live: bool,
 }
 
 /// Where an entry lies in the file, and how long it is. Small, as there is one for each entry of the file.
@@ -58,12 +96,16 @@ impl EntryRef {
 }
 
 impl<'a> Content<'a> {
-    /// Walks the whole file.
+    /// Walks the whole file, and leaves out what `changes` say.
     ///
     /// # Errors
     /// What is wrong with its trees: a damaged file has no content that could be copied without loss.
-    pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, Findings> {
-        Self::read_all_but(db, None, progress)
+    pub fn read(
+        db: &'a Db,
+        changes: &Changes<'a>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self, Findings> {
+        Self::read_all_but(db, None, changes, progress)
     }
 
     /// Walks the file, but for one top-level bucket, which is taken for empty.
@@ -73,12 +115,13 @@ impl<'a> Content<'a> {
     pub fn read_all_but(
         db: &'a Db,
         left_out: Option<&[u8]>,
+        changes: &Changes<'a>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self, Findings> {
-        let (content, contested) = Self::read_by(db, left_out, Threads::All, progress)?;
+        let (content, contested) = Self::read_by(db, left_out, changes, Threads::All, progress)?;
         // a page that is reached twice is a fault: found again in the order of the tree
         if contested {
-            Self::read_by(db, left_out, Threads::One, progress).map(|(content, _)| content)
+            Self::read_by(db, left_out, changes, Threads::One, progress).map(|(content, _)| content)
         } else {
             Ok(content)
         }
@@ -87,25 +130,33 @@ impl<'a> Content<'a> {
     fn read_by(
         db: &'a Db,
         left_out: Option<&[u8]>,
+        changes: &Changes<'a>,
         threads: Threads,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(Self, bool), Findings> {
         // a stored freelist is not needed for a copy: it gets a new one
         let mut walker = Walker::new(db, None, threads, MAX_FAULTS);
-        let mut content = Self { db, buckets: Vec::new(), entries: Vec::new() };
+        let mut content =
+            Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), left: Left::default() };
         for id in (0..).map(BucketId) {
             let Some(bucket) = walker.bucket(id) else { break };
-            let sequence = bucket.sequence;
+            let (sequence, part) = (bucket.sequence, Part::of(bucket));
             let skipped = bucket.parent == Some(BucketId::ROOT) && Some(bucket.name) == left_out;
-            let start = content.entries.len() as u64;
+            let start = content.entries.len();
             let Some(mut walk) = walker.walk_bucket(id) else { break };
-            while !skipped && let Some(parts) = walk.next_window(entries_of) {
-                for part in parts {
-                    progress(part.bytes);
-                    content.entries.extend(part.entries);
+            let read = |subtree: &mut Subtree<'_, 'a>| Window::read(subtree, part, changes);
+            while !skipped && let Some(windows) = walk.next_window(read) {
+                for window in windows {
+                    progress(window.bytes);
+                    content.entries.extend(&window.entries);
+                    content.left.add(window);
                 }
             }
-            content.buckets.push(BucketSpec { sequence, entries: start..content.entries.len() as u64 });
+            if part == Part::Meta && !skipped {
+                content.put(start, changes.marks());
+            }
+            let entries = start as u64..content.entries.len() as u64;
+            content.buckets.push(BucketSpec { sequence, entries });
         }
         let contested = walker.is_contested();
         content.number_buckets(walker.buckets());
@@ -114,6 +165,21 @@ impl<'a> Content<'a> {
             return Err(findings);
         }
         Ok((content, contested))
+    }
+
+    /// Puts entries of its own into the last bucket, which begins at `start`.
+    fn put(&mut self, start: usize, entries: Vec<(&[u8], Vec<u8>)>) {
+        for (key, value) in entries {
+            let offset = (self.db.data().len() + self.own.len()) as u64;
+            self.own.extend_from_slice(key);
+            self.own.extend_from_slice(&value);
+            let bucket = self.entries.get(start..).unwrap_or_default();
+            let behind =
+                bucket.partition_point(|&entry| self.bytes_of(entry).is_some_and(|other| other.key < key));
+            if let Some(entry) = EntryRef::of(offset, &Entry { start: 0, flags: 0, key, value: &value }) {
+                self.entries.insert(start + behind, entry);
+            }
+        }
     }
 
     /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order. One
@@ -159,6 +225,18 @@ impl<'a> Content<'a> {
     fn entry_ref(&self, entry: u64) -> Option<EntryRef> {
         self.entries.get(usize::try_from(entry).ok()?).copied()
     }
+
+    #[inline]
+    fn bytes_of(&self, entry: EntryRef) -> Option<source::Entry<'_>> {
+        let offset = usize::try_from(entry.offset()).ok()?;
+        let data = match offset.checked_sub(self.db.data().len()) {
+            Some(own) => self.own.get(own..)?,
+            None => self.db.data().get(offset..)?,
+        };
+        let (key, behind) = data.split_at_checked(entry.key_len())?;
+        let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
+        Some(source::Entry { key, value })
+    }
 }
 
 impl Source for Content<'_> {
@@ -180,32 +258,94 @@ impl Source for Content<'_> {
 
     #[inline]
     fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
-        let entry = self.entry_ref(entry)?;
-        let data = self.db.data().get(usize::try_from(entry.offset()).ok()?..)?;
-        let (key, behind) = data.split_at_checked(entry.key_len())?;
-        let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
-        Some(source::Entry { key, value })
+        self.bytes_of(self.entry_ref(entry)?)
     }
 }
 
+/// What one subtree holds.
 #[derive(Default)]
-struct Part {
+struct Window<'a> {
     entries: Vec<EntryRef>,
+    left: Left<'a>,
     /// Bytes of the pages that were read.
     bytes: u64,
 }
 
-fn entries_of(subtree: &mut Subtree<'_, '_>) -> Part {
-    let mut part = Part::default();
-    for node in subtree {
-        let page = node.page();
-        part.bytes += page.bytes().len() as u64;
-        let Some(leaf) = node.leaf() else { continue };
-        for entry in leaf.entries().filter_map(Result::ok) {
-            part.entries.extend(EntryRef::of(page.offset() + entry.start as u64, &entry));
+impl<'a> Window<'a> {
+    fn read(subtree: &mut Subtree<'_, 'a>, part: Part, changes: &Changes<'a>) -> Self {
+        let mut window = Self::default();
+        for node in subtree {
+            let page = node.page();
+            window.bytes += page.bytes().len() as u64;
+            let Some(leaf) = node.leaf() else { continue };
+            for entry in leaf.entries().filter_map(Result::ok) {
+                if !window.left.takes(part, changes, &entry) {
+                    window.entries.extend(EntryRef::of(page.offset() + entry.start as u64, &entry));
+                }
+            }
+        }
+        window
+    }
+}
+
+impl<'a> Left<'a> {
+    /// Whether an entry is left out; it is counted then.
+    #[inline]
+    fn takes(&mut self, part: Part, changes: &Changes<'a>, entry: &Entry<'a>) -> bool {
+        self.source_records += u64::from(part == Part::Records);
+        if changes.is_none() || entry.is_bucket() {
+            return false;
+        }
+        match part {
+            Part::Records => self.takes_record(changes.record(entry), entry),
+            Part::Meta => changes.is_mark(entry.key),
+            Part::Alarms => {
+                let disarmed = changes.disarmed(entry.key);
+                self.alarms.extend(disarmed);
+                disarmed.is_some()
+            }
+            Part::Other => false,
         }
     }
-    part
+
+    fn takes_record(&mut self, verdict: Verdict<'a>, entry: &Entry<'a>) -> bool {
+        match verdict {
+            Verdict::Stays => return false,
+            Verdict::Superseded => self.superseded += 1,
+            Verdict::Tombstone => self.tombstones += 1,
+            Verdict::LeftOut(key) => {
+                let place = RecordKey::parse(entry.key);
+                let left = LeftKey {
+                    records: 1,
+                    bytes: entry.own_bytes(),
+                    mod_revision: place.map_or(0, |place| place.revision.main),
+                    live: place.is_some_and(|place| !place.tombstone),
+                };
+                self.keys.entry(key).or_default().add(left);
+            }
+        }
+        true
+    }
+
+    /// Adds what lies behind it in the order of the tree.
+    fn add(&mut self, behind: Window<'a>) {
+        let behind = behind.left;
+        self.source_records += behind.source_records;
+        self.superseded += behind.superseded;
+        self.tombstones += behind.tombstones;
+        self.alarms.extend(behind.alarms);
+        for (key, left) in behind.keys {
+            self.keys.entry(key).or_default().add(left);
+        }
+    }
+}
+
+impl LeftKey {
+    /// Adds newer records.
+    fn add(&mut self, newer: Self) {
+        let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
+        *self = Self { records, bytes, ..newer };
+    }
 }
 
 /// The first of the faults, in words, with where it lies.

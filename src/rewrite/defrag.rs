@@ -4,19 +4,21 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
-use crate::etcd::hash::{self, Rule};
-use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::etcd::hash::{self, Rule, current_revision};
+use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
 
+use super::changes::{ChangeError, Changes, Wish};
 use super::content::{Content, first_fault};
+use super::notes;
+use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
 use super::output::{self, Output, OutputError};
 use super::place::Place;
 use super::verify::{self, Compared, Mismatch};
@@ -29,6 +31,8 @@ pub const DEFAULT_MAX_NODE_PAGES: u32 = 4;
 pub struct Request {
     /// Where the copy goes.
     pub destination: Destination,
+    /// What is to be different from the source.
+    pub wish: Wish,
     /// How it is laid out.
     pub layout: Layout,
     /// Whether to compare the copy with its source.
@@ -75,85 +79,6 @@ impl Default for Layout {
     }
 }
 
-/// What was done.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The file that was read.
-    pub source: SourceFile,
-    /// The copy.
-    pub target: TargetFile,
-    /// Records that were left out.
-    pub dropped: Dropped,
-    /// Bytes that the source has more than the copy; negative where it has fewer.
-    pub saved_bytes: i64,
-    /// Whether the copy was compared with its source, entry by entry.
-    pub verified: bool,
-    /// What was compared.
-    pub verification: Option<Verification>,
-    /// Whether nothing was written.
-    pub dry_run: bool,
-    /// Where the source is kept, if the copy took its place.
-    pub kept_old: Option<String>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// Wall time of all of it.
-    pub elapsed_seconds: f64,
-}
-
-/// The file that was read.
-#[derive(Clone, Debug, Serialize)]
-pub struct SourceFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes, tail and trailer included.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
-    pub records: u64,
-}
-
-/// The copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct TargetFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes, trailer included.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// The most pages of a node.
-    pub max_node_pages: u32,
-    /// Whether nodes of several pages are only those that bbolt will not split.
-    pub steady: bool,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
-    pub records: u64,
-    /// Bytes of its entries: elements, keys and values. No file can be smaller.
-    pub entry_bytes: u64,
-    /// The SHA-256 that was appended, in hexadecimal digits.
-    pub sha256: Option<String>,
-}
-
-/// Records that were left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped {
-    /// Older revisions.
-    pub superseded: u64,
-    /// Deletions.
-    pub tombstones: u64,
-}
-
-/// What was found equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Verification {
-    /// Buckets.
-    pub buckets: u64,
-    /// Entries of all buckets.
-    pub entries: u64,
-    /// HashKV of both files; `null` for a file that isn't etcd's.
-    pub hash_kv: Option<u32>,
-}
-
 /// Why there is no copy, and what to do next. The source is as it was.
 #[derive(Debug, Error)]
 pub enum DefragError {
@@ -178,6 +103,41 @@ pub enum DefragError {
     Trailer {
         /// The source.
         path: String,
+    },
+    /// Something that can't be changed as it was asked for.
+    #[error("{path}: {error}")]
+    Change {
+        /// The source.
+        path: String,
+        /// Why.
+        error: ChangeError,
+    },
+    /// Keys would be lost that the user has not seen.
+    #[error(
+        "{keys} keys with {records} records begin with what --drop-prefix names, and would be lost{}: look at them with \
+         --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}. Nothing was \
+         written",
+        confirmed.map(|confirmed| format!(" (--confirm-keys says {confirmed})")).unwrap_or_default()
+    )]
+    Unconfirmed {
+        /// How many.
+        keys: u64,
+        /// Their records.
+        records: u64,
+        /// How many the user knows of.
+        confirmed: Option<u64>,
+    },
+    /// A member of several would differ from the others.
+    #[error(
+        "{path}: is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy \
+         to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or \
+         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member"
+    )]
+    OneOfSeveral {
+        /// The source.
+        path: String,
+        /// How many.
+        members: u64,
     },
     /// Something that can't be written.
     #[error(transparent)]
@@ -255,24 +215,48 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
-    let content = read(source, progress)?;
+    let members = state.members.len() as u64;
+    if in_place && members > 1 && !request.wish.is_none() && !request.wish.every_member {
+        return Err(DefragError::OneOfSeveral { path: source.path.display().to_string(), members });
+    }
+    let changes = changes_of(source, &state, &request.wish)?;
+    let content = read(source, &changes, progress)?;
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
-    let mut report = report(source, &state, &content, &plan, request);
+    let mut report = report(source, &state, &content, &plan, request, &changes);
     if !request.dry_run {
-        write_and_prove(source, content, &plan, request, &place, progress, &mut report)?;
+        check_confirmed(report.left_out.as_ref(), &request.wish)?;
+        write_and_prove(source, content, &plan, request, (&place, &changes), progress, &mut report)?;
     }
     report.elapsed_seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// Reads what a source holds.
+fn changes_of<'a>(source: &'a Source, state: &State<'a>, wish: &Wish) -> Result<Changes<'a>, DefragError> {
+    let fail = |error| DefragError::Change { path: source.path.display().to_string(), error };
+    Changes::of(&source.db, state, wish).map_err(fail)
+}
+
+/// Keys are given up only by somebody who has counted them.
+fn check_confirmed(left_out: Option<&LeftOut>, wish: &Wish) -> Result<(), DefragError> {
+    let Some(left_out) = left_out else { return Ok(()) };
+    let keys = left_out.keys.len() as u64;
+    let records = left_out.keys.iter().map(|key| key.records).sum();
+    let confirmed = wish.confirmed_keys;
+    if confirmed == Some(keys) { Ok(()) } else { Err(DefragError::Unconfirmed { keys, records, confirmed }) }
+}
+
+/// Reads what the copy of a source is to hold.
 ///
 /// # Errors
 /// [`DefragError::Damaged`].
-pub fn read<'a>(source: &'a Source, progress: Progress<'_>) -> Result<Content<'a>, DefragError> {
+pub fn read<'a>(
+    source: &'a Source,
+    changes: &Changes<'a>,
+    progress: Progress<'_>,
+) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, progress.advance).map_err(|findings| DefragError::Damaged {
+    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::Damaged {
         path: source.path.display().to_string(),
         first: first_fault(&findings),
         count: findings.count,
@@ -295,14 +279,16 @@ fn report(
     content: &Content<'_>,
     plan: &Plan,
     request: &Request,
+    changes: &Changes<'_>,
 ) -> Report {
     let records = records_of(content);
+    let source_records = if state.key_bucket.is_some() { content.left.source_records } else { records };
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
     let source_file = SourceFile {
         path: source.path.display().to_string(),
         file_bytes: source.db.file_size(),
         page_size: source.db.page_size(),
-        records,
+        records: source_records,
     };
     let target = match &request.destination {
         Destination::File { path, .. } => path,
@@ -322,14 +308,33 @@ fn report(
         saved_bytes: source_file.file_bytes.cast_signed().saturating_sub(file_bytes.cast_signed()),
         source: source_file,
         target,
-        dropped: Dropped::default(),
+        dropped: Dropped { superseded: content.left.superseded, tombstones: content.left.tombstones },
+        compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
+        disarmed: content.left.alarms.iter().map(disarmed).collect(),
+        left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
+        members: state.members.len() as u64,
         verified: false,
         verification: None,
         dry_run: request.dry_run,
         kept_old: None,
-        warnings: warnings(source, state),
+        warnings: notes::of(source, state, &request.wish, changes),
         elapsed_seconds: 0.0,
     }
+}
+
+fn compaction(source: &Source, state: &State<'_>, revision: i64) -> Compaction {
+    let compact_revision = state.compact_revision();
+    let newest = state.revision_range(&source.db).map_or(0, |(_, last)| last);
+    Compaction {
+        revision,
+        source_compact_revision: compact_revision,
+        current_revision: current_revision(newest, compact_revision),
+        finishes_earlier: state.scheduled_compact_revision > state.finished_compact_revision,
+    }
+}
+
+fn disarmed(alarm: &Alarm) -> Disarmed {
+    Disarmed { member_id: alarm.member_id, alarm: alarm.name() }
 }
 
 /// Entries of the `key` bucket; of all buckets where there is none.
@@ -338,45 +343,12 @@ pub fn records_of(content: &Content<'_>) -> u64 {
     content.num_entries_of(KEY_BUCKET).unwrap_or_else(|| content.num_entries())
 }
 
-fn warnings(source: &Source, state: &State<'_>) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (slot, meta) in source.db.metas().slots.iter().enumerate() {
-        if let Err(error) = meta {
-            warnings.push(format!(
-                "meta {slot} of the source is not valid ({error}): what its last transaction wrote may be missing"
-            ));
-        }
-    }
-    let (size, claimed) =
-        (source.db.file_size(), source.db.high_water_mark().saturating_mul(source.db.page_size()));
-    if size < claimed {
-        warnings.push(format!(
-            "the source has {size} bytes, its high water mark claims {claimed}: it was cut short, but nothing that is in \
-             use was lost"
-        ));
-    }
-    if source.read_without_lock {
-        warnings.push(
-            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
-                .to_owned(),
-        );
-    }
-    for alarm in &state.alarms {
-        warnings.push(format!(
-            "alarm {} of member {:x} is still raised in the copy: once etcd runs and has room, `etcdctl alarm disarm`",
-            alarm.name(),
-            alarm.member_id
-        ));
-    }
-    warnings
-}
-
 fn write_and_prove(
     source: &Source,
     content: Content<'_>,
     plan: &Plan,
     request: &Request,
-    place: &Place,
+    (place, changes): (&Place, &Changes<'_>),
     progress: Progress<'_>,
     report: &mut Report,
 ) -> Result<(), DefragError> {
@@ -400,7 +372,7 @@ fn write_and_prove(
     // the disk is busy with what was written, the processors with the proof
     let (flushed, verification) = std::thread::scope(|scope| {
         let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
-        let verification = request.verify.then(|| prove(&source.db, &copy, progress)).transpose();
+        let verification = request.verify.then(|| prove(&source.db, &copy, changes, progress)).transpose();
         let flushed = flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (flushed, verification)
     });
@@ -423,20 +395,37 @@ pub(crate) fn seal(output: &Output, copy: &Db, snapshot: bool) -> Result<Option<
 }
 
 /// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each, from its own
-/// bytes.
+/// bytes. What was to be changed is taken into account, and what a compaction keeps is read from the source again.
 ///
 /// # Errors
 /// The first difference.
-pub fn prove(source: &Db, copy: &Db, progress: Progress<'_>) -> Result<Verification, Mismatch> {
+pub fn prove(
+    source: &Db,
+    copy: &Db,
+    changes: &Changes<'_>,
+    progress: Progress<'_>,
+) -> Result<Verification, Mismatch> {
     (progress.begin)("verifying", copy.file_size());
-    let source_hash = hash::hash_kv_of(source, &State::read(source));
-    let state = State::read(copy);
+    let (source_state, state) = (State::read(source), State::read(copy));
+    let changes = changes.afresh(source, &source_state);
+    let expected = changes.compaction().unwrap_or_else(|| source_state.compact_revision());
+    if let Some(revision) = changes.compaction() {
+        let marks = (state.scheduled_compact_revision, state.finished_compact_revision);
+        if marks != (Some(revision), Some(revision)) {
+            let (expected, found) = (Some(revision), marks.0.min(marks.1));
+            return Err(Mismatch::Compaction { expected, found });
+        }
+    }
+    let source_hash = source_state.key_bucket.as_ref().map(|key_bucket| {
+        let is_lost = |value: &[u8]| changes.left_out(value).is_some();
+        hash::hash_kv_without(source, key_bucket, expected, i64::MAX, &is_lost)
+    });
     let rule =
         state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
     let Compared { buckets, entries, hash_kv } =
-        verify::compare(source, copy, rule.as_ref(), progress.advance)?;
+        verify::compare(source, copy, &changes, rule.as_ref(), progress.advance)?;
     if hash_kv != source_hash {
         return Err(Mismatch::HashKv { source_hash, copy_hash: hash_kv });
     }
-    Ok(Verification { buckets, entries, hash_kv })
+    Ok(Verification { buckets, entries: entries + changes.marks().len() as u64, hash_kv })
 }

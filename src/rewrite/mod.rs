@@ -1,20 +1,27 @@
-//! A sound, packed copy of a file, and proof that nothing was lost.
+//! A sound, packed copy of a file, and proof that nothing was lost but what was to be.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`content`] | what a file holds: its buckets, and where each entry lies |
+//! | [`content`] | what a copy will hold: its buckets, and where each entry lies |
+//! | [`changes`] | what a copy leaves out: compaction of revisions, alarms, keys that are given up |
 //! | [`output`] | a file that appears whole or not at all |
 //! | [`place`] | where a copy goes, and what becomes of the file that it replaces |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
 //! | [`defrag`](mod@defrag) | all of it, in order |
+//! | [`notes`] | what the user should know of a copy, beside its figures |
+//! | [`outcome`] | what it did, as its report has it |
 //! | [`plan`](mod@plan) | the sizes that a defrag would give, without writing |
 
+pub mod changes;
 pub mod content;
 pub mod defrag;
+pub mod notes;
+pub mod outcome;
 pub mod output;
 pub mod place;
 pub mod plan;
 pub mod verify;
 
+pub use changes::Changes;
 pub use content::Content;
 pub use defrag::defrag;

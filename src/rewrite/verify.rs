@@ -1,4 +1,5 @@
-//! The proof: a copy opened afresh, walked whole, and compared with its source entry by entry.
+//! The proof: a copy opened afresh, walked whole, and compared with its source entry by entry. What the copy was to leave
+//! out is skipped in the source, by the rules that were read from the source once more.
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -13,6 +14,7 @@ use crate::etcd::hash::Rule;
 use crate::etcd::schema::KEY_BUCKET;
 use crate::text::ByteText;
 
+use super::changes::{Changes, Part};
 use super::content::first_fault;
 
 /// Entries that a thread compares at a time.
@@ -65,6 +67,14 @@ pub enum Mismatch {
     /// The source is not what it was.
     #[error("the source changed meanwhile: {0}")]
     SourceChanged(String),
+    /// A compaction is not recorded as it should be.
+    #[error("the copy should be compacted to {expected:?}, and says {found:?}")]
+    Compaction {
+        /// What was to be written.
+        expected: Option<i64>,
+        /// What the copy's marks say.
+        found: Option<i64>,
+    },
     /// The hash over the records differs.
     #[error("HashKV of the source is {source_hash:?}, of the copy {copy_hash:?}")]
     HashKv {
@@ -80,9 +90,10 @@ pub enum Mismatch {
 ///
 /// # Errors
 /// The first difference; anything wrong with the copy's structure.
-pub fn compare(
-    source: &Db,
+pub fn compare<'a>(
+    source: &'a Db,
     copy: &Db,
+    changes: &Changes<'a>,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Compared, Mismatch> {
@@ -104,11 +115,17 @@ pub fn compare(
         let is_key = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == KEY_BUCKET;
         let is_key_bucket = copy_walker.bucket(id).is_some_and(is_key);
         let bucket = path();
+        let part = copy_walker.bucket(id).map_or(Part::Other, Part::of);
         let (Some(left), Some(right)) = (source_walker.walk_bucket(id), copy_walker.walk_bucket(id)) else {
             return Err(Mismatch::Bucket(bucket));
         };
         let rule = rule.filter(|_| is_key_bucket);
-        let (entries, hash) = compare_entries(left, right, &bucket, rule, progress)?;
+        let kept = |entry: &Entry<'a>| changes.keeps(part, entry);
+        // the marks of a compaction are the copy's own: `prove` looks at them
+        let own = |entry: &Entry<'_>| part == Part::Meta && changes.is_mark(entry.key);
+        let left = Stream::new(left, &kept);
+        let (entries, hash) =
+            compare_entries(left, Stream::new(right, &|entry| !own(entry)), &bucket, rule, progress)?;
         compared.hash_kv = compared.hash_kv.or(rule.map(|_| hash.value()));
         compared.entries += entries;
         compared.buckets += 1;
@@ -144,20 +161,23 @@ fn check_structure(copy: &Db, mut walker: Walker<'_>) -> Result<(), Mismatch> {
 /// Entries of one file that wait for those of the other.
 struct Stream<'w, 'a> {
     walk: BucketWalk<'w, 'a>,
+    /// Which of them are compared.
+    kept: &'w (dyn Fn(&Entry<'a>) -> bool + Sync),
     entries: Vec<Entry<'a>>,
     taken: usize,
 }
 
 impl<'w, 'a> Stream<'w, 'a> {
-    fn new(walk: BucketWalk<'w, 'a>) -> Self {
-        Self { walk, entries: Vec::new(), taken: 0 }
+    fn new(walk: BucketWalk<'w, 'a>, kept: &'w (dyn Fn(&Entry<'a>) -> bool + Sync)) -> Self {
+        Self { walk, kept, entries: Vec::new(), taken: 0 }
     }
 
     /// The entries at hand; more are fetched where there are none. Empty at the end of the bucket.
     fn at_hand(&mut self) -> &[Entry<'a>] {
+        let kept = self.kept;
         let read = |subtree: &mut Subtree<'_, 'a>| {
             let leaves = subtree.filter_map(|node| node.leaf());
-            leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).collect::<Vec<_>>()
+            leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).filter(kept).collect::<Vec<_>>()
         };
         while self.taken == self.entries.len() {
             let Some(window) = self.walk.next_window(read) else { break };
@@ -171,13 +191,12 @@ impl<'w, 'a> Stream<'w, 'a> {
 
 /// Compares one bucket's entries; gives back how many there are, and the hash of the right one's records.
 fn compare_entries(
-    left: BucketWalk<'_, '_>,
-    right: BucketWalk<'_, '_>,
+    mut left: Stream<'_, '_>,
+    mut right: Stream<'_, '_>,
     bucket: &ByteText,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(u64, Crc), Mismatch> {
-    let (mut left, mut right) = (Stream::new(left), Stream::new(right));
     let mut hash = Crc::of(KEY_BUCKET);
     let mut done = 0u64;
     loop {

@@ -47,7 +47,7 @@ pub struct Record<'a> {
     pub hash: u64,
     /// Its revision (main).
     pub revision: i64,
-    /// Put or tombstone, and its place in the key's history.
+    /// Put or tombstone, and its place in the key's history; none for a mark ([`KeyValue::is_revision_mark`]).
     pub state: Previous,
     /// Its own bytes, and its share of the header and slack of its leaf.
     pub leaf_bytes: u64,
@@ -173,6 +173,7 @@ impl<'a> Part<'a> {
                     let (shard, hash) = keyspace.place_of(kv.key);
                     let state = match place.tombstone {
                         true => Previous::Tombstone,
+                        false if KeyValue::is_revision_mark(entry.value) => Previous::None,
                         false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
                     };
                     let record = Record {
@@ -213,11 +214,12 @@ impl<'a> Part<'a> {
             sub,
             reason,
         })?;
-        if kv.key.is_empty() {
+        let is_mark = !place.tombstone && KeyValue::is_revision_mark(entry.value);
+        if kv.key.is_empty() && !is_mark {
             return Err(RecordFault::KeyEmpty { main, sub });
         }
         // a key is found again by its first one: see `KeyValue::key_of`
-        if kv.key.as_ptr() != KeyValue::key_of(entry.value).as_ptr() {
+        if !is_mark && kv.key.as_ptr() != KeyValue::key_of(entry.value).as_ptr() {
             return Err(RecordFault::KeyValueMalformed { main, sub, reason: DecodeError::KEY_TWICE });
         }
         self.first.get_or_insert((place, at, kv.key));
@@ -225,7 +227,7 @@ impl<'a> Part<'a> {
             let fault = RecordFault::RevisionTwice { main, sub };
             self.faults.push(RecordFinding { fault, at, key: Some(kv.key) });
         }
-        let fault = history::check_alone(place, &kv);
+        let fault = history::check_alone(place, &kv).filter(|_| !is_mark);
         self.faults.extend(fault.map(|fault| RecordFinding { fault, at, key: Some(kv.key) }));
         Ok((place, kv))
     }

@@ -11,7 +11,7 @@ const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {}
 
 /// A packed copy, as bytes.
 fn copy_of(source: &Db, freelist: bool) -> Vec<u8> {
-    let content = Content::read(source, &|_| {}).expect("sound");
+    let content = Content::read(source, &Changes::default(), &|_| {}).expect("sound");
     let packing = Packing::Optimal { max_node_pages: 4, steady: false };
     let plan = write::plan(&content, Settings { page_size: 1024, packing, freelist }).expect("a plan");
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -27,14 +27,14 @@ fn notices_every_byte_that_matters() {
     {
         let source = memory::open(source);
         let copy = copy_of(&source, freelist);
-        prove(&source, &memory::open(copy.clone()), SILENT).expect("equal");
+        prove(&source, &memory::open(copy.clone()), &Changes::default(), SILENT).expect("equal");
         let expected = contents(&source);
         let (mut noticed, mut slack) = (0, 0);
         for at in 0..copy.len() {
             let mut changed = copy.clone();
             changed[at] ^= 0x41;
             match Db::new(changed) {
-                Ok(db) if prove(&source, &db, SILENT).is_ok() => {
+                Ok(db) if prove(&source, &db, &Changes::default(), SILENT).is_ok() => {
                     assert_equal_contents(&contents(&db), &expected, &format!("byte {at}"));
                     slack += 1;
                 }
@@ -50,7 +50,9 @@ fn notices_every_byte_that_matters() {
 fn notices_sound_copies_of_something_else() {
     let bytes = fixture("k8s-frag/frag.db");
     let source = memory::open(bytes.clone());
-    let refused = |other: Vec<u8>| prove(&source, &memory::open(other), SILENT).expect_err("another file");
+    let refused = |other: Vec<u8>| {
+        prove(&source, &memory::open(other), &Changes::default(), SILENT).expect_err("another file")
+    };
     let other = memory::open(etcd_file::small().bytes());
     assert!(matches!(
         refused(copy_of(&other, false)),
@@ -64,5 +66,5 @@ fn notices_sound_copies_of_something_else() {
     assert!(matches!(refused(longer), Mismatch::Pages { .. }));
     // the same the other way round: the copy has records that the source has not
     let copy = memory::open(copy_of(&source, false));
-    assert!(prove(&other, &copy, SILENT).is_err());
+    assert!(prove(&other, &copy, &Changes::default(), SILENT).is_err());
 }

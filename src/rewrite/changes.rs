@@ -1,0 +1,342 @@
+//! What a copy leaves out of its source, and what it says instead: the rules, asked by the writer for each entry, and again
+//! by the proof.
+//!
+//! | bucket | what changes |
+//! |---|---|
+//! | `key` | records that a compaction drops; keys under a prefix, if the user gave them up |
+//! | `meta` | `scheduledCompactRev` and `finishedCompactRev` say the compaction's revision |
+//! | `alarm` | alarms that are disarmed |
+//!
+//! A compaction is etcd's (`server/storage/mvcc/kvstore_compaction.go`, `scheduleCompaction`): [`Kept`] has its rule. The
+//! marks are those of `kvstore.go`, `updateCompactRev`, and `kvstore_compaction.go`. Leases stay, as etcd leaves them: one
+//! without keys just runs out.
+
+use prost::Message;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::bolt::Db;
+use crate::bolt::page::Entry;
+use crate::bolt::walk::{Bucket, BucketId};
+use crate::etcd::hash::current_revision;
+use crate::etcd::schema::{Alarm, FINISHED_COMPACT, KEY_BUCKET, META_BUCKET, SCHEDULED_COMPACT, State};
+use crate::etcd::{Kept, KeyValue, RecordKey, Revision};
+
+/// How much history a copy is to keep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum History {
+    /// All of it: nothing is compacted.
+    #[default]
+    All,
+    /// What a compaction to this revision leaves.
+    CompactTo(i64),
+    /// What a compaction to the current revision leaves.
+    Current,
+    /// The newest so many revisions, as etcd's `--auto-compaction-mode=revision --auto-compaction-retention=N` does.
+    Newest(u64),
+}
+
+/// An alarm that can be disarmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmKind {
+    /// The quota was passed
+    Nospace,
+    /// Members differ: to be disarmed only once the odd one was replaced
+    Corrupt,
+}
+
+impl AlarmKind {
+    /// etcd's name for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nospace => "NOSPACE",
+            Self::Corrupt => "CORRUPT",
+        }
+    }
+}
+
+/// What the user wants changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wish {
+    /// How much history stays.
+    pub history: History,
+    /// Alarms to be disarmed.
+    pub disarm: Vec<AlarmKind>,
+    /// Keys to be left out: all that begin with one of these.
+    pub drop_prefixes: Vec<Vec<u8>>,
+    /// How many keys the user knows to be left out.
+    pub confirmed_keys: Option<u64>,
+    /// Whether the user does the same to every member of the cluster.
+    pub every_member: bool,
+}
+
+impl Wish {
+    /// Whether the copy would hold all that its source holds.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.history == History::All && self.disarm.is_empty() && self.drop_prefixes.is_empty()
+    }
+}
+
+/// What can't be changed as it was asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum ChangeError {
+    /// Somebody else's file.
+    #[error(
+        "is not etcd's: it has no revisions, alarms or keys of etcd's that could be dropped; leave the options out"
+    )]
+    NotEtcd,
+    /// The revision lies in the past.
+    #[error(
+        "revision {asked} was compacted already: the file is compacted to {compact_revision}, and its current revision is \
+         {current_revision}; name one from {compact_revision} to {current_revision}, or `current`"
+    )]
+    Compacted {
+        /// What was asked for.
+        asked: i64,
+        /// Below it, history is gone.
+        compact_revision: i64,
+        /// The newest.
+        current_revision: i64,
+    },
+    /// The revision lies in the future.
+    #[error(
+        "revision {asked} is in the future: the file's current revision is {current_revision} (compacted to \
+         {compact_revision}); name one up to it, or `current`"
+    )]
+    Future {
+        /// What was asked for.
+        asked: i64,
+        /// Below it, history is gone.
+        compact_revision: i64,
+        /// The newest.
+        current_revision: i64,
+    },
+    /// A record that does not say whose it is.
+    #[error(
+        "byte {offset} of the file: an entry of the bucket key is no record whose key can be told, so a compaction would \
+         drop it unseen: see `etcd-medic check`; without a compaction, it is copied as it is"
+    )]
+    Unplaced {
+        /// Where it stands.
+        offset: u64,
+    },
+    /// No place for the marks of a compaction.
+    #[error(
+        "has no bucket meta, in which a compaction is recorded: etcd would not start from it either; see `etcd-medic check`"
+    )]
+    NoMeta,
+    /// Keys left out below the current revision would leave watchers with a history that never was.
+    #[error(
+        "--drop-prefix needs --compact-to current: whoever watches from an older revision would never learn that the keys \
+         are gone"
+    )]
+    DropNeedsCompaction,
+    /// A prefix of nothing is a prefix of everything.
+    #[error("--drop-prefix needs a prefix: with an empty one, every key would go")]
+    EmptyPrefix,
+}
+
+/// What a copy leaves out of its source, and what it says instead.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    kept: Option<Kept<'a>>,
+    disarm: Vec<AlarmKind>,
+    drop_prefixes: Vec<Vec<u8>>,
+}
+
+/// What becomes of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict<'a> {
+    /// It stays.
+    Stays,
+    /// An older revision that the compaction drops.
+    Superseded,
+    /// A deletion that the compaction drops.
+    Tombstone,
+    /// It belongs to a key, this one, that is left out.
+    LeftOut(&'a [u8]),
+}
+
+/// The revision to which a file is compacted, where it is.
+///
+/// A compaction that was cut short is finished with one that keeps more than it: below its revision, etcd has given up
+/// history already.
+///
+/// # Errors
+/// A revision out of range; a file that isn't etcd's.
+pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Option<i64>, ChangeError> {
+    if history == History::All {
+        return Ok(None);
+    }
+    if state.key_bucket.is_none() {
+        return Err(ChangeError::NotEtcd);
+    }
+    let compact_revision = state.compact_revision();
+    let newest = state.revision_range(db).map_or(0, |(_, last)| last);
+    let current_revision = current_revision(newest, compact_revision);
+    let unfinished = state.scheduled_compact_revision > state.finished_compact_revision;
+    let already = unfinished.then_some(compact_revision);
+    match history {
+        History::All => Ok(None),
+        History::Current => Ok(Some(current_revision)),
+        History::CompactTo(asked) if asked > current_revision => {
+            Err(ChangeError::Future { asked, compact_revision, current_revision })
+        }
+        History::CompactTo(asked) if asked < compact_revision.max(1) => {
+            Err(ChangeError::Compacted { asked, compact_revision, current_revision })
+        }
+        History::CompactTo(asked) => Ok(Some(asked)),
+        History::Newest(revisions) => {
+            let oldest = i64::try_from(revisions).map_or(0, |kept| current_revision.saturating_sub(kept));
+            Ok(Some(oldest).filter(|&oldest| oldest > compact_revision.max(0)).or(already))
+        }
+    }
+}
+
+impl<'a> Changes<'a> {
+    /// Finds out what a wish comes to in this file.
+    ///
+    /// # Errors
+    /// What can't be changed as it was asked for.
+    pub fn of(db: &'a Db, state: &State<'a>, wish: &Wish) -> Result<Self, ChangeError> {
+        let key_bucket = match &state.key_bucket {
+            Some(key_bucket) => key_bucket,
+            None if wish.is_none() => return Ok(Self::default()),
+            None => return Err(ChangeError::NotEtcd),
+        };
+        if wish.drop_prefixes.iter().any(Vec::is_empty) {
+            return Err(ChangeError::EmptyPrefix);
+        }
+        if !wish.drop_prefixes.is_empty() && wish.history != History::Current {
+            return Err(ChangeError::DropNeedsCompaction);
+        }
+        let compaction = compaction_of(db, state, wish.history)?;
+        if compaction.is_some() && !state.has_meta_bucket {
+            return Err(ChangeError::NoMeta);
+        }
+        let kept = compaction.map(|revision| Kept::at(db, key_bucket, revision));
+        if let Some(offset) = kept.as_ref().and_then(Kept::unplaced) {
+            return Err(ChangeError::Unplaced { offset });
+        }
+        let (disarm, drop_prefixes) = (wish.disarm.clone(), wish.drop_prefixes.clone());
+        Ok(Self { kept, disarm, drop_prefixes })
+    }
+
+    /// The same rules, with what a compaction keeps read from the file again.
+    #[must_use]
+    pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
+        let kept = self.compaction().zip(state.key_bucket.as_ref());
+        let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
+        Self { kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
+    }
+
+    /// Whether the copy holds all that its source holds, and nothing else.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.kept.is_none() && self.disarm.is_empty() && self.drop_prefixes.is_empty()
+    }
+
+    /// The revision of the compaction.
+    #[must_use]
+    pub fn compaction(&self) -> Option<i64> {
+        self.kept.as_ref().map(Kept::revision)
+    }
+
+    /// What becomes of an entry of the `key` bucket.
+    #[inline]
+    #[must_use]
+    pub fn record(&self, entry: &Entry<'a>) -> Verdict<'a> {
+        if let Some(key) = self.left_out(entry.value) {
+            return Verdict::LeftOut(key);
+        }
+        let (Some(kept), Some(place)) = (&self.kept, RecordKey::parse(entry.key)) else {
+            return Verdict::Stays;
+        };
+        match place.tombstone {
+            _ if kept.contains(place, entry.value) => Verdict::Stays,
+            true => Verdict::Tombstone,
+            false => Verdict::Superseded,
+        }
+    }
+
+    /// The key of a record, if it is left out because of its prefix.
+    #[inline]
+    #[must_use]
+    pub fn left_out<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
+        if self.drop_prefixes.is_empty() {
+            return None;
+        }
+        KeyValue::leading_key(value)
+            .filter(|key| self.drop_prefixes.iter().any(|prefix| key.starts_with(prefix)))
+    }
+
+    /// The alarm that an entry of the `alarm` bucket is, if it is disarmed.
+    #[must_use]
+    pub fn disarmed(&self, key: &[u8]) -> Option<Alarm> {
+        Alarm::decode(key).ok().filter(|alarm| self.disarms(alarm))
+    }
+
+    /// Whether an alarm is disarmed.
+    #[must_use]
+    pub fn disarms(&self, alarm: &Alarm) -> bool {
+        self.disarm.iter().any(|kind| kind.name() == alarm.name())
+    }
+
+    /// Whether an entry of the `meta` bucket is one of the marks that a compaction sets.
+    #[must_use]
+    pub fn is_mark(&self, key: &[u8]) -> bool {
+        self.kept.is_some() && MARKS.contains(&key)
+    }
+
+    /// The marks that a compaction sets, in the order of their keys.
+    #[must_use]
+    pub fn marks(&self) -> Vec<(&'static [u8], Vec<u8>)> {
+        let value = self.compaction().map(|main| Revision { main, sub: 0 }.to_bytes());
+        value.iter().flat_map(|value| MARKS.map(|key| (key, value.to_vec()))).collect()
+    }
+
+    /// Whether an entry of a bucket stays as it is.
+    #[must_use]
+    pub fn keeps(&self, part: Part, entry: &Entry<'a>) -> bool {
+        match part {
+            _ if entry.is_bucket() => true,
+            Part::Records => self.record(entry) == Verdict::Stays,
+            Part::Meta => !self.is_mark(entry.key),
+            Part::Alarms => self.disarmed(entry.key).is_none(),
+            Part::Other => true,
+        }
+    }
+}
+
+/// The keys of the marks, in order.
+const MARKS: [&[u8]; 2] = [FINISHED_COMPACT, SCHEDULED_COMPACT];
+
+/// The parts of an etcd file that changes know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The `key` bucket.
+    Records,
+    /// The `meta` bucket.
+    Meta,
+    /// The `alarm` bucket.
+    Alarms,
+    /// Any other.
+    Other,
+}
+
+impl Part {
+    /// Which part a bucket is.
+    #[must_use]
+    pub fn of(bucket: &Bucket<'_>) -> Self {
+        match bucket.name {
+            _ if bucket.parent != Some(BucketId::ROOT) => Self::Other,
+            KEY_BUCKET => Self::Records,
+            META_BUCKET => Self::Meta,
+            b"alarm" => Self::Alarms,
+            _ => Self::Other,
+        }
+    }
+}

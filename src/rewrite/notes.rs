@@ -1,0 +1,106 @@
+//! What the user should know of a copy, beside its figures: what is odd about the source, and what must be true before a
+//! changed copy takes its place.
+
+use crate::etcd::schema::{Alarm, State};
+use crate::source::Source;
+
+use super::changes::{AlarmKind, Changes, History, Wish};
+
+/// All that there is to say, the source first.
+#[must_use]
+pub fn of(source: &Source, state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
+    let mut notes = of_source(source);
+    notes.extend(of_history(state, wish, changes));
+    notes.extend(of_alarms(state, wish, changes));
+    if !wish.drop_prefixes.is_empty() {
+        notes.push(
+            "the keys left out are gone for the cluster, as if they had never been written: whatever owns or needs them is \
+             not told. Restart every kube-apiserver, and controllers that cache what they watch; where the copy is \
+             restored, add `--bump-revision 1000000000 --mark-compacted`, so that every watcher starts over"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn of_source(source: &Source) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (slot, meta) in source.db.metas().slots.iter().enumerate() {
+        if let Err(error) = meta {
+            warnings.push(format!(
+                "meta {slot} of the source is not valid ({error}): what its last transaction wrote may be missing"
+            ));
+        }
+    }
+    let (size, claimed) =
+        (source.db.file_size(), source.db.high_water_mark().saturating_mul(source.db.page_size()));
+    if size < claimed {
+        warnings.push(format!(
+            "the source has {size} bytes, its high water mark claims {claimed}: it was cut short, but nothing that is in \
+             use was lost"
+        ));
+    }
+    if source.read_without_lock {
+        warnings.push(
+            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<String> {
+    let (scheduled, finished) = (state.scheduled_compact_revision, state.finished_compact_revision);
+    let unfinished = scheduled.filter(|_| scheduled > finished);
+    let before = finished.map_or_else(
+        || "none was finished before".to_owned(),
+        |before| format!("the last finished one: {before}"),
+    );
+    match (changes.compaction(), unfinished) {
+        (None, Some(scheduled)) => Some(format!(
+            "a compaction to revision {scheduled} was cut short ({before}): the copy keeps its records, and etcd goes on \
+             with it at its next start; --compact-to {scheduled} finishes it here"
+        )),
+        (Some(revision), Some(scheduled)) => Some(format!(
+            "a compaction to revision {scheduled} was cut short ({before}): it is finished with the one to {revision}"
+        )),
+        (None, None) if wish.history != History::All => Some(format!(
+            "nothing to compact: revisions up to {} are gone already, and fewer are left than are to be kept",
+            state.compact_revision().max(0)
+        )),
+        _ => None,
+    }
+}
+
+fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
+    let (gone, raised): (Vec<_>, Vec<_>) = state.alarms.iter().partition(|alarm| changes.disarms(alarm));
+    let mut notes: Vec<_> = raised.iter().map(|alarm| still_raised(alarm)).collect();
+    let is_gone = |kind: AlarmKind| gone.iter().any(|alarm| alarm.name() == kind.name());
+    if is_gone(AlarmKind::Nospace) {
+        notes.push(
+            "NOSPACE is disarmed: the copy must be below --quota-backend-bytes, and what filled the file must have \
+             stopped, or the alarm comes back. Members that differ in it take different writes: disarm it in all of them, \
+             or in none"
+                .to_owned(),
+        );
+    }
+    if is_gone(AlarmKind::Corrupt) {
+        notes.push(
+            "CORRUPT is disarmed: that does not make members equal. Start only members that were restored from this one \
+             file"
+                .to_owned(),
+        );
+    }
+    for kind in wish.disarm.iter().filter(|&&kind| !is_gone(kind)) {
+        notes.push(format!("no alarm {} is raised: there was none to disarm", kind.name()));
+    }
+    notes
+}
+
+fn still_raised(alarm: &Alarm) -> String {
+    format!(
+        "alarm {} of member {:x} is still raised in the copy: once etcd runs and has room, `etcdctl alarm disarm`",
+        alarm.name(),
+        alarm.member_id
+    )
+}
