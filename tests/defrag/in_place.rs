@@ -129,6 +129,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
     let before = seen_in(folder.path());
     let request = Request {
         destination: Destination::InPlace { keep_old: true },
+        wish: Wish::default(),
         layout: Layout::default(),
         verify: true,
         dry_run: false,

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compaction;
 mod damaged;
 mod ended;
 mod every_sound_file;
@@ -33,6 +34,8 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
+use etcd_medic::rewrite::Changes;
+use etcd_medic::rewrite::changes::Wish;
 use etcd_medic::rewrite::defrag::{self, DefragError, Destination, Layout, Progress, Request};
 use etcd_medic::rewrite::output::TEMPORARY_SUFFIX;
 use etcd_medic::source::Source;

@@ -308,6 +308,10 @@ objects! {
         source: DefragSource,
         target: DefragTarget,
         dropped: Dropped,
+        compaction: Nullable<Compaction>,
+        disarmed: Vec<Disarmed>,
+        left_out: Nullable<LeftOut>,
+        members: u64,
         saved_bytes: i64,
         verified: bool,
         verification: Nullable<Verification>,
@@ -328,6 +332,16 @@ objects! {
         sha256: Nullable<String>,
     }
     Dropped { superseded: u64, tombstones: u64 }
+    Compaction {
+        revision: i64,
+        source_compact_revision: i64,
+        current_revision: i64,
+        finishes_earlier: bool,
+    }
+    Disarmed { member_id: u64, alarm: String }
+    LeftOut { prefixes: Vec<LeftOutPrefix>, keys: Vec<LeftOutKey> }
+    LeftOutPrefix { prefix: Bytes, keys: u64, live_keys: u64, records: u64, bytes: u64 }
+    LeftOutKey { key: Bytes, live: bool, mod_revision: i64, records: u64, bytes: u64 }
     Verification { buckets: u64, entries: u64, hash_kv: Nullable<u32> }
 
     Plan {
