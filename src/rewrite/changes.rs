@@ -16,6 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Bucket, BucketId};
 use crate::etcd::hash::current_revision;
@@ -171,11 +172,9 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
     if history == History::All {
         return Ok(None);
     }
-    if state.key_bucket.is_none() {
-        return Err(ChangeError::NotEtcd);
-    }
+    let key_bucket = state.key_bucket.as_ref().ok_or(ChangeError::NotEtcd)?;
     let compact_revision = state.compact_revision();
-    let newest = state.revision_range(db).map_or(0, |(_, last)| last);
+    let newest = newest_revision(db, key_bucket)?;
     let current_revision = current_revision(newest, compact_revision);
     let unfinished = state.scheduled_compact_revision > state.finished_compact_revision;
     let already = unfinished.then_some(compact_revision);
@@ -194,6 +193,13 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
             Ok(Some(oldest).filter(|&oldest| oldest > compact_revision.max(0)).or(already))
         }
     }
+}
+
+/// The revision (main) of the last record; 0 where there is none.
+fn newest_revision(db: &Db, key_bucket: &Bucket<'_>) -> Result<i64, ChangeError> {
+    let Some(last) = outermost_entry(db, key_bucket, End::Last) else { return Ok(0) };
+    let unplaced = || ChangeError::Unplaced { offset: db.offset_in_file(last.key).unwrap_or_default() };
+    RecordKey::parse(last.key).map(|place| place.revision.main).ok_or_else(unplaced)
 }
 
 impl<'a> Changes<'a> {
