@@ -131,7 +131,8 @@ pub enum DefragError {
     #[error(
         "{path}: is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy \
          to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or \
-         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member"
+         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member. The same \
+         if it is in fact the only one: after a restore, etcd 3.4 still lists the members of the snapshot"
     )]
     OneOfSeveral {
         /// The source.
