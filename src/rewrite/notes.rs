@@ -84,6 +84,15 @@ fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<Strin
                 .to_owned(),
         );
     }
+    // 3.4 saves its place in the log with changes of keys only (its `mvcc/kvstore_txn.go`, `End`), 3.5 with every commit
+    // (`server/etcdserver/cindex`); confState came with 3.5
+    if !gone.is_empty() && state.conf_state.is_none() {
+        notes.push(
+            "etcd before 3.5 may raise an alarm again from its log, where it was the last thing that happened: if `etcdctl \
+             alarm list` still names it after the start, `etcdctl alarm disarm`, for which there is room now"
+                .to_owned(),
+        );
+    }
     if is_gone(AlarmKind::Corrupt) {
         notes.push(
             "CORRUPT is disarmed: that does not make members equal. Start only members that were restored from this one \
