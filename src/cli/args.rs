@@ -1,5 +1,7 @@
 //! What the user can say.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -253,12 +255,13 @@ pub struct ChangeArgs {
     pub disarm: Vec<AlarmKind>,
     /// The last resort: leave out every key that begins so, whatever becomes of who needs it; may be repeated
     #[arg(long, value_name = "PREFIX")]
-    pub drop_prefix: Vec<String>,
+    pub drop_prefix: Vec<OsString>,
     /// Confirm --drop-prefix with the number of keys that --dry-run has shown
     #[arg(long, value_name = "KEYS", requires = "drop_prefix")]
     pub confirm_keys: Option<u64>,
     /// With --in-place, for a member of several: all are stopped at one revision, and the same is done to each
-    #[arg(long, requires = "in_place")]
+    // `requires` alone lets it pass beside what --in-place conflicts with
+    #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
 }
 
@@ -268,7 +271,7 @@ impl From<&ChangeArgs> for Wish {
         Self {
             history: args.compact_to.or(newest).unwrap_or_default(),
             disarm: args.disarm.clone(),
-            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.clone().into_bytes()).collect(),
+            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
         }
