@@ -9,7 +9,7 @@ use support::mvcc::{self, Record};
 
 use super::*;
 
-const MARKS: [&[u8]; 2] = [b"finishedCompactRev", b"scheduledCompactRev"];
+pub(super) const MARKS: [&[u8]; 2] = [b"finishedCompactRev", b"scheduledCompactRev"];
 
 /// A revision as the marks have it.
 fn mark(revision: i64) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn marks_of(contents: &[Content<'_>]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Compacts a copy, and holds it against etcd's rule.
-fn prove(source: &Path, target: &Path, revision: i64, of: &str) -> documents::Defrag {
+pub(super) fn prove(source: &Path, target: &Path, revision: i64, of: &str) -> documents::Defrag {
     let of = &format!("{of} at {revision}");
     let at = revision.to_string();
     let report = defrag_to(source, target, &["--force", "--compact-to", &at]);
@@ -86,7 +86,7 @@ fn prove_commands(source: &Path, target: &Path, revision: i64, report: &document
     assert_eq!(verified.entries, entries as u64, "{of}");
 }
 
-fn status(path: &Path) -> documents::FileStatus {
+pub(super) fn status(path: &Path) -> documents::FileStatus {
     let mut status: documents::Status = document("status", text(path), &[]);
     assert_eq!(status.files.len(), 1);
     status.files.remove(0)

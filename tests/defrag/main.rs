@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alarms;
+mod bumped;
 mod compaction;
 mod damaged;
 mod ended;
@@ -16,6 +18,7 @@ mod in_place;
 mod json;
 mod options;
 mod plans;
+mod prefixes;
 mod proof;
 mod surroundings;
 mod targets;
