@@ -54,6 +54,17 @@ fn is_sound_and_counted_and_hashed() {
     assert!(report.compaction.0.expect("one").finishes_earlier);
 }
 
+/// Restored, bumped by 7 on top, and started: as etcd's own tools count and hash two such records.
+#[test]
+fn twice_beside_what_etcdutl_says() {
+    let (_folder, source, current) = bumped("k8s-3.5/k8s.db", &[BUMP, 7]);
+    let hashed: documents::Hash = document("hash", text(&source), &[]);
+    // `etcdutl hashkv` and `etcdutl snapshot status`, 3.8 alpha
+    let found = hashed.hash_kv.0.map(|it| (it.hash, it.revision, it.compact_revision));
+    assert_eq!(found, Some((2_643_139_792, current, current)));
+    assert_eq!(hashed.snapshot_status.total_key, 930);
+}
+
 /// The newest stays, as the newest put of any key does; the older one is superseded by it.
 #[test]
 fn twice_the_newest_stays() {
