@@ -74,7 +74,7 @@ fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<S
 
 fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
     let (gone, raised): (Vec<_>, Vec<_>) = state.alarms.iter().partition(|alarm| changes.disarms(alarm));
-    let mut notes: Vec<_> = raised.iter().map(|alarm| still_raised(alarm)).collect();
+    let mut notes: Vec<_> = raised.into_iter().map(still_raised).collect();
     let is_gone = |kind: AlarmKind| gone.iter().any(|alarm| alarm.name() == kind.name());
     if is_gone(AlarmKind::Nospace) {
         notes.push(
