@@ -30,8 +30,9 @@ use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
-use etcd_medic::rewrite::Content;
-use etcd_medic::rewrite::defrag::{self, settings_of};
+use etcd_medic::rewrite::changes::{History, Wish};
+use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
+use etcd_medic::rewrite::{self, Changes, Content};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::Status;
@@ -211,7 +212,7 @@ fn everything(file: &Bytes) -> Result<bool, FormatError> {
 /// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
 fn by_scan(file: &Bytes, db: &Db) -> bool {
     let state = step("state", || State::read(db));
-    let options = Options { max_findings: MAX_FINDINGS, outline: true, ..Options::default() };
+    let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
     let scan = step("scan", || scan(db, &state, options));
     let trailer = trailer::verify(db.data());
     let status = step("status", || Status::of("file", db, &state, &scan, trailer, None));
@@ -236,6 +237,7 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
         let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
         let planned = plan(&content, settings).expect("what a walk accepts can be written");
         assert!(planned.file_bytes() >= planned.entry_bytes);
+        compacted(file, db, &state, sound, &content);
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
@@ -247,6 +249,37 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
         }
     });
     sound
+}
+
+/// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Content<'_>) {
+    let path = Path::new("file").to_owned();
+    let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
+    let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+    for history in [History::Current, History::Newest(1000)] {
+        let wish = Wish { history, ..Wish::default() };
+        let changes = match Changes::of(db, state, &wish) {
+            Ok(changes) => changes,
+            // somebody else's bucket `key`, without etcd's bucket `meta`, is sound, too
+            Err(error) => {
+                assert!(!sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
+                continue;
+            }
+        };
+        let content = Content::read(db, &changes, &|_| {}).expect("read before");
+        let marks = changes.marks().len() as u64;
+        assert!(content.num_entries() <= all.num_entries() + marks, "entries");
+        let copy = plan(&content, settings).expect("what a walk accepts can be written");
+        let planned = planned.as_ref().expect("what can be copied can be planned");
+        let keep = if let History::Newest(revisions) = history { revisions } else { 0 };
+        let choice = planned.choices.iter().find(|choice| choice.keep_revisions == Some(keep));
+        // where some records can't be read, there is only the choice of all
+        if let Some(choice) = choice {
+            assert_eq!(choice.file_bytes, copy.file_bytes(), "a plan of {history:?}");
+        }
+    }
 }
 
 fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>) {

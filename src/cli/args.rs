@@ -174,13 +174,20 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         #[command(flatten)]
         layout: LayoutArgs,
     },
-    /// How large a copy would be, to the byte, without writing it
+    /// How large a copy would be, to the byte, for each length of history, without writing it
     #[command(after_help = "Examples:
   etcd-medic plan /var/lib/etcd
-  etcd-medic plan snapshot.db --output json | jq '.choices[0].file_bytes'")]
+  etcd-medic plan /var/lib/etcd --keep-revisions 2000,20000 --compact-to 120000
+  etcd-medic plan snapshot.db --output json | jq '.choices[] | {keep_revisions, file_bytes}'")]
     Plan {
         /// A db, a snapshot, or a data dir
         file: PathBuf,
+        /// Also with the newest N revisions of history: beside all, 10000, 5000, 1000, 100, and none
+        #[arg(long, value_name = "N", value_delimiter = ',')]
+        keep_revisions: Vec<u64>,
+        /// Also after a compaction to this revision
+        #[arg(long, value_name = "REV|current", value_delimiter = ',', value_parser = parse_compact_to)]
+        compact_to: Vec<History>,
         #[command(flatten)]
         layout: LayoutArgs,
     },

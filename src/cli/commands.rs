@@ -17,7 +17,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
-use crate::rewrite::changes::Wish;
+use crate::rewrite::changes::{History, Wish, compaction_of};
 use crate::rewrite::defrag::{Destination, Layout, Request};
 use crate::scan::{self, Scan};
 use crate::source::Source;
@@ -73,7 +73,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             };
             rewrite::defrag(args, source, &request)
         }
-        Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
+        Command::Plan { file, keep_revisions, compact_to, layout } => {
+            let newest = keep_revisions.iter().copied().map(History::Newest);
+            let histories: Vec<_> = newest.chain(compact_to.iter().copied()).collect();
+            rewrite::plan(args, file, &histories, Layout::from(*layout))
+        }
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),
         Command::Synth { out, force, snapshot, options } => {
             synth::synth(args, out, *force, *snapshot, options)
@@ -95,7 +99,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
 fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, 0, true);
+    let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
+    let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
     let request =
         analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
@@ -162,14 +167,14 @@ fn status(args: &Args, files: &[std::path::PathBuf], thresholds: Option<Threshol
 
 fn status_of(source: &Source, thresholds: Option<Thresholds>) -> Status {
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0, false);
+    let (scan, trailer) = scan_and_verify(source, &state, 0, None);
     Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, thresholds)
 }
 
 fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, false);
+    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, None);
     let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
     let path = source.path.display().to_string();
     render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
@@ -248,7 +253,7 @@ fn scan_and_verify<'a>(
     source: &'a Source,
     state: &State<'a>,
     max_findings: usize,
-    outline: bool,
+    outline: Option<&[i64]>,
 ) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);

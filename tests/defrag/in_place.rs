@@ -1,5 +1,7 @@
 //! `--in-place`.
 
+use etcd_medic::rewrite::changes::Wish;
+
 use super::*;
 
 /// A data dir with a db of mode 0600, as etcd leaves it.
@@ -129,6 +131,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
     let before = seen_in(folder.path());
     let request = Request {
         destination: Destination::InPlace { keep_old: true },
+        wish: Wish::default(),
         layout: Layout::default(),
         verify: true,
         dry_run: false,

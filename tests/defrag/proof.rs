@@ -1,7 +1,7 @@
 //! The proof would notice: a copy in which anything differs is refused.
 
 use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::rewrite::Content;
+use etcd_medic::rewrite::{Changes, Content};
 use etcd_medic::rewrite::defrag::prove;
 use etcd_medic::rewrite::verify::Mismatch;
 

@@ -308,6 +308,10 @@ objects! {
         source: DefragSource,
         target: DefragTarget,
         dropped: Dropped,
+        compaction: Nullable<Compaction>,
+        disarmed: Vec<Disarmed>,
+        left_out: Nullable<LeftOut>,
+        members: u64,
         saved_bytes: i64,
         verified: bool,
         verification: Nullable<Verification>,
@@ -328,6 +332,16 @@ objects! {
         sha256: Nullable<String>,
     }
     Dropped { superseded: u64, tombstones: u64 }
+    Compaction {
+        revision: i64,
+        source_compact_revision: i64,
+        current_revision: i64,
+        finishes_earlier: bool,
+    }
+    Disarmed { member_id: u64, alarm: String }
+    LeftOut { prefixes: Vec<LeftOutPrefix>, keys: Vec<LeftOutKey> }
+    LeftOutPrefix { prefix: Bytes, keys: u64, live_keys: u64, records: u64, bytes: u64 }
+    LeftOutKey { key: Bytes, live: bool, mod_revision: i64, records: u64, bytes: u64 }
     Verification { buckets: u64, entries: u64, hash_kv: Nullable<u32> }
 
     Plan {
@@ -336,11 +350,23 @@ objects! {
         path: String,
         now_bytes: u64,
         entry_bytes: u64,
+        revision: Nullable<i64>,
+        compact_revision: Nullable<i64>,
         choices: Vec<Choice>,
+        history: Vec<ResourceHistory>,
         node_pages: Vec<NodePages>,
         estimates: Vec<Estimate>,
+        warnings: Vec<String>,
     }
-    Choice { keep_revisions: Nullable<u64>, file_bytes: u64, records: u64 }
+    Choice {
+        keep_revisions: Nullable<u64>,
+        compact_to: Nullable<i64>,
+        file_bytes: u64,
+        records: u64,
+        entry_bytes: u64,
+    }
+    ResourceHistory { group: String, resource: Bytes, dropped: Vec<DroppedHistory> }
+    DroppedHistory { records: u64, bytes: u64 }
     NodePages { max_node_pages: u32, steady: bool, file_bytes: u64, default: bool }
     Estimate { tool: String, file_bytes: u64 }
 
