@@ -157,7 +157,7 @@ impl Class {
     /// What keeps it from coming back.
     pub(super) fn prevention(self) -> &'static str {
         match self {
-            // pkg/controlplane/apiserver/options/options.go: "Amount of time to retain events."
+            // pkg/controlplane/apiserver/options/options.go: EventTTL
             Self::OldEvents => {
                 "kube-apiserver --event-ttl (default 1h); events older than that in a file mean a longer one, lost \
                  leases, or an etcd that was stopped"
@@ -168,13 +168,14 @@ impl Class {
                 "spec.ttlSecondsAfterFinished of the Job; successfulJobsHistoryLimit (default 3) and \
                  failedJobsHistoryLimit (default 1) of the CronJob"
             }
-            // cmd/kube-controller-manager/app/options/podgccontroller.go, 12500 in its defaults
+            // pkg/controller/podgc/config/v1alpha1/defaults.go
             Self::FinishedPods => {
                 "kube-controller-manager --terminated-pod-gc-threshold (default 12500); spec.ttlSecondsAfterFinished \
                  of the Jobs they are of"
             }
             // api/apps/v1/types.go, DeploymentSpec.RevisionHistoryLimit; controller/deployment/sync.go, cleanupDeployment
             Self::EmptyReplicaSets => "spec.revisionHistoryLimit of the Deployment (default 10)",
+            // pkg/kubelet/util/nodelease.go, SetNodeOwnerFunc
             Self::StaleLeases => {
                 "an ownerReference to what the Lease stands for, so that the garbage collector takes it along, as the \
                  kubelet's has to its Node"

@@ -26,9 +26,9 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
     time(out, view, report)?;
     heading(out, "What could be deleted")?;
     let rows = report.classes.iter().map(|class| cells(view, &title(class), &class.sum));
-    let total = cells(view, "together, each key once", &report.total);
+    let total = cells(view, "each key once", &report.total);
     let columns = [
-        Column("", Left),
+        Column("class", Left),
         Column("objects", Right),
         Column("live", Right),
         Column("history", Right),
@@ -102,7 +102,7 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     prose(out, view, "  prevent:  ", class.prevention)?;
     // a command is one line, however long, so that it can be copied
     for command in &class.commands {
-        writeln!(out, "  $ {}", escape(command.as_bytes()))?;
+        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
     }
     namespaces(out, view, class)?;
     top(out, view, class)
@@ -137,22 +137,16 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
         return Ok(());
     }
     let rows = class.top.iter().map(|object| {
-        let mut row = vec![
-            format!("  {}", object.key),
-            view.bytes(object.live_bytes),
-            view.bytes(object.history_bytes),
-        ];
-        // where no command is for all, each has its own
-        if class.commands.is_empty() {
-            row.push(object.command.clone());
-        }
-        row
+        vec![format!("  {}", object.key), view.bytes(object.live_bytes), view.bytes(object.history_bytes)]
     });
-    let mut columns = vec![Column("  largest", Left), Column("live", Right), Column("history", Right)];
-    if class.commands.is_empty() {
-        columns.push(Column("command", Left));
+    let columns = [Column("  largest", Left), Column("live", Right), Column("history", Right)];
+    table::write(out, view, &columns, rows.collect())?;
+    // where no command is for all, each has its own
+    let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
+    for command in commands.filter(|_| class.commands.is_empty()) {
+        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
     }
-    table::write(out, view, &columns, rows.collect())
+    Ok(())
 }
 
 fn more(out: &mut impl Write, all: usize, shown: usize, noun: &str) -> io::Result<()> {
@@ -208,5 +202,5 @@ fn after(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> 
         crate::units::bytes(limits.large_bytes),
         limits.flood_objects
     );
-    writeln!(out, "{}", styled(FAINT, &text))
+    prose(out, view, "", &styled(FAINT, &text))
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::super::value::{CBOR_MAGIC, TypeMeta};
@@ -148,9 +149,19 @@ struct Time(Seconds);
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
-        let time = str::from_utf8(&text).ok().and_then(|text| text.parse::<Timestamp>().ok());
-        time.map(|time| Self(time.as_second())).ok_or_else(|| D::Error::custom("not a time"))
+        let time = str::from_utf8(&text).ok().and_then(seconds);
+        time.map(Self).ok_or_else(|| D::Error::custom("not a time"))
     }
+}
+
+/// The very last day of the year 9999 is beyond what jiff counts as a point in time, and is what some write for never.
+fn seconds(text: &str) -> Option<Seconds> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_second());
+    }
+    let pieces =
+        Pieces::parse(text).ok().filter(|pieces| pieces.time().is_some() && pieces.offset().is_some())?;
+    Some(if pieces.date().year() > 0 { Seconds::MAX } else { Seconds::MIN })
 }
 
 /// What one of a list's items may be enough of.
