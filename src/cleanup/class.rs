@@ -123,7 +123,7 @@ impl Class {
         match self {
             Self::OldEvents => "Nothing depends on Events; what they tell of the past is lost.",
             Self::FinishedJobs => {
-                "Its Pods go with it, and their logs. A CronJob's history gets shorter; whoever waits for a Job by its \
+                "Their Pods go with them, and the logs. A CronJob's history gets shorter; whoever waits for a Job by its \
                  name must have seen it end."
             }
             Self::FinishedPods => {
