@@ -26,6 +26,7 @@ use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
+use etcd_medic::cleanup::{self, Thresholds};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
@@ -245,6 +246,16 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
             assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
             assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
         }
+    });
+    step("cleanup", || {
+        let (thresholds, trailer) =
+            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
+        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
+        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+            return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
+        };
+        assert_eq!(found.health.sound, sound, "one verdict");
+        assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
     });
     sound
 }
