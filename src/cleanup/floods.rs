@@ -43,12 +43,8 @@ impl<'s, 'a> Floods<'s, 'a> {
         Self { resources: BTreeMap::new(), top }
     }
 
-    /// Adds a key, if it is a custom resource's; says whether it is.
-    pub(super) fn add(&mut self, place: Place<'s, 'a>, elsewhere: bool) -> bool {
-        // most keys are not, and a look at the group is enough to know
-        if !place.resource.group.contains('.') || !is_custom(place.resource, place.key.key()) {
-            return false;
-        }
+    /// Adds a custom resource's key; `elsewhere` says whether it is in another class, too.
+    pub(super) fn add(&mut self, place: Place<'s, 'a>, elsewhere: bool) {
         let top = self.top;
         let found = self.resources.entry(place.resource).or_insert_with(|| Candidate::new(top));
         found.sums.add(place);
@@ -56,7 +52,6 @@ impl<'s, 'a> Floods<'s, 'a> {
         if elsewhere {
             found.elsewhere.add(place.key);
         }
-        true
     }
 
     pub(super) fn append(&mut self, more: Self) {
@@ -102,7 +97,8 @@ impl Candidate<'_, '_> {
 }
 
 /// Whether a resource is a custom one, told by one of its keys: a built-in one's group is not in the path.
-fn is_custom(Resource { group, resource }: Resource<'_>, key: &[u8]) -> bool {
+pub(super) fn is_custom(Resource { group, resource }: Resource<'_>, key: &[u8]) -> bool {
     let in_path = || memchr::memmem::find(key, group.as_bytes()).is_some();
-    str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_none()) && in_path()
+    let is_unknown = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_none());
+    group.contains('.') && is_unknown() && in_path()
 }

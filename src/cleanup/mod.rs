@@ -325,6 +325,8 @@ impl<'s, 'a> Found<'s, 'a> {
     fn of(shard: &'s Shard<'a>, judge: &Judge, top: usize) -> Self {
         let mut found = Self::new(top);
         let kinds: Vec<_> = shard.resources().iter().map(|&resource| kind_of(resource)).collect();
+        // told by the first key of each
+        let mut custom = vec![None; kinds.len()];
         for key in shard.keys() {
             let place = Place::of(shard, key);
             found.every_key.add(key);
@@ -335,8 +337,12 @@ impl<'s, 'a> Found<'s, 'a> {
                 classes.extend(found.look_into(kind, &place, judge));
                 classes.extend(found.lease_of(shard, key, judge));
             }
-            let in_flood = found.floods.add(place, !classes.is_empty());
-            if !classes.is_empty() && !in_flood {
+            let is_custom = custom.get_mut(usize::from(key.resource)).is_some_and(|known| {
+                *known.get_or_insert_with(|| floods::is_custom(place.resource, key.key()))
+            });
+            if is_custom {
+                found.floods.add(place, !classes.is_empty());
+            } else if !classes.is_empty() {
                 found.total.add(key);
             }
             for class in classes {
