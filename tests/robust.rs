@@ -31,6 +31,7 @@ use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
+use etcd_medic::k8s::object::{self, Kind};
 use etcd_medic::rewrite::Content;
 use etcd_medic::rewrite::defrag::{self, settings_of};
 use etcd_medic::scan::{Options, Scan, scan};
@@ -687,6 +688,32 @@ mod bombs {
             let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
             let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", n));
             with_records(records)
+        });
+    }
+
+    /// Two or three bytes each, of which a list would make dozens: `cleanup` keeps none of them.
+    #[test]
+    fn many_conditions_of_a_job() {
+        one("400,000 conditions of a Job in each encoding", Answer::Sound, || {
+            const CONDITIONS: usize = 400_000;
+            let mut json = br#"{"apiVersion":"batch/v1","kind":"Job","status":{"conditions":[{}"#.to_vec();
+            json.extend(b",{}".repeat(CONDITIONS));
+            json.extend(b"]}}");
+            let mut cbor = b"\xd9\xd9\xf7\xa3\x4aapiVersion\x48batch/v1\x44kind\x43Job".to_vec();
+            cbor.extend(b"\x46status\xa1\x4aconditions\x9a");
+            cbor.extend(u32::try_from(CONDITIONS).expect("few").to_be_bytes());
+            cbor.extend(b"\xa0".repeat(CONDITIONS));
+            let conditions = b"\x0a\x00".repeat(CONDITIONS);
+            let (mut status, mut job) = (Vec::new(), b"k8s\0\x0a\x0f\x0a\x08batch/v1\x12\x03Job".to_vec());
+            prost::encoding::bytes::encode(3, &conditions, &mut status);
+            prost::encoding::bytes::encode(2, &status, &mut job);
+            let values = [json, cbor, job];
+            assert!(values.iter().all(|value| object::read(Kind::Job, value).is_ok()));
+            let records = (2..).zip(values);
+            with_records(records.map(|(n, value)| {
+                let key = format!("/registry/jobs/default/{n}");
+                etcd_file::put(n, key.as_bytes(), n, 1, &value, 0)
+            }))
         });
     }
 

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`class`] | the classes: why, what deleting means, what prevents it, and the commands |
 //! | [`clock`] | the file's own time, against which ages are told |
-//! | [`sums`] | bytes by class and namespace, and the largest objects |
-//! | [`floods`] | custom resources in great numbers |
+//! | `sums` | bytes by class and namespace, and the largest objects |
+//! | `floods` | custom resources in great numbers |
 //!
 //! Only values of the few kinds that [`crate::k8s::object`] reads are looked into, of live records alone. Encrypted
 //! values are counted and never guessed; nothing of a value is shown.

@@ -2,8 +2,8 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`protobuf`] | Kubernetes' protobuf, by prost's wire format |
-//! | [`fields`] | JSON (serde_json) and CBOR (ciborium), by one model |
+//! | `protobuf` | Kubernetes' protobuf, by prost's wire format |
+//! | `fields` | JSON (serde_json) and CBOR (ciborium), by one model |
 //!
 //! Only the few fields that tell garbage from what is needed are read; no text of an object outlives the reading, and
 //! memory does not grow with a value, whatever it claims. `k8s-pb` has all types of Kubernetes' protobuf, but builds
