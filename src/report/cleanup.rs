@@ -188,9 +188,9 @@ fn after(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> 
     let text = if report.total.objects == 0 {
         "No key is in any of these classes.".to_owned()
     } else {
-        "Commands act on the cluster as it is when they run: run the part before the last `|` first, and read what it \
-         prints. Deleting makes history of what is live: a compaction and a defrag then give the bytes back \
-         (`etcd-medic analyze`)."
+        "Commands act on the cluster as it is when they run: add --dry-run=server to `kubectl delete` first, and read \
+         what it would delete. Deleting makes history of what is live: a compaction and a defrag then give the bytes \
+         back (`etcd-medic analyze`)."
             .to_owned()
     };
     prose(out, view, "", &text)?;
