@@ -26,10 +26,12 @@ use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
+use etcd_medic::cleanup::{self, Thresholds};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
+use etcd_medic::k8s::object::{self, Kind};
 use etcd_medic::rewrite::changes::{History, Wish};
 use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
 use etcd_medic::rewrite::{self, Changes, Content};
@@ -247,6 +249,16 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
             assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
             assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
         }
+    });
+    step("cleanup", || {
+        let (thresholds, trailer) =
+            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
+        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
+        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+            return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
+        };
+        assert_eq!(found.health.sound, sound, "one verdict");
+        assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
     });
     sound
 }
@@ -709,6 +721,32 @@ mod bombs {
             let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
             let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", n));
             with_records(records)
+        });
+    }
+
+    /// Two or three bytes each, of which a list would make dozens: `cleanup` keeps none of them.
+    #[test]
+    fn many_conditions_of_a_job() {
+        one("400,000 conditions of a Job in each encoding", Answer::Sound, || {
+            const CONDITIONS: usize = 400_000;
+            let mut json = br#"{"apiVersion":"batch/v1","kind":"Job","status":{"conditions":[{}"#.to_vec();
+            json.extend(b",{}".repeat(CONDITIONS));
+            json.extend(b"]}}");
+            let mut cbor = b"\xd9\xd9\xf7\xa3\x4aapiVersion\x48batch/v1\x44kind\x43Job".to_vec();
+            cbor.extend(b"\x46status\xa1\x4aconditions\x9a");
+            cbor.extend(u32::try_from(CONDITIONS).expect("few").to_be_bytes());
+            cbor.extend(b"\xa0".repeat(CONDITIONS));
+            let conditions = b"\x0a\x00".repeat(CONDITIONS);
+            let (mut status, mut job) = (Vec::new(), b"k8s\0\x0a\x0f\x0a\x08batch/v1\x12\x03Job".to_vec());
+            prost::encoding::bytes::encode(3, &conditions, &mut status);
+            prost::encoding::bytes::encode(2, &status, &mut job);
+            let values = [json, cbor, job];
+            assert!(values.iter().all(|value| object::read(Kind::Job, value).is_ok()));
+            let records = (2..).zip(values);
+            with_records(records.map(|(n, value)| {
+                let key = format!("/registry/jobs/default/{n}");
+                etcd_file::put(n, key.as_bytes(), n, 1, &value, 0)
+            }))
         });
     }
 

@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use crate::etcd::trailer::Trailer;
+use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
 use super::fragmentation::share;
+use super::keys::ResourceUse;
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,6 +60,7 @@ pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
         flood,
         large_values,
         orphans,
+        cleanup,
     ];
     let unlocked = read_without_lock.then(unlocked);
     let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).chain(unlocked).collect();
@@ -243,6 +246,21 @@ fn orphans(report: &Analysis) -> Option<Advice> {
         bytes(leases.orphaned_bytes)
     );
     (leases.orphaned_keys > 0).then(|| new("orphaned-keys", Severity::Warning, text, ""))
+}
+
+/// Of what may be garbage, this report knows the resources only: whether an object is finished stands in its value.
+fn cleanup(report: &Analysis) -> Option<Advice> {
+    let may_be = |row: &&ResourceUse| Kind::of(&row.group, &row.resource.0).is_some();
+    let rows = || report.resources.iter().filter(may_be);
+    let objects: u64 = rows().map(|row| row.objects).sum();
+    let text = format!(
+        "{} (Events, Jobs, Pods, ReplicaSets, Leases) of {} on disk tell by their own fields whether they are old, \
+         finished or stale",
+        count(objects, "object"),
+        bytes(rows().map(|row| row.disk_bytes).sum())
+    );
+    let command = format!("etcd-medic cleanup {}", quoted(&report.file.path));
+    (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
 fn unlocked() -> Advice {

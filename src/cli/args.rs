@@ -206,6 +206,21 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         #[arg(long, default_value_t = 0, value_name = "R", value_parser = clap::value_parser!(i64).range(0..))]
         rev: i64,
     },
+    /// What could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
+    ///
+    /// Read from the objects' own fields, with the bytes that they take and the commands that delete them. Ages are
+    /// told by the file's own time. Encrypted values are counted only; no value is shown.
+    #[command(after_help = "Examples:
+  etcd-medic cleanup /var/lib/etcd
+  etcd-medic cleanup snapshot.db --event-age 3h --lease-age 7d --top 20
+  etcd-medic cleanup snapshot.db --as-of 2026-03-01T12:00:00Z
+  etcd-medic cleanup snapshot.db --output json | jq -r '.classes[].commands[]'")]
+    Cleanup {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        options: Box<super::cleanup::CleanupArgs>,
+    },
     /// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
     #[command(after_help = "Examples:
   etcd-medic synth -o big.db --size 4GiB --free 65%

@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             let histories: Vec<_> = newest.chain(compact_to.iter().copied()).collect();
             rewrite::plan(args, file, &histories, Layout::from(*layout))
         }
+        Command::Cleanup { file, options } => super::cleanup::run(args, file, options),
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),
         Command::Synth { out, force, snapshot, options } => {
             synth::synth(args, out, *force, *snapshot, options)
@@ -249,7 +250,7 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 }
 
 /// Scans the file, and proves its trailer meanwhile.
-fn scan_and_verify<'a>(
+pub(super) fn scan_and_verify<'a>(
     source: &'a Source,
     state: &State<'a>,
     max_findings: usize,

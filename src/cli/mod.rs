@@ -3,6 +3,7 @@
 //! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
 
 mod args;
+mod cleanup;
 mod commands;
 mod hash;
 mod progress;

@@ -8,6 +8,7 @@
 //!              ├─► resources: the paths that kube-apiserver and OpenShift compile in
 //!              └─► value::type_meta, only where the path leaves the group open
 //!   value ──► value::Encoding::of     (O(1): the first bytes)
+//!          └► object::read            (the fields that tell whether it is garbage)
 //! ```
 //!
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
@@ -15,6 +16,7 @@
 
 pub mod key;
 mod learn;
+pub mod object;
 pub mod resources;
 #[cfg(test)]
 mod tests;

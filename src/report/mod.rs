@@ -6,12 +6,14 @@
 //! | [`table`] | tables, bars, histograms, timelines drawn with characters |
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
+//! | [`cleanup`] | `cleanup` |
 //! | [`hash`] | `hash` |
 //! | [`rewrite`] | `defrag`, `plan` |
 //! | [`synth`] | `synth` |
 //! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
+pub mod cleanup;
 pub mod hash;
 pub mod json;
 pub mod rewrite;

@@ -162,6 +162,12 @@ impl<'a> KeyState<'a> {
         self.flags & TOMBSTONE == 0
     }
 
+    /// The revision at which it was created last; 0 where no put of it is kept.
+    #[must_use]
+    pub fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
     /// Bytes of the newest record's value, as etcd's client sees it.
     #[must_use]
     pub fn value_len(&self) -> u32 {

@@ -302,6 +302,68 @@ objects! {
     SnapshotStatus { hash: u32, revision: i64, total_key: u64, total_entries: u64, total_size: u64 }
     BucketHash { name: Bytes, entries: u64, fingerprint: String }
 
+    Cleanup {
+        schema: String,
+        read_without_lock: bool,
+        path: String,
+        file_bytes: u64,
+        health: Health,
+        as_of: AsOf,
+        thresholds: Thresholds,
+        objects_read: u64,
+        doubtful_times: u64,
+        total: CleanupUse,
+        classes: Vec<CleanupClass>,
+        unread: Vec<Unread>,
+    }
+    AsOf {
+        time: Nullable<String>,
+        source: Nullable<String>,
+        created: Nullable<String>,
+        renewed: Nullable<String>,
+    }
+    Thresholds { event_age_seconds: u64, lease_age_seconds: u64, large_bytes: u64, flood_objects: u64 }
+    CleanupUse { objects: u64, live_bytes: u64, history_bytes: u64, disk_bytes: u64 }
+    CleanupClass {
+        class: String,
+        resource: Nullable<String>,
+        reasons: Vec<String>,
+        objects: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+        why: String,
+        deleting: String,
+        prevention: String,
+        commands: Vec<String>,
+        namespaces: Vec<CleanupNamespace>,
+        top: Vec<CleanupObject>,
+    }
+    CleanupNamespace {
+        namespace: Nullable<Bytes>,
+        objects: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+    }
+    CleanupObject {
+        key: Bytes,
+        namespace: Nullable<Bytes>,
+        name: Bytes,
+        live_bytes: u64,
+        history_bytes: u64,
+        value_bytes: u64,
+        command: String,
+    }
+    Unread {
+        group: String,
+        resource: Bytes,
+        encrypted: u64,
+        encrypted_bytes: u64,
+        malformed: u64,
+        undated: u64,
+    }
+
     Defrag {
         schema: String,
         read_without_lock: bool,
