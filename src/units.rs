@@ -8,6 +8,24 @@ pub fn bytes(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
+/// `100.0 GB (93.1 GiB)`: a disk, as it is sold and as programs show it.
+#[must_use]
+pub fn disk(bytes: u64) -> String {
+    let size = ByteSize::b(bytes);
+    format!("{} ({})", size.display().si(), size.display().iec())
+}
+
+/// `5.2 h`: a span of time, in the unit that reads best.
+#[must_use]
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        120.0..7200.0 => format!("{:.0} min", seconds / 60.0),
+        7200.0..172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        _ => format!("{:.1} d", seconds / 86400.0),
+    }
+}
+
 /// `41.7 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
@@ -46,6 +64,8 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(4_128_768), "3.9 MiB");
+        assert_eq!(disk(100_000_000_000), "100.0 GB (93.1 GiB)");
+        assert_eq!([0.4, 119.0, 600.0, 18_720.0, 432_000.0].map(span), ["0 s", "119 s", "10 min", "5.2 h", "5.0 d"]);
         assert_eq!(percent(0.4172), "41.7 %");
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 2].map(|number| count(number, "key")), ["0 keys", "1 key", "2 keys"]);
