@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::wire::{Cbor, protobuf_field};
 
-const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
+pub(super) const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// RFC 8949's "self-described CBOR" tag, 55799, which Kubernetes puts in front of every value.
 const CBOR_MAGIC: &[u8] = &[0xd9, 0xd9, 0xf7];
 const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";

@@ -91,9 +91,13 @@ pub fn write(out: &mut (impl Write + ?Sized), run: &Run, samples: &[Sample<'_>])
     family(out, "etcd_medic_read_without_lock", help, |out, name| {
         writeln!(out, "{name} {}", u8::from(run.read_without_lock))
     })?;
-    per_file(out, "etcd_medic_up", "1 where the file could be read, 0 where it could not.", &files, |file| {
-        some(u8::from(file.status.is_some()))
-    })?;
+    per_file(
+        out,
+        "etcd_medic_up",
+        "1 where the file could be read, 0 where it could not.",
+        &files,
+        |file| some(u8::from(file.status.is_some())),
+    )?;
     let help = "When the file was last written to, in seconds since 1970.";
     per_file(out, "etcd_medic_file_mtime_timestamp_seconds", help, &files, |file| {
         some(unix_seconds(file.modified?)?)
@@ -140,8 +144,7 @@ fn per_file(
     files: &[(String, Sample<'_>)],
     figure: impl Fn(&Sample<'_>) -> Option<String>,
 ) -> io::Result<()> {
-    let figures: Vec<_> =
-        files.iter().filter_map(|(label, file)| Some((label, figure(file)?))).collect();
+    let figures: Vec<_> = files.iter().filter_map(|(label, file)| Some((label, figure(file)?))).collect();
     if figures.is_empty() {
         return Ok(());
     }

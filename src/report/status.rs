@@ -18,8 +18,12 @@ use Align::{Left, Right};
 /// The writer's.
 pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<()> {
     let Some(first) = files.first() else { return Ok(()) };
-    let mut columns =
-        vec![Column("size", Right), Column("in use", Right), Column("of quota", Right), Column("left", Right)];
+    let mut columns = vec![
+        Column("size", Right),
+        Column("in use", Right),
+        Column("of quota", Right),
+        Column("left", Right),
+    ];
     let with_disk = first.disk.is_some();
     // columns stay where they are, for awk, unless there is more to say
     if first.quota.is_none() {
@@ -55,7 +59,9 @@ fn cells(view: &View, file: &Status) -> Vec<String> {
         view.bytes(file.in_use_bytes),
         file.quota_use.map_or("-".to_owned(), percent),
     ];
-    cells.extend(file.quota.map(|quota| view.signed_bytes(quota.headroom_bytes)));
+    cells.extend(file.quota.map(|quota| {
+        format!("{} ({})", view.signed_bytes(quota.headroom_bytes), percent(quota.headroom_share))
+    }));
     if let Some(disk) = file.disk {
         let left = view.signed_bytes(disk.headroom_bytes);
         cells.push(format!("{left} ({})", percent(disk.headroom_share)));

@@ -155,6 +155,13 @@ impl<'a> KeyState<'a> {
         self.newest
     }
 
+    /// The revision at which the key was created, as its newest record says; 0 for a tombstone.
+    #[inline]
+    #[must_use]
+    pub fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
     /// Whether the key exists: its newest record is a put.
     #[must_use]
     pub fn is_live(&self) -> bool {
