@@ -247,7 +247,6 @@ mod retention {
             // to the second, and set a moment before the write
             let ascend = times.windows(2).all(|pair| pair[0].1 <= pair[1].1 + 2);
             assert!(ascend, "{name}: {times:?}");
-            eprintln!("{name} {:?} {:?}", times.first(), times.last());
         }
     }
 }
@@ -259,7 +258,6 @@ mod prometheus {
     #[derive(Debug, Default)]
     struct Family {
         kind: String,
-        help: String,
         samples: BTreeMap<BTreeMap<String, String>, f64>,
     }
 
@@ -274,7 +272,7 @@ mod prometheus {
                 let (name, help) = help.split_once(' ').expect("a name and a help");
                 assert!(!help.is_empty() && help.ends_with('.'), "{line}");
                 assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
-                let family = Family { help: help.to_owned(), ..Family::default() };
+                let family = Family::default();
                 assert!(families.insert(name.to_owned(), family).is_none(), "twice: {line}");
                 current = name.to_owned();
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
