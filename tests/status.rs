@@ -199,19 +199,17 @@ mod retention {
 
     #[test]
     fn history_is_what_a_compaction_drops() {
-        for (name, path) in [("frag", frag())] {
-            let analysis: documents::Analyze = document("analyze", &path, &[]);
-            let (mvcc, retention) = (analysis.mvcc.0.expect("etcd's"), analysis.retention.0.expect("etcd's"));
-            assert_eq!(retention.revisions, 23, "{name}: 4321 - 4298");
-            let history = mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
-            assert_eq!(retention.history_bytes, history, "{name}");
-            let each = retention.bytes_per_revision.0.expect("23 revisions");
-            assert!((each * 23.0 - history as f64).abs() < 1e-6, "{name}: {each}");
-            let kept: Vec<u64> = retention.choices.iter().map(|choice| choice.revisions).collect();
-            assert_eq!(kept, [1000, 2000, 5000], "{name}");
-            let cost = retention.choices[0].bytes.0.expect("known");
-            assert!(cost.abs_diff(history * 1000 / 23) <= 1, "{name}: {cost}");
-        }
+        let analysis: documents::Analyze = document("analyze", &frag(), &[]);
+        let (mvcc, retention) = (analysis.mvcc.0.expect("etcd's"), analysis.retention.0.expect("etcd's"));
+        assert_eq!(retention.revisions, 23, "4321 - 4298");
+        let history = mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
+        assert_eq!(retention.history_bytes, history);
+        let each = retention.bytes_per_revision.0.expect("23 revisions");
+        assert!((each * 23.0 - history as f64).abs() < 1e-6, "{each}");
+        let kept: Vec<u64> = retention.choices.iter().map(|choice| choice.revisions).collect();
+        assert_eq!(kept, [1000, 2000, 5000]);
+        let cost = retention.choices[0].bytes.0.expect("known");
+        assert!(cost.abs_diff(history * 1000 / 23) <= 1, "{cost}");
     }
 
     /// Whoever wrote no times, or was never Kubernetes, is told so; other files have no such section.
