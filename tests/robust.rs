@@ -37,7 +37,7 @@ use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
 use etcd_medic::rewrite::{self, Changes, Content};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
-use etcd_medic::status::Status;
+use etcd_medic::status::{Limits, Status};
 use support::{etcd_file, fixture, fixture_text, testdata};
 use zerocopy::FromBytes;
 
@@ -217,7 +217,7 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
     let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
     let scan = step("scan", || scan(db, &state, options));
     let trailer = trailer::verify(db.data());
-    let status = step("status", || Status::of("file", db, &state, &scan, trailer, None));
+    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
     let sound = step("check", || {
         let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
         assert_eq!(checked.sound, checked.num_findings == 0);

@@ -40,6 +40,8 @@ pub enum Output {
     Text,
     /// For programs: docs/json.md describes it
     Json,
+    /// `status` only: for node_exporter's textfile collector, docs/monitoring describes it
+    Prometheus,
 }
 
 #[derive(Subcommand, Debug)]
@@ -70,6 +72,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   etcd-medic status /var/lib/etcd
   etcd-medic status --quota 8GiB --warn 80% --crit 95% /var/lib/etcd || mail -s 'etcd is filling up' ops
+  etcd-medic status --quota 8GiB --disk 100GB snapshot.db        # what is left, and what to set there
+  etcd-medic status --quota 8GiB --output prometheus snapshot.db # for node_exporter: docs/monitoring/
   etcd-medic status backups/*.db")]
     Status {
         /// Dbs, snapshots, or data dirs
@@ -78,6 +82,9 @@ pub enum Command {
         /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
         #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
         quota: Option<u64>,
+        /// The disk that etcd's data dir is on, for what is left of it, and which quota and retention suit it: `100GB`
+        #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+        disk: Option<u64>,
         /// Exit with 1 from this share of the quota on
         #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
         warn: f64,
@@ -350,7 +357,7 @@ pub enum Sort {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<ByteSize>() {
-        Ok(ByteSize(0)) => Err("a quota of nothing can't be compared with".to_owned()),
+        Ok(ByteSize(0)) => Err("there is nothing in 0 bytes".to_owned()),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("not a number of bytes: write 8GiB, 500MiB or 2147483648".to_owned()),
     }

@@ -163,6 +163,7 @@ impl<'a> KeyState<'a> {
     }
 
     /// The revision at which it was created last; 0 where no put of it is kept.
+    #[inline]
     #[must_use]
     pub fn create_revision(&self) -> i64 {
         self.create_revision

@@ -55,6 +55,7 @@ objects! {
         top_objects: Vec<TopObject>,
         fragmentation: Fragmentation,
         timeline: Nullable<Timeline>,
+        retention: Nullable<Retention>,
         leases: Nullable<Leases>,
         alarms: Vec<Alarm>,
         auth: Nullable<Auth>,
@@ -194,6 +195,15 @@ objects! {
         resource_records: u64,
         resource_share: f64,
     }
+    Retention {
+        revisions: u64,
+        history_bytes: u64,
+        bytes_per_revision: Nullable<f64>,
+        rate: Nullable<Rate>,
+        choices: Vec<RetentionChoice>,
+    }
+    Rate { first_revision: i64, last_revision: i64, seconds: u64, revisions_per_hour: f64 }
+    RetentionChoice { revisions: u64, bytes: Nullable<u64>, seconds: Nullable<u64> }
     Leases {
         count: u64,
         attached_keys: u64,
@@ -224,8 +234,21 @@ objects! {
         snapshot_trailer: String,
         sound: bool,
         quota_use: Nullable<f64>,
+        quota: Nullable<QuotaRoom>,
+        disk: Nullable<DiskRoom>,
         level: String,
     }
+    QuotaRoom { quota_bytes: u64, headroom_bytes: i64, headroom_share: f64 }
+    DiskRoom {
+        disk_bytes: u64,
+        headroom_bytes: i64,
+        headroom_share: f64,
+        defrag_fits: bool,
+        guide: GuideRow,
+        advised_quota_bytes: Nullable<u64>,
+        quota_fits: Nullable<bool>,
+    }
+    GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
     FileError { path: String, error: String }
 
     Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
