@@ -176,7 +176,7 @@ mod retention {
         assert_eq!(rate_of(&[(10, START), (100, START - 7200)]), None);
         assert_eq!(rate_of(&[(10, START), (100, u64::MAX)]), None);
         assert_eq!(rate_of(&[(10, 0), (100, START)]), None);
-        assert_eq!(rate_of(&[(10, START), (100, START + 30)]), None);
+        assert_eq!(rate_of(&[(10, START), (100, START + 9)]), None);
         // a create revision that is none
         let record = |main, create| {
             etcd_file::put(
