@@ -26,7 +26,7 @@ use etcd_medic::source::Source;
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 
 /// `status` shows no findings and `analyze` counts them only.
-const COUNT_ONLY: Options<'static> = Options { max_findings: 0, outline: false, progress: &|_| {} };
+const COUNT_ONLY: Options<'static> = Options { max_findings: 0, outline: None, progress: &|_| {} };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -88,7 +88,7 @@ fn scanned<'a>(db: &'a Db, options: Options<'_>) -> (State<'a>, Scan<'a>) {
 }
 
 fn analyzed(db: &Db, path: &str) -> Analysis {
-    let options = Options { outline: true, ..COUNT_ONLY };
+    let options = Options { outline: Some(&[]), ..COUNT_ONLY };
     let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
     let request = Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: 10 };
     analyze(db, &state, &scan, &request)

@@ -6,7 +6,8 @@
 //! ```text
 //!   cli                 arguments, exit codes; the only one that prints
 //!   report              one result, as text and as JSON
-//!   inspect  status  check  hash  analyze    results: plain structs that serialise
+//!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
+//!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
 //!   scan                one pass over the file, on all threads, from which they all are made
@@ -18,8 +19,10 @@
 pub mod analyze;
 pub mod bolt;
 pub mod check;
+pub mod cleanup;
 pub mod cli;
 pub mod etcd;
+pub mod guide;
 pub mod hash;
 pub mod inspect;
 pub mod k8s;

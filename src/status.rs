@@ -7,6 +7,7 @@ use crate::bolt::Db;
 use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
+use crate::guide::{DiskRoom, QuotaRoom};
 use crate::scan::Scan;
 
 use crate::analyze::fragmentation::share;
@@ -42,6 +43,10 @@ pub struct Status {
     pub sound: bool,
     /// Share of the quota that is used, from 0 to 1; `null` without a quota.
     pub quota_use: Option<f64>,
+    /// What is left of the quota; `null` without one.
+    pub quota: Option<QuotaRoom>,
+    /// What is left of the disk, and what to set there; `null` where none was named.
+    pub disk: Option<DiskRoom>,
     /// What the thresholds make of it.
     pub level: Level,
 }
@@ -57,6 +62,15 @@ pub enum Level {
     Warning,
     /// The upper one was reached, or etcd itself has raised an alarm.
     Critical,
+}
+
+/// What a file is compared with.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Limits {
+    /// The quota.
+    pub thresholds: Option<Thresholds>,
+    /// Bytes of the disk that etcd's data dir is on, or is to be on.
+    pub disk: Option<u64>,
 }
 
 /// A quota and the shares of it from which to warn.
@@ -79,11 +93,12 @@ impl Status {
         state: &State<'_>,
         scan: &Scan<'_>,
         trailer: Trailer,
-        thresholds: Option<Thresholds>,
+        Limits { thresholds, disk }: Limits,
     ) -> Self {
         let is_etcd = scan.key_bucket.is_some();
         let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
         let quota_use = thresholds.map(|thresholds| share(allocated_bytes, thresholds.quota));
+        let quota = thresholds.map(|thresholds| thresholds.quota);
         let alarms: Vec<_> = state.alarms.iter().map(AlarmInfo::from).collect();
         let level = match (thresholds, quota_use) {
             _ if !alarms.is_empty() => Level::Critical,
@@ -106,6 +121,8 @@ impl Status {
             snapshot_trailer: trailer,
             sound: check::is_sound(db, state, scan, trailer),
             quota_use,
+            quota: quota.map(|quota| QuotaRoom::of(quota, allocated_bytes)),
+            disk: disk.map(|disk| DiskRoom::of(disk, quota, db.file_size(), allocated_bytes)),
             level,
         }
     }

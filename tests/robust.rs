@@ -26,15 +26,18 @@ use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
+use etcd_medic::cleanup::{self, Thresholds};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
-use etcd_medic::rewrite::Content;
-use etcd_medic::rewrite::defrag::{self, settings_of};
+use etcd_medic::k8s::object::{self, Kind};
+use etcd_medic::rewrite::changes::{History, Wish};
+use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
+use etcd_medic::rewrite::{self, Changes, Content};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
-use etcd_medic::status::Status;
+use etcd_medic::status::{Limits, Status};
 use support::{etcd_file, fixture, fixture_text, testdata};
 use zerocopy::FromBytes;
 
@@ -211,10 +214,10 @@ fn everything(file: &Bytes) -> Result<bool, FormatError> {
 /// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
 fn by_scan(file: &Bytes, db: &Db) -> bool {
     let state = step("state", || State::read(db));
-    let options = Options { max_findings: MAX_FINDINGS, outline: true, ..Options::default() };
+    let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
     let scan = step("scan", || scan(db, &state, options));
     let trailer = trailer::verify(db.data());
-    let status = step("status", || Status::of("file", db, &state, &scan, trailer, None));
+    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
     let sound = step("check", || {
         let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
         assert_eq!(checked.sound, checked.num_findings == 0);
@@ -236,6 +239,7 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
         let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
         let planned = plan(&content, settings).expect("what a walk accepts can be written");
         assert!(planned.file_bytes() >= planned.entry_bytes);
+        compacted(file, db, &state, sound, &content);
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
@@ -246,7 +250,48 @@ fn by_scan(file: &Bytes, db: &Db) -> bool {
             assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
         }
     });
+    step("cleanup", || {
+        let (thresholds, trailer) =
+            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
+        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
+        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+            return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
+        };
+        assert_eq!(found.health.sound, sound, "one verdict");
+        assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
+    });
     sound
+}
+
+/// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Content<'_>) {
+    let path = Path::new("file").to_owned();
+    let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
+    let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+    for history in [History::Current, History::Newest(1000)] {
+        let wish = Wish { history, ..Wish::default() };
+        let changes = match Changes::of(db, state, &wish) {
+            Ok(changes) => changes,
+            // somebody else's bucket `key`, without etcd's bucket `meta`, is sound, too
+            Err(error) => {
+                assert!(!sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
+                continue;
+            }
+        };
+        let content = Content::read(db, &changes, &|_| {}).expect("read before");
+        let marks = changes.marks().len() as u64;
+        assert!(content.num_entries() <= all.num_entries() + marks, "entries");
+        let copy = plan(&content, settings).expect("what a walk accepts can be written");
+        let planned = planned.as_ref().expect("what can be copied can be planned");
+        let keep = if let History::Newest(revisions) = history { revisions } else { 0 };
+        let choice = planned.choices.iter().find(|choice| choice.keep_revisions == Some(keep));
+        // where some records can't be read, there is only the choice of all
+        if let Some(choice) = choice {
+            assert_eq!(choice.file_bytes, copy.file_bytes(), "a plan of {history:?}");
+        }
+    }
 }
 
 fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>) {
@@ -676,6 +721,32 @@ mod bombs {
             let key = |n: i64| format!("/registry/events/default/{n}").into_bytes();
             let records = (2..60_000).map(|n| etcd_file::put(n, &key(n), n, 1, b"v", n));
             with_records(records)
+        });
+    }
+
+    /// Two or three bytes each, of which a list would make dozens: `cleanup` keeps none of them.
+    #[test]
+    fn many_conditions_of_a_job() {
+        one("400,000 conditions of a Job in each encoding", Answer::Sound, || {
+            const CONDITIONS: usize = 400_000;
+            let mut json = br#"{"apiVersion":"batch/v1","kind":"Job","status":{"conditions":[{}"#.to_vec();
+            json.extend(b",{}".repeat(CONDITIONS));
+            json.extend(b"]}}");
+            let mut cbor = b"\xd9\xd9\xf7\xa3\x4aapiVersion\x48batch/v1\x44kind\x43Job".to_vec();
+            cbor.extend(b"\x46status\xa1\x4aconditions\x9a");
+            cbor.extend(u32::try_from(CONDITIONS).expect("few").to_be_bytes());
+            cbor.extend(b"\xa0".repeat(CONDITIONS));
+            let conditions = b"\x0a\x00".repeat(CONDITIONS);
+            let (mut status, mut job) = (Vec::new(), b"k8s\0\x0a\x0f\x0a\x08batch/v1\x12\x03Job".to_vec());
+            prost::encoding::bytes::encode(3, &conditions, &mut status);
+            prost::encoding::bytes::encode(2, &status, &mut job);
+            let values = [json, cbor, job];
+            assert!(values.iter().all(|value| object::read(Kind::Job, value).is_ok()));
+            let records = (2..).zip(values);
+            with_records(records.map(|(n, value)| {
+                let key = format!("/registry/jobs/default/{n}");
+                etcd_file::put(n, key.as_bytes(), n, 1, &value, 0)
+            }))
         });
     }
 

@@ -29,7 +29,7 @@ use etcd_medic::etcd::{KeyValue, RecordKey};
 use etcd_medic::inspect::{self, RowKind};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
-use etcd_medic::status::Status;
+use etcd_medic::status::{Limits, Status};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
@@ -57,7 +57,7 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let request =
         Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: usize::MAX };
     let report = analyze(db, &state, &scan, &request);
-    let status = Status::of(path, db, &state, &scan, trailer, None);
+    let status = Status::of(path, db, &state, &scan, trailer, Limits::default());
     let checked = check(db, &state, &scan, trailer, 10);
     assert!(checked.sound, "{path}: {:?}", checked.findings);
     assert!(status.sound && report.health.sound, "{path}");

@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use crate::etcd::trailer::Trailer;
+use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
 use super::fragmentation::share;
+use super::keys::ResourceUse;
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,6 +60,7 @@ pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
         flood,
         large_values,
         orphans,
+        cleanup,
     ];
     let unlocked = read_without_lock.then(unlocked);
     let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).chain(unlocked).collect();
@@ -90,18 +93,19 @@ fn trailer(report: &Analysis) -> Option<Advice> {
 fn no_space(report: &Analysis) -> Option<Advice> {
     report.alarms.iter().find(|alarm| alarm.alarm == "NOSPACE")?;
     let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
-    let text = format!(
-        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}; then disarm",
-        bytes(gain),
-        bytes(size)
-    );
-    let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
     if report.health.structural_faults > 0 {
         let text =
             "NOSPACE is raised, and the file is damaged: save what can be read before anything rewrites it";
         return Some(new("alarm-nospace", Severity::Critical, text.to_owned(), ""));
     }
-    let command = format!("etcdctl compact {revision} && etcdctl defrag && etcdctl alarm disarm");
+    let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+    let text = format!(
+        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: with etcd stopped, one command \
+         does both and disarms; with etcd running, `etcdctl compact {revision}`, `etcdctl defrag`, `etcdctl alarm disarm`",
+        bytes(gain),
+        bytes(size)
+    );
+    let command = defrag_command(report, "--compact-to current --disarm");
     Some(new("alarm-nospace", Severity::Critical, text, command))
 }
 
@@ -128,14 +132,15 @@ fn history(report: &Analysis) -> Option<Advice> {
     let part = share(gain, report.file.allocated_bytes);
     let retained = mvcc.revision - mvcc.compact_revision.max(0);
     let text = format!(
-        "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back about \
-         {} on top of a defrag ({} of the file)",
+        "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
+         of a defrag ({} of the file)",
         bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
         count(retained.unsigned_abs(), ""),
         bytes(gain),
         percent(part)
     );
-    let command = format!("etcdctl compact {}", mvcc.revision);
+    // what a shorter history would give is the plan's to say
+    let command = format!("etcd-medic plan {}", quoted(&report.file.path));
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -158,21 +163,26 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         "defrag",
         Severity::Warning,
         text,
-        defrag_command(&report.file.path, report.file.snapshot_trailer),
+        defrag_command(report, ""),
     ))
 }
 
-/// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place.
-fn defrag_command(path: &str, trailer: Trailer) -> String {
-    let file = quoted(path);
-    match path.strip_suffix("/member/snap/db") {
+/// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
+/// where the content changes, and others have it, too, the copy is a snapshot from which all of them are restored.
+fn defrag_command(report: &Analysis, changes: &str) -> String {
+    let path = &report.file.path;
+    let (file, packed) = (quoted(path), quoted(&format!("{path}.packed")));
+    let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
+    let of_several = !changes.is_empty() && report.file.members.len() > 1;
+    match path.strip_suffix("/member/snap/db").filter(|_| !of_several) {
         Some(data_dir) => {
-            format!("etcd-medic defrag --in-place --steady {}    # while etcd is stopped", quoted(data_dir))
+            let data_dir = quoted(data_dir);
+            format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
         }
-        None if trailer == Trailer::None => {
-            format!("etcd-medic defrag {file} -o {}", quoted(&format!("{path}.packed")))
+        None if report.file.snapshot_trailer == Trailer::None && !of_several => {
+            format!("etcd-medic defrag {changes}{file} -o {packed}")
         }
-        None => format!("etcd-medic defrag {file} --snapshot -o {}", quoted(&format!("{path}.packed"))),
+        None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
     }
 }
 
@@ -236,6 +246,21 @@ fn orphans(report: &Analysis) -> Option<Advice> {
         bytes(leases.orphaned_bytes)
     );
     (leases.orphaned_keys > 0).then(|| new("orphaned-keys", Severity::Warning, text, ""))
+}
+
+/// Of what may be garbage, this report knows the resources only: whether an object is finished stands in its value.
+fn cleanup(report: &Analysis) -> Option<Advice> {
+    let may_be = |row: &&ResourceUse| Kind::of(&row.group, &row.resource.0).is_some();
+    let rows = || report.resources.iter().filter(may_be);
+    let objects: u64 = rows().map(|row| row.objects).sum();
+    let text = format!(
+        "{} (Events, Jobs, Pods, ReplicaSets, Leases) of {} on disk tell by their own fields whether they are old, \
+         finished or stale",
+        count(objects, "object"),
+        bytes(rows().map(|row| row.disk_bytes).sum())
+    );
+    let command = format!("etcd-medic cleanup {}", quoted(&report.file.path));
+    (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
 fn unlocked() -> Advice {

@@ -13,6 +13,7 @@ use crate::scan::timeline::{Span, Timeline};
 use crate::text::ByteText;
 
 use super::histogram::Histogram;
+use super::retention::Witnesses;
 use super::share::apportion;
 
 /// What the report is narrowed to. An empty filter lets everything through.
@@ -180,7 +181,7 @@ fn live_bytes(key: &KeyState<'_>) -> u64 {
 
 /// All that the keys add up to.
 #[derive(Debug)]
-pub struct KeySums {
+pub struct KeySums<'a> {
     /// By state.
     pub live: Records,
     /// By state.
@@ -199,6 +200,8 @@ pub struct KeySums {
     pub leases: BTreeMap<i64, (u64, u64)>,
     /// The timeline of all records, and of each resource.
     pub timelines: Timelines,
+    /// Objects that say when they were created.
+    pub witnesses: Witnesses<'a>,
 }
 
 /// The records over the revisions, and whose they are in the span with most bytes.
@@ -234,11 +237,12 @@ impl Timelines {
 
 /// Sums up the keys. `disk_bytes` is what the whole bucket takes of the file; it is shared out to the byte.
 #[must_use]
-pub fn sum_up(scan: &Scan<'_>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums {
+pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums<'a> {
     let keyspace = &scan.keyspace;
+    let revision = keyspace.max_revision;
     let sums: Vec<ShardSums<'_, '_>> =
-        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top)).collect();
-    let mut merged = Merged::default();
+        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top, revision)).collect();
+    let mut merged = Merged::new(revision);
     for (sum, shard) in sums.into_iter().zip(keyspace.shards()) {
         merged.add(sum, shard, top);
     }
@@ -303,10 +307,11 @@ struct ShardSums<'s, 'a> {
     largest: [Largest<'s, 'a>; Metric::ALL.len()],
     leases: Vec<(u64, u64)>,
     live: (u64, u64, u64),
+    witnesses: Witnesses<'a>,
 }
 
 impl<'s, 'a> ShardSums<'s, 'a> {
-    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize) -> Self {
+    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64) -> Self {
         let mut sums = Self {
             resources: vec![ResourceSum::default(); shard.resources().len()],
             namespaces: vec![NamespaceSum::default(); shard.namespaces().len() + 1],
@@ -314,6 +319,7 @@ impl<'s, 'a> ShardSums<'s, 'a> {
             largest: Default::default(),
             leases: vec![(0, 0); shard.leases().len()],
             live: (0, 0, 0),
+            witnesses: Witnesses::before(revision),
         };
         for (sum, row) in sums.resources.iter_mut().zip(shard.rows()) {
             sum.tombstones = row.tombstones;
@@ -323,6 +329,7 @@ impl<'s, 'a> ShardSums<'s, 'a> {
             shard.resources().iter().map(|resource| filter.admits_resource(resource)).collect();
         for key in shard.keys() {
             sums.add_to_resource(key);
+            sums.witnesses.see(key);
             let admitted = admitted.get(usize::from(key.resource)).is_some_and(|&admitted| admitted);
             let admitted = admitted && filter.admits_namespace(shard.namespace(key));
             sums.add_to_namespace(key, admitted);
@@ -393,7 +400,6 @@ impl<'s, 'a> ShardSums<'s, 'a> {
     }
 }
 
-#[derive(Default)]
 struct Merged<'s, 'a> {
     resources: BTreeMap<Resource<'a>, ResourceSum>,
     namespaces: BTreeMap<Option<&'a [u8]>, NamespaceSum>,
@@ -402,9 +408,23 @@ struct Merged<'s, 'a> {
     leases: BTreeMap<i64, (u64, u64)>,
     live: (u64, u64, u64),
     tombstones: Tombstones,
+    witnesses: Witnesses<'a>,
 }
 
 impl<'s, 'a> Merged<'s, 'a> {
+    fn new(revision: i64) -> Self {
+        Self {
+            resources: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            rest: NamespaceSum::default(),
+            largest: Default::default(),
+            leases: BTreeMap::new(),
+            live: (0, 0, 0),
+            tombstones: Tombstones::default(),
+            witnesses: Witnesses::before(revision),
+        }
+    }
+
     fn add(&mut self, sums: ShardSums<'s, 'a>, shard: &Shard<'a>, top: usize) {
         for (&resource, sum) in shard.resources().iter().zip(sums.resources) {
             self.resources.entry(resource).or_default().append(sum);
@@ -426,9 +446,10 @@ impl<'s, 'a> Merged<'s, 'a> {
         }
         self.live = (self.live.0 + sums.live.0, self.live.1 + sums.live.1, self.live.2 + sums.live.2);
         self.tombstones.add(&shard.tombstones);
+        self.witnesses.append(&sums.witnesses);
     }
 
-    fn finish(self, scan: &Scan<'_>, filter: &Filter, disk_bytes: u64) -> KeySums {
+    fn finish(self, scan: &Scan<'a>, filter: &Filter, disk_bytes: u64) -> KeySums<'a> {
         let unreadable = scan.keyspace.unreadable;
         let records: u64 = self.resources.values().map(|sum| sum.records).sum();
         let own_bytes: u64 = self.resources.values().map(|sum| sum.own_bytes).sum();
@@ -462,6 +483,7 @@ impl<'s, 'a> Merged<'s, 'a> {
             top_objects: top_objects(self.largest, &scan.layout, whole, disk_bytes),
             leases: self.leases.into_iter().filter(|(_, (keys, _))| *keys > 0).collect(),
             timelines: Timelines::of(&scan.keyspace),
+            witnesses: self.witnesses,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
 //! | [`gains`] | what each cure would give back |
 //! | [`timeline`] | records over the revisions |
+//! | [`retention`] | what history costs, and which time it covers |
 //! | [`advice`] | what to do, ranked |
 //! | [`histogram`], [`share`] | the arithmetic behind |
 //!
@@ -20,6 +21,7 @@ pub mod fragmentation;
 pub mod gains;
 pub mod histogram;
 pub mod keys;
+pub mod retention;
 pub mod share;
 pub mod space;
 pub mod timeline;
@@ -42,6 +44,7 @@ use file::FileInfo;
 use fragmentation::Fragmentation;
 use gains::Gains;
 use keys::{Filter, KeySums, Mvcc, NamespaceUse, ResourceUse, TopObject};
+use retention::Retention;
 use space::Space;
 use timeline::TimelineReport;
 
@@ -70,6 +73,8 @@ pub struct Analysis {
     pub fragmentation: Fragmentation,
     /// Records over the revisions.
     pub timeline: Option<TimelineReport>,
+    /// What history costs, and which time it covers.
+    pub retention: Option<Retention>,
     /// Leases, and what is attached to them.
     pub leases: Option<Leases>,
     /// Raised alarms.
@@ -191,6 +196,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
     let (gains, sums) = rayon::join(|| Gains::of(db, scan), sums);
     let is_etcd = scan.key_bucket.is_some();
+    let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
         health: Health {
@@ -201,7 +207,8 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,
-        mvcc: is_etcd.then(|| mvcc(state, scan, &sums)),
+        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses)),
+        mvcc,
         gains,
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
         leases: is_etcd.then(|| leases(state, &sums.leases, request.top)),
@@ -227,7 +234,7 @@ pub fn current_revision(state: &State<'_>, scan: &Scan<'_>) -> i64 {
     scan.keyspace.max_revision.max(state.compact_revision()).max(1)
 }
 
-fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums) -> Mvcc {
+fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums<'_>) -> Mvcc {
     Mvcc {
         revision: current_revision(state, scan),
         compact_revision: state.compact_revision(),

@@ -42,6 +42,8 @@ pub enum Output {
     Text,
     /// For programs: docs/json.md describes it
     Json,
+    /// `status` only: for node_exporter's textfile collector, docs/monitoring describes it
+    Prometheus,
 }
 
 #[derive(Subcommand, Debug)]
@@ -72,6 +74,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   etcd-medic status /var/lib/etcd
   etcd-medic status --quota 8GiB --warn 80% --crit 95% /var/lib/etcd || mail -s 'etcd is filling up' ops
+  etcd-medic status --quota 8GiB --disk 100GB snapshot.db        # what is left, and what to set there
+  etcd-medic status --quota 8GiB --output prometheus snapshot.db # for node_exporter: docs/monitoring/
   etcd-medic status backups/*.db")]
     Status {
         /// Dbs, snapshots, or data dirs
@@ -80,6 +84,9 @@ pub enum Command {
         /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
         #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
         quota: Option<u64>,
+        /// The disk that etcd's data dir is on, for what is left of it, and which quota and retention suit it: `100GB`
+        #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+        disk: Option<u64>,
         /// Exit with 1 from this share of the quota on
         #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
         warn: f64,
@@ -176,13 +183,20 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         #[command(flatten)]
         layout: LayoutArgs,
     },
-    /// How large a copy would be, to the byte, without writing it
+    /// How large a copy would be, to the byte, for each length of history, without writing it
     #[command(after_help = "Examples:
   etcd-medic plan /var/lib/etcd
-  etcd-medic plan snapshot.db --output json | jq '.choices[0].file_bytes'")]
+  etcd-medic plan /var/lib/etcd --keep-revisions 2000,20000 --compact-to 120000
+  etcd-medic plan snapshot.db --output json | jq '.choices[] | {keep_revisions, file_bytes}'")]
     Plan {
         /// A db, a snapshot, or a data dir
         file: PathBuf,
+        /// Also with the newest N revisions of history: beside all, 10000, 5000, 1000, 100, and none
+        #[arg(long, value_name = "N", value_delimiter = ',')]
+        keep_revisions: Vec<u64>,
+        /// Also after a compaction to this revision
+        #[arg(long, value_name = "REV|current", value_delimiter = ',', value_parser = parse_compact_to)]
+        compact_to: Vec<History>,
         #[command(flatten)]
         layout: LayoutArgs,
     },
@@ -200,6 +214,21 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         /// HashKV at this revision, from the compact revision on; 0 is the current one
         #[arg(long, default_value_t = 0, value_name = "R", value_parser = clap::value_parser!(i64).range(0..))]
         rev: i64,
+    },
+    /// What could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
+    ///
+    /// Read from the objects' own fields, with the bytes that they take and the commands that delete them. Ages are
+    /// told by the file's own time. Encrypted values are counted only; no value is shown.
+    #[command(after_help = "Examples:
+  etcd-medic cleanup /var/lib/etcd
+  etcd-medic cleanup snapshot.db --event-age 3h --lease-age 7d --top 20
+  etcd-medic cleanup snapshot.db --as-of 2026-03-01T12:00:00Z
+  etcd-medic cleanup snapshot.db --output json | jq -r '.classes[].commands[]'")]
+    Cleanup {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        options: Box<super::cleanup::CleanupArgs>,
     },
     /// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
     #[command(after_help = "Examples:
@@ -331,7 +360,7 @@ pub enum Sort {
 
 fn parse_bytes(text: &str) -> Result<u64, String> {
     match text.parse::<ByteSize>() {
-        Ok(ByteSize(0)) => Err("a quota of nothing can't be compared with".to_owned()),
+        Ok(ByteSize(0)) => Err("there is nothing in 0 bytes".to_owned()),
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(_) => Err("not a number of bytes: write 8GiB, 500MiB or 2147483648".to_owned()),
     }

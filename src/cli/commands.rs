@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::CommandFactory;
 use serde::Serialize;
 
@@ -17,27 +17,31 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
-use crate::rewrite::changes::Wish;
+use crate::rewrite::changes::{History, Wish, compaction_of};
 use crate::rewrite::defrag::{Destination, Layout, Request};
 use crate::scan::{self, Scan};
 use crate::source::Source;
-use crate::status::{Level, Status, Thresholds};
+use crate::status::{Limits, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, synth};
+use super::{Outcome, progress, rewrite, status, synth};
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
 
 pub(super) fn run(args: &Args) -> Result<Outcome> {
+    ensure!(
+        args.output != Output::Prometheus || matches!(args.command, Command::Status { .. }),
+        "--output prometheus is for `status` only: text or json here"
+    );
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
             let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
             analyze(args, file, *top, *sort, filter)
         }
-        Command::Status { files, quota, warn, crit } => {
+        Command::Status { files, quota, disk, warn, crit } => {
             let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
-            status(args, files, thresholds)
+            status::status(args, files, Limits { thresholds, disk: *disk })
         }
         Command::Check { file, max_findings } => {
             check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
@@ -73,7 +77,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             };
             rewrite::defrag(args, source, &request)
         }
-        Command::Plan { file, layout } => rewrite::plan(args, file, Layout::from(*layout)),
+        Command::Plan { file, keep_revisions, compact_to, layout } => {
+            let newest = keep_revisions.iter().copied().map(History::Newest);
+            let histories: Vec<_> = newest.chain(compact_to.iter().copied()).collect();
+            rewrite::plan(args, file, &histories, Layout::from(*layout))
+        }
+        Command::Cleanup { file, options } => super::cleanup::run(args, file, options),
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),
         Command::Synth { out, force, snapshot, options } => {
             synth::synth(args, out, *force, *snapshot, options)
@@ -95,7 +104,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
 fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, 0, true);
+    let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
+    let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
     let request =
         analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
@@ -121,55 +131,10 @@ fn sort_resources(report: &mut Analysis, sort: Sort) {
     }
 }
 
-#[derive(Serialize)]
-struct StatusDocument {
-    files: Vec<Status>,
-    errors: Vec<FileError>,
-}
-
-#[derive(Serialize)]
-struct FileError {
-    path: String,
-    error: String,
-}
-
-fn status(args: &Args, files: &[std::path::PathBuf], thresholds: Option<Thresholds>) -> Result<Outcome> {
-    let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
-    for file in files {
-        match open(args, file) {
-            Ok(source) => document.files.push(status_of(&source, thresholds)),
-            Err(error) => {
-                let path = file.display().to_string();
-                document.errors.push(FileError { path, error: format!("{error:#}") });
-            }
-        }
-    }
-    let view = view(args);
-    render(args, "status", &document, |out| match document.files.as_slice() {
-        [] => Ok(()),
-        files => report::simple::status(out, &view, files),
-    })?;
-    for error in &document.errors {
-        super::report_error(&error.error);
-    }
-    let problems = document.files.iter().any(|file| !file.sound || file.level > Level::Ok);
-    Ok(match (document.errors.is_empty(), problems) {
-        (false, _) => Outcome::Failed,
-        (true, true) => Outcome::Problems,
-        (true, false) => Outcome::Sound,
-    })
-}
-
-fn status_of(source: &Source, thresholds: Option<Thresholds>) -> Status {
-    let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0, false);
-    Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, thresholds)
-}
-
 fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, false);
+    let (scan, trailer) = scan_and_verify(&source, &state, max_findings, None);
     let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
     let path = source.path.display().to_string();
     render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
@@ -244,11 +209,11 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 }
 
 /// Scans the file, and proves its trailer meanwhile.
-fn scan_and_verify<'a>(
+pub(super) fn scan_and_verify<'a>(
     source: &'a Source,
     state: &State<'a>,
     max_findings: usize,
-    outline: bool,
+    outline: Option<&[i64]>,
 ) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);
@@ -272,15 +237,21 @@ pub(super) fn render<T: Serialize>(
     result: &T,
     text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
 ) -> Result<()> {
-    let mut out = BufWriter::new(out());
-    match args.output {
-        Output::Json => json::write(&mut out, command, args.no_lock, result)?,
-        Output::Text => {
+    write_out(|out| match args.output {
+        Output::Json => json::write(out, command, args.no_lock, result),
+        // `status` alone has it, and writes it by itself
+        Output::Text | Output::Prometheus => {
             let mut rendered = Vec::new();
             text(&mut rendered)?;
-            out.write_all(&rendered)?;
+            out.write_all(&rendered)
         }
-    }
+    })
+}
+
+/// Writes to standard output.
+pub(super) fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(out());
+    write(&mut out)?;
     Ok(out.flush()?)
 }
 

@@ -3,10 +3,12 @@
 //! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
 
 mod args;
+mod cleanup;
 mod commands;
 mod hash;
 mod progress;
 mod rewrite;
+mod status;
 mod synth;
 
 use std::io;

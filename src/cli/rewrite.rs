@@ -9,10 +9,10 @@ use indicatif::ProgressBar;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::etcd::schema::State;
 use crate::report;
+use crate::rewrite::changes::History;
 use crate::rewrite::defrag::{self, Layout, Progress, Request};
-use crate::rewrite::{Changes, output, plan};
+use crate::rewrite::{output, plan};
 
 use super::args::Args;
 use super::commands::{open, render, view};
@@ -29,12 +29,10 @@ pub(super) fn defrag(args: &Args, source: &Path, request: &Request) -> Result<Ou
 }
 
 /// Says how large copies would be.
-pub(super) fn plan(args: &Args, source: &Path, layout: Layout) -> Result<Outcome> {
+pub(super) fn plan(args: &Args, source: &Path, histories: &[History], layout: Layout) -> Result<Outcome> {
     let source = open(args, source)?;
-    let state = State::read(&source.db);
     let steps = Steps::default();
-    let content = steps.watch(|progress| defrag::read(&source, &Changes::default(), progress))?;
-    let report = plan::plan(&source, &state, &content, layout)?;
+    let report = steps.watch(|progress| plan::plan(&source, histories, layout, progress))?;
     render(args, "plan", &report, |out| report::rewrite::plan(out, &view(args), &report))?;
     Ok(Outcome::Sound)
 }

@@ -8,13 +8,17 @@
 //!              ├─► resources: the paths that kube-apiserver and OpenShift compile in
 //!              └─► value::type_meta, only where the path leaves the group open
 //!   value ──► value::Encoding::of     (O(1): the first bytes)
+//!          └► object::read            (the fields that tell whether it is garbage)
+//!         └─► created                 (when the object was created)
 //! ```
 //!
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
 //! data or takes more than linear time; what can't be read is `None` or a fallback row.
 
+pub mod created;
 pub mod key;
 mod learn;
+pub mod object;
 pub mod resources;
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::wire::{Cbor, protobuf_field};
 
-const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
+pub(super) const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
 /// RFC 8949's "self-described CBOR" tag, 55799, which Kubernetes puts in front of every value.
-const CBOR_MAGIC: &[u8] = &[0xd9, 0xd9, 0xf7];
+pub(super) const CBOR_MAGIC: &[u8] = &[0xd9, 0xd9, 0xf7];
 const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 /// All that is looked at for an encrypted value's prefix: room for any sensible key name.
 const MAX_ENCRYPTED_PREFIX: usize = 512;
@@ -113,7 +113,7 @@ impl<'a> TypeMeta<'a> {
         sound.then_some(Self { group, version, kind })
     }
 
-    fn from_bytes(api_version: &'a [u8], kind: &'a [u8]) -> Option<Self> {
+    pub(super) fn from_bytes(api_version: &'a [u8], kind: &'a [u8]) -> Option<Self> {
         Self::new(str::from_utf8(api_version).ok()?, str::from_utf8(kind).ok()?)
     }
 }

@@ -24,6 +24,26 @@ pub(super) fn protobuf_field(mut message: &[u8], number: u64) -> Option<&[u8]> {
     }
 }
 
+/// The first varint field with this number of a protobuf message.
+pub(super) fn protobuf_varint(mut message: &[u8], number: u64) -> Option<u64> {
+    loop {
+        let tag = varint(&mut message)?;
+        let value = match tag & 7 {
+            0 => varint(&mut message)?,
+            1 => take(&mut message, 8).map(|_| 0)?,
+            2 => {
+                let len = varint(&mut message)?;
+                take(&mut message, len).map(|_| 0)?
+            }
+            5 => take(&mut message, 4).map(|_| 0)?,
+            _ => return None,
+        };
+        if tag & 7 == 0 && tag >> 3 == number {
+            return Some(value);
+        }
+    }
+}
+
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {

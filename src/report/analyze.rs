@@ -8,7 +8,7 @@ use crate::analyze::histogram::Histogram;
 use crate::analyze::keys::{Metric, Mvcc, Records, ResourceUse, TopObject};
 use crate::analyze::space::Class;
 use crate::analyze::{Analysis, Leases};
-use crate::units::{count, grouped, percent};
+use crate::units::{count, grouped, percent, span};
 
 use super::table::{self, Align, Column, bar, columns, heading, histogram, prose};
 use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
@@ -33,6 +33,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
     }
     fragmentation(out, view, report)?;
     timeline(out, view, report)?;
+    retention(out, view, report)?;
     cluster(out, view, report)?;
     advice(out, view, report)
 }
@@ -372,6 +373,38 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
         resource_name(&peak.group, &peak.resource.to_string())
     );
     prose(out, view, "  ", &text)
+}
+
+fn retention(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
+    let Some(retention) = &report.retention else { return Ok(()) };
+    heading(out, "Retention (what history costs, and which time it covers)")?;
+    let history = view.bytes(retention.history_bytes);
+    let now = match retention.bytes_per_revision {
+        Some(bytes) => format!(
+            "{history} of history for {} since the last compaction: {bytes:.0} bytes a revision",
+            count(retention.revisions, "revision")
+        ),
+        None => "no revision since the last compaction: what one costs is not known".to_owned(),
+    };
+    prose(out, view, "  ", &now)?;
+    let rate = match retention.rate {
+        Some(rate) => format!(
+            "{:.0} revisions an hour, by objects created {} apart (revisions {} and {})",
+            rate.revisions_per_hour,
+            span(rate.seconds),
+            rate.first_revision,
+            rate.last_revision
+        ),
+        None => "how fast revisions come is not known: no objects that tell the time, or too little of it"
+            .to_owned(),
+    };
+    prose(out, view, "  ", &rate)?;
+    let rows = retention.choices.iter().map(|choice| {
+        let (bytes, covers) = (choice.bytes.map(|bytes| view.bytes(bytes)), choice.seconds.map(span));
+        vec![grouped(choice.revisions), bytes.unwrap_or("-".to_owned()), covers.unwrap_or("-".to_owned())]
+    });
+    let headings = [Column("keep revisions", Right), Column("cost", Right), Column("cover", Right)];
+    table::write(out, view, &headings, rows.collect())
 }
 
 fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {

@@ -18,7 +18,7 @@ struct Document<'a, T> {
 /// # Errors
 /// The writer's.
 pub fn write<T: Serialize>(
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
     command: &str,
     read_without_lock: bool,
     body: &T,

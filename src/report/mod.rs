@@ -6,16 +6,22 @@
 //! | [`table`] | tables, bars, histograms, timelines drawn with characters |
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
+//! | [`cleanup`] | `cleanup` |
 //! | [`hash`] | `hash` |
+//! | [`prometheus`] | `status`, for node_exporter's textfile collector |
 //! | [`rewrite`] | `defrag`, `plan` |
+//! | [`status`] | `status`, and what suits a disk |
 //! | [`synth`] | `synth` |
-//! | [`simple`] | `status`, `check`, `pages`, `page`, `buckets` |
+//! | [`simple`] | `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
+pub mod cleanup;
 pub mod hash;
 pub mod json;
+pub mod prometheus;
 pub mod rewrite;
 pub mod simple;
+pub mod status;
 pub mod synth;
 pub mod table;
 pub mod view;

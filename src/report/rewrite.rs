@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::analyze::advice::resource_name;
 use crate::rewrite::outcome::Report;
-use crate::rewrite::plan::PlanReport;
+use crate::rewrite::plan::{Choice, PlanReport};
 use crate::text::escape;
 use crate::units::{count, grouped, percent};
 
@@ -14,6 +15,10 @@ use Align::{Left, Right};
 
 /// Keys that were given up, and are named one by one.
 const KEYS_SHOWN: usize = 5;
+/// Resources whose history is shown.
+const RESOURCES_SHOWN: usize = 10;
+/// Columns of the longest bar.
+const BAR_WIDTH: usize = 20;
 
 /// What was done, and what comes next.
 ///
@@ -168,6 +173,84 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         count(records, "record"),
         view.bytes(report.entry_bytes)
     )?;
+    if let (Some(revision), Some(compacted)) = (report.revision, report.compact_revision) {
+        let compacted = if compacted < 0 { "never compacted".to_owned() } else { format!("compacted to {compacted}") };
+        writeln!(out, "current revision {revision}, {compacted}")?;
+    }
+    for warning in &report.warnings {
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+    }
+    if report.choices.len() > 1 {
+        writeln!(out, "\n{}", styled(HEADING, "By the history that is kept (exact)"))?;
+        choices(out, view, report)?;
+    }
+    if !report.history.is_empty() {
+        writeln!(out, "\n{}", styled(HEADING, "Whose history that is (elements, keys and values of what is dropped)"))?;
+        history(out, view, report)?;
+    }
+    writeln!(out, "\n{}", styled(HEADING, "With all history, by who writes it"))?;
+    layouts(out, view, report)
+}
+
+fn choices(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
+    let largest = report.choices.iter().map(|choice| choice.file_bytes).max().unwrap_or(0);
+    let rows = report.choices.iter().map(|choice| {
+        vec![
+            option_of(choice),
+            choice.compact_to.map_or_else(|| "-".to_owned(), |revision| revision.to_string()),
+            grouped(choice.records),
+            view.bytes(choice.file_bytes),
+            saved(view, report.now_bytes, choice.file_bytes),
+            table::bar(share(choice.file_bytes, largest), BAR_WIDTH),
+        ]
+    });
+    let columns = [
+        Column("etcd-medic defrag", Left),
+        Column("compacts to", Right),
+        Column("records", Right),
+        Column("size", Right),
+        Column("saved", Right),
+        Column("", Left),
+    ];
+    table::write_unwrapped(out, &columns, rows.collect())
+}
+
+/// What `defrag` must be told for a choice.
+fn option_of(choice: &Choice) -> String {
+    match (choice.keep_revisions, choice.compact_to) {
+        (Some(revisions), _) => format!("--keep-revisions {revisions}"),
+        (None, Some(revision)) => format!("--compact-to {revision}"),
+        (None, None) => "(all history)".to_owned(),
+    }
+}
+
+/// The resources that give back most, for the choices that drop something.
+fn history(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
+    let drops = |number: &usize| report.history.iter().any(|row| row.dropped.get(*number).is_some_and(|one| one.records > 0));
+    let numbers: Vec<usize> = (0..report.choices.len()).filter(drops).collect();
+    let heads: Vec<_> = numbers.iter().filter_map(|&number| report.choices.get(number)).map(short_option_of).collect();
+    let mut columns = vec![Column("resource", Left)];
+    columns.extend(heads.iter().map(|head| Column(head, Right)));
+    let rows = report.history.iter().take(RESOURCES_SHOWN).map(|row| {
+        let bytes = |&number: &usize| row.dropped.get(number).map_or_else(String::new, |one| view.bytes(one.bytes));
+        let name = resource_name(&row.group, &row.resource.to_string());
+        [name].into_iter().chain(numbers.iter().map(bytes)).collect()
+    });
+    table::write_unwrapped(out, &columns, rows.collect())?;
+    match report.history.len().checked_sub(RESOURCES_SHOWN) {
+        Some(more @ 1..) => writeln!(out, "  and {more} more: --output json has them"),
+        _ => Ok(()),
+    }
+}
+
+fn short_option_of(choice: &Choice) -> String {
+    match (choice.keep_revisions, choice.compact_to) {
+        (Some(revisions), _) => format!("keep {revisions}"),
+        (None, revision) => format!("to {}", revision.unwrap_or_default()),
+    }
+}
+
+fn layouts(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
     let row = |label: String, bytes: u64, note: &str| {
         vec![label, view.bytes(bytes), saved(view, report.now_bytes, bytes), note.to_owned()]
     };

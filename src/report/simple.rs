@@ -1,54 +1,17 @@
-//! `status`, `check`, `pages`, `page` and `buckets` as text.
+//! `check`, `pages`, `page` and `buckets` as text.
 
 use std::io::{self, Write};
 
 use crate::analyze::BucketUse;
 use crate::check::Checked;
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
-use crate::status::{Level, Status};
 use crate::text::escape;
-use crate::units::{count, grouped, percent};
+use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
 use super::view::{BAD, GOOD, View, WARNING, styled};
 
 use Align::{Left, Right};
-
-/// One line a file.
-///
-/// # Errors
-/// The writer's.
-pub fn status(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<()> {
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), grouped);
-    let rows = files.iter().map(|file| {
-        let style = match (file.sound, file.level) {
-            (false, _) | (_, Level::Critical) => BAD,
-            (_, Level::Warning) => WARNING,
-            (true, Level::Ok) => GOOD,
-        };
-        vec![
-            view.bytes(file.file_bytes),
-            view.bytes(file.in_use_bytes),
-            file.quota_use.map_or("-".to_owned(), percent),
-            file.revision.map_or("-".to_owned(), |revision| revision.to_string()),
-            file.compact_revision.map_or("-".to_owned(), |revision| revision.to_string()),
-            number(file.keys),
-            styled(style, &file.verdict()),
-            escape(file.path.as_bytes()).into_owned(),
-        ]
-    });
-    let headings = [
-        Column("size", Right),
-        Column("in use", Right),
-        Column("of quota", Right),
-        Column("revision", Right),
-        Column("compacted", Right),
-        Column("keys", Right),
-        Column("verdict", Left),
-        Column("file", Left),
-    ];
-    table::write_unwrapped(out, &headings, rows.collect())
-}
 
 /// Findings, one a line, and what they add up to.
 ///

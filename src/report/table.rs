@@ -11,7 +11,7 @@ use super::view::{HEADING, View, styled};
 
 /// A column: its heading, and whether it holds numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct Column(pub &'static str, pub Align);
+pub struct Column<'h>(pub &'h str, pub Align);
 
 /// Which side a column leans to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ pub enum Align {
 pub fn write(
     out: &mut impl Write,
     view: &View,
-    columns: &[Column],
+    columns: &[Column<'_>],
     rows: Vec<Vec<String>>,
 ) -> io::Result<()> {
     let mut table = table(columns, rows);
@@ -48,11 +48,11 @@ pub fn write(
 ///
 /// # Errors
 /// The writer's.
-pub fn write_unwrapped(out: &mut impl Write, columns: &[Column], rows: Vec<Vec<String>>) -> io::Result<()> {
+pub fn write_unwrapped(out: &mut impl Write, columns: &[Column<'_>], rows: Vec<Vec<String>>) -> io::Result<()> {
     write_lines(out, &table(columns, rows))
 }
 
-fn table(columns: &[Column], rows: Vec<Vec<String>>) -> Table {
+fn table(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(Row::from(columns.iter().map(|column| cell(column, column.0)).collect::<Vec<_>>()));
@@ -69,7 +69,7 @@ fn write_lines(out: &mut impl Write, table: &Table) -> io::Result<()> {
     Ok(())
 }
 
-fn cell(&Column(_, align): &Column, text: &str) -> Cell {
+fn cell(&Column(_, align): &Column<'_>, text: &str) -> Cell {
     let side = if align == Align::Left { CellAlignment::Left } else { CellAlignment::Right };
     Cell::new(text).set_alignment(side)
 }

@@ -33,6 +33,13 @@ impl View {
         if self.exact_bytes { units::grouped(bytes) } else { units::bytes(bytes) }
     }
 
+    /// A number of bytes that may be below zero.
+    #[must_use]
+    pub fn signed_bytes(&self, bytes: i64) -> String {
+        let sign = if bytes < 0 { "-" } else { "" };
+        format!("{sign}{}", self.bytes(bytes.unsigned_abs()))
+    }
+
     /// Whether there is room for more than the essential.
     #[must_use]
     pub fn is_wide(&self) -> bool {

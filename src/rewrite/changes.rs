@@ -143,6 +143,7 @@ pub enum ChangeError {
 /// What a copy leaves out of its source, and what it says instead.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {
+    compaction: Option<i64>,
     kept: Option<Kept<'a>>,
     disarm: Vec<AlarmKind>,
     drop_prefixes: Vec<Vec<u8>>,
@@ -228,27 +229,33 @@ impl<'a> Changes<'a> {
             return Err(ChangeError::Unplaced { offset });
         }
         let (disarm, drop_prefixes) = (wish.disarm.clone(), wish.drop_prefixes.clone());
-        Ok(Self { kept, disarm, drop_prefixes })
+        Ok(Self { compaction, kept, disarm, drop_prefixes })
+    }
+
+    /// What a compaction changes outside of the `key` bucket: for a plan, which knows by itself what is kept there.
+    #[must_use]
+    pub fn marks_only(revision: i64) -> Self {
+        Self { compaction: Some(revision), ..Self::default() }
     }
 
     /// The same rules, with what a compaction keeps read from the file again.
     #[must_use]
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
-        let kept = self.compaction().zip(state.key_bucket.as_ref());
+        let kept = self.compaction.zip(state.key_bucket.as_ref());
         let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
-        Self { kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
+        Self { compaction: self.compaction, kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
     }
 
     /// Whether the copy holds all that its source holds, and nothing else.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.kept.is_none() && self.disarm.is_empty() && self.drop_prefixes.is_empty()
+        self.compaction.is_none() && self.disarm.is_empty() && self.drop_prefixes.is_empty()
     }
 
     /// The revision of the compaction.
     #[must_use]
     pub fn compaction(&self) -> Option<i64> {
-        self.kept.as_ref().map(Kept::revision)
+        self.compaction
     }
 
     /// What becomes of an entry of the `key` bucket.
@@ -294,7 +301,7 @@ impl<'a> Changes<'a> {
     /// Whether an entry of the `meta` bucket is one of the marks that a compaction sets.
     #[must_use]
     pub fn is_mark(&self, key: &[u8]) -> bool {
-        self.kept.is_some() && MARKS.contains(&key)
+        self.compaction.is_some() && MARKS.contains(&key)
     }
 
     /// The marks that a compaction sets, in the order of their keys.

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
+use crate::bolt::walk::Findings;
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
@@ -187,6 +188,20 @@ pub enum DefragError {
     },
 }
 
+impl DefragError {
+    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
+        Self::Damaged {
+            path: source.path.display().to_string(),
+            first: first_fault(findings),
+            count: findings.count,
+        }
+    }
+
+    pub(super) fn change(source: &Source, error: ChangeError) -> Self {
+        Self::Change { path: source.path.display().to_string(), error }
+    }
+}
+
 fn more(count: u64) -> String {
     if count > 1 { format!(", and {} more", count - 1) } else { String::new() }
 }
@@ -234,8 +249,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
 }
 
 fn changes_of<'a>(source: &'a Source, state: &State<'a>, wish: &Wish) -> Result<Changes<'a>, DefragError> {
-    let fail = |error| DefragError::Change { path: source.path.display().to_string(), error };
-    Changes::of(&source.db, state, wish).map_err(fail)
+    Changes::of(&source.db, state, wish).map_err(|error| DefragError::change(source, error))
 }
 
 /// Keys are given up only by somebody who has counted them.
@@ -257,11 +271,7 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::Damaged {
-        path: source.path.display().to_string(),
-        first: first_fault(&findings),
-        count: findings.count,
-    })
+    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::damaged(source, &findings))
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.

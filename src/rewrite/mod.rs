@@ -10,6 +10,7 @@
 //! | [`defrag`](mod@defrag) | all of it, in order |
 //! | [`notes`] | what the user should know of a copy, beside its figures |
 //! | [`outcome`] | what it did, as its report has it |
+//! | [`planned`] | what it would hold, by its sizes only |
 //! | [`plan`](mod@plan) | the sizes that a defrag would give, without writing |
 
 pub mod changes;
@@ -20,6 +21,7 @@ pub mod outcome;
 pub mod output;
 pub mod place;
 pub mod plan;
+pub mod planned;
 pub mod verify;
 
 pub use changes::Changes;

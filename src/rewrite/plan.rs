@@ -1,13 +1,27 @@
-//! The sizes that a defrag would give, without writing.
+//! The sizes that a defrag would give, without writing: for each length of history, and each layout.
+//!
+//! One scan remembers the size of each record, and which of the compactions in question would drop it
+//! ([`crate::scan::outline`]). Then each choice is a packing of sizes.
 
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::bolt::write::{self, Packing, PlanError, Settings};
-use crate::etcd::schema::State;
+use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
+use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::scan::keyspace::Dropped;
+use crate::scan::{Options, Scan, scan};
 use crate::source::Source;
+use crate::text::ByteText;
 
+use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::Content;
-use super::defrag::{DEFAULT_MAX_NODE_PAGES, Layout, records_of, settings_of};
+use super::defrag::{DEFAULT_MAX_NODE_PAGES, DefragError, Layout, Progress, read, records_of, settings_of};
+use super::planned::{Planned, Records};
+
+/// Lengths of history that are always planned, beside all of it.
+const KEEP_REVISIONS: [u64; 5] = [10_000, 5_000, 1_000, 100, 0];
 
 /// Spans that are tried beside the one that was asked for.
 const NODE_PAGES: [u32; 5] = [1, 2, 4, 8, 16];
@@ -19,25 +33,57 @@ pub struct PlanReport {
     pub path: String,
     /// Its bytes now, tail and trailer included.
     pub now_bytes: u64,
-    /// Bytes of its entries: elements, keys and values. No file can be smaller.
+    /// Bytes of its entries: elements, keys and values. No copy with all of them can be smaller.
     pub entry_bytes: u64,
-    /// What `defrag` would write, by the history that it keeps.
+    /// The current revision; `null` for a file that isn't etcd's.
+    pub revision: Option<i64>,
+    /// Revisions up to this one are gone already; -1 where the file was never compacted.
+    pub compact_revision: Option<i64>,
+    /// What `defrag` would write, by the history that it keeps: all of it first, then ever less, then what was asked for.
     pub choices: Vec<Choice>,
-    /// The same, by the most pages of a node.
+    /// Whose history the choices drop: resources, those first that give back most with the last choice of the usual ones.
+    pub history: Vec<ResourceHistory>,
+    /// The same file with all its history, by the most pages of a node.
     pub node_pages: Vec<NodePages>,
     /// What other tools would make of it, about.
     pub estimates: Vec<Estimate>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// A copy that `defrag` would write, to the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Choice {
-    /// Revisions that are kept; `null` for all.
+    /// `--keep-revisions`; `null` for all, or where a revision was asked for.
     pub keep_revisions: Option<u64>,
+    /// `--compact-to`, or the revision that `--keep-revisions` comes to; `null` where nothing is compacted.
+    pub compact_to: Option<i64>,
     /// Bytes of the copy.
     pub file_bytes: u64,
     /// Its records.
     pub records: u64,
+    /// Bytes of its entries.
+    pub entry_bytes: u64,
+}
+
+/// One resource's part in what the choices drop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResourceHistory {
+    /// API group; empty for the core group, and for what isn't Kubernetes'.
+    pub group: String,
+    /// The resource; for what isn't Kubernetes', its leading path.
+    pub resource: ByteText,
+    /// What each choice drops, in the order of the choices.
+    pub dropped: Vec<DroppedHistory>,
+}
+
+/// Records that a choice drops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DroppedHistory {
+    /// How many.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub bytes: u64,
 }
 
 /// A copy with nodes of so many pages, to the byte.
@@ -62,46 +108,177 @@ pub struct Estimate {
     pub file_bytes: u64,
 }
 
-/// Plans every choice.
+/// Plans every choice: the usual ones, and these.
 ///
 /// # Errors
-/// Something that bbolt could not have.
+/// A damaged file; a revision out of range; something that bbolt could not have.
 pub fn plan(
     source: &Source,
-    state: &State<'_>,
-    content: &Content<'_>,
+    asked: &[History],
     layout: Layout,
-) -> Result<PlanReport, PlanError> {
+    progress: Progress<'_>,
+) -> Result<PlanReport, DefragError> {
+    let state = State::read(&source.db);
     let settings = settings_of(&source.db, state.key_bucket.is_some(), layout);
-    let planned = write::plan(content, settings)?;
-    let with =
-        |packing| Ok::<_, PlanError>(write::plan(content, Settings { packing, ..settings })?.file_bytes());
-    let mut spans = NODE_PAGES.to_vec();
-    spans.push(layout.max_node_pages);
-    spans.sort_unstable();
-    spans.dedup();
-    let steady = [(layout.max_node_pages, true)];
-    let node_pages =
-        spans.into_iter().map(|pages| (pages, false)).chain(steady).map(|(max_node_pages, steady)| {
-            let file_bytes = with(Packing::Optimal { max_node_pages, steady })?;
+    if state.key_bucket.is_none() {
+        if !asked.is_empty() {
+            return Err(DefragError::change(source, ChangeError::NotEtcd));
+        }
+        let content = read(source, &Changes::default(), progress)?;
+        return Ok(Copies { source, settings, layout }.of_all(&content, records_of(&content))?);
+    }
+    let wanted = wanted(source, &state, asked)?;
+    let mut compactions: Vec<i64> = wanted.iter().filter_map(|(_, compaction)| *compaction).collect();
+    compactions.sort_unstable();
+    compactions.dedup();
+    (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
+    let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
+    let scan = scan(&source.db, &state, options);
+    if scan.structure.count > 0 {
+        // trees that are damaged can't be copied; anything else does not matter to a copy
+        read(source, &Changes::default(), progress)?;
+    }
+    let mut report = plan_of_etcd(&Copies { source, settings, layout }, &scan, &compactions, &wanted)?;
+    report.revision = Some(scan.keyspace.max_revision.max(state.compact_revision()).max(1));
+    report.compact_revision = Some(state.compact_revision());
+    Ok(report)
+}
+
+/// A length of history, and the compaction that it comes to.
+type Wanted = (History, Option<i64>);
+
+fn wanted(source: &Source, state: &State<'_>, asked: &[History]) -> Result<Vec<Wanted>, DefragError> {
+    let usual = KEEP_REVISIONS.map(History::Newest);
+    let mut histories = vec![History::All];
+    for &history in usual.iter().chain(asked) {
+        if !histories.contains(&history) {
+            histories.push(history);
+        }
+    }
+    let compaction = |history| compaction_of(&source.db, state, history).map_err(|error| DefragError::change(source, error));
+    histories.into_iter().map(|history| Ok((history, compaction(history)?))).collect()
+}
+
+fn plan_of_etcd(
+    copies: &Copies<'_>,
+    scan: &Scan<'_>,
+    compactions: &[i64],
+    wanted: &[Wanted],
+) -> Result<PlanReport, DefragError> {
+    let db = &copies.source.db;
+    let others = |changes| {
+        let content = Content::read_all_but(db, Some(KEY_BUCKET), &changes, &|_| {});
+        content.map_err(|findings| DefragError::damaged(copies.source, &findings))
+    };
+    let (plain, marked) = (others(Changes::default())?, others(Changes::marks_only(0))?);
+    let empty = Default::default();
+    let outline = scan.keyspace.outline.as_ref().unwrap_or(&empty);
+    let all = Planned::new(&plain, Records::all(outline));
+    let mut report = copies.of_all(&all, outline.num_entries() as u64)?;
+    let unreadable = scan.keyspace.unreadable.records;
+    if unreadable > 0 {
+        report.warnings.push(format!(
+            "{unreadable} entries of the bucket key are no records, so there is no telling what a compaction would drop, and \
+             `defrag` refuses one: see `etcd-medic check`"
+        ));
+        return Ok(report);
+    }
+    let plans: Vec<_> = (0..compactions.len())
+        .into_par_iter()
+        .map(|number| {
+            let records = Records::kept(outline, number);
+            let count = records.count() as u64;
+            Ok((count, write::plan(&Planned::new(&marked, records), copies.settings)?))
+        })
+        .collect::<Result<_, PlanError>>()?;
+    let by_revision: BTreeMap<i64, &(u64, Plan)> = compactions.iter().copied().zip(&plans).collect();
+    for (history, compaction) in wanted.iter().skip(1) {
+        let Some(everything) = report.choices.first().copied() else { break };
+        let planned = compaction.and_then(|revision| by_revision.get(&revision));
+        let keep_revisions = if let History::Newest(revisions) = history { Some(*revisions) } else { None };
+        let choice = planned.map_or(everything, |(records, plan)| Choice {
+            file_bytes: plan.file_bytes(),
+            records: *records,
+            entry_bytes: plan.entry_bytes,
+            ..everything
+        });
+        report.choices.push(Choice { keep_revisions, compact_to: *compaction, ..choice });
+    }
+    report.history = history_of(scan, compactions, &report.choices);
+    Ok(report)
+}
+
+/// What each choice drops, by resource.
+fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<ResourceHistory> {
+    let mut sums: BTreeMap<_, Vec<Dropped>> = BTreeMap::new();
+    for shard in scan.keyspace.shards() {
+        for (resource, row) in shard.resources().iter().zip(shard.rows()) {
+            let sum = sums.entry(*resource).or_default();
+            sum.resize(compactions.len(), Dropped::default());
+            for (sum, dropped) in sum.iter_mut().zip(&row.dropped) {
+                sum.records += dropped.records;
+                sum.own_bytes += dropped.own_bytes;
+            }
+        }
+    }
+    let of_choice = |sum: &[Dropped], choice: &Choice| {
+        let number = compactions.binary_search(&choice.compact_to?).ok()?;
+        sum.get(number).map(|dropped| DroppedHistory { records: dropped.records, bytes: dropped.own_bytes })
+    };
+    let row = |(resource, sum): (crate::scan::keyspace::Resource<'_>, Vec<Dropped>)| ResourceHistory {
+        group: resource.group.to_owned(),
+        resource: ByteText::from(resource.resource),
+        dropped: choices.iter().map(|choice| of_choice(&sum, choice).unwrap_or_default()).collect(),
+    };
+    let mut rows: Vec<_> = sums.into_iter().map(row).collect();
+    rows.retain(|row| row.dropped.iter().any(|dropped| dropped.records > 0));
+    let most = |row: &ResourceHistory| row.dropped.get(KEEP_REVISIONS.len()).map_or(0, |dropped| dropped.bytes);
+    rows.sort_by_key(|row| std::cmp::Reverse(most(row)));
+    rows
+}
+
+/// The copies of one file.
+struct Copies<'s> {
+    source: &'s Source,
+    settings: Settings,
+    layout: Layout,
+}
+
+impl Copies<'_> {
+    /// Those that hold all that the file holds.
+    fn of_all(&self, content: &(impl write::Source + Sync), records: u64) -> Result<PlanReport, PlanError> {
+        let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
+        let layout = self.layout;
+        let mut spans = NODE_PAGES.to_vec();
+        spans.push(layout.max_node_pages);
+        spans.sort_unstable();
+        spans.dedup();
+        let spans = spans.into_iter().map(|pages| (pages, false)).chain([(layout.max_node_pages, true)]);
+        let node_pages = spans.collect::<Vec<_>>().into_par_iter().map(|(max_node_pages, steady)| {
+            let file_bytes = plan(Packing::Optimal { max_node_pages, steady })?.file_bytes();
             let default = max_node_pages == DEFAULT_MAX_NODE_PAGES && !steady;
             Ok(NodePages { max_node_pages, steady, file_bytes, default })
         });
-    let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
-    // etcd: backend.go, `defragdb`; bbolt: compact.go
-    let tools = [("etcdutl defrag", 0.9), ("bbolt compact", 1.0)];
-    let estimates =
-        tools.map(|(tool, fill)| Ok(Estimate { tool, file_bytes: with(Packing::AsBbolt { fill })? }));
-    Ok(PlanReport {
-        path: source.path.display().to_string(),
-        now_bytes: source.db.file_size(),
-        entry_bytes: planned.entry_bytes,
-        choices: vec![Choice {
-            keep_revisions: None,
-            file_bytes: planned.file_bytes(),
-            records: records_of(content),
-        }],
-        node_pages,
-        estimates: estimates.into_iter().collect::<Result<_, PlanError>>()?,
-    })
+        // etcd: backend.go, `defragdb`; bbolt: compact.go
+        let tools = [("etcdutl defrag", 0.9), ("bbolt compact", 1.0)];
+        let estimates = tools.par_iter().map(|&(tool, fill)| {
+            Ok(Estimate { tool, file_bytes: plan(Packing::AsBbolt { fill })?.file_bytes() })
+        });
+        let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
+        let estimates = estimates.collect::<Result<_, PlanError>>()?;
+        let planned = write::plan(content, self.settings)?;
+        let (file_bytes, entry_bytes) = (planned.file_bytes(), planned.entry_bytes);
+        Ok(PlanReport {
+            path: self.source.path.display().to_string(),
+            now_bytes: self.source.db.file_size(),
+            entry_bytes,
+            revision: None,
+            compact_revision: None,
+            choices: vec![Choice { keep_revisions: None, compact_to: None, file_bytes, records, entry_bytes }],
+            history: Vec::new(),
+            node_pages,
+            estimates,
+            warnings: Vec::new(),
+        })
+    }
 }

@@ -5,6 +5,7 @@
 //! 31 while one of 16 tables grows), however many records it has; its text stays in the file.
 
 use std::hash::{BuildHasher, Hash};
+use std::ops::Range;
 use std::sync::Mutex;
 
 use foldhash::fast::RandomState;
@@ -161,6 +162,13 @@ impl<'a> KeyState<'a> {
         self.flags & TOMBSTONE == 0
     }
 
+    /// The revision at which it was created last; 0 where no put of it is kept.
+    #[inline]
+    #[must_use]
+    pub fn create_revision(&self) -> i64 {
+        self.create_revision
+    }
+
     /// Bytes of the newest record's value, as etcd's client sees it.
     #[must_use]
     pub fn value_len(&self) -> u32 {
@@ -227,6 +235,36 @@ pub struct ResourceRow {
     pub tombstones: Tombstones,
     /// Bytes of the etcd keys of its keys that exist.
     pub live_key_bytes: u64,
+    /// What each of the outline's compactions would drop.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Records that a compaction would drop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    /// How many.
+    pub records: u64,
+    /// Bytes of their elements, keys and values.
+    pub own_bytes: u64,
+}
+
+impl ResourceRow {
+    fn drop_by(&mut self, compactions: Range<usize>, own_bytes: u64) {
+        if self.dropped.len() < compactions.end {
+            self.dropped.resize(compactions.end, Dropped::default());
+        }
+        for dropped in self.dropped.get_mut(compactions).unwrap_or_default() {
+            dropped.records += 1;
+            dropped.own_bytes += own_bytes;
+        }
+    }
+
+    fn give_back(&mut self, compactions: Range<usize>, own_bytes: u64) {
+        for dropped in self.dropped.get_mut(compactions).unwrap_or_default() {
+            dropped.records = dropped.records.saturating_sub(1);
+            dropped.own_bytes = dropped.own_bytes.saturating_sub(own_bytes);
+        }
+    }
 }
 
 /// Tombstones.
@@ -291,16 +329,16 @@ impl<T: Hash + Eq + Copy> Names<T> {
 }
 
 impl<'a> Keyspace<'a> {
-    /// No keys yet; the timeline is cut into these spans, and sizes are kept where `outline` says so.
+    /// No keys yet; the timeline is cut into these spans, and sizes are kept where `outline` names compactions, even none.
     #[must_use]
-    pub fn new(bins: Bins, outline: bool) -> Self {
+    pub fn new(bins: Bins, outline: Option<&[i64]>) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
         Self {
             shards,
             unreadable: Unreadable::default(),
             hasher: RandomState::default(),
             spare: Mutex::default(),
-            outline: outline.then(Outline::default),
+            outline: outline.map(Outline::new),
             bins,
             last: None,
             max_revision: 0,
@@ -513,9 +551,16 @@ impl<'a> Shard<'a> {
         let state = blocks.get_mut(number as usize / BLOCK)?.get_mut(number as usize % BLOCK)?;
         let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
         let fault = history::check_next(state.previous(), record.revision, record.state);
-        if let Some(outline) = outline.filter(|_| state.records > 0) {
-            outline.supersede(state.newest_entry);
+        if let (Some(outline), Some(row)) = (outline, rows.get_mut(usize::from(state.resource))) {
+            if state.records > 0 && state.is_live() {
+                let by = outline.drop_from(state.newest_entry, record.revision);
+                row.drop_by(by, state.newest_own_bytes());
+            }
+            if record.is_tombstone() {
+                row.drop_by(outline.drop_from(entry, record.revision.saturating_add(1)), own_bytes);
+            }
         }
+        let before = (state.newest_entry, state.newest_own_bytes());
         state.newest_entry = entry;
         let was_live = state.records > 0 && state.is_live();
         state.records = state.records.saturating_add(1);
@@ -539,10 +584,14 @@ impl<'a> Shard<'a> {
                 tombstones.add(&one);
             }
         }
-        let mut resource = state.resource;
+        let old_resource = state.resource;
+        let mut resource = old_resource;
         if !record.is_tombstone() && state.flags & NO_PUT_YET != 0 {
             state.flags &= !NO_PUT_YET;
             resource = self.classify_again(number, record.message, layout).unwrap_or(resource);
+            if let Some(outline) = outline.filter(|_| resource != old_resource) {
+                self.move_dropped(old_resource, resource, outline.dropped_by(before.0), before.1);
+            }
         }
         if let Some(row) = self.rows.get_mut(usize::from(resource)) {
             let key_len = u64::from(record.key_len);
@@ -664,6 +713,19 @@ impl<'a> Shard<'a> {
             row.tombstones.add(&moved);
         }
         Some(resource)
+    }
+}
+
+impl Shard<'_> {
+    /// The last tombstone of a key that belongs to another resource than its path had told.
+    #[cold]
+    fn move_dropped(&mut self, from: u16, to: u16, compactions: Range<usize>, own_bytes: u64) {
+        if let Some(row) = self.rows.get_mut(usize::from(from)) {
+            row.give_back(compactions.clone(), own_bytes);
+        }
+        if let Some(row) = self.rows.get_mut(usize::from(to)) {
+            row.drop_by(compactions, own_bytes);
+        }
     }
 }
 

@@ -34,15 +34,16 @@ use timeline::Bins;
 pub struct Options<'p> {
     /// Findings beyond this many are only counted.
     pub max_findings: usize,
-    /// Whether to keep the sizes of all records, for the plan of a copy: see [`outline`].
-    pub outline: bool,
+    /// The sizes of all records are kept, and what compactions to these revisions (which ascend) would drop, for the plan
+    /// of a copy: see [`outline`].
+    pub outline: Option<&'p [i64]>,
     /// Called now and then with the bytes of file that were read since the last call.
     pub progress: &'p (dyn Fn(u64) + Sync),
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { max_findings: usize::MAX, outline: false, progress: &|_| {} }
+        Self { max_findings: usize::MAX, outline: None, progress: &|_| {} }
     }
 }
 

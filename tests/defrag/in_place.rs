@@ -1,5 +1,7 @@
 //! `--in-place`.
 
+use etcd_medic::rewrite::changes::Wish;
+
 use super::*;
 
 /// A data dir with a db of mode 0600, as etcd leaves it.

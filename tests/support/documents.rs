@@ -55,6 +55,7 @@ objects! {
         top_objects: Vec<TopObject>,
         fragmentation: Fragmentation,
         timeline: Nullable<Timeline>,
+        retention: Nullable<Retention>,
         leases: Nullable<Leases>,
         alarms: Vec<Alarm>,
         auth: Nullable<Auth>,
@@ -194,6 +195,15 @@ objects! {
         resource_records: u64,
         resource_share: f64,
     }
+    Retention {
+        revisions: u64,
+        history_bytes: u64,
+        bytes_per_revision: Nullable<f64>,
+        rate: Nullable<Rate>,
+        choices: Vec<RetentionChoice>,
+    }
+    Rate { first_revision: i64, last_revision: i64, seconds: u64, revisions_per_hour: f64 }
+    RetentionChoice { revisions: u64, bytes: Nullable<u64>, seconds: Nullable<u64> }
     Leases {
         count: u64,
         attached_keys: u64,
@@ -224,8 +234,21 @@ objects! {
         snapshot_trailer: String,
         sound: bool,
         quota_use: Nullable<f64>,
+        quota: Nullable<QuotaRoom>,
+        disk: Nullable<DiskRoom>,
         level: String,
     }
+    QuotaRoom { quota_bytes: u64, headroom_bytes: i64, headroom_share: f64 }
+    DiskRoom {
+        disk_bytes: u64,
+        headroom_bytes: i64,
+        headroom_share: f64,
+        defrag_fits: bool,
+        guide: GuideRow,
+        advised_quota_bytes: Nullable<u64>,
+        quota_fits: Nullable<bool>,
+    }
+    GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
     FileError { path: String, error: String }
 
     Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
@@ -302,6 +325,68 @@ objects! {
     SnapshotStatus { hash: u32, revision: i64, total_key: u64, total_entries: u64, total_size: u64 }
     BucketHash { name: Bytes, entries: u64, fingerprint: String }
 
+    Cleanup {
+        schema: String,
+        read_without_lock: bool,
+        path: String,
+        file_bytes: u64,
+        health: Health,
+        as_of: AsOf,
+        thresholds: Thresholds,
+        objects_read: u64,
+        doubtful_times: u64,
+        total: CleanupUse,
+        classes: Vec<CleanupClass>,
+        unread: Vec<Unread>,
+    }
+    AsOf {
+        time: Nullable<String>,
+        source: Nullable<String>,
+        created: Nullable<String>,
+        renewed: Nullable<String>,
+    }
+    Thresholds { event_age_seconds: u64, lease_age_seconds: u64, large_bytes: u64, flood_objects: u64 }
+    CleanupUse { objects: u64, live_bytes: u64, history_bytes: u64, disk_bytes: u64 }
+    CleanupClass {
+        class: String,
+        resource: Nullable<String>,
+        reasons: Vec<String>,
+        objects: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+        why: String,
+        deleting: String,
+        prevention: String,
+        commands: Vec<String>,
+        namespaces: Vec<CleanupNamespace>,
+        top: Vec<CleanupObject>,
+    }
+    CleanupNamespace {
+        namespace: Nullable<Bytes>,
+        objects: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+    }
+    CleanupObject {
+        key: Bytes,
+        namespace: Nullable<Bytes>,
+        name: Bytes,
+        live_bytes: u64,
+        history_bytes: u64,
+        value_bytes: u64,
+        command: String,
+    }
+    Unread {
+        group: String,
+        resource: Bytes,
+        encrypted: u64,
+        encrypted_bytes: u64,
+        malformed: u64,
+        undated: u64,
+    }
+
     Defrag {
         schema: String,
         read_without_lock: bool,
@@ -350,11 +435,23 @@ objects! {
         path: String,
         now_bytes: u64,
         entry_bytes: u64,
+        revision: Nullable<i64>,
+        compact_revision: Nullable<i64>,
         choices: Vec<Choice>,
+        history: Vec<ResourceHistory>,
         node_pages: Vec<NodePages>,
         estimates: Vec<Estimate>,
+        warnings: Vec<String>,
     }
-    Choice { keep_revisions: Nullable<u64>, file_bytes: u64, records: u64 }
+    Choice {
+        keep_revisions: Nullable<u64>,
+        compact_to: Nullable<i64>,
+        file_bytes: u64,
+        records: u64,
+        entry_bytes: u64,
+    }
+    ResourceHistory { group: String, resource: Bytes, dropped: Vec<DroppedHistory> }
+    DroppedHistory { records: u64, bytes: u64 }
     NodePages { max_node_pages: u32, steady: bool, file_bytes: u64, default: bool }
     Estimate { tool: String, file_bytes: u64 }
 

@@ -1,0 +1,101 @@
+//! `cleanup`: what could be deleted.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bytesize::ByteSize;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+use crate::cleanup::{Request, Thresholds, cleanup};
+use crate::etcd::schema::State;
+use crate::report::{self, View};
+
+use super::Outcome;
+use super::args::Args;
+use super::commands::{open, render, scan_and_verify, view};
+
+/// From where on something counts as garbage.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct CleanupArgs {
+    /// Namespaces and objects of each class to show
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    top: usize,
+    /// The time to tell ages by, `2026-03-01T12:00:00Z`; the file's own if not given
+    #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
+    as_of: Option<Timestamp>,
+    /// Events seen last longer ago than this are old
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
+    event_age: u64,
+    /// Lease objects not renewed for longer than this are stale
+    #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = parse_span)]
+    lease_age: u64,
+    /// ConfigMaps and Secrets from this size on are large
+    #[arg(long, value_name = "BYTES", default_value = "256KiB", value_parser = parse_size)]
+    large: u64,
+    /// Custom resources of this many objects and more are a flood, whatever their size
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    flood_objects: u64,
+}
+
+pub(super) fn run(args: &Args, file: &Path, options: &CleanupArgs) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
+    let path = source.path.display().to_string();
+    let thresholds = Thresholds {
+        event_age_seconds: options.event_age,
+        lease_age_seconds: options.lease_age,
+        large_bytes: options.large,
+        flood_objects: options.flood_objects,
+    };
+    let request = Request { path: &path, trailer, thresholds, as_of: options.as_of, top: options.top };
+    let found = cleanup(&source.db, &state, &scan, &request).with_context(|| path.clone())?;
+    let view = View { top: options.top, ..view(args) };
+    render(args, "cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
+    Ok(if found.health.sound { Outcome::Sound } else { Outcome::Problems })
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "not a time as RFC 3339 has it: write 2026-03-01T12:00:00Z".to_owned())
+}
+
+/// Seconds of `90s`, `30m`, `1h`, `7d`, `2w`: a day has 24 hours.
+fn parse_span(text: &str) -> Result<u64, String> {
+    let span = text.parse::<Span>().ok();
+    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let seconds = length.and_then(|length| u64::try_from(length.as_secs()).ok());
+    // what no clock can be asked for would only confuse
+    seconds
+        .filter(|seconds| *seconds <= 100 * 366 * 86400)
+        .ok_or_else(|| "not a span of time: write 90s, 30m, 1h or 7d".to_owned())
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let size = text.parse::<ByteSize>().map(|size| size.0);
+    size.ok()
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "not a size of a value: write 256KiB, 1MiB or 262144".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_seconds() {
+        for (text, seconds) in [("90s", 90), ("30m", 1800), ("1h", 3600), ("1d", 86400), ("1h30m", 5400)] {
+            assert_eq!(parse_span(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "1", "-1h", "h", "1y", "200000d", "9999999999999999h"] {
+            assert!(parse_span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert!(parse_time("2026-03-01T12:00:00Z").is_ok_and(|time| time.as_second() == 1_772_366_400));
+        for text in ["", "yesterday", "2026-03-01", "99999-01-01T00:00:00Z"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+}

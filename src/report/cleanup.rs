@@ -1,0 +1,206 @@
+//! `cleanup` as text.
+
+use std::io::{self, Write};
+
+use crate::cleanup::class::span;
+use crate::cleanup::{ClassUse, Cleanup, Use};
+use crate::text::escape;
+use crate::units::{count, grouped};
+
+use super::table::{self, Align, Column, heading, prose};
+use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
+
+use Align::{Left, Right};
+
+/// Writes what could be deleted: all classes, then each in which there is something, with how to clean it up.
+///
+/// # Errors
+/// The writer's.
+pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
+    let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
+    writeln!(out, "{}  {}  {sound}", escape(report.path.as_bytes()), view.bytes(report.file_bytes))?;
+    if !report.health.sound {
+        let text = "what is below covers what could be read; `etcd-medic check` says what is wrong";
+        prose(out, view, "  ", text)?;
+    }
+    time(out, view, report)?;
+    heading(out, "What could be deleted")?;
+    let rows = report.classes.iter().map(|class| cells(view, &title(class), &class.sum));
+    let total = cells(view, "each key once", &report.total);
+    let columns = [
+        Column("class", Left),
+        Column("objects", Right),
+        Column("live", Right),
+        Column("history", Right),
+        Column("on disk", Right),
+    ];
+    table::write(out, view, &columns, rows.chain([total]).collect())?;
+    for class in report.classes.iter().filter(|class| class.sum.objects > 0) {
+        details(out, view, class)?;
+    }
+    unread(out, view, report)?;
+    after(out, view, report)
+}
+
+fn time(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
+    let as_of = &report.as_of;
+    let text = match (&as_of.time, as_of.source) {
+        (Some(time), Some("option")) => format!("as of {time}, as --as-of says"),
+        (Some(time), _) => {
+            let told = [("created last", &as_of.created), ("Leases renewed last", &as_of.renewed)];
+            let told: Vec<_> = told
+                .iter()
+                .filter_map(|(what, time)| time.as_ref().map(|time| format!("{what} at {time}")))
+                .collect();
+            format!("as of {time}, the file's own time: {}", told.join(", "))
+        }
+        (None, _) => {
+            "no object tells a time that can be believed: nothing has an age here (--as-of gives one)"
+                .to_owned()
+        }
+    };
+    prose(out, view, "  ", &text)?;
+    if report.doubtful_times > 0 {
+        let text = format!(
+            "{} a time before Kubernetes or more than an hour after the file's: not believed",
+            match report.doubtful_times {
+                1 => "1 object states".to_owned(),
+                more => format!("{} objects state", grouped(more)),
+            }
+        );
+        prose(out, view, "  ", &styled(WARNING, &text))?;
+    }
+    Ok(())
+}
+
+fn cells(view: &View, name: &str, sum: &Use) -> Vec<String> {
+    vec![
+        name.to_owned(),
+        grouped(sum.objects),
+        view.bytes(sum.live_bytes),
+        view.bytes(sum.history_bytes),
+        view.bytes(sum.disk_bytes),
+    ]
+}
+
+fn title(class: &ClassUse) -> String {
+    match &class.resource {
+        Some(resource) => format!("{}: {}", class.class, escape(resource.as_bytes())),
+        None => class.class.to_owned(),
+    }
+}
+
+fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    let objects =
+        count(class.sum.objects, if class.class == "leases-without-keys" { "lease" } else { "object" });
+    heading(out, &format!("{}: {objects}", title(class)))?;
+    prose(out, view, "  ", &class.why)?;
+    if !class.reasons.is_empty() {
+        prose(out, view, "  ", &format!("here by: {}", class.reasons.join(", ")))?;
+    }
+    prose(out, view, "  deleting: ", class.deleting)?;
+    prose(out, view, "  prevent:  ", class.prevention)?;
+    // a command is one line, however long, so that it can be copied
+    for command in &class.commands {
+        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+    }
+    namespaces(out, view, class)?;
+    top(out, view, class)
+}
+
+fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    let rows: Vec<_> = class
+        .namespaces
+        .iter()
+        .take(view.top)
+        .map(|row| {
+            let name = row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {name}"));
+            cells(view, &name, &row.sum)
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let columns = [
+        Column("  namespace", Left),
+        Column("objects", Right),
+        Column("live", Right),
+        Column("history", Right),
+        Column("on disk", Right),
+    ];
+    table::write(out, view, &columns, rows)?;
+    more(out, class.namespaces.len(), view.top, "namespace")
+}
+
+fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    if class.top.is_empty() {
+        return Ok(());
+    }
+    let rows = class.top.iter().map(|object| {
+        vec![format!("  {}", object.key), view.bytes(object.live_bytes), view.bytes(object.history_bytes)]
+    });
+    let columns = [Column("  largest", Left), Column("live", Right), Column("history", Right)];
+    table::write(out, view, &columns, rows.collect())?;
+    // where no command is for all, each has its own
+    let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
+    for command in commands.filter(|_| class.commands.is_empty()) {
+        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+    }
+    Ok(())
+}
+
+fn more(out: &mut impl Write, all: usize, shown: usize, noun: &str) -> io::Result<()> {
+    match all.saturating_sub(shown) {
+        0 => Ok(()),
+        left => {
+            let text = format!("and {} more: --top shows more", count(left as u64, noun));
+            writeln!(out, "  {}", styled(FAINT, &text))
+        }
+    }
+}
+
+fn unread(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
+    if report.unread.is_empty() {
+        return Ok(());
+    }
+    heading(out, "What could not be looked into")?;
+    let rows = report.unread.iter().map(|row| {
+        vec![
+            crate::analyze::advice::resource_name(&row.group, &row.resource.to_string()),
+            grouped(row.encrypted),
+            view.bytes(row.encrypted_bytes),
+            grouped(row.malformed),
+            grouped(row.undated),
+        ]
+    });
+    let columns = [
+        Column("resource", Left),
+        Column("encrypted", Right),
+        Column("of bytes", Right),
+        Column("malformed", Right),
+        Column("without a time", Right),
+    ];
+    table::write(out, view, &columns, rows.collect())
+}
+
+fn after(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
+    writeln!(out)?;
+    let text = if report.total.objects == 0 {
+        "No key is in any of these classes.".to_owned()
+    } else {
+        "Commands act on the cluster as it is when they run: add --dry-run=server to `kubectl delete` first, and read \
+         what it would delete. Deleting makes history of what is live: a compaction and a defrag then give the bytes \
+         back (`etcd-medic analyze`)."
+            .to_owned()
+    };
+    prose(out, view, "", &text)?;
+    let limits = &report.thresholds;
+    let text = format!(
+        "thresholds: --event-age {}, --lease-age {}, --large {}, --flood-objects {}",
+        span(limits.event_age_seconds),
+        span(limits.lease_age_seconds),
+        crate::units::bytes(limits.large_bytes),
+        limits.flood_objects
+    );
+    prose(out, view, "", &styled(FAINT, &text))
+}
