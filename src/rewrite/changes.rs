@@ -173,9 +173,11 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
     if history == History::All {
         return Ok(None);
     }
-    let key_bucket = state.key_bucket.as_ref().ok_or(ChangeError::NotEtcd)?;
+    if state.key_bucket.is_none() {
+        return Err(ChangeError::NotEtcd);
+    }
     let compact_revision = state.compact_revision();
-    let newest = newest_revision(db, key_bucket)?;
+    let newest = state.revision_range(db).map_or(0, |(_, last)| last);
     let current_revision = current_revision(newest, compact_revision);
     let unfinished = state.scheduled_compact_revision > state.finished_compact_revision;
     let already = unfinished.then_some(compact_revision);
@@ -196,11 +198,12 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
     }
 }
 
-/// The revision (main) of the last record; 0 where there is none.
-fn newest_revision(db: &Db, key_bucket: &Bucket<'_>) -> Result<i64, ChangeError> {
-    let Some(last) = outermost_entry(db, key_bucket, End::Last) else { return Ok(0) };
-    let unplaced = || ChangeError::Unplaced { offset: db.offset_in_file(last.key).unwrap_or_default() };
-    RecordKey::parse(last.key).map(|place| place.revision.main).ok_or_else(unplaced)
+/// The first and the last record say what the current revision is: one that is none is named first.
+fn check_ends(db: &Db, key_bucket: &Bucket<'_>) -> Result<(), ChangeError> {
+    let ends = [End::First, End::Last].into_iter().filter_map(|end| outermost_entry(db, key_bucket, end));
+    let odd = ends.filter(|entry| RecordKey::parse(entry.key).is_none());
+    let offset = odd.filter_map(|entry| db.offset_in_file(entry.key)).next();
+    offset.map_or(Ok(()), |offset| Err(ChangeError::Unplaced { offset }))
 }
 
 impl<'a> Changes<'a> {
@@ -219,6 +222,9 @@ impl<'a> Changes<'a> {
         }
         if !wish.drop_prefixes.is_empty() && wish.history != History::Current {
             return Err(ChangeError::DropNeedsCompaction);
+        }
+        if wish.history != History::All {
+            check_ends(db, key_bucket)?;
         }
         let compaction = compaction_of(db, state, wish.history)?;
         if compaction.is_some() && !state.has_meta_bucket {
@@ -243,7 +249,12 @@ impl<'a> Changes<'a> {
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
         let kept = self.compaction.zip(state.key_bucket.as_ref());
         let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
-        Self { compaction: self.compaction, kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
+        Self {
+            compaction: self.compaction,
+            kept,
+            disarm: self.disarm.clone(),
+            drop_prefixes: self.drop_prefixes.clone(),
+        }
     }
 
     /// Whether the copy holds all that its source holds, and nothing else.

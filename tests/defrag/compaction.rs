@@ -66,7 +66,7 @@ fn prove_content(source: &Path, target: &Path, revision: i64, report: &documents
 
 fn prove_commands(source: &Path, target: &Path, revision: i64, report: &documents::Defrag, of: &str) {
     let compaction = report.compaction.0.as_ref().expect("a compaction");
-    let [before, after] = [source, target].map(|path| status(path));
+    let [before, after] = [source, target].map(status);
     assert_eq!(compaction.revision, revision, "{of}");
     assert_eq!(Some(compaction.source_compact_revision), before.compact_revision.0, "{of}");
     assert_eq!(Some(compaction.current_revision), before.revision.0, "{of}");
@@ -542,7 +542,8 @@ mod refused {
         let key_behind = [&put[22..], &put[..22]].concat();
         assert_eq!(mvcc::key_of(&key_behind), b"/registry/things/odd");
         let sub = |main| [&place(main)[..16], &[99]].concat();
-        let odd: [(&str, Vec<u8>, Vec<u8>); 9] = [
+        let odd: [(&str, Vec<u8>, Vec<u8>); 10] = [
+            ("no revision, before all others", b"\0".to_vec(), put.clone()),
             ("16 bytes", place(PLACE)[..16].to_vec(), put.clone()),
             ("19 bytes", [&place(PLACE)[..], b"tt"].concat(), put.clone()),
             ("not a tombstone's mark", [&place(PLACE)[..], b"x"].concat(), put.clone()),
