@@ -566,6 +566,9 @@ mod refused {
                 let args = ["defrag", text(&source), "-o", &target, "--compact-to", to];
                 assert_refused(folder.path(), &args, &[&format!("byte {offset} of the file"), "check"]);
             }
+            // a plan warns of what can't be read; a key that does not stand first can, but by a full scan only
+            let plan: documents::Plan = document("plan", text(&source), &[]);
+            assert_eq!(plan.warnings.is_empty(), what == "its key does not stand first", "{what}: {plan:?}");
             let report = defrag_to(&source, Path::new(&target), &[]);
             assert!(report.verified, "{what}");
             let (db, copy) = (open(&source), open(Path::new(&target)));
