@@ -183,6 +183,44 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         #[command(flatten)]
         layout: LayoutArgs,
     },
+    /// From a damaged file, a sound one that etcd starts from, and a list of what was lost
+    ///
+    /// Takes what the active root reaches; where a page is damaged, what the other meta's root has; and where that has nothing,
+    /// leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
+    #[command(after_help = "Examples:
+  etcd-medic salvage damaged.db -o saved.db --dry-run          # what could be saved, and what is lost
+  etcd-medic salvage damaged.db -o saved.db --snapshot         # for `etcdutl snapshot restore`
+  etcd-medic salvage /dev/failing/db -o saved.db --disk-errors # the disk gives errors, too
+  etcd-medic salvage damaged.db -o saved.db --output json | jq '.recovered, .lost'
+docs/recovery.md says what to do before and after. Exit code 1: something was lost, or is doubtful.")]
+    Salvage {
+        /// A db, a snapshot, or a data dir, in whatever state
+        #[arg(value_name = "SRC")]
+        source: PathBuf,
+        /// Where to write what was saved
+        #[arg(short = 'o', long = "out", value_name = "DST")]
+        out: PathBuf,
+        /// Replace DST if it exists
+        #[arg(long)]
+        force: bool,
+        /// Leave out what may have been removed by a compaction, and refuse revisions with two contents
+        #[arg(long, conflicts_with = "best_effort")]
+        strict: bool,
+        /// Take all that can be read: what was deleted or superseded comes back to life
+        #[arg(long)]
+        best_effort: bool,
+        /// Read block by block, past what the disk can't give; needs room for a copy beside DST
+        #[arg(long)]
+        disk_errors: bool,
+        /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+        #[arg(long)]
+        snapshot: bool,
+        /// Say what could be saved, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        layout: LayoutArgs,
+    },
     /// How large a copy would be, to the byte, for each length of history, without writing it
     #[command(after_help = "Examples:
   etcd-medic plan /var/lib/etcd

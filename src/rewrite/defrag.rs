@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::walk::Findings;
+use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
@@ -231,7 +231,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
-    let members = state.members.len() as u64;
+    let members = state.num_members();
     if in_place && members > 1 && !request.wish.is_none() && !request.wish.every_member {
         return Err(DefragError::OneOfSeveral { path: source.path.display().to_string(), members });
     }
@@ -271,7 +271,8 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::damaged(source, &findings))
+    Content::read(&source.db, changes, progress.advance)
+        .map_err(|findings| DefragError::damaged(source, &findings))
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.
@@ -323,7 +324,7 @@ fn report(
         compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
         disarmed: content.left.alarms.iter().map(disarmed).collect(),
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
-        members: state.members.len() as u64,
+        members: state.num_members(),
         verified: false,
         verification: None,
         dry_run: request.dry_run,
