@@ -244,6 +244,12 @@ impl<'a> Changes<'a> {
         Self { compaction: Some(revision), ..Self::default() }
     }
 
+    /// The same rules, but for what a compaction keeps of the records.
+    #[must_use]
+    pub fn without_kept(self) -> Self {
+        Self { kept: None, ..self }
+    }
+
     /// The same rules, with what a compaction keeps read from the file again.
     #[must_use]
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {

@@ -237,6 +237,8 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     }
     let changes = changes_of(source, &state, &request.wish)?;
     let content = read(source, &changes, progress)?;
+    // the proof finds out by itself what is kept: until then, its memory is not needed
+    let changes = changes.without_kept();
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
     let mut report = report(source, &state, &content, &plan, request, &changes);
@@ -419,7 +421,6 @@ pub fn prove(
 ) -> Result<Verification, Mismatch> {
     (progress.begin)("verifying", copy.file_size());
     let (source_state, state) = (State::read(source), State::read(copy));
-    let changes = changes.afresh(source, &source_state);
     let expected = changes.compaction().unwrap_or_else(|| source_state.compact_revision());
     if let Some(revision) = changes.compaction() {
         let marks = (state.scheduled_compact_revision, state.finished_compact_revision);
@@ -432,6 +433,7 @@ pub fn prove(
         let is_lost = |value: &[u8]| changes.left_out(value).is_some();
         hash::hash_kv_without(source, key_bucket, expected, i64::MAX, &is_lost)
     });
+    let changes = changes.afresh(source, &source_state);
     let rule =
         state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
     let Compared { buckets, entries, hash_kv } =
