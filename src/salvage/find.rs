@@ -1,9 +1,12 @@
 //! All that can be found in a damaged file, and what of it was in the state that it held.
 
+use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::claims::Claims;
-use crate::bolt::page::Entry;
+use crate::bolt::page::{Entry, Page};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::KEY_BUCKET;
+use crate::etcd::{RecordKey, Revision};
 
 use super::assemble::{self, SavedBucket};
 use super::open::Wreck;
@@ -139,29 +142,48 @@ fn searched_roots<'a>(wreck: &'a Wreck, orphans: &[OrphanLeaf<'a>]) -> Vec<Candi
             root: Root { page: Some(leaf.page), from: RootSource::Searched },
         }
     };
-    // the last ones of the file are no later than the first: all are asked for their index, and the best are read
-    let mut leaves: Vec<_> =
-        orphans.iter().filter(is_root).map(|leaf| (index_of(&wreck.db, leaf), leaf)).collect();
-    leaves.sort_by_key(|&(index, leaf)| (std::cmp::Reverse(index), leaf.page));
-    let mut candidates: Vec<_> =
-        leaves.into_iter().take(MAX_CANDIDATES).map(|(_, leaf)| read(leaf)).collect();
-    candidates.sort_by_key(|candidate| {
-        let trunk = &candidate.trunk;
-        (std::cmp::Reverse(trunk.consistent_index()), trunk.num_gaps())
-    });
-    candidates
+    // all are asked how late they are, and the latest are read
+    let mut leaves: Vec<_> = orphans.iter().filter(is_root).map(|leaf| (Age::of(&wreck.db, leaf), leaf)).collect();
+    leaves.sort_by_key(|&(age, leaf)| (std::cmp::Reverse(age), leaf.page));
+    let read = leaves.into_iter().take(MAX_CANDIDATES).map(|(age, leaf)| (age, read(leaf)));
+    let mut candidates: Vec<_> = read.collect();
+    candidates.sort_by_key(|(age, candidate)| (std::cmp::Reverse(*age), candidate.trunk.num_gaps()));
+    candidates.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// How late a root is, as far as one look tells: the raft log that was applied, then the newest record.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Age {
+    consistent_index: Option<u64>,
+    newest: Option<Revision>,
+}
+
+impl Age {
+    fn of(db: &Db, leaf: &OrphanLeaf<'_>) -> Self {
+        let bucket = |name: &[u8]| leaf.entries.iter().find(|entry| entry.key == name);
+        Self {
+            consistent_index: bucket(b"meta").and_then(|meta| index_of(db, leaf, meta)),
+            newest: bucket(KEY_BUCKET).and_then(|key| newest_of(db, key)),
+        }
+    }
 }
 
 /// The consistent index in the `meta` bucket of a root leaf.
-fn index_of(db: &Db, leaf: &OrphanLeaf<'_>) -> Option<u64> {
-    let meta = leaf.entries.iter().find(|entry| entry.key == b"meta")?;
+fn index_of(db: &Db, leaf: &OrphanLeaf<'_>, meta: &Entry<'_>) -> Option<u64> {
     let page = match meta.bucket_header()?.root.get() {
-        0 => crate::bolt::page::Page::new(leaf.page, 0, meta.inline_page())?,
+        0 => Page::new(leaf.page, 0, meta.inline_page())?,
         page => db.page(PageId(page)).ok()?,
     };
     let leaf = page.leaf().ok()?;
     let index = leaf.entries().filter_map(Result::ok).find(|entry| entry.key == b"consistent_index")?;
     index.value.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The revision of the last record of a `key` bucket.
+fn newest_of(db: &Db, key: &Entry<'_>) -> Option<Revision> {
+    let root = BucketRoot::Page(PageId(key.bucket_header()?.root.get()));
+    let bucket = Bucket { parent: Some(BucketId::ROOT), name: KEY_BUCKET, sequence: 0, root };
+    Some(RecordKey::parse(outermost_entry(db, &bucket, End::Last)?.key)?.revision)
 }
 
 fn decide<'a>(
