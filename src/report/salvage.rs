@@ -38,7 +38,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         ),
         ("reachable", grouped(recovered.reachable)),
         ("older root", grouped(recovered.older_root)),
-        ("orphans", grouped(recovered.orphan)),
+        ("orphans", orphans(recovered.orphan, recovered.doubtful)),
     ];
     if recovered.free > 0 {
         rows.push(("free pages", format!("{} that were deleted or superseded", grouped(recovered.free))));
@@ -59,6 +59,17 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
     lost(out, view, &report.lost)?;
     affected(out, view, report)?;
     table::prose(out, view, "next        ", &next(report))
+}
+
+fn orphans(all: u64, doubtful: u64) -> String {
+    match doubtful {
+        0 => grouped(all),
+        _ => format!(
+            "{}, of which a compaction may have removed {}, though nothing shows it (--strict leaves them out)",
+            grouped(all),
+            grouped(doubtful)
+        ),
+    }
 }
 
 fn left_out(report: &Report) -> String {

@@ -10,7 +10,7 @@ use crate::etcd::{RecordKey, Revision};
 
 use super::assemble::{self, SavedBucket};
 use super::open::Wreck;
-use super::orphan::{self, OrphanLeaf};
+use super::orphan::{self, OrphanLeaf, Orphans};
 use super::records::{self, Case, Conflict, Found, Judged, Tier};
 use super::tree::{Gap, Gaps};
 use super::trunk::Trunk;
@@ -98,10 +98,10 @@ pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync))
     }
     let whole = trunks.first().is_some_and(|first| first.trunk.num_gaps() == 0);
     let search = !whole || trust == Trust::BestEffort;
-    let orphans = if search { orphan::find(db, &claims.each_ref(), progress) } else { Vec::new() };
+    let orphans = if search { orphan::find(db, &claims.each_ref(), progress) } else { Orphans::default() };
     // a root that no meta leads to: where there is no meta, or what it leads to has no buckets of etcd's
     if !trunks.iter().any(|candidate| candidate.trunk.top_level(KEY_BUCKET).is_some()) && search {
-        trunks.extend(searched_roots(wreck, &orphans));
+        trunks.extend(searched_roots(wreck, &orphans.leaves));
     }
     let by_search = trunks.first().is_none_or(|first| first.root.from == RootSource::Searched);
     if let Some(first) = trunks.first_mut().filter(|_| by_search) {
@@ -189,13 +189,13 @@ fn newest_of(db: &Db, key: &Entry<'_>) -> Option<Revision> {
 fn decide<'a>(
     wreck: &Wreck,
     trunks: Vec<Candidate<'a>>,
-    orphans: Vec<OrphanLeaf<'a>>,
+    mut orphans: Orphans<'a>,
     trust: Trust,
     searched: bool,
 ) -> Finds<'a> {
-    let of_records: Vec<_> = orphans.into_iter().filter(records::is_of_records).collect();
+    orphans.leaves.retain(records::is_of_records);
     let has_keys = |candidate: &&Candidate<'_>| candidate.trunk.top_level(KEY_BUCKET).is_some();
-    let is_etcd = trunks.iter().any(|candidate| has_keys(&candidate)) || !of_records.is_empty();
+    let is_etcd = trunks.iter().any(|candidate| has_keys(&candidate)) || !orphans.leaves.is_empty();
     let tiers: Vec<_> = trunks.iter().map(|candidate| (candidate.tier, &candidate.trunk)).collect();
     let mut buckets = assemble::merge(&tiers);
     let nowhere = Root { page: None, from: RootSource::Nowhere };
@@ -215,7 +215,7 @@ fn decide<'a>(
     };
     if is_etcd {
         let all_missing =
-            Gap { lower: &[], upper: None, page: PageId(0), why: "no root leads to it".to_owned() };
+            Gap { lower: &[], upper: None, page: PageId(0), leaf: false, why: "no root leads to it".to_owned() };
         let mut sources = trunks.iter().filter(has_keys);
         let first = sources.next();
         let first_tree =
@@ -235,8 +235,9 @@ fn decide<'a>(
         let older = if gaps.is_empty() { Vec::new() } else { older };
         let compacted = finds.compacted.unwrap_or(0);
         let older_gaps = older_tree.map(|tree| &tree.gaps);
-        let case = Case { reached, gaps: &gaps, older, older_gaps, orphans: &of_records, compacted };
-        let Judged { saved, dead, conflicts } = records::judge(case);
+        let case = Case { reached, gaps: &gaps, older, older_gaps, orphans: &orphans, compacted };
+        let Judged { saved, dead, conflicts, compacted } = records::judge(case);
+        finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));
         (finds.records, finds.left) = trusted(saved, dead, trust, compacted);
         finds.conflicts = conflicts;
         finds.gaps = gaps;
@@ -255,6 +256,7 @@ fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'
             lower: key(index.checked_sub(1)).unwrap_or_default(),
             upper: key(index.checked_add(1)),
             page: PageId(at / db.page_size()),
+            leaf: true,
             why: "one of its entries is no record".to_owned(),
         }
     };

@@ -7,12 +7,14 @@
 //! | [`trunk`] | all buckets below one root |
 //! | [`orphan`] | leaves wherever they lie |
 //! | [`records`] | which records belong to the state that the file held |
+//! | [`evidence`] | what shows that a record was removed by a compaction |
 //! | [`assemble`] | the buckets of the copy |
 //! | [`find`](mod@find) | all of these, in order |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`run`] | the copy written, proved, put in place, and reported |
 
 pub mod assemble;
+pub mod evidence;
 pub mod find;
 pub mod lost;
 pub mod open;

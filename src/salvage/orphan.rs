@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::bolt::claims::Claims;
 use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
-use crate::bolt::page::{Entry, Leaf, Page};
+use crate::bolt::page::{Branch, Child, Entry, Leaf, Page};
 use crate::bolt::{Db, PageId};
 
 /// Pages that a thread looks at in one go.
@@ -27,9 +27,25 @@ pub struct OrphanLeaf<'a> {
     pub claims_to_be: Option<PageId>,
 }
 
-/// Every leaf with at least one entry among the pages that nobody has claimed, in the order of the pages.
+/// A branch that no tree refers to: the leaves below it, each with its key.
+#[derive(Debug)]
+pub struct OrphanBranch<'a> {
+    /// Its children.
+    pub children: Vec<Child<'a>>,
+}
+
+/// What no tree refers to.
+#[derive(Debug, Default)]
+pub struct Orphans<'a> {
+    /// Every leaf with at least one entry, in the order of the pages.
+    pub leaves: Vec<OrphanLeaf<'a>>,
+    /// Every branch that is sound by itself.
+    pub branches: Vec<OrphanBranch<'a>>,
+}
+
+/// Every leaf and branch among the pages that nobody has claimed.
 #[must_use]
-pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync)) -> Vec<OrphanLeaf<'a>> {
+pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync)) -> Orphans<'a> {
     let pages = db.num_pages();
     let chunks: Vec<_> = (0..pages.div_ceil(PAGES_AT_A_TIME))
         .into_par_iter()
@@ -40,7 +56,12 @@ pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync))
             find_between(db, claims, first, end)
         })
         .collect();
-    let mut leaves: Vec<_> = chunks.into_iter().flatten().collect();
+    let mut orphans = Orphans::default();
+    let mut leaves: Vec<_> = Vec::new();
+    for chunk in chunks {
+        leaves.extend(chunk.leaves);
+        orphans.branches.extend(chunk.branches);
+    }
     // a leaf that reaches over the end of its chunk may have had its own bytes taken for leaves
     let mut end = 0;
     leaves.retain(|(leaf, pages)| {
@@ -50,11 +71,19 @@ pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync))
         }
         keep
     });
-    leaves.into_iter().map(|(leaf, _)| leaf).collect()
+    orphans.leaves = leaves.into_iter().map(|(leaf, _)| leaf).collect();
+    orphans
 }
 
-fn find_between<'a>(db: &'a Db, claims: &[&Claims], first: u64, end: u64) -> Vec<(OrphanLeaf<'a>, u64)> {
-    let mut found = Vec::new();
+/// What was found in one go: leaves with the pages that they take, and branches.
+#[derive(Default)]
+struct Chunk<'a> {
+    leaves: Vec<(OrphanLeaf<'a>, u64)>,
+    branches: Vec<OrphanBranch<'a>>,
+}
+
+fn find_between<'a>(db: &'a Db, claims: &[&Claims], first: u64, end: u64) -> Chunk<'a> {
+    let mut found = Chunk::default();
     let mut budget = 2 * (end - first) * db.page_size();
     let mut next = first;
     while next < end {
@@ -65,16 +94,32 @@ fn find_between<'a>(db: &'a Db, claims: &[&Claims], first: u64, end: u64) -> Vec
         }
         // its overflow may be a lie, and then its first page still has entries
         let page = db.page_as_is(id).ok().or_else(|| Page::new(id, db.offset_of(id), db.first_bytes(id)?));
-        let Some(leaf) = page.and_then(|page| page.leaf().ok()) else { continue };
+        let Some(page) = page else { continue };
+        if let Ok(branch) = page.branch() {
+            found.branches.extend(whole_branch(&branch, db.page_size()));
+        }
+        let Ok(leaf) = page.leaf() else { continue };
         let pages = u64::from(leaf.page().header().overflow.get()) + 1;
         if let Some(entries) = whole(&leaf, db.page_size(), pages) {
             next = next.max(id.0 + pages);
-            found.push((orphan(&leaf, entries, true), pages));
+            found.leaves.push((orphan(&leaf, entries, true), pages));
         } else if let Some(entries) = readable(&leaf, db.page_size(), &mut budget) {
-            found.push((orphan(&leaf, entries, false), 1));
+            found.leaves.push((orphan(&leaf, entries, false), 1));
         }
     }
     found
+}
+
+/// The children of a branch that is where it says, and whose keys ascend. One of many pages is passed over: its table could
+/// be as long as it likes.
+fn whole_branch<'a>(branch: &Branch<'a>, page_size: u64) -> Option<OrphanBranch<'a>> {
+    let page = branch.page();
+    if page.bytes().len() as u64 > 2 * page_size || page.header().id.get() != page.id().0 {
+        return None;
+    }
+    let children: Vec<_> = branch.children().take_while(Result::is_ok).filter_map(Result::ok).collect();
+    let ascend = children.windows(2).all(|pair| matches!(pair, [a, b] if a.key < b.key));
+    (ascend && children.len() == branch.num_children()).then_some(OrphanBranch { children })
 }
 
 fn orphan<'a>(leaf: &Leaf<'a>, entries: Vec<Entry<'a>>, whole: bool) -> OrphanLeaf<'a> {

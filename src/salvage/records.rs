@@ -8,19 +8,19 @@
 //! | reached from the active root | yes |
 //! | found elsewhere, at a revision that no gap of the tree covers | no: the tree would have it |
 //! | in a gap, above the last compaction that was finished | yes: only a compaction removes records |
-//! | in a gap, at or below it | unless something shows that it was removed |
+//! | at or below it, below a branch that is lost | unless something shows that it was removed |
+//! | at or below it, in a leaf that is lost | no: what is found are older versions of that leaf |
 //!
-//! What shows that: a newer record of its key at or below that revision; a leaf, of whatever age, with records before and behind
-//! it and not itself; that its own leaf is older than the compaction, as it holds a record that the compaction removed.
+//! [`super::evidence`] has what shows that.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use crate::bolt::page::Entry;
 use crate::etcd::history::check_alone;
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
-use super::orphan::OrphanLeaf;
+use super::evidence::Evidence;
+use super::orphan::{OrphanLeaf, Orphans};
 use super::tree::Gaps;
 
 /// Where a record was found. The first ones are believed first.
@@ -50,7 +50,8 @@ pub struct Found<'a> {
 
 impl Found<'_> {
     /// What it is sorted by; a put and a tombstone of one revision can't be, but may be found.
-    fn order(&self) -> (Revision, bool) {
+    #[must_use]
+    pub fn order(&self) -> (Revision, bool) {
         (self.place.revision, self.place.tombstone)
     }
 }
@@ -75,6 +76,8 @@ pub struct Judged<'a> {
     pub dead: Vec<Found<'a>>,
     /// Revisions with two contents.
     pub conflicts: Vec<Conflict>,
+    /// The last compaction, as the file says, or as records show that it removed.
+    pub compacted: i64,
 }
 
 /// The record that an entry of the `key` bucket is, if it is a sound one: a revision, and a value that can be read and says the
@@ -120,9 +123,9 @@ pub struct Case<'c, 'a> {
     pub older: Vec<Found<'a>>,
     /// Where these have gaps; `None` without an older root.
     pub older_gaps: Option<&'c Gaps<'a>>,
-    /// Leaves of the `key` bucket that nothing reaches.
-    pub orphans: &'c [OrphanLeaf<'a>],
-    /// The last compaction that was finished; 0 for none.
+    /// Leaves of the `key` bucket that nothing reaches, and branches.
+    pub orphans: &'c Orphans<'a>,
+    /// The last compaction that was finished, as far as the file says; 0 for none.
     pub compacted: i64,
 }
 
@@ -130,7 +133,8 @@ pub struct Case<'c, 'a> {
 #[must_use]
 pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
     let evidence = Evidence::of(&case);
-    let Case { reached, gaps, older, older_gaps, orphans, compacted } = case;
+    let compacted = evidence.compacted;
+    let Case { reached, gaps, older, older_gaps, orphans, .. } = case;
     let mut all = reached;
     let is_above = |found: &Found<'_>| found.place.revision.main > compacted;
     for mut found in older {
@@ -138,13 +142,20 @@ pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
         found.tier = if belongs { Tier::OlderRoot } else { Tier::Free };
         all.push(found);
     }
-    for (number, leaf) in orphans.iter().enumerate() {
+    // the records of a lost leaf lay in that leaf: others with them are older versions of it, unless they are copies of it
+    let above_leaves = Gaps::new(gaps.all().iter().filter(|gap| !gap.leaf).cloned().collect());
+    let lost_leaves: BTreeSet<_> = gaps.all().iter().filter(|gap| gap.leaf).map(|gap| gap.page).collect();
+    for (number, leaf) in orphans.leaves.iter().enumerate() {
+        let is_copy = leaf.claims_to_be.is_some_and(|page| lost_leaves.contains(&page));
+        let may_be_current = |key: &[u8]| {
+            (is_copy || above_leaves.contain(key)) && older_gaps.is_none_or(|gaps| gaps.contain(key))
+        };
         for entry in &leaf.entries {
             let Some(place) = sound_record(entry) else { continue };
             let mut found = Found { place, entry: *entry, tier: Tier::Free };
             let is_lost = gaps.contain(entry.key)
                 && (is_above(&found)
-                    || (older_gaps.is_none_or(|gaps| gaps.contain(entry.key))
+                    || (may_be_current(entry.key)
                         && !evidence.is_dead(&found)
                         && !evidence.is_old_leaf(number)));
             if is_lost {
@@ -153,7 +164,7 @@ pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
             all.push(found);
         }
     }
-    merge(all)
+    Judged { compacted, ..merge(all) }
 }
 
 /// Each revision once, the best source first.
@@ -176,94 +187,4 @@ fn merge(mut all: Vec<Found<'_>>) -> Judged<'_> {
         judged.saved.push(*best);
     }
     judged
-}
-
-/// What shows that a record was removed by a compaction.
-struct Evidence<'a> {
-    compacted: i64,
-    /// The newest record at or below the compaction of each key, wherever it was found.
-    newest: HashMap<&'a [u8], (Revision, bool)>,
-    /// Open ranges of revisions in which some leaf had no record, in order, each with the highest end so far.
-    empty: Vec<(Revision, Revision)>,
-    /// Leaves that are older than the compaction.
-    old: Vec<bool>,
-}
-
-impl<'a> Evidence<'a> {
-    fn of(case: &Case<'_, 'a>) -> Self {
-        let compacted = case.compacted;
-        let mut evidence = Self { compacted, newest: HashMap::new(), empty: Vec::new(), old: Vec::new() };
-        // nothing is judged by it where nothing was ever compacted, or nothing is missing
-        if compacted <= 0 || case.gaps.is_empty() {
-            evidence.old.resize(case.orphans.len(), false);
-            return evidence;
-        }
-        let in_trees = case.reached.iter().chain(&case.older).copied();
-        let in_leaves = case.orphans.iter().flat_map(|leaf| &leaf.entries);
-        let in_leaves = in_leaves
-            .filter_map(|entry| Some(Found { place: sound_record(entry)?, entry: *entry, tier: Tier::Free }));
-        in_trees.chain(in_leaves).for_each(|found| evidence.see(&found));
-        evidence.see_empty_ranges(case);
-        evidence.old = case.orphans.iter().map(|leaf| evidence.is_older_than_compaction(leaf)).collect();
-        evidence
-    }
-
-    fn see(&mut self, found: &Found<'a>) {
-        let (revision, tombstone) = found.order();
-        if revision.main <= self.compacted
-            && let Some(key) = KeyValue::leading_key(found.entry.value)
-        {
-            let newest = self.newest.entry(key).or_insert((revision, tombstone));
-            *newest = (*newest).max((revision, tombstone));
-        }
-    }
-
-    /// Between two records of one leaf there was nothing when it was written; and what is gone does not come back.
-    fn see_empty_ranges(&mut self, case: &Case<'_, 'a>) {
-        let pairs = |entries: &[Entry<'a>]| {
-            let revisions: Vec<_> = entries.iter().filter_map(|entry| RecordKey::parse(entry.key)).collect();
-            let pair = |pair: &[RecordKey]| match pair {
-                [a, b] if a.revision < b.revision => Some((a.revision, b.revision)),
-                _ => None,
-            };
-            revisions.windows(2).filter_map(pair).collect::<Vec<_>>()
-        };
-        let whole = case.orphans.iter().filter(|leaf| leaf.whole && leaf.claims_to_be.is_none());
-        self.empty = whole.flat_map(|leaf| pairs(&leaf.entries)).collect();
-        self.empty.sort_unstable_by_key(|&(start, end)| (start, Reverse(end)));
-        let mut highest = Revision::default();
-        for (_, end) in &mut self.empty {
-            highest = highest.max(*end);
-            *end = highest;
-        }
-    }
-
-    fn is_superseded(&self, found: &Found<'_>) -> bool {
-        let newest = KeyValue::leading_key(found.entry.value).and_then(|key| self.newest.get(key));
-        let (revision, tombstone) = found.order();
-        (tombstone && revision.main < self.compacted)
-            || newest.is_some_and(|&newest| newest > (revision, tombstone))
-    }
-
-    fn is_in_empty_range(&self, revision: Revision) -> bool {
-        let behind = self.empty.partition_point(|&(start, _)| start < revision);
-        let before = behind.checked_sub(1).and_then(|last| self.empty.get(last));
-        before.is_some_and(|&(_, end)| revision < end)
-    }
-
-    fn is_dead(&self, found: &Found<'_>) -> bool {
-        self.is_superseded(found) || self.is_in_empty_range(found.place.revision)
-    }
-
-    /// A leaf that holds a record which the compaction removed was written before it.
-    fn is_older_than_compaction(&self, leaf: &OrphanLeaf<'a>) -> bool {
-        leaf.entries.iter().any(|entry| {
-            let found = sound_record(entry).map(|place| Found { place, entry: *entry, tier: Tier::Free });
-            found.is_some_and(|found| found.place.revision.main <= self.compacted && self.is_dead(&found))
-        })
-    }
-
-    fn is_old_leaf(&self, number: usize) -> bool {
-        self.old.get(number).copied().unwrap_or(false)
-    }
 }

@@ -149,6 +149,9 @@ pub struct Recovered {
     pub older_root: u64,
     /// From leaves that no root reaches.
     pub orphan: u64,
+    /// How many of these stand at or below the last compaction, so that it may have removed some of them, although nothing shows
+    /// that it did: `--strict` leaves them out.
+    pub doubtful: u64,
     /// The same, of a state that the file no longer held: only with `--best-effort`.
     pub free: u64,
 }
@@ -365,7 +368,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     });
     Report {
         dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
-        recovered: recovered(&finds.records),
+        recovered: recovered(&finds.records, finds.compacted.unwrap_or(0)),
         buckets: buckets(finds),
         warnings: warnings(wreck, finds, request),
         lost,
@@ -391,7 +394,7 @@ fn live_keys(records: &[Found<'_>]) -> u64 {
     live.values().filter(|&&live| live).count() as u64
 }
 
-fn recovered(records: &[Found<'_>]) -> Recovered {
+fn recovered(records: &[Found<'_>], compacted: i64) -> Recovered {
     let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
     records.iter().for_each(|found| *counts.entry(found.tier).or_default() += 1);
     let count = |tier| counts.get(&tier).copied().unwrap_or(0);
@@ -399,6 +402,10 @@ fn recovered(records: &[Found<'_>]) -> Recovered {
         reachable: count(Tier::Reachable),
         older_root: count(Tier::OlderRoot),
         orphan: count(Tier::Orphan),
+        doubtful: records
+            .iter()
+            .filter(|found| found.tier == Tier::Orphan && found.place.revision.main <= compacted)
+            .count() as u64,
         free: count(Tier::Free),
     }
 }

@@ -27,6 +27,8 @@ pub struct Gap<'a> {
     pub upper: Option<&'a [u8]>,
     /// The page that could not be read.
     pub page: PageId,
+    /// Whether that page was a leaf, as those beside it are: then its records lay nowhere else.
+    pub leaf: bool,
     /// Why.
     pub why: String,
 }
@@ -104,7 +106,7 @@ struct Pending<'a> {
 /// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
 #[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
-    let mut reader = Reader { db, claims, tree: Tree::default(), gaps: Vec::new(), stack: Vec::new() };
+    let mut reader = Reader { db, claims, tree: Tree::default(), gaps: Vec::new(), depths: Vec::new(), stack: Vec::new(), leaf_depth: None };
     match root {
         BucketRoot::Page(page) => reader.stack.push(Pending { page, lower: &[], upper: None, depth: 0 }),
         BucketRoot::Inline(page) => {
@@ -118,6 +120,9 @@ pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
     while let Some(pending) = reader.stack.pop() {
         reader.visit(pending);
     }
+    for (gap, depth) in reader.gaps.iter_mut().zip(&reader.depths) {
+        gap.leaf = Some(*depth) == reader.leaf_depth;
+    }
     reader.tree.gaps = Gaps::new(reader.gaps);
     reader.tree
 }
@@ -127,12 +132,17 @@ struct Reader<'r, 'a> {
     claims: &'r Claims,
     tree: Tree<'a>,
     gaps: Vec<Gap<'a>>,
+    /// The depth of each gap's page.
+    depths: Vec<u32>,
     stack: Vec<Pending<'a>>,
+    /// How many levels below the root the leaves lie: all leaves of a tree of bbolt's are at one depth.
+    leaf_depth: Option<u32>,
 }
 
 impl<'a> Reader<'_, 'a> {
     fn gap(&mut self, at: Pending<'a>, why: String) {
-        self.gaps.push(Gap { lower: at.lower, upper: at.upper, page: at.page, why });
+        self.depths.push(at.depth);
+        self.gaps.push(Gap { lower: at.lower, upper: at.upper, page: at.page, leaf: false, why });
     }
 
     fn visit(&mut self, at: Pending<'a>) {
@@ -175,6 +185,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn leaf(&mut self, leaf: &Leaf<'a>, at: Pending<'a>) {
+        self.leaf_depth.get_or_insert(at.depth);
         let mut damaged = 0u32;
         let mut last: Option<&[u8]> = None;
         for entry in leaf.entries() {
