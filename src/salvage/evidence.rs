@@ -90,7 +90,9 @@ impl<'a> Evidence<'a> {
         let by_page: HashMap<PageId, &OrphanLeaf<'a>> = sound.map(|leaf| (leaf.page, leaf)).collect();
         // the leaf of a child, if it begins as the branch says
         let leaf_of = |child: &Child<'_>| {
-            by_page.get(&child.page).filter(|leaf| leaf.entries.first().is_some_and(|first| first.key == child.key))
+            by_page
+                .get(&child.page)
+                .filter(|leaf| leaf.entries.first().is_some_and(|first| first.key == child.key))
         };
         let revision = |entry: Option<&Entry<'_>>| Some(RecordKey::parse(entry?.key)?.revision);
         for pair in orphans.branches.iter().flat_map(|branch| branch.children.windows(2)) {
@@ -118,7 +120,8 @@ impl<'a> Evidence<'a> {
     pub fn is_superseded(&self, found: &Found<'_>) -> bool {
         let newest = KeyValue::leading_key(found.entry.value).and_then(|key| self.newest.get(key));
         let (revision, tombstone) = found.order();
-        (tombstone && revision.main < self.compacted) || newest.is_some_and(|&newest| newest > (revision, tombstone))
+        (tombstone && revision.main < self.compacted)
+            || newest.is_some_and(|&newest| newest > (revision, tombstone))
     }
 
     fn is_in_empty_range(&self, revision: Revision) -> bool {

@@ -143,7 +143,8 @@ fn searched_roots<'a>(wreck: &'a Wreck, orphans: &[OrphanLeaf<'a>]) -> Vec<Candi
         }
     };
     // all are asked how late they are, and the latest are read
-    let mut leaves: Vec<_> = orphans.iter().filter(is_root).map(|leaf| (Age::of(&wreck.db, leaf), leaf)).collect();
+    let mut leaves: Vec<_> =
+        orphans.iter().filter(is_root).map(|leaf| (Age::of(&wreck.db, leaf), leaf)).collect();
     leaves.sort_by_key(|&(age, leaf)| (std::cmp::Reverse(age), leaf.page));
     let read = leaves.into_iter().take(MAX_CANDIDATES).map(|(age, leaf)| (age, read(leaf)));
     let mut candidates: Vec<_> = read.collect();
@@ -214,8 +215,13 @@ fn decide<'a>(
         searched,
     };
     if is_etcd {
-        let all_missing =
-            Gap { lower: &[], upper: None, page: PageId(0), leaf: false, why: "no root leads to it".to_owned() };
+        let all_missing = Gap {
+            lower: &[],
+            upper: None,
+            page: PageId(0),
+            leaf: false,
+            why: "no root leads to it".to_owned(),
+        };
         let mut sources = trunks.iter().filter(has_keys);
         let first = sources.next();
         let first_tree =

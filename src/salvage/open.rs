@@ -5,6 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageKind};
@@ -75,21 +76,25 @@ pub fn open(path: &Path, lock: Lock, disk_errors: Option<&Path>) -> Result<Wreck
             (copy.bytes(), unreadable)
         }
     };
-    let slots = read_metas(&data);
-    let known = slots.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
-    let page_size = known.map(|meta| meta.page_size).or_else(|| page_size_of(&data));
-    let page_size = page_size.ok_or_else(|| WreckError::NoPages(path.clone()))?;
-    let high_water_mark = data.len() as u64 / u64::from(page_size);
-    let made_up = Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
-    let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };
-    Ok(Wreck {
-        path,
-        db: Db::assuming(data, slots, active),
-        metas: slots,
-        page_size_derived: known.is_none(),
-        read_without_lock: lock == Lock::None,
-        unreadable,
-    })
+    let wreck = Wreck::new(path.clone(), data).ok_or(WreckError::NoPages(path))?;
+    Ok(Wreck { read_without_lock: lock == Lock::None, unreadable, ..wreck })
+}
+
+impl Wreck {
+    /// These bytes; `None` where no page of them is one of bbolt's.
+    #[must_use]
+    pub fn new(path: PathBuf, data: Bytes) -> Option<Self> {
+        let metas = read_metas(&data);
+        let known = metas.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
+        let page_size = known.map(|meta| meta.page_size).or_else(|| page_size_of(&data))?;
+        let high_water_mark = data.len() as u64 / u64::from(page_size);
+        let made_up =
+            Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
+        let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };
+        let db = Db::assuming(data, metas, active);
+        let page_size_derived = known.is_none();
+        Some(Self { path, db, metas, page_size_derived, read_without_lock: false, unreadable: Vec::new() })
+    }
 }
 
 /// Both metas, each by itself: the second where the first says that it lies, or wherever it is found.

@@ -106,7 +106,15 @@ struct Pending<'a> {
 /// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
 #[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
-    let mut reader = Reader { db, claims, tree: Tree::default(), gaps: Vec::new(), depths: Vec::new(), stack: Vec::new(), leaf_depth: None };
+    let mut reader = Reader {
+        db,
+        claims,
+        tree: Tree::default(),
+        gaps: Vec::new(),
+        depths: Vec::new(),
+        stack: Vec::new(),
+        leaf_depth: None,
+    };
     match root {
         BucketRoot::Page(page) => reader.stack.push(Pending { page, lower: &[], upper: None, depth: 0 }),
         BucketRoot::Inline(page) => {
