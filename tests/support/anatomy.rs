@@ -157,7 +157,8 @@ fn read_leaf(
             entries.push(placed);
             continue;
         };
-        let name: Vec<u8> = if bucket.is_empty() { entry.key.to_vec() } else { [bucket, entry.key].join(&b'/') };
+        let name: Vec<u8> =
+            if bucket.is_empty() { entry.key.to_vec() } else { [bucket, entry.key].join(&b'/') };
         match header.root.get() {
             0 => {
                 let offset = db.offset_in_file(entry.inline_page()).expect("in the file");

@@ -160,6 +160,7 @@ pub fn kind_name(kind: &FaultKind) -> String {
         | FaultKind::KeyBelowParent { .. }
         | FaultKind::KeyAboveParent { .. }
         | FaultKind::EntryFlags { .. }
+        | FaultKind::NotABucket { .. }
         | FaultKind::BucketHeader { .. }
         | FaultKind::TooDeep { .. } => return outer.to_owned(),
     };
@@ -167,7 +168,7 @@ pub fn kind_name(kind: &FaultKind) -> String {
 }
 
 /// All that [`kind_name`] can say.
-pub const EVERY_KIND: [&str; 41] = [
+pub const EVERY_KIND: [&str; 44] = [
     "meta/missing",
     "meta/magic",
     "meta/byte-swapped",
@@ -179,6 +180,7 @@ pub const EVERY_KIND: [&str; 41] = [
     "page/beyond-file",
     "page/overflow-above-high-water-mark",
     "page/overflow-beyond-file",
+    "page/zeroed",
     "page/wrong-id",
     "page/unknown-kind",
     "page/wrong-kind",
@@ -187,6 +189,7 @@ pub const EVERY_KIND: [&str; 41] = [
     "freelist/beyond-file",
     "freelist/overflow-above-high-water-mark",
     "freelist/overflow-beyond-file",
+    "freelist/zeroed",
     "freelist/wrong-id",
     "freelist/unknown-kind",
     "freelist/wrong-kind",
@@ -207,6 +210,7 @@ pub const EVERY_KIND: [&str; 41] = [
     "key-below-parent",
     "key-above-parent",
     "entry-flags",
+    "not-a-bucket",
     "bucket-header",
     "too-deep",
 ];
@@ -218,6 +222,7 @@ pub fn page_error_name(kind: &PageErrorKind) -> &'static str {
         PageErrorKind::BeyondFile { .. } => "beyond-file",
         PageErrorKind::OverflowAboveHighWaterMark { .. } => "overflow-above-high-water-mark",
         PageErrorKind::OverflowBeyondFile { .. } => "overflow-beyond-file",
+        PageErrorKind::Zeroed => "zeroed",
         PageErrorKind::WrongId { .. } => "wrong-id",
         PageErrorKind::UnknownKind { .. } => "unknown-kind",
         PageErrorKind::WrongKind { .. } => "wrong-kind",

@@ -98,7 +98,12 @@ pub const PATTERNS: &[Pattern] = &[
     pattern("half-cut", "tail cut off: half of the file", "etcd#13189", |base, _| {
         Some(base.bytes.slice(..base.bytes.len() / 2).to_vec())
     }),
-    pattern("tail-cut", "tail cut off: the last tenth of the pages in use, within a page", "etcd#13189", cut_tail),
+    pattern(
+        "tail-cut",
+        "tail cut off: the last tenth of the pages in use, within a page",
+        "etcd#13189",
+        cut_tail,
+    ),
     pattern("leaf-zeroed", "zeroed page: a leaf", "etcd#18096", |base, random| {
         let leaf = base.any_leaf(random)?;
         Some(base.with(|bytes| bytes[base.anatomy.range_of(leaf)].fill(0)))
@@ -111,10 +116,15 @@ pub const PATTERNS: &[Pattern] = &[
         let root = base.root()?;
         Some(base.with(|bytes| bytes[base.anatomy.range_of(root)].fill(0)))
     }),
-    pattern("root-leaf-zeroed", "zeroed page: the leaf with the names of the buckets", "bbolt#562", |base, _| {
-        let root = base.anatomy.nodes.first()?;
-        Some(base.with(|bytes| bytes[base.anatomy.range_of(root)].fill(0)))
-    }),
+    pattern(
+        "root-leaf-zeroed",
+        "zeroed page: the leaf with the names of the buckets",
+        "bbolt#562",
+        |base, _| {
+            let root = base.anatomy.nodes.first()?;
+            Some(base.with(|bytes| bytes[base.anatomy.range_of(root)].fill(0)))
+        },
+    ),
     pattern("pages-zeroed", "zeroed pages: 5 % of all, at random", "etcd#18096", |base, random| {
         let mut bytes = base.bytes.to_vec();
         let mut pages: Vec<u64> = (2..base.anatomy.high_water_mark).filter(|_| random.percent(5)).collect();
@@ -123,7 +133,12 @@ pub const PATTERNS: &[Pattern] = &[
         pages.into_iter().for_each(|page| bytes[base.page(page)].fill(0));
         Some(bytes)
     }),
-    pattern("torn-pages", "half-written pages: one at each border of 512 bytes, the rest from before", "etcd#18096", tear),
+    pattern(
+        "torn-pages",
+        "half-written pages: one at each border of 512 bytes, the rest from before",
+        "etcd#18096",
+        tear,
+    ),
     pattern("meta-0-zeroed", "one meta destroyed: meta 0", "etcd#16596", |base, _| {
         Some(base.with(|bytes| bytes[base.page(0)].fill(0)))
     }),
@@ -143,13 +158,23 @@ pub const PATTERNS: &[Pattern] = &[
             }
         }))
     }),
-    pattern("last-transaction", "last transaction bad, the one before good", "bbolt#778, bbolt#105", spoil_last),
-    pattern("cycle", "page cycle: a branch leads back to the root of its tree", "bbolt#402, bbolt#701", |base, random| {
-        let branch = base.any_branch(random)?;
-        let index = below(random, branch.children.len());
-        let root = base.root()?.page;
-        Some(base.with(|bytes| set_child(&mut bytes[base.page(branch.page)], index, root)))
-    }),
+    pattern(
+        "last-transaction",
+        "last transaction bad, the one before good",
+        "bbolt#778, bbolt#105",
+        spoil_last,
+    ),
+    pattern(
+        "cycle",
+        "page cycle: a branch leads back to the root of its tree",
+        "bbolt#402, bbolt#701",
+        |base, random| {
+            let branch = base.any_branch(random)?;
+            let index = below(random, branch.children.len());
+            let root = base.root()?.page;
+            Some(base.with(|bytes| set_child(&mut bytes[base.page(branch.page)], index, root)))
+        },
+    ),
     pattern("referenced-twice", "page referenced twice, another lost", "bbolt#402", |base, random| {
         let branch = base.any(random, |node| node.children.len() > 1)?;
         let index = below(random, branch.children.len() - 1);
@@ -163,36 +188,65 @@ pub const PATTERNS: &[Pattern] = &[
             ids.sort_unstable();
         })
     }),
-    pattern("freed-and-reused", "freed page still referenced, and written by another node", "bbolt#701", |base, random| {
-        let (leaf, old) = (base.any_leaf_of_one_page(random)?, base.any_old_leaf(random)?);
-        let mut reused = base.bytes[base.page(old)].to_vec();
-        header_of(&mut reused).id.set(leaf.page);
-        Some(base.with(|bytes| bytes[base.page(leaf.page)].copy_from_slice(&reused)))
-    }),
-    pattern("leaves-swapped", "misplaced pages: two leaves have changed places", "kubernetes#45037", |base, random| {
-        let (one, other) = base.two_leaves(random)?;
-        Some(base.with(|bytes| {
-            bytes[base.page(one.page)].copy_from_slice(&base.bytes[base.page(other.page)]);
-            bytes[base.page(other.page)].copy_from_slice(&base.bytes[base.page(one.page)]);
-        }))
-    }),
-    pattern("leaf-overwritten", "misplaced page: one leaf written over another", "kubernetes#45037", |base, random| {
-        let (one, other) = base.two_leaves(random)?;
-        Some(base.with(|bytes| bytes[base.page(one.page)].copy_from_slice(&base.bytes[base.page(other.page)])))
-    }),
-    pattern("garbage-table", "garbage inside a page: a leaf's table of elements", "bbolt#335, bbolt#229", |base, random| {
-        let leaf = base.any_leaf(random)?;
-        let noise = random.bytes(leaf.entries.len() * 16);
-        let start = base.anatomy.range_of(leaf).start + PAGE_HEADER_SIZE;
-        Some(base.with(|bytes| bytes[start..start + noise.len()].copy_from_slice(&noise)))
-    }),
-    pattern("garbage-data", "garbage inside a page: 64 bytes of a leaf's values", "bbolt#335", |base, random| {
-        let long_enough = |node: &Node| node.entries.iter().any(|entry| entry.item.value.len() > 80);
-        let leaf = base.any(random, |node| node.is_leaf && long_enough(node))?;
-        let entry = leaf.entries.iter().find(|entry| entry.item.value.len() > 80)?;
-        let start = entry.data.start + entry.item.key.len();
-        Some(base.with(|bytes| bytes[start..start + 64].copy_from_slice(&random.bytes(64))))
-    }),
+    pattern(
+        "freed-and-reused",
+        "freed page still referenced, and written by another node",
+        "bbolt#701",
+        |base, random| {
+            let (leaf, old) = (base.any_leaf_of_one_page(random)?, base.any_old_leaf(random)?);
+            let mut reused = base.bytes[base.page(old)].to_vec();
+            header_of(&mut reused).id.set(leaf.page);
+            Some(base.with(|bytes| bytes[base.page(leaf.page)].copy_from_slice(&reused)))
+        },
+    ),
+    pattern(
+        "leaves-swapped",
+        "misplaced pages: two leaves have changed places",
+        "kubernetes#45037",
+        |base, random| {
+            let (one, other) = base.two_leaves(random)?;
+            Some(base.with(|bytes| {
+                bytes[base.page(one.page)].copy_from_slice(&base.bytes[base.page(other.page)]);
+                bytes[base.page(other.page)].copy_from_slice(&base.bytes[base.page(one.page)]);
+            }))
+        },
+    ),
+    pattern(
+        "leaf-overwritten",
+        "misplaced page: one leaf written over another",
+        "kubernetes#45037",
+        |base, random| {
+            let (one, other) = base.two_leaves(random)?;
+            Some(
+                base.with(|bytes| {
+                    bytes[base.page(one.page)].copy_from_slice(&base.bytes[base.page(other.page)])
+                }),
+            )
+        },
+    ),
+    pattern(
+        "garbage-table",
+        "garbage inside a page: a leaf's table of elements",
+        "bbolt#335, bbolt#229",
+        |base, random| {
+            let leaf = base.any_leaf(random)?;
+            let noise = random.bytes(leaf.entries.len() * 16);
+            let start = base.anatomy.range_of(leaf).start + PAGE_HEADER_SIZE;
+            Some(base.with(|bytes| bytes[start..start + noise.len()].copy_from_slice(&noise)))
+        },
+    ),
+    pattern(
+        "garbage-data",
+        "garbage inside a page: 64 bytes of a leaf's values",
+        "bbolt#335",
+        |base, random| {
+            let long_enough = |node: &Node| node.entries.iter().any(|entry| entry.item.value.len() > 80);
+            let leaf = base.any(random, |node| node.is_leaf && long_enough(node))?;
+            let entry = leaf.entries.iter().find(|entry| entry.item.value.len() > 80)?;
+            let start = entry.data.start + entry.item.key.len();
+            Some(base.with(|bytes| bytes[start..start + 64].copy_from_slice(&random.bytes(64))))
+        },
+    ),
     pattern("garbage-keys", "garbage inside a page: the keys of a leaf", "bbolt#335", |base, random| {
         let leaf = base.any_leaf(random)?;
         Some(base.with(|bytes| {
@@ -235,29 +289,54 @@ pub const PATTERNS: &[Pattern] = &[
         }
         Some(bytes)
     }),
-    pattern("live-copy", "live copy: the first half from before, the second from later", "etcd#13109, bbolt#1058", |base, _| {
-        let earlier = base.earlier.as_ref()?;
-        let half = earlier.bytes.len() / 2 / base.anatomy.page_size * base.anatomy.page_size;
-        Some([&earlier.bytes[..half], &base.bytes[half..]].concat())
-    }),
-    pattern("mixed-generations", "mixed generations: the first half from later, the second from before", "etcd#13109", |base, _| {
-        let earlier = base.earlier.as_ref()?;
-        let half = earlier.bytes.len() / 2 / base.anatomy.page_size * base.anatomy.page_size;
-        let mut bytes = base.bytes.to_vec();
-        bytes[half..earlier.bytes.len()].copy_from_slice(&earlier.bytes[half..]);
-        Some(bytes)
-    }),
-    pattern("revision-no-revision", "revision damage: a record's key is no revision", "etcd#13456, etcd#10010", |base, random| {
-        let leaf = base.any_leaf(random).filter(|_| base.is_etcd())?;
-        let entry = &leaf.entries[below(random, leaf.entries.len())];
-        // the separator between main and sub
-        Some(base.with(|bytes| bytes[entry.data.start + 8] = 0))
-    }),
-    pattern("revision-smaller", "revision damage: an unexpected smaller revision", "etcd#10010", |base, random| {
-        let leaf = base.any(random, |node| node.is_leaf && node.entries.len() > 1).filter(|_| base.is_etcd())?;
-        let entry = leaf.entries.last()?;
-        Some(base.with(|bytes| bytes[entry.data.start..entry.data.start + 8].copy_from_slice(&1u64.to_be_bytes())))
-    }),
+    pattern(
+        "live-copy-quarter",
+        "live copy: the first quarter from before, the rest from later",
+        "etcd#13109, bbolt#1058",
+        |base, _| live_copy(base, 4),
+    ),
+    pattern(
+        "live-copy",
+        "live copy: the first half from before, the second from later",
+        "etcd#13109, bbolt#1058",
+        |base, _| live_copy(base, 2),
+    ),
+    pattern(
+        "mixed-generations",
+        "mixed generations: the first half from later, the second from before",
+        "etcd#13109",
+        |base, _| {
+            let earlier = base.earlier.as_ref()?;
+            let half = earlier.bytes.len() / 2 / base.anatomy.page_size * base.anatomy.page_size;
+            let mut bytes = base.bytes.to_vec();
+            bytes[half..earlier.bytes.len()].copy_from_slice(&earlier.bytes[half..]);
+            Some(bytes)
+        },
+    ),
+    pattern(
+        "revision-no-revision",
+        "revision damage: a record's key is no revision",
+        "etcd#13456, etcd#10010",
+        |base, random| {
+            let leaf = base.any_leaf(random).filter(|_| base.is_etcd())?;
+            let entry = &leaf.entries[below(random, leaf.entries.len())];
+            // the separator between main and sub
+            Some(base.with(|bytes| bytes[entry.data.start + 8] = 0))
+        },
+    ),
+    pattern(
+        "revision-smaller",
+        "revision damage: an unexpected smaller revision",
+        "etcd#10010",
+        |base, random| {
+            let leaf =
+                base.any(random, |node| node.is_leaf && node.entries.len() > 1).filter(|_| base.is_etcd())?;
+            let entry = leaf.entries.last()?;
+            Some(base.with(|bytes| {
+                bytes[entry.data.start..entry.data.start + 8].copy_from_slice(&1u64.to_be_bytes())
+            }))
+        },
+    ),
 ];
 
 impl Base {
@@ -287,9 +366,9 @@ impl Base {
         let seed = pattern.name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31) ^ u64::from(byte));
         let bytes = (pattern.harm)(self, &mut Random(seed))?;
         // the first half of a live copy has the metas: of the earlier state
-        let of = self.earlier.as_deref().filter(|_| pattern.name == "live-copy").unwrap_or(self);
+        let of = self.earlier.as_deref().filter(|_| pattern.name.starts_with("live-copy")).unwrap_or(self);
         let other = match pattern.name {
-            "live-copy" => Some(self),
+            "live-copy" | "live-copy-quarter" => Some(self),
             "mixed-generations" => self.earlier.as_deref(),
             _ => None,
         };
@@ -335,8 +414,12 @@ impl Base {
         change(&mut ids);
         let count = u16::try_from(ids.len()).ok().filter(|&count| count < 0xFFFF)?;
         let overflow = u32::try_from(pages - 1).ok()?;
-        let header =
-            PageHeader { id: first.into(), flags: 0x10.into(), count: count.into(), overflow: overflow.into() };
+        let header = PageHeader {
+            id: first.into(),
+            flags: 0x10.into(),
+            count: count.into(),
+            overflow: overflow.into(),
+        };
         let content: Vec<u8> =
             header.as_bytes().iter().copied().chain(ids.iter().flat_map(|id| id.to_le_bytes())).collect();
         let mut bytes = self.bytes.to_vec();
@@ -382,8 +465,9 @@ impl Base {
     /// Two different leaves of one page each.
     fn two_leaves(&self, random: &mut Random) -> Option<(&Node, &Node)> {
         let one = self.any_leaf_of_one_page(random)?;
-        let other =
-            self.any(random, |node| node.is_leaf && node.pages == 1 && node.page != one.page && !node.entries.is_empty())?;
+        let other = self.any(random, |node| {
+            node.is_leaf && node.pages == 1 && node.page != one.page && !node.entries.is_empty()
+        })?;
         Some((one, other))
     }
 
@@ -397,7 +481,8 @@ impl Base {
     fn any_old_leaf(&self, random: &mut Random) -> Option<u64> {
         let old = |&page: &u64| {
             let page = self.db.page(PageId(page)).ok().filter(|page| page.header().overflow.get() == 0);
-            let mut entries = page.and_then(|page| page.leaf().ok()).into_iter().flat_map(|leaf| leaf.entries());
+            let mut entries =
+                page.and_then(|page| page.leaf().ok()).into_iter().flat_map(|leaf| leaf.entries());
             entries.next().is_some_and(|entry| entry.is_ok_and(|entry| self.has_shape(entry.key)))
                 && entries.all(|entry| entry.is_ok_and(|entry| self.has_shape(entry.key)))
         };
@@ -433,7 +518,9 @@ fn dead(db: &Db, anatomy: &Anatomy, bucket: &Bytes, all: &Items) -> Items {
     let mut dead = Items::new();
     for &free in &anatomy.free {
         let Some(leaf) = db.page(PageId(free)).ok().and_then(|page| page.leaf().ok()) else { continue };
-        for entry in leaf.entries().filter_map(Result::ok).filter(|entry| entry.flags == 0 && shape(entry.key)) {
+        for entry in
+            leaf.entries().filter_map(Result::ok).filter(|entry| entry.flags == 0 && shape(entry.key))
+        {
             let part = |bytes: &[u8]| db.data().slice_ref(bytes);
             let item = Item { bucket: bucket.clone(), key: part(entry.key), value: part(entry.value) };
             if !all.contains(&item) {
@@ -477,7 +564,10 @@ fn bonus(base: &Base, damaged: &[u8], whole: &Items) -> Items {
     for leaf in anatomy.nodes.iter().filter(|node| node.is_leaf) {
         let start = anatomy.range_of(leaf).start;
         if stands(start..start + PAGE_HEADER_SIZE) {
-            let readable = leaf.entries.iter().filter(|entry| stands(entry.element.clone()) && stands(entry.data.clone()));
+            let readable = leaf
+                .entries
+                .iter()
+                .filter(|entry| stands(entry.element.clone()) && stands(entry.data.clone()));
             bonus.extend(readable.map(|entry| entry.item.clone()));
         }
     }
@@ -500,6 +590,13 @@ fn bonus(base: &Base, damaged: &[u8], whole: &Items) -> Items {
     bonus
 }
 
+/// The first so-manieth part of an earlier state's pages, and the later state's behind them.
+fn live_copy(base: &Base, part: usize) -> Option<Vec<u8>> {
+    let earlier = base.earlier.as_ref()?;
+    let first = earlier.bytes.len() / part / base.anatomy.page_size * base.anatomy.page_size;
+    Some([&earlier.bytes[..first], &base.bytes[first..]].concat())
+}
+
 fn cut_tail(base: &Base, random: &mut Random) -> Option<Vec<u8>> {
     let last = base.anatomy.nodes.iter().map(|node| base.anatomy.range_of(node).end).max()?;
     let cut = last / 10 * 9 / 512 * 512 + below(random, 512);
@@ -509,6 +606,9 @@ fn cut_tail(base: &Base, random: &mut Random) -> Option<Vec<u8>> {
 /// One leaf for each border of 512 bytes within a page: new up to there, and behind it what another leaf once held.
 fn tear(base: &Base, random: &mut Random) -> Option<Vec<u8>> {
     let mut bytes = base.bytes.to_vec();
+    if base.anatomy.page_size < 4096 {
+        return None;
+    }
     for border in (512..base.anatomy.page_size).step_by(512) {
         let (leaf, old) = (base.any_leaf_of_one_page(random)?, base.any_old_leaf(random)?);
         let (at, from) = (base.page(leaf.page), base.page(old));
