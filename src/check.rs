@@ -9,11 +9,13 @@ use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::for_each_entry;
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::{BucketId, path_of};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
+use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, NONE};
 use crate::scan::part::RecordFinding;
@@ -73,7 +75,9 @@ pub struct Finding {
 #[must_use]
 pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> bool {
     let scanned = scan.structure.count == 0 && scan.num_record_faults == 0;
-    scanned && of_whole_file(db, state, trailer).next().is_none() && orphans(state, scan).next().is_none()
+    scanned
+        && of_whole_file(db, state, scan, trailer).next().is_none()
+        && orphans(state, scan).next().is_none()
 }
 
 /// Faults that only the whole file shows.
@@ -87,6 +91,11 @@ enum FileFault {
          to: `etcdutl snapshot restore` refuses it"
     )]
     OddSize { file_size: u64 },
+    #[error(
+        "{count} of the root bucket's entries are records, where the names of buckets belong: mixed generations; its leaf \
+         was written again, by a node of the `key` bucket, and all buckets are lost"
+    )]
+    RecordsInRoot { count: u64 },
     #[error("{count} of its entries can't be decoded")]
     EntriesUndecodable { count: u64 },
 }
@@ -103,7 +112,7 @@ pub fn check<'a>(
     let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
     let records = scan.records.iter().map(of_record);
     let mut findings: Vec<_> = structure.chain(records).collect();
-    let whole: Vec<_> = of_whole_file(db, state, trailer).collect();
+    let whole: Vec<_> = of_whole_file(db, state, scan, trailer).collect();
     let of_file: Vec<Pattern> = whole.iter().map(|finding: &Finding| finding.pattern).collect();
     // only those that are shown are put into words: a lost lease bucket makes an orphan of every event
     let mut orphans: Vec<_> = orphans(state, scan).map(|key| (offset_of(db, key), key)).collect();
@@ -166,11 +175,17 @@ fn of_record(finding: &RecordFinding<'_>) -> Finding {
     }
 }
 
-fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<Item = Finding> {
+fn of_whole_file(
+    db: &Db,
+    state: &State<'_>,
+    scan: &Scan<'_>,
+    trailer: Trailer,
+) -> impl Iterator<Item = Finding> + use<> {
     let new = |fault: FileFault, offset, bucket: Option<&str>| Finding {
         kind: (&fault).into(),
         pattern: match fault {
             FileFault::TrailerMismatch | FileFault::OddSize { .. } => Pattern::SnapshotChanged,
+            FileFault::RecordsInRoot { .. } => Pattern::MixedGenerations,
             FileFault::EntriesUndecodable { .. } => Pattern::GarbageInsidePage,
         },
         page: None,
@@ -190,7 +205,30 @@ fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<
     let undecodable = state.undecodable.clone().into_iter();
     let undecodable = undecodable
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
-    mismatch.into_iter().chain(odd_size).chain(undecodable)
+    let records = records_in_root(db, scan);
+    let in_root = (records > 0).then(|| new(FileFault::RecordsInRoot { count: records }, None, Some("")));
+    mismatch.into_iter().chain(odd_size).chain(in_root).chain(undecodable)
+}
+
+/// Entries of a root bucket without a single bucket that are records. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point
+/// to buckets"), though a program can make it hold more.
+fn records_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
+    let inside = scan.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
+    let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
+    if inside > 0 || entries == 0 {
+        return 0;
+    }
+    let meta = db.meta();
+    let root = Bucket { parent: None, name: &[], sequence: meta.sequence, root: BucketRoot::Page(meta.root) };
+    let mut records = 0;
+    for_each_entry(db, &root, |entry| {
+        let kv = KeyValue::parse(entry.value).ok().filter(|kv| !kv.key.is_empty());
+        let record = RecordKey::parse(entry.key)
+            .zip(kv)
+            .is_some_and(|(place, kv)| place.tombstone || kv.mod_revision == place.revision.main);
+        records += u64::from(record);
+    });
+    records
 }
 
 /// Keys whose newest record is attached to a lease that the `lease` bucket does not have.

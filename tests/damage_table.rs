@@ -128,9 +128,11 @@ fn bbolt_check(peer: &Peer, bytes: &[u8]) -> String {
     let folder = folder_of(&[("copy.db", bytes)]);
     match bounded(&peer.path, ["check", &path_in(&folder, "copy.db")]) {
         Ended::Well => "`OK`".to_owned(),
-        Ended::Failed(_, said) if said.contains("invariant") || said.lines().count() > 2 => {
-            let errors = said.lines().filter(|line| line.contains("page") || line.contains("key")).count();
-            format!("{errors} errors")
+        // "3 errors found", its last line
+        Ended::Failed(_, said) => {
+            let errors =
+                said.lines().rev().find_map(|line| line.strip_suffix(" errors found").map(str::to_owned));
+            errors.map_or_else(|| "refuses (exit 1)".to_owned(), |errors| format!("finds {errors}"))
         }
         other => other.words(),
     }
@@ -186,6 +188,8 @@ enum Ended {
     Panic,
     /// A memory fault, as a signal or as Go reports one.
     Fault(&'static str),
+    /// Go's runtime found that nothing can go on.
+    Deadlock,
     Hung,
 }
 
@@ -196,6 +200,7 @@ impl Ended {
             Self::Failed(code, _) => format!("refuses (exit {code})"),
             Self::Panic => "panics".to_owned(),
             Self::Fault(signal) => format!("faults ({signal})"),
+            Self::Deadlock => "deadlocks".to_owned(),
             Self::Hung => format!("hangs (> {} s)", PATIENCE.as_secs()),
         }
     }
@@ -236,14 +241,11 @@ fn bounded<S: AsRef<OsStr>>(path: &Path, args: impl IntoIterator<Item = S>) -> E
         (Some(0), _) => Ended::Well,
         (_, Some(7)) => Ended::Fault("SIGBUS"),
         (_, Some(11)) => Ended::Fault("SIGSEGV"),
-        _ if text.contains("signal SIGBUS") => Ended::Fault("SIGBUS"),
-        _ if text.contains("signal SIGSEGV") || text.contains("unexpected fault address") => {
-            Ended::Fault("SIGSEGV")
-        }
-        _ if text.contains("stack exceeds") || text.contains("stack overflow") => {
-            Ended::Fault("stack overflow")
-        }
-        _ if text.contains("panic:") || text.contains("assertion failed") => Ended::Panic,
+        // Go's runtime ends with 2: of a panic that nobody caught, a fault, or a deadlock
+        (Some(2), _) if text.contains("signal SIGBUS") => Ended::Fault("SIGBUS"),
+        (Some(2), _) if text.contains("signal SIGSEGV") => Ended::Fault("SIGSEGV"),
+        (Some(2), _) if text.contains("all goroutines are asleep") => Ended::Deadlock,
+        (Some(2), _) if text.contains("panic") => Ended::Panic,
         (code, _) => Ended::Failed(code.unwrap_or(-1), text),
     }
 }

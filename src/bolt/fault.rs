@@ -156,14 +156,6 @@ pub enum FaultKind {
         /// The flags.
         flags: u32,
     },
-    /// The root bucket has buckets only (`tx.go`, `Cursor`): a leaf with anything else is of another tree.
-    #[error(
-        "element {index}: no bucket, where only buckets stand: a page of another node, from another moment"
-    )]
-    NotABucket {
-        /// The first such element of the page.
-        index: u32,
-    },
     /// A bucket's value that is too short for its header, or for its inline page.
     #[error("element {index}: a bucket in {len} bytes, where its header and page need at least {needed}")]
     BucketHeader {

@@ -674,7 +674,6 @@ impl<'w, 'a> Subtree<'w, 'a> {
         let mut order = KeyOrder::from(lower);
         let mut readable = 0u64;
         let mut sizes = sizes_of_frame(&page, leaf.num_entries());
-        let mut no_bucket = None;
         for (index, entry) in leaf.entries().enumerate() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -688,17 +687,10 @@ impl<'w, 'a> Subtree<'w, 'a> {
             order.next(entry.key);
             sizes.keys = sizes.keys.saturating_add(entry.key.len() as u64);
             if entry.flags == 0 {
-                if self.bucket == BucketId::ROOT {
-                    no_bucket.get_or_insert(index);
-                }
                 sizes.values = sizes.values.saturating_add(entry.value.len() as u64);
             } else {
                 self.read_flagged(&page, index, &entry, &mut sizes);
             }
-        }
-        if let Some(index) = no_bucket {
-            let at = (page.id(), element_offset(&page, index));
-            self.loss(FaultKind::NotABucket { index: position(index) }, at, lower, upper);
         }
         if !order.is_sound_below(upper) {
             let entries = leaf.entries().enumerate();

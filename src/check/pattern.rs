@@ -88,9 +88,7 @@ impl Pattern {
             FaultKind::Freelist { .. }
             | FaultKind::FreelistDuplicate
             | FaultKind::FreelistOutOfBounds { .. } => Self::FreelistDamaged,
-            FaultKind::KeyBelowParent { .. }
-            | FaultKind::KeyAboveParent { .. }
-            | FaultKind::NotABucket { .. } => Self::MixedGenerations,
+            FaultKind::KeyBelowParent { .. } | FaultKind::KeyAboveParent { .. } => Self::MixedGenerations,
             FaultKind::Element { .. }
             | FaultKind::EmptyBranch
             | FaultKind::KeySize { .. }

@@ -119,6 +119,11 @@ pub(super) fn touched<'a>(
         *buckets.entry(KEY_BUCKET.to_vec()).or_default() += 1;
     }
     of_file.iter().for_each(|&pattern| add(pattern));
+    if of_file.contains(&Pattern::MixedGenerations) {
+        // the root bucket's leaf is another's by now: nothing is known of any bucket
+        *buckets.entry(Vec::new()).or_default() += 1;
+        lost.push(RevisionSpan { first_revision: None, last_revision: None });
+    }
     let bucket = |(name, findings)| TouchedBucket { name: ByteText(name), findings };
     Touched {
         patterns: patterns

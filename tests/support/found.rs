@@ -160,7 +160,6 @@ pub fn kind_name(kind: &FaultKind) -> String {
         | FaultKind::KeyBelowParent { .. }
         | FaultKind::KeyAboveParent { .. }
         | FaultKind::EntryFlags { .. }
-        | FaultKind::NotABucket { .. }
         | FaultKind::BucketHeader { .. }
         | FaultKind::TooDeep { .. } => return outer.to_owned(),
     };
@@ -168,7 +167,7 @@ pub fn kind_name(kind: &FaultKind) -> String {
 }
 
 /// All that [`kind_name`] can say.
-pub const EVERY_KIND: [&str; 44] = [
+pub const EVERY_KIND: [&str; 43] = [
     "meta/missing",
     "meta/magic",
     "meta/byte-swapped",
@@ -210,7 +209,6 @@ pub const EVERY_KIND: [&str; 44] = [
     "key-below-parent",
     "key-above-parent",
     "entry-flags",
-    "not-a-bucket",
     "bucket-header",
     "too-deep",
 ];

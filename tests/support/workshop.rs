@@ -193,7 +193,9 @@ pub const PATTERNS: &[Pattern] = &[
         "freed page still referenced, and written by another node",
         "bbolt#701",
         |base, random| {
-            let (leaf, old) = (base.any_leaf_of_one_page(random)?, base.any_old_leaf(random)?);
+            // a stale leaf of the same bucket is told from any other by etcd's keys only
+            let leaf = base.any_leaf_of_one_page(random).filter(|_| base.is_etcd())?;
+            let old = base.any_old_leaf(random)?;
             let mut reused = base.bytes[base.page(old)].to_vec();
             header_of(&mut reused).id.set(leaf.page);
             Some(base.with(|bytes| bytes[base.page(leaf.page)].copy_from_slice(&reused)))
@@ -606,7 +608,8 @@ fn cut_tail(base: &Base, random: &mut Random) -> Option<Vec<u8>> {
 /// One leaf for each border of 512 bytes within a page: new up to there, and behind it what another leaf once held.
 fn tear(base: &Base, random: &mut Random) -> Option<Vec<u8>> {
     let mut bytes = base.bytes.to_vec();
-    if base.anatomy.page_size < 4096 {
+    // small pages are torn at one place only, or at none; stale leaves are told by etcd's keys
+    if base.anatomy.page_size < 4096 || !base.is_etcd() {
         return None;
     }
     for border in (512..base.anatomy.page_size).step_by(512) {
