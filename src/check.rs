@@ -1,18 +1,28 @@
 //! Every fault of the file: structure from the walk, records from the scan, and what only the whole shows.
 
+pub mod pattern;
+pub mod touched;
+
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::for_each_entry;
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::{BucketId, path_of};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
+use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, NONE};
 use crate::scan::part::RecordFinding;
 use crate::text::ByteText;
+
+use pattern::Pattern;
+use touched::{Next, Touched};
 
 /// What a check came to.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +35,10 @@ pub struct Checked {
     pub num_findings: u64,
     /// What was looked at.
     pub checked: Scope,
+    /// What the damage touches, as far as the findings that were asked for tell.
+    pub touched: Touched,
+    /// Which command comes next; none where nothing was found.
+    pub next: Vec<Next>,
 }
 
 /// What was looked at.
@@ -43,6 +57,8 @@ pub struct Scope {
 pub struct Finding {
     /// What is wrong, for programs.
     pub kind: &'static str,
+    /// Which pattern of damage it is part of.
+    pub pattern: Pattern,
     /// The page; `null` where it concerns the file as a whole.
     pub page: Option<u64>,
     /// Byte offset in the file.
@@ -59,7 +75,9 @@ pub struct Finding {
 #[must_use]
 pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> bool {
     let scanned = scan.structure.count == 0 && scan.num_record_faults == 0;
-    scanned && of_whole_file(db, state, trailer).next().is_none() && orphans(state, scan).next().is_none()
+    scanned
+        && of_whole_file(db, state, scan, trailer).next().is_none()
+        && orphans(state, scan).next().is_none()
 }
 
 /// Faults that only the whole file shows.
@@ -73,22 +91,46 @@ enum FileFault {
          to: `etcdutl snapshot restore` refuses it"
     )]
     OddSize { file_size: u64 },
+    #[error(
+        "{count} of the root bucket's entries are records, where the names of buckets belong: mixed generations; its leaf \
+         was written again, by a node of the `key` bucket, and all buckets are lost"
+    )]
+    RecordsInRoot { count: u64 },
     #[error("{count} of its entries can't be decoded")]
     EntriesUndecodable { count: u64 },
 }
 
 /// Puts together all that is wrong with a file that was scanned.
 #[must_use]
-pub fn check(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer, max_findings: usize) -> Checked {
+pub fn check<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    scan: &Scan<'a>,
+    trailer: Trailer,
+    max_findings: usize,
+) -> Checked {
     let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
     let records = scan.records.iter().map(of_record);
     let mut findings: Vec<_> = structure.chain(records).collect();
-    let whole: Vec<_> = of_whole_file(db, state, trailer).collect();
+    let whole: Vec<_> = of_whole_file(db, state, scan, trailer).collect();
+    let of_file: Vec<Pattern> = whole.iter().map(|finding: &Finding| finding.pattern).collect();
     // only those that are shown are put into words: a lost lease bucket makes an orphan of every event
     let mut orphans: Vec<_> = orphans(state, scan).map(|key| (offset_of(db, key), key)).collect();
     let num_findings =
         scan.structure.count + scan.num_record_faults + (whole.len() as u64) + (orphans.len() as u64);
     orphans.sort_unstable_by_key(|(offset, _)| *offset);
+    let (touched, next) = if num_findings == 0 {
+        let newer = touched::is_written_past_end(db).then(|| touched::newer(db, state, scan)).flatten();
+        (Touched { newer, ..Touched::default() }, Vec::new())
+    } else {
+        let orphaned = orphans.iter().map(|_| Pattern::LeaseMissing);
+        let of_file: Vec<_> = of_file.into_iter().chain(orphaned).collect();
+        let named = scan.records.iter().filter_map(|finding| finding.key);
+        let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
+        let touched = touched::touched(db, state, scan, &of_file, &keys);
+        let next = touched::next(db, scan, &touched);
+        (touched, next)
+    };
     findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key)));
     findings.extend(whole);
     findings
@@ -103,6 +145,8 @@ pub fn check(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer, max_
             records: scan.keyspace.num_records(),
             entries: scan.tallies.iter().map(|tally| tally.entries).sum(),
         },
+        touched,
+        next,
     }
 }
 
@@ -110,6 +154,7 @@ fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
     let name = |id: BucketId| scan.buckets.get(id.0 as usize).map(|_| path_of(&scan.buckets, id));
     Finding {
         kind: (&fault.kind).into(),
+        pattern: Pattern::of_structure(&fault.kind),
         page: fault.page.map(|page| page.0),
         offset: fault.offset,
         bucket: fault.bucket.and_then(name).map(ByteText),
@@ -121,6 +166,7 @@ fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
 fn of_record(finding: &RecordFinding<'_>) -> Finding {
     Finding {
         kind: (&finding.fault).into(),
+        pattern: Pattern::of_record(&finding.fault),
         page: Some(finding.at.page.0),
         offset: Some(finding.at.offset),
         bucket: Some(KEY_BUCKET.into()),
@@ -129,9 +175,19 @@ fn of_record(finding: &RecordFinding<'_>) -> Finding {
     }
 }
 
-fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<Item = Finding> {
+fn of_whole_file(
+    db: &Db,
+    state: &State<'_>,
+    scan: &Scan<'_>,
+    trailer: Trailer,
+) -> impl Iterator<Item = Finding> + use<> {
     let new = |fault: FileFault, offset, bucket: Option<&str>| Finding {
         kind: (&fault).into(),
+        pattern: match fault {
+            FileFault::TrailerMismatch | FileFault::OddSize { .. } => Pattern::SnapshotChanged,
+            FileFault::RecordsInRoot { .. } => Pattern::MixedGenerations,
+            FileFault::EntriesUndecodable { .. } => Pattern::GarbageInsidePage,
+        },
         page: None,
         offset,
         bucket: bucket.map(|name| name.as_bytes().into()),
@@ -149,7 +205,30 @@ fn of_whole_file(db: &Db, state: &State<'_>, trailer: Trailer) -> impl Iterator<
     let undecodable = state.undecodable.clone().into_iter();
     let undecodable = undecodable
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
-    mismatch.into_iter().chain(odd_size).chain(undecodable)
+    let records = records_in_root(db, scan);
+    let in_root = (records > 0).then(|| new(FileFault::RecordsInRoot { count: records }, None, Some("")));
+    mismatch.into_iter().chain(odd_size).chain(in_root).chain(undecodable)
+}
+
+/// Entries of a root bucket without a single bucket that are records. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point
+/// to buckets"), though a program can make it hold more.
+fn records_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
+    let inside = scan.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
+    let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
+    if inside > 0 || entries == 0 {
+        return 0;
+    }
+    let meta = db.meta();
+    let root = Bucket { parent: None, name: &[], sequence: meta.sequence, root: BucketRoot::Page(meta.root) };
+    let mut records = 0;
+    for_each_entry(db, &root, |entry| {
+        let kv = KeyValue::parse(entry.value).ok().filter(|kv| !kv.key.is_empty());
+        let record = RecordKey::parse(entry.key)
+            .zip(kv)
+            .is_some_and(|(place, kv)| place.tombstone || kv.mod_revision == place.revision.main);
+        records += u64::from(record);
+    });
+    records
 }
 
 /// Keys whose newest record is attached to a lease that the `lease` bucket does not have.
@@ -179,6 +258,7 @@ fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
     let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
     Finding {
         kind: (&fault).into(),
+        pattern: Pattern::of_record(&fault),
         page: offset.map(|offset| offset / db.page_size()),
         offset,
         bucket: Some(KEY_BUCKET.into()),

@@ -94,9 +94,13 @@ fn advice(error: &OpenError) -> &'static str {
 fn format_advice(error: &FormatError) -> &'static str {
     match error {
         FormatError::Empty => ": nothing can be read from it; look for a snapshot, or another member's db",
-        FormatError::NotBolt => ": name etcd's db (member/snap/db in its data dir) or a snapshot",
+        FormatError::NotBolt => {
+            ": name etcd's db (member/snap/db in its data dir) or a snapshot; of one whose first pages are lost, \
+             `etcd-medic salvage FILE -o DST` looks for the rest"
+        }
         FormatError::NoValidMeta(..) => {
-            ": keep a copy of it, and look for a snapshot, or another member's db"
+            ": keep a copy of it. `etcd-medic salvage FILE -o DST` finds the trees without them; a snapshot, or another \
+             member's db, may have more"
         }
         FormatError::ByteSwapped => "",
     }

@@ -129,7 +129,7 @@ impl Db {
     pub fn page(&self, id: PageId) -> Result<Page<'_>, PageError> {
         let page = self.page_as_is(id)?;
         let found = PageId(page.header().id.get());
-        if found == id { Ok(page) } else { Err(page.error(PageErrorKind::WrongId { found })) }
+        if found == id { Ok(page) } else { Err(page.error(misplaced(&page, found))) }
     }
 
     /// The page at `id`, even if its header names another one.
@@ -206,6 +206,14 @@ impl Db {
     fn bytes(&self, start: usize, len: usize) -> Option<&[u8]> {
         self.data.get(start..start.checked_add(len)?)
     }
+}
+
+/// What a page is that does not stand where its header says.
+#[cold]
+fn misplaced(page: &Page<'_>, found: PageId) -> PageErrorKind {
+    // large pages are not read to their end: a branch may refer to one of them many thousand times
+    let zeroed = page.bytes().iter().take(4096).all(|&byte| byte == 0);
+    if zeroed { PageErrorKind::Zeroed } else { PageErrorKind::WrongId { found } }
 }
 
 fn explain(empty: bool, [zero, one]: [MetaError; 2]) -> FormatError {

@@ -1,5 +1,6 @@
 //! What can be wrong with the structure of a bbolt file: damage as data.
 
+use bytes::Bytes;
 use strum::IntoStaticStr;
 use thiserror::Error;
 
@@ -20,6 +21,17 @@ pub struct Fault {
     pub offset: Option<u64>,
     /// The bucket in whose tree it was met.
     pub bucket: Option<BucketId>,
+    /// The keys between which entries are missing for it, as far as the branches above tell.
+    pub lost: Option<Lost>,
+}
+
+/// A range of keys of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Lost {
+    /// Entries from this key on; `None` from the bucket's first.
+    pub from: Option<Bytes>,
+    /// And below this one; `None` to the bucket's end.
+    pub below: Option<Bytes>,
 }
 
 /// What is wrong. The names, in kebab-case, are the findings' `kind` in JSON.
@@ -36,8 +48,8 @@ pub enum FaultKind {
     },
     /// The file ends before its last page.
     #[error(
-        "the file has {file_size} bytes, its high water mark claims {claimed}: cut short, or copied while it was \
-         written"
+        "tail cut off: the file has {file_size} bytes, its high water mark claims {claimed}: cut short, or copied while \
+         it was written"
     )]
     FileCutShort {
         /// Bytes of the file.
@@ -54,13 +66,13 @@ pub enum FaultKind {
         referrer: Option<PageId>,
     },
     /// A page below itself: a walk that trusts it never ends.
-    #[error("is its own ancestor: a cycle{}", referred(*referrer))]
+    #[error("page cycle: is its own ancestor{}", referred(*referrer))]
     Cycle {
         /// The branch page that refers to it.
         referrer: Option<PageId>,
     },
     /// A page in two places of the tree (or in the tree, and a meta or freelist page).
-    #[error("is reachable twice{}", referred(*referrer))]
+    #[error("page referenced twice: is reachable twice{}", referred(*referrer))]
     ReachableTwice {
         /// The branch page of the second reference.
         referrer: Option<PageId>,
@@ -74,7 +86,9 @@ pub enum FaultKind {
         at: PageId,
     },
     /// In use, and in the freelist: bbolt will overwrite it.
-    #[error("is reachable, but the freelist has it as free: it will be overwritten")]
+    #[error(
+        "freed page still referenced: is reachable, but the freelist has it as free: it will be overwritten"
+    )]
     ReachableFreed,
     /// Neither in use nor free: lost to bbolt until the next defrag.
     #[error("is neither reachable nor in the freelist{}: leaked", in_a_row(*pages))]
@@ -123,13 +137,13 @@ pub enum FaultKind {
         equal: bool,
     },
     /// A key that belongs further left in the tree.
-    #[error("element {index}: its key is below the parent's key for this page")]
+    #[error("element {index}: its key is below the parent's key for this page{}", FOREIGN)]
     KeyBelowParent {
         /// Its position in the page.
         index: u32,
     },
     /// A key that belongs further right in the tree.
-    #[error("element {index}: its key is not below the parent's next key")]
+    #[error("element {index}: its key is not below the parent's next key{}", FOREIGN)]
     KeyAboveParent {
         /// Its position in the page.
         index: u32,
@@ -159,6 +173,10 @@ pub enum FaultKind {
         depth: u32,
     },
 }
+
+/// A whole page at its place that does not fit there: what it can be.
+const FOREIGN: &str =
+    ": a page of another moment (live copy, mixed generations, a freed page written again), or a key changed";
 
 fn in_a_row(pages: u64) -> String {
     if pages == 1 { String::new() } else { format!(", as are the {} behind it", pages.saturating_sub(1)) }

@@ -29,7 +29,7 @@ impl FreedPages {
     pub fn read(db: &Db, findings: &mut Findings, max_faults: usize) -> Option<Self> {
         let id = db.meta().freelist?;
         let mut fault = |kind, page, offset| {
-            let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: None };
+            let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: None, lost: None };
             findings.push(fault, max_faults);
         };
         let found = db.page(id).and_then(|page| Ok((page, page.freelist()?)));

@@ -57,8 +57,11 @@ pub enum PageErrorKind {
         /// Bytes of the file.
         file_size: u64,
     },
+    /// Never written, or lost: the first thing that a power loss leaves.
+    #[error("zeroed page: nothing but zeros stands there")]
+    Zeroed,
     /// It says that it is another page.
-    #[error("identifies itself as page {found}")]
+    #[error("misplaced page: identifies itself as page {found}")]
     WrongId {
         /// The id in its header.
         found: PageId,

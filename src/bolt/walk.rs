@@ -14,11 +14,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::claims::Claims;
 use super::db::Db;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, Lost};
 use super::format::{
     BUCKET_FLAG, BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, PAGE_HEADER_SIZE, PageId, PageKind,
 };
@@ -269,7 +270,13 @@ impl<'a> Walker<'a> {
         let Some(freed) = freed else { return };
         let (first, span) = (freed.page, freed.span);
         let mut fault = |kind| {
-            let fault = Fault { kind, page: Some(first), offset: Some(db.offset_of(first)), bucket: None };
+            let fault = Fault {
+                kind,
+                page: Some(first),
+                offset: Some(db.offset_of(first)),
+                bucket: None,
+                lost: None,
+            };
             self.findings.push(fault, *max_faults);
         };
         if freed.contains_any(first, span) {
@@ -494,7 +501,27 @@ impl<'w, 'a> Subtree<'w, 'a> {
     }
 
     fn fault(&mut self, kind: FaultKind, page: PageId, offset: u64) {
-        let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: Some(self.bucket) };
+        self.report(kind, page, offset, None);
+    }
+
+    /// A fault for which entries from `lower` on, and below `upper`, are missing.
+    #[cold]
+    fn loss(
+        &mut self,
+        kind: FaultKind,
+        (page, offset): (PageId, u64),
+        lower: Option<&'a [u8]>,
+        upper: Option<&'a [u8]>,
+    ) {
+        // no copies: a branch may lose thousands of children, whose keys may be long
+        let data = self.shared.db.data();
+        let part = |key: &[u8]| if key.is_empty() { Bytes::new() } else { data.slice_ref(key) };
+        let lost = Lost { from: lower.map(part), below: upper.map(part) };
+        self.report(kind, page, offset, Some(lost));
+    }
+
+    fn report(&mut self, kind: FaultKind, page: PageId, offset: u64, lost: Option<Lost>) {
+        let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: Some(self.bucket), lost };
         self.leftover.findings.push(fault, self.shared.max_faults);
     }
 
@@ -538,7 +565,9 @@ impl<'w, 'a> Subtree<'w, 'a> {
                 })
             }
             Err(error) => {
-                self.fault(FaultKind::Page { error: error.kind, referrer }, pending.page, page.offset());
+                let (kind, at) =
+                    (FaultKind::Page { error: error.kind, referrer }, (pending.page, page.offset()));
+                self.loss(kind, at, pending.lower, pending.upper);
                 None
             }
         }
@@ -546,10 +575,10 @@ impl<'w, 'a> Subtree<'w, 'a> {
 
     /// The page at `pending`, taken for this node alone.
     fn claim(&mut self, pending: Pending<'a>, referrer: Option<PageId>) -> Option<Page<'a>> {
-        let Pending { page: id, depth, .. } = pending;
+        let Pending { page: id, depth, lower, upper } = pending;
         let offset = self.shared.db.offset_of(id);
         if depth >= MAX_DEPTH {
-            self.fault(FaultKind::TooDeep { depth }, id, offset);
+            self.loss(FaultKind::TooDeep { depth }, (id, offset), lower, upper);
             return None;
         }
         let found = self.shared.db.page(id);
@@ -568,11 +597,14 @@ impl<'w, 'a> Subtree<'w, 'a> {
             } else {
                 FaultKind::ReachableTwice { referrer }
             };
-            self.fault(kind, id, offset);
+            self.loss(kind, (id, offset), lower, upper);
             return None;
         }
         found
-            .inspect_err(|error| self.fault(FaultKind::Page { error: error.kind, referrer }, id, offset))
+            .inspect_err(|error| {
+                let kind = FaultKind::Page { error: error.kind, referrer };
+                self.loss(kind, (id, offset), lower, upper);
+            })
             .ok()
     }
 
@@ -585,13 +617,20 @@ impl<'w, 'a> Subtree<'w, 'a> {
         let mut sizes = sizes_of_frame(&page, branch.num_children());
         let below = self.stack.len();
         if branch.num_children() == 0 {
-            self.fault(FaultKind::EmptyBranch, page.id(), page.offset());
+            self.loss(FaultKind::EmptyBranch, (page.id(), page.offset()), pending.lower, pending.upper);
         }
         for (index, child) in branch.children().enumerate() {
             let child = match child {
                 Ok(child) => child,
                 Err(error) => {
-                    self.fault(FaultKind::Element { error }, page.id(), element_offset(&page, index));
+                    let at = (page.id(), element_offset(&page, index));
+                    let before = self.stack.get(below..).and_then(<[_]>::last).map(|child| child.lower);
+                    self.loss(
+                        FaultKind::Element { error },
+                        at,
+                        before.unwrap_or(pending.lower),
+                        pending.upper,
+                    );
                     continue;
                 }
             };
@@ -639,7 +678,8 @@ impl<'w, 'a> Subtree<'w, 'a> {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.fault(FaultKind::Element { error }, page.id(), element_offset(&page, index));
+                    let at = (page.id(), element_offset(&page, index));
+                    self.loss(FaultKind::Element { error }, at, lower, upper);
                     continue;
                 }
             };

@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use crate::analyze::BucketUse;
+use crate::analyze::advice::resource_name;
 use crate::check::Checked;
+use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
-use crate::text::escape;
+use crate::text::{ByteText, escape};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -37,10 +39,71 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
     let scope = checked.checked;
     let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
     if checked.sound {
-        writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))
+        writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
+        newer(out, checked.touched.newer)
     } else {
         let faults = styled(BAD, &count(checked.num_findings, "fault"));
-        writeln!(out, "{path}: {faults} ({looked_at} checked)")
+        writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
+        touched(out, &checked.touched)?;
+        for next in &checked.next {
+            writeln!(out, "next: {}: {}", next.command.replacen("FILE", &path, 1), next.why)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the damage is, and what it touches.
+fn touched(out: &mut impl Write, touched: &Touched) -> io::Result<()> {
+    let patterns = touched.patterns.iter();
+    let patterns: Vec<_> =
+        patterns.map(|row| format!("{} ({})", row.pattern.words(), row.findings)).collect();
+    writeln!(out, "damage: {}", patterns.join(", "))?;
+    if !touched.buckets.is_empty() {
+        let name =
+            |name: &ByteText| if name.0.is_empty() { "the root bucket".to_owned() } else { name.to_string() };
+        let buckets: Vec<_> = touched.buckets.iter().map(|bucket| name(&bucket.name)).collect();
+        writeln!(out, "buckets touched: {}", buckets.join(", "))?;
+    }
+    if !touched.revisions.is_empty() {
+        let spans: Vec<_> = touched.revisions.iter().take(MAX_SPANS).map(span_words).collect();
+        let more = touched.revisions.len().saturating_sub(MAX_SPANS);
+        let more = if more > 0 { format!(", and {more} more ranges") } else { String::new() };
+        writeln!(out, "records are missing among revisions {}{more}", spans.join(", "))?;
+    }
+    if touched.keys > 0 {
+        let row = |row: &TouchedResource| {
+            format!("{} {}", row.keys, resource_name(&row.group, &row.resource.to_string()))
+        };
+        let resources: Vec<_> = touched.resources.iter().map(row).collect();
+        let of = if resources.is_empty() { String::new() } else { format!(": {}", resources.join(", ")) };
+        writeln!(out, "{} with records that are missing or wrong{of}", count(touched.keys, "key"))?;
+    }
+    newer(out, touched.newer)
+}
+
+/// What lies beside the tree and is later than it.
+fn newer(out: &mut impl Write, newer: Option<NewerPages>) -> io::Result<()> {
+    let Some(newer) = newer else { return Ok(()) };
+    writeln!(
+        out,
+        "{} beside the tree, up to revision {}, later than the tree's {}: a copy taken while etcd wrote (mixed \
+         generations), or a transaction that was never finished",
+        count(newer.leaves, "leaf page"),
+        newer.last_revision,
+        newer.tree_revision
+    )
+}
+
+/// More ranges of revisions than this are only counted in text.
+const MAX_SPANS: usize = 12;
+
+fn span_words(span: &RevisionSpan) -> String {
+    match (span.first_revision, span.last_revision) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        (Some(first), None) => format!("{first} and later"),
+        (None, Some(last)) => format!("up to {last}"),
+        (None, None) => "of all times".to_owned(),
     }
 }
 

@@ -147,7 +147,7 @@ fn scan_once<'a>(
         for (first, pages) in leaked_runs(&unreached, freelist) {
             let (page, offset) = (Some(first), Some(db.offset_of(first)));
             let kind = FaultKind::UnreachableUnfreed { pages };
-            structure.push(Fault { kind, page, offset, bucket: None }, options.max_findings);
+            structure.push(Fault { kind, page, offset, bucket: None, lost: None }, options.max_findings);
         }
     }
     keyspace.finish();
@@ -174,14 +174,14 @@ pub(crate) fn file_faults(db: &Db) -> Findings {
         if let &Err(error) = meta {
             let page = PageId(slot as u64);
             let (kind, offset) = (FaultKind::Meta { slot, error }, Some(db.offset_of(page)));
-            findings.push(Fault { kind, page: Some(page), offset, bucket: None }, usize::MAX);
+            findings.push(Fault { kind, page: Some(page), offset, bucket: None, lost: None }, usize::MAX);
         }
     }
     let claimed = db.high_water_mark().saturating_mul(db.page_size());
     let file_size = db.file_size();
     if claimed > file_size {
         let (kind, offset) = (FaultKind::FileCutShort { file_size, claimed }, Some(file_size));
-        findings.push(Fault { kind, page: None, offset, bucket: None }, usize::MAX);
+        findings.push(Fault { kind, page: None, offset, bucket: None, lost: None }, usize::MAX);
     }
     findings
 }

@@ -37,7 +37,6 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
-use etcd_medic::rewrite::Changes;
 use etcd_medic::rewrite::changes::Wish;
 use etcd_medic::rewrite::defrag::{self, DefragError, Destination, Layout, Progress, Request};
 use etcd_medic::rewrite::output::TEMPORARY_SUFFIX;

@@ -247,6 +247,12 @@ impl FileBuilder {
         change(self.at(slot, PAGE_HEADER_SIZE));
     }
 
+    /// All bytes of a page.
+    pub fn page_bytes(&mut self, page: u64) -> &mut [u8] {
+        let start = self.offset(page);
+        &mut self.bytes[start..start + self.page_size]
+    }
+
     fn value_at(&mut self, page: u64, index: usize) -> usize {
         let element = *self.leaf_element(page, index);
         element_at(index) + element.pos.get() as usize + element.key_size.get() as usize

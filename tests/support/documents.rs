@@ -251,9 +251,24 @@ objects! {
     GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
     FileError { path: String, error: String }
 
-    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked }
+    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next> }
+    Touched {
+        patterns: Vec<PatternCount>,
+        buckets: Vec<TouchedBucket>,
+        revisions: Vec<RevisionSpan>,
+        keys: u64,
+        resources: Vec<TouchedResource>,
+        newer: Nullable<NewerPages>,
+    }
+    PatternCount { pattern: String, findings: u64 }
+    TouchedBucket { name: Bytes, findings: u64 }
+    RevisionSpan { first_revision: Nullable<i64>, last_revision: Nullable<i64> }
+    TouchedResource { group: String, resource: Bytes, keys: u64 }
+    NewerPages { leaves: u64, last_revision: i64, tree_revision: i64 }
+    Next { command: String, why: String }
     Finding {
         kind: String,
+        pattern: String,
         page: Nullable<u64>,
         offset: Nullable<u64>,
         bucket: Nullable<Bytes>,

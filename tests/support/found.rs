@@ -167,7 +167,7 @@ pub fn kind_name(kind: &FaultKind) -> String {
 }
 
 /// All that [`kind_name`] can say.
-pub const EVERY_KIND: [&str; 41] = [
+pub const EVERY_KIND: [&str; 43] = [
     "meta/missing",
     "meta/magic",
     "meta/byte-swapped",
@@ -179,6 +179,7 @@ pub const EVERY_KIND: [&str; 41] = [
     "page/beyond-file",
     "page/overflow-above-high-water-mark",
     "page/overflow-beyond-file",
+    "page/zeroed",
     "page/wrong-id",
     "page/unknown-kind",
     "page/wrong-kind",
@@ -187,6 +188,7 @@ pub const EVERY_KIND: [&str; 41] = [
     "freelist/beyond-file",
     "freelist/overflow-above-high-water-mark",
     "freelist/overflow-beyond-file",
+    "freelist/zeroed",
     "freelist/wrong-id",
     "freelist/unknown-kind",
     "freelist/wrong-kind",
@@ -218,6 +220,7 @@ pub fn page_error_name(kind: &PageErrorKind) -> &'static str {
         PageErrorKind::BeyondFile { .. } => "beyond-file",
         PageErrorKind::OverflowAboveHighWaterMark { .. } => "overflow-above-high-water-mark",
         PageErrorKind::OverflowBeyondFile { .. } => "overflow-beyond-file",
+        PageErrorKind::Zeroed => "zeroed",
         PageErrorKind::WrongId { .. } => "wrong-id",
         PageErrorKind::UnknownKind { .. } => "unknown-kind",
         PageErrorKind::WrongKind { .. } => "wrong-kind",

@@ -2,6 +2,7 @@
 
 use etcd_medic::bolt::format::{MAGIC, MAX_KEY_SIZE};
 use etcd_medic::bolt::walk::MAX_DEPTH;
+use zerocopy::FromZeros;
 
 use super::builder::{BRANCH, FREELIST, FileBuilder, LEAF, META, bucket, inline_bucket, plain};
 
@@ -185,6 +186,18 @@ const HEADERS: &[Case] = &[
     Case {
         name: "another id",
         lie: |file| file.header(B).id.set(99),
+        faults: &[("page/wrong-id", B, at(B))],
+        entries: ENTRIES - 4,
+    },
+    Case {
+        name: "nothing but zeros",
+        lie: |file| file.page_bytes(B).fill(0),
+        faults: &[("page/zeroed", B, at(B))],
+        entries: ENTRIES - 4,
+    },
+    Case {
+        name: "a header of zeros, and something behind it",
+        lie: |file| *file.header(B) = FromZeros::new_zeroed(),
         faults: &[("page/wrong-id", B, at(B))],
         entries: ENTRIES - 4,
     },
@@ -585,6 +598,12 @@ const FREELISTS: &[Case] = &[
         name: "the freelist is of no kind",
         lie: |file| file.header(FREED).flags.set(0x20),
         faults: &[("freelist/unknown-kind", FREED, at(FREED))],
+        entries: ENTRIES,
+    },
+    Case {
+        name: "the freelist is nothing but zeros",
+        lie: |file| file.page_bytes(FREED).fill(0),
+        faults: &[("freelist/zeroed", FREED, at(FREED))],
         entries: ENTRIES,
     },
     Case {

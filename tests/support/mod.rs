@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `mod.rs` | the test files of `testdata/` |
+//! | [`anatomy`] | a sound file taken apart: each node with its page and its entries |
 //! | [`builder`] | bbolt files made byte by byte, so that any of their numbers can lie |
 //! | [`lies`] | a sound file, and every lie that can be told in it |
 //! | [`found`] | what a walk or a scan found, as plain values to compare |
@@ -15,8 +16,10 @@
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`random`] | numbers that look random |
+//! | [`workshop`] | a sound file, damaged in each way that is met in the field, and what can be saved of it |
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
+pub mod anatomy;
 pub mod builder;
 pub mod content;
 pub mod corpus;
@@ -29,6 +32,7 @@ pub mod mvcc;
 pub mod peers;
 pub mod program;
 pub mod random;
+pub mod workshop;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,313 @@
+//! What damage touches, and which command comes next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bolt::fault::{FaultKind, Lost};
+use crate::bolt::page::{Page, PageErrorKind};
+use crate::bolt::walk::{BucketId, path_of};
+use crate::bolt::{Db, PageId};
+use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::etcd::{KeyValue, RecordKey};
+use crate::scan::Scan;
+use crate::text::ByteText;
+
+use super::pattern::Pattern;
+
+/// What the findings add up to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Touched {
+    /// What the damage is, and how many findings say so, in the order of their names.
+    pub patterns: Vec<PatternCount>,
+    /// Buckets that entries are missing from, or whose entries have faults.
+    pub buckets: Vec<TouchedBucket>,
+    /// Revisions among which records of the `key` bucket are missing, ascending: what lies between the keys that a branch
+    /// has for a page that was lost, and for the page behind it.
+    pub revisions: Vec<RevisionSpan>,
+    /// Number of etcd keys whose own records show that something is missing or wrong.
+    pub keys: u64,
+    /// The resources that these keys are of, most keys first.
+    pub resources: Vec<TouchedResource>,
+    /// Pages that nothing refers to and that are newer than the tree.
+    pub newer: Option<NewerPages>,
+}
+
+/// How often a pattern was met.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PatternCount {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// Number of findings.
+    pub findings: u64,
+}
+
+/// A bucket with damage.
+#[derive(Clone, Debug, Serialize)]
+pub struct TouchedBucket {
+    /// Its path; empty for the root bucket, which has the names of all others.
+    pub name: ByteText,
+    /// Number of findings.
+    pub findings: u64,
+}
+
+/// A range of revisions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct RevisionSpan {
+    /// The first; `None` from the oldest on.
+    pub first_revision: Option<i64>,
+    /// The last; `None` up to the newest.
+    pub last_revision: Option<i64>,
+}
+
+/// A resource with damage.
+#[derive(Clone, Debug, Serialize)]
+pub struct TouchedResource {
+    /// The API group.
+    pub group: String,
+    /// The plural, or the leading path of what isn't Kubernetes'.
+    pub resource: ByteText,
+    /// Number of keys.
+    pub keys: u64,
+}
+
+/// Leaves of records that nothing refers to, with records later than any of the tree's.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NewerPages {
+    /// How many.
+    pub leaves: u64,
+    /// The latest revision on them.
+    pub last_revision: i64,
+    /// The latest revision of the tree.
+    pub tree_revision: i64,
+}
+
+/// A command to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// The command; `FILE` stands for the file, `DST` for a new one.
+    pub command: &'static str,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Puts together what was found of the structure, by pattern for the rest, and the keys that are named.
+pub(super) fn touched<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    scan: &Scan<'a>,
+    of_file: &[Pattern],
+    keys: &BTreeSet<&'a [u8]>,
+) -> Touched {
+    let mut patterns: BTreeMap<Pattern, u64> = BTreeMap::new();
+    let mut buckets: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut lost = Vec::new();
+    let mut add = |pattern| *patterns.entry(pattern).or_default() += 1;
+    for fault in &scan.structure.faults {
+        add(Pattern::of_structure(&fault.kind));
+        let Some(id) = fault.bucket else { continue };
+        *buckets.entry(path_of(&scan.buckets, id)).or_default() += 1;
+        if Some(id) == scan.key_bucket {
+            lost.extend(fault.lost.as_ref().and_then(span_of));
+        } else if id == BucketId::ROOT && state.key_bucket.is_none() && fault.lost.is_some() {
+            // the bucket's name is lost, and with it all
+            lost.push(RevisionSpan { first_revision: None, last_revision: None });
+        }
+    }
+    for finding in &scan.records {
+        add(Pattern::of_record(&finding.fault));
+        *buckets.entry(KEY_BUCKET.to_vec()).or_default() += 1;
+    }
+    of_file.iter().for_each(|&pattern| add(pattern));
+    if of_file.contains(&Pattern::MixedGenerations) {
+        // the root bucket's leaf is another's by now: nothing is known of any bucket
+        *buckets.entry(Vec::new()).or_default() += 1;
+        lost.push(RevisionSpan { first_revision: None, last_revision: None });
+    }
+    let bucket = |(name, findings)| TouchedBucket { name: ByteText(name), findings };
+    Touched {
+        patterns: patterns
+            .into_iter()
+            .map(|(pattern, findings)| PatternCount { pattern, findings })
+            .collect(),
+        buckets: buckets.into_iter().map(bucket).collect(),
+        revisions: merged(lost),
+        keys: keys.len() as u64,
+        resources: resources(scan, keys),
+        newer: newer(db, state, scan),
+    }
+}
+
+fn resources(scan: &Scan<'_>, keys: &BTreeSet<&[u8]>) -> Vec<TouchedResource> {
+    let mut counts: BTreeMap<(String, Vec<u8>), u64> = BTreeMap::new();
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    // one pass over the keyspace, rather than a look-up for each: only its keys know their values
+    let shards = scan.keyspace.shards().iter();
+    for (shard, key) in shards.flat_map(|shard| shard.keys().map(move |key| (shard, key))) {
+        if keys.contains(key.key()) {
+            let resource = shard.resource(key);
+            *counts.entry((resource.group.to_owned(), resource.resource.to_vec())).or_default() += 1;
+        }
+    }
+    let row = |((group, resource), keys)| TouchedResource { group, resource: ByteText(resource), keys };
+    let mut rows: Vec<_> = counts.into_iter().map(row).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.keys));
+    rows
+}
+
+/// The revisions between two keys of the `key` bucket; `None` where they are none.
+fn span_of(lost: &Lost) -> Option<RevisionSpan> {
+    let revision = |key: &bytes::Bytes| RecordKey::parse(key).map(|key| key.revision);
+    let first = lost.from.as_ref().and_then(revision);
+    let below = lost.below.as_ref().and_then(revision);
+    let last = below.map(|below| if below.sub > 0 { below.main } else { below.main.saturating_sub(1) });
+    let first_revision = first.map(|first| first.main);
+    let is_none = first_revision.zip(last).is_some_and(|(first, last)| first > last);
+    (!is_none).then_some(RevisionSpan { first_revision, last_revision: last })
+}
+
+/// Ranges that overlap or follow one another become one.
+fn merged(mut spans: Vec<RevisionSpan>) -> Vec<RevisionSpan> {
+    spans.sort_by_key(|span| (span.first_revision, span.last_revision));
+    let mut merged: Vec<RevisionSpan> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(before)
+                if before
+                    .last_revision
+                    .is_none_or(|last| Some(last.saturating_add(1)) >= span.first_revision) =>
+            {
+                before.last_revision =
+                    before.last_revision.zip(span.last_revision).map(|(one, other)| one.max(other));
+            }
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// Leaves beside the tree with later records than it has: the rest of a transaction whose meta was never written, or a copy
+/// that was taken while etcd wrote.
+pub(super) fn newer(db: &Db, state: &State<'_>, scan: &Scan<'_>) -> Option<NewerPages> {
+    let (_, tree_revision) = state.revision_range(db)?;
+    let free = scan.unreached.iter().flat_map(|&(PageId(first), pages)| first..first.saturating_add(pages));
+    let tail = db.high_water_mark()..db.file_size().checked_div(db.page_size()).unwrap_or(0);
+    let mut found = NewerPages { leaves: 0, last_revision: tree_revision, tree_revision };
+    for id in free.chain(tail) {
+        let Some(leaf) = first_page(db, PageId(id)).and_then(|page| page.leaf().ok()) else { continue };
+        // the first entry: the others' values may lie on overflow pages, which may be somebody else's by now
+        let Some(first) = leaf.entry_at(0).and_then(Result::ok) else { continue };
+        let Some(key) = RecordKey::parse(first.key).filter(|key| key.revision.main > tree_revision) else {
+            continue;
+        };
+        // a number that lies is not taken for a revision: the record says it, too
+        if !KeyValue::parse(first.value).is_ok_and(|kv| key.tombstone || kv.mod_revision == key.revision.main)
+        {
+            continue;
+        }
+        found.leaves = found.leaves.saturating_add(1);
+        found.last_revision = found.last_revision.max(key.revision.main);
+    }
+    (found.leaves > 0).then_some(found)
+}
+
+/// The page at `id`, by itself, if it says so: its overflow, and whether it was ever allocated, are nobody's word.
+fn first_page(db: &Db, id: PageId) -> Option<Page<'_>> {
+    let page = Page::new(id, db.offset_of(id), db.first_bytes(id)?)?;
+    (page.header().id.get() == id.0).then_some(page)
+}
+
+/// Whether something was written past the high water mark, which bbolt leaves zeroed until a transaction needs it: then one
+/// wrote there of which the metas know nothing. Reads one page's header.
+pub(super) fn is_written_past_end(db: &Db) -> bool {
+    let end = PageId(db.high_water_mark());
+    first_page(db, end).is_some_and(|page| page.kind().is_ok())
+}
+
+/// What to do about it.
+pub(super) fn next(db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
+    let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
+    let faults = || scan.structure.faults.iter();
+    // a file that ends early may have lost free pages only
+    let unread =
+        faults().any(|fault| matches!(fault.kind, FaultKind::Page { error, .. } if is_of_the_end(&error)));
+    let of_records = has(|pattern| pattern == Pattern::RevisionDamage);
+    let mut next = Vec::new();
+    if has(Pattern::is_of_a_tree) || unread || of_records {
+        next.push(Next {
+            command: "etcd-medic salvage FILE -o DST",
+            why: "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
+        });
+    } else if has(|pattern| {
+        matches!(
+            pattern,
+            Pattern::MetaDestroyed
+                | Pattern::TailCutOff
+                | Pattern::FreedAndReachable
+                | Pattern::FreelistDamaged
+                | Pattern::LeakedPages
+        )
+    }) {
+        next.push(Next {
+            command: "etcd-medic defrag FILE -o DST",
+            why: "all that the active root has can be read: the copy has it, two good metas, and no stored freelist",
+        });
+    }
+    if db.metas().slots.iter().any(Result::is_err) {
+        next.push(Next {
+            command: "etcd-medic status FILE OTHER…",
+            why: "with one meta gone, the last transaction may be: compare revisions with another member or snapshot",
+        });
+    }
+    if has(|pattern| pattern == Pattern::SnapshotChanged) {
+        next.push(Next {
+            command: "etcdctl snapshot save DST",
+            why: "the snapshot is not what was taken: take another one, or use an older sound one",
+        });
+    }
+    if next.is_empty() {
+        next.push(Next {
+            command: "etcd-medic hash FILE",
+            why: "the file reads well, its records contradict each other: compare it with another member's",
+        });
+    }
+    next
+}
+
+fn is_of_the_end(error: &PageErrorKind) -> bool {
+    matches!(error, PageErrorKind::BeyondFile { .. } | PageErrorKind::OverflowBeyondFile { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_that_touch_are_one() {
+        let span = |first_revision, last_revision| RevisionSpan { first_revision, last_revision };
+        let spans = vec![
+            span(Some(9), Some(12)),
+            span(Some(1), Some(3)),
+            span(Some(4), Some(4)),
+            span(Some(10), Some(11)),
+        ];
+        assert_eq!(merged(spans), [span(Some(1), Some(4)), span(Some(9), Some(12))]);
+        let open = vec![span(Some(5), None), span(None, Some(2)), span(Some(7), Some(8))];
+        assert_eq!(merged(open), [span(None, Some(2)), span(Some(5), None)]);
+        assert_eq!(merged(vec![span(None, None), span(Some(1), Some(2))]), [span(None, None)]);
+    }
+
+    #[test]
+    fn the_keys_around_a_lost_page_give_its_revisions() {
+        let key = |main, sub| Some(crate::etcd::Revision { main, sub }.to_bytes().to_vec().into());
+        let of = |from, below| span_of(&Lost { from, below });
+        let span = |first_revision, last_revision| Some(RevisionSpan { first_revision, last_revision });
+        assert_eq!(of(key(5, 0), key(9, 0)), span(Some(5), Some(8)));
+        assert_eq!(of(key(5, 0), key(9, 1)), span(Some(5), Some(9)));
+        assert_eq!(of(key(5, 0), key(5, 0)), None);
+        assert_eq!(of(None, key(i64::MAX, 0)), span(None, Some(i64::MAX - 1)));
+        assert_eq!(of(key(5, 0), Some("no revision".into())), span(Some(5), None));
+    }
+}
