@@ -87,28 +87,38 @@ pub enum RootSource {
 #[must_use]
 pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync)) -> Finds<'a> {
     let db = &wreck.db;
-    let claims = [(); 2].map(|()| new_claims(wreck));
+    let mut claims = [(); 2].map(|()| new_claims(wreck));
     let mut metas: Vec<_> = wreck.metas.iter().filter_map(|meta| meta.ok()).collect();
     metas.sort_by_key(|meta| std::cmp::Reverse(meta.txid));
     let sources = [(Tier::Reachable, RootSource::ActiveMeta), (Tier::OlderRoot, RootSource::OlderMeta)];
     let mut trunks: Vec<Candidate<'a>> = Vec::new();
-    for ((meta, claims), (tier, from)) in metas.iter().zip(&claims).zip(sources) {
-        let trunk = Trunk::read(db, meta.root, meta.sequence, claims);
+    for ((meta, claims), (tier, from)) in metas.iter().zip(&mut claims).zip(sources) {
+        let mut trunk = Trunk::read(db, meta.root, meta.sequence, claims);
+        if !trunk.has_buckets_only() {
+            // the root bucket of a bbolt file has nothing else: another page lies in its place
+            *claims = new_claims(wreck);
+            trunk = Trunk::lost(meta.root);
+        }
         trunks.push(Candidate { trunk, tier, root: Root { page: Some(meta.root), from } });
     }
+    let newest_meta = trunks.first().map(|first| first.root);
     let whole = trunks.first().is_some_and(|first| first.trunk.num_gaps() == 0);
     let search = !whole || trust == Trust::BestEffort;
     let orphans = if search { orphan::find(db, &claims.each_ref(), progress) } else { Orphans::default() };
     // a root that no meta leads to: where there is no meta, or what it leads to has no buckets of etcd's
-    if !trunks.iter().any(|candidate| candidate.trunk.top_level(KEY_BUCKET).is_some()) && search {
+    if !trunks.iter().any(|candidate| candidate.trunk.buckets.len() > 1) && search {
         trunks.extend(searched_roots(wreck, &orphans.leaves));
     }
+    // what leads nowhere has no say
+    trunks.retain(|candidate| candidate.trunk.buckets.len() > 1);
     let by_search = trunks.first().is_none_or(|first| first.root.from == RootSource::Searched);
     if let Some(first) = trunks.first_mut().filter(|_| by_search) {
         // what no meta leads to, but is the best there is, is the root now
         first.tier = Tier::Reachable;
     }
-    decide(wreck, trunks, orphans, trust, search)
+    // the state of the newest meta is lost with its root: what it had more than the next one lies behind that one's end
+    let behind = newest_meta.is_some() && newest_meta != trunks.first().map(|first| first.root);
+    decide(wreck, trunks, orphans, trust, (search, behind))
 }
 
 fn new_claims(wreck: &Wreck) -> Claims {
@@ -128,12 +138,13 @@ struct Candidate<'a> {
 
 /// Leaves that hold etcd's buckets, the one of the latest state first.
 fn searched_roots<'a>(wreck: &'a Wreck, orphans: &[OrphanLeaf<'a>]) -> Vec<Candidate<'a>> {
-    let is_root = |leaf: &&OrphanLeaf<'_>| {
-        leaf.whole
-            && leaf.claims_to_be.is_none()
-            && leaf.entries.iter().all(Entry::is_bucket)
-            && leaf.entries.iter().any(|entry| entry.key == KEY_BUCKET)
+    let has_buckets = |leaf: &&OrphanLeaf<'_>| {
+        leaf.whole && leaf.claims_to_be.is_none() && leaf.entries.iter().all(Entry::is_bucket)
     };
+    let has_records = |leaf: &OrphanLeaf<'_>| leaf.entries.iter().any(|entry| entry.key == KEY_BUCKET);
+    let is_etcd = orphans.iter().any(|leaf| has_buckets(&leaf) && has_records(leaf));
+    // of another program's file, whatever holds buckets and nothing else may be its root
+    let is_root = |leaf: &&OrphanLeaf<'_>| has_buckets(leaf) && (!is_etcd || has_records(leaf));
     let read = |leaf: &OrphanLeaf<'_>| {
         let trunk = Trunk::read(&wreck.db, leaf.page, 0, &new_claims(wreck));
         Candidate {
@@ -148,7 +159,10 @@ fn searched_roots<'a>(wreck: &'a Wreck, orphans: &[OrphanLeaf<'a>]) -> Vec<Candi
     leaves.sort_by_key(|&(age, leaf)| (std::cmp::Reverse(age), leaf.page));
     let read = leaves.into_iter().take(MAX_CANDIDATES).map(|(age, leaf)| (age, read(leaf)));
     let mut candidates: Vec<_> = read.collect();
-    candidates.sort_by_key(|(age, candidate)| (std::cmp::Reverse(*age), candidate.trunk.num_gaps()));
+    candidates.sort_by_key(|(age, candidate)| {
+        let trunk = &candidate.trunk;
+        (std::cmp::Reverse(*age), trunk.num_gaps(), std::cmp::Reverse(trunk.num_entries()))
+    });
     candidates.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
@@ -192,7 +206,7 @@ fn decide<'a>(
     trunks: Vec<Candidate<'a>>,
     mut orphans: Orphans<'a>,
     trust: Trust,
-    searched: bool,
+    (searched, behind): (bool, bool),
 ) -> Finds<'a> {
     orphans.leaves.retain(records::is_of_records);
     let has_keys = |candidate: &&Candidate<'_>| candidate.trunk.top_level(KEY_BUCKET).is_some();
@@ -236,6 +250,11 @@ fn decide<'a>(
         let (reached, malformed) = records::of_tree(entries, tier);
         finds.malformed = malformed.len() as u64;
         gaps.extend(gaps_at(&wreck.db, entries, &malformed));
+        if let Some(last) = entries.last().filter(|_| behind) {
+            let why =
+                "the newest meta's root is lost, and with it what it had more than the older one".to_owned();
+            gaps.push(Gap { lower: last.key, upper: None, page: PageId(0), leaf: false, why });
+        }
         let gaps = Gaps::new(gaps);
         let (older, _) = records::of_tree(older_tree.map_or(&[][..], |tree| &tree.entries), Tier::OlderRoot);
         let older = if gaps.is_empty() { Vec::new() } else { older };

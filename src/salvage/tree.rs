@@ -5,7 +5,7 @@
 //! not there: that is what tells a lost record from a deleted one.
 
 use crate::bolt::claims::Claims;
-use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError};
+use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError, PageErrorKind};
 use crate::bolt::walk::{BucketRoot, MAX_DEPTH};
 use crate::bolt::{Db, PageId};
 
@@ -27,7 +27,8 @@ pub struct Gap<'a> {
     pub upper: Option<&'a [u8]>,
     /// The page that could not be read.
     pub page: PageId,
-    /// Whether that page was a leaf, as those beside it are: then its records lay nowhere else.
+    /// Whether that page itself was damaged, and was a leaf, as those beside it are: then its records lay nowhere else. Not where
+    /// the reference to it may be what is wrong.
     pub leaf: bool,
     /// Why.
     pub why: String,
@@ -106,6 +107,8 @@ struct Pending<'a> {
 /// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
 #[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
+    let metas = db.metas().slots.iter().filter_map(|meta| meta.ok());
+    let claimed = metas.map(|meta| meta.high_water_mark).max().unwrap_or(u64::MAX);
     let mut reader = Reader {
         db,
         claims,
@@ -114,6 +117,7 @@ pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
         depths: Vec::new(),
         stack: Vec::new(),
         leaf_depth: None,
+        claimed,
     };
     match root {
         BucketRoot::Page(page) => reader.stack.push(Pending { page, lower: &[], upper: None, depth: 0 }),
@@ -145,11 +149,18 @@ struct Reader<'r, 'a> {
     stack: Vec<Pending<'a>>,
     /// How many levels below the root the leaves lie: all leaves of a tree of bbolt's are at one depth.
     leaf_depth: Option<u32>,
+    /// The high water mark that the metas have.
+    claimed: u64,
 }
 
 impl<'a> Reader<'_, 'a> {
+    /// A page whose place is known, but not its content.
     fn gap(&mut self, at: Pending<'a>, why: String) {
-        self.depths.push(at.depth);
+        self.gap_of(at, why, true);
+    }
+
+    fn gap_of(&mut self, at: Pending<'a>, why: String, own_damage: bool) {
+        self.depths.push(if own_damage { at.depth } else { u32::MAX });
         self.gaps.push(Gap { lower: at.lower, upper: at.upper, page: at.page, leaf: false, why });
     }
 
@@ -159,7 +170,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let page = match self.db.page(at.page) {
             Ok(page) => page,
-            Err(error) => return self.gap(at, said(&error, self.db)),
+            Err(error) => return self.gap_of(at, said(&error, self.db), self.is_own_damage(&error)),
         };
         if let Ok(branch) = page.branch() {
             self.branch(&branch, at);
@@ -167,11 +178,21 @@ impl<'a> Reader<'_, 'a> {
             match page.leaf() {
                 Ok(leaf) if self.belongs(&leaf, at) => match self.claim(&page, self.pages_of(&leaf)) {
                     Ok(()) => self.leaf(&leaf, at),
-                    Err(why) => self.gap(at, why),
+                    Err(why) => self.gap_of(at, why, false),
                 },
-                Ok(_) => self.gap(at, "its keys are not those that belong here".to_owned()),
+                Ok(_) => self.gap_of(at, "its keys are not those that belong here".to_owned(), false),
                 Err(error) => self.gap(at, said(&error, self.db)),
             }
+        }
+    }
+
+    /// Whether a page is damaged, rather than the reference to it: it is zeroed, or gone with the end of the file, below the
+    /// high water mark.
+    fn is_own_damage(&self, error: &PageError) -> bool {
+        match error.kind {
+            PageErrorKind::WrongId { .. } => is_zeroed(error.page, self.db),
+            PageErrorKind::AboveHighWaterMark { .. } => error.page.0 < self.claimed,
+            _ => true,
         }
     }
 
@@ -230,7 +251,7 @@ impl<'a> Reader<'_, 'a> {
             return self.gap(at, "no child of it can be read".to_owned());
         }
         if let Err(why) = self.claim(&branch.page(), u64::from(branch.page().header().overflow.get()) + 1) {
-            return self.gap(at, why);
+            return self.gap_of(at, why, false);
         }
         if damaged > 0 {
             // whose keys the lost ones were can't be told: children before them may seem to reach further than they do
@@ -254,6 +275,9 @@ fn is_within(key: &[u8], at: Pending<'_>) -> bool {
 
 /// What is wrong with a page, in the words of those who met it: a page of zeros has no type for a reason.
 fn said(error: &PageError, db: &Db) -> String {
-    let zeroed = db.first_bytes(error.page).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
-    if zeroed { "it is zeroed".to_owned() } else { error.kind.to_string() }
+    if is_zeroed(error.page, db) { "it is zeroed".to_owned() } else { error.kind.to_string() }
+}
+
+fn is_zeroed(page: PageId, db: &Db) -> bool {
+    db.first_bytes(page).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0))
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use crate::bolt::claims::Claims;
-use crate::bolt::page::Page;
+use crate::bolt::page::{Entry, Page};
 use crate::bolt::walk::BucketRoot;
 use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
 use crate::etcd::schema::{FINISHED_COMPACT, SCHEDULED_COMPACT};
 
-use super::tree::{self, Tree};
+use super::tree::{self, Gap, Gaps, Tree};
 
 /// Buckets of one root that are read: more than any application nests.
 const MAX_BUCKETS: usize = 1 << 20;
@@ -65,6 +65,31 @@ impl<'a> Trunk<'a> {
             next += 1;
         }
         trunk
+    }
+
+    /// What is left of a root that can't be read.
+    #[must_use]
+    pub fn lost(root: PageId) -> Self {
+        let why = "another page lies in the place of the root bucket".to_owned();
+        let gaps = Gaps::new(vec![Gap { lower: &[], upper: None, page: root, leaf: false, why }]);
+        let tree = Tree { entries: Vec::new(), gaps };
+        Self {
+            buckets: vec![TrunkBucket { parent: None, name: &[], sequence: 0, tree }],
+            index: HashMap::new(),
+        }
+    }
+
+    /// Whether the root bucket holds buckets and nothing else, as every one of bbolt's does (`tx.go`: only buckets are put
+    /// there).
+    #[must_use]
+    pub fn has_buckets_only(&self) -> bool {
+        self.buckets.first().is_some_and(|root| root.tree.entries.iter().all(Entry::is_bucket))
+    }
+
+    /// Entries of all buckets.
+    #[must_use]
+    pub fn num_entries(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.tree.entries.len()).sum()
     }
 
     /// The top-level bucket of this name.
