@@ -249,7 +249,7 @@ struct Copies<'s> {
 
 impl Copies<'_> {
     /// Those that hold all that the file holds.
-    fn of_all(&self, content: &(impl write::Source + Sync), records: u64) -> Result<PlanReport, PlanError> {
+    fn of_all(&self, content: &impl write::Source, records: u64) -> Result<PlanReport, PlanError> {
         let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
         let layout = self.layout;
         let mut spans = NODE_PAGES.to_vec();
