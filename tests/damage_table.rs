@@ -7,6 +7,7 @@
 //!
 //! A program that is not named is left out, and the table says so. Each gets its own copy of the damaged file, and 20 s.
 #![cfg(test)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table, and what programs said")]
 
 mod support;
 

@@ -72,7 +72,7 @@ pub enum FaultKind {
         referrer: Option<PageId>,
     },
     /// A page in two places of the tree (or in the tree, and a meta or freelist page).
-    #[error("page referenced twice: is reachable twice{}", referred(*referrer))]
+    #[error("page referenced twice: something else has it already{}", referred(*referrer))]
     ReachableTwice {
         /// The branch page of the second reference.
         referrer: Option<PageId>,

@@ -239,7 +239,7 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     pattern(
         "garbage-data",
-        "garbage inside a page: 64 bytes of a leaf's values",
+        "garbage inside a page: the first 64 bytes of a record's value",
         "bbolt#335",
         |base, random| {
             let long_enough = |node: &Node| node.entries.iter().any(|entry| entry.item.value.len() > 80);
@@ -247,6 +247,20 @@ pub const PATTERNS: &[Pattern] = &[
             let entry = leaf.entries.iter().find(|entry| entry.item.value.len() > 80)?;
             let start = entry.data.start + entry.item.key.len();
             Some(base.with(|bytes| bytes[start..start + 64].copy_from_slice(&random.bytes(64))))
+        },
+    ),
+    pattern(
+        "garbage-object",
+        "garbage inside a page: 64 bytes in the middle of an object",
+        "bbolt#335",
+        |base, random| {
+            let long_enough = |value: &Bytes| value.len() > 600;
+            let leaf = base.any(random, |node| {
+                node.is_leaf && node.entries.iter().any(|entry| long_enough(&entry.item.value))
+            })?;
+            let entry = leaf.entries.iter().find(|entry| long_enough(&entry.item.value))?;
+            let middle = entry.data.start + entry.item.key.len() + entry.item.value.len() / 2;
+            Some(base.with(|bytes| bytes[middle..middle + 64].copy_from_slice(&random.bytes(64))))
         },
     ),
     pattern("garbage-keys", "garbage inside a page: the keys of a leaf", "bbolt#335", |base, random| {
