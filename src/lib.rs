@@ -33,4 +33,5 @@ pub mod source;
 pub mod status;
 pub mod synth;
 pub mod text;
+pub mod travel;
 pub mod units;

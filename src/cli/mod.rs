@@ -10,6 +10,7 @@ mod progress;
 mod rewrite;
 mod status;
 mod synth;
+mod travel;
 
 use std::io;
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ pub mod created;
 pub mod key;
 mod learn;
 pub mod object;
+pub mod render;
 pub mod resources;
 #[cfg(test)]
 mod tests;
