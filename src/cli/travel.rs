@@ -218,7 +218,7 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
             };
             json::write(out, "keys", args.no_lock, &document)
         })?,
-        _ if options.null => write_out(|out| write_null(out, found.iter().map(|found| found.kv.key)))?,
+        _ if options.null => write_null(found.iter().map(|found| found.kv.key))?,
         _ if options.long => write_out(|out| report::travel::keys(out, &view(args), found.iter()))?,
         _ => write_out(|out| found.iter().try_for_each(|found| writeln!(out, "{}", escape(found.kv.key))))?,
     }
@@ -242,17 +242,21 @@ fn deleted(
             };
             json::write(out, "keys", args.no_lock, &document)
         })?,
-        _ if options.null => write_out(|out| {
-            deleted.iter().try_for_each(|row| write_null(out, [row.key.0.as_slice()].into_iter()))
-        })?,
+        _ if options.null => write_null(deleted.iter().map(|row| row.key.0))?,
         _ if options.long => write_out(|out| report::travel::deleted(out, &view(args), deleted.iter()))?,
         _ => write_out(|out| deleted.iter().try_for_each(|row| writeln!(out, "{}", row.key)))?,
     }
     Ok(warn_of(source, deleted.unreadable))
 }
 
-fn write_null<'k>(out: &mut dyn Write, mut keys: impl Iterator<Item = &'k [u8]>) -> io::Result<()> {
-    keys.try_for_each(|key| out.write_all(key).and_then(|()| out.write_all(&[0])))
+/// Keys as they are, each with a zero byte behind it: not through the stream that takes colours out, and zeroes, too.
+fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for key in keys {
+        out.write_all(key.as_ref())?;
+        out.write_all(&[0])?;
+    }
+    Ok(out.flush()?)
 }
 
 pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> {

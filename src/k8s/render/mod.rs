@@ -14,8 +14,6 @@ mod cbor;
 pub mod change;
 mod protobuf;
 mod schema;
-#[cfg(test)]
-mod tests;
 pub mod yaml;
 
 use serde::Deserialize;
