@@ -11,7 +11,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use support::corpus::from_base64;
-use support::peers::{Key, Member, Peer, fingerprint, medic, medic_json, number, parse, text, untouched, with_each_etcd};
+use support::peers::{
+    Key, Member, Peer, fingerprint, medic, medic_json, number, parse, text, untouched, with_each_etcd,
+};
 
 with_each_etcd!(
     every_revision_is_what_etcd_answers,
@@ -60,9 +62,11 @@ fn every_revision_is_what_etcd_answers(peer: &Peer) {
             for (revision, answer) in &answers {
                 let rev = revision.to_string();
                 assert_eq!(&keys_at(file, &["--rev", &rev]), answer, "at revision {revision}");
-                let listed = medic(["keys".as_ref(), file.as_path(), "--rev".as_ref(), rev.as_ref(), "-0".as_ref()]);
+                let listed =
+                    medic(["keys".as_ref(), file.as_path(), "--rev".as_ref(), rev.as_ref(), "-0".as_ref()]);
                 // one of the keys has a zero byte in it
-                let expected: Vec<u8> = answer.keys().flat_map(|key| key.iter().copied().chain([0])).collect();
+                let expected: Vec<u8> =
+                    answer.keys().flat_map(|key| key.iter().copied().chain([0])).collect();
                 assert_eq!(listed.stdout, expected, "keys at revision {revision}, in order");
             }
             assert_eq!(&keys_at(file, &[]), &answers[&last], "the current revision");
@@ -80,7 +84,12 @@ fn every_revision_is_what_etcd_answers(peer: &Peer) {
 fn deleted_and_compacted_keys_come_back(peer: &Peer) {
     let mut member = peer.start(&[]);
     for part in 0..6 {
-        let put = |key| format!(r#"put "/registry/configmaps/shop/c-{part}-{key}" "value {part} {key} {}""#, "x".repeat(300));
+        let put = |key| {
+            format!(
+                r#"put "/registry/configmaps/shop/c-{part}-{key}" "value {part} {key} {}""#,
+                "x".repeat(300)
+            )
+        };
         member.txn(&(0..40).map(put).collect::<Vec<_>>());
     }
     let put = ["put", "/registry/configmaps/shop/c-0-0"];

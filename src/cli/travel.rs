@@ -100,7 +100,10 @@ pub struct How {
 
 impl How {
     fn shower(self) -> Result<Shower> {
-        ensure!(!(self.clean && self.format == FormatArg::Raw), "--clean is for objects: not with --format raw");
+        ensure!(
+            !(self.clean && self.format == FormatArg::Raw),
+            "--clean is for objects: not with --format raw"
+        );
         Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
     }
 }
@@ -370,7 +373,8 @@ fn not_found(source: &Source, history: &History, revision: i64) -> String {
     let place = format!("{}: no key {} at revision {revision}", source.path.display(), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
-    let deleted = deletion.map_or_else(String::new, |row| format!("; it was deleted at revision {}", row.mod_revision));
+    let deleted =
+        deletion.map_or_else(String::new, |row| format!("; it was deleted at revision {}", row.mod_revision));
     let found = match newest {
         Some(row) => format!(
             "; its value of revision {} ({} bytes) can still be found: `--from any`",
@@ -423,13 +427,20 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
         report::travel::exported(&exported).into_iter().skip(1).for_each(|line| super::report_error(&line));
     } else {
         let lines = report::travel::exported(&exported);
-        write_out(|out| lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes()))))?;
+        write_out(|out| {
+            lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes())))
+        })?;
     }
     let incomplete = exported.withheld > 0 || exported.unreadable > 0 || found.is_empty();
     Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))
 }
 
-fn write_export(source: &Source, options: &ExportArgs, shower: &Shower, found: &Sorted<'_>) -> Result<Exported> {
+fn write_export(
+    source: &Source,
+    options: &ExportArgs,
+    shower: &Shower,
+    found: &Sorted<'_>,
+) -> Result<Exported> {
     let format = Format::from(options.how.format);
     let records = || -> Box<dyn Iterator<Item = Found<'_>>> { Box::new(found.iter()) };
     let target = options.out.as_path();

@@ -29,7 +29,17 @@ use super::schema::KEY_BUCKET;
 
 /// Where a record was found.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, strum::IntoStaticStr, strum::Display,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    serde::Serialize,
+    strum::IntoStaticStr,
+    strum::Display,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -204,7 +214,12 @@ impl<'a> Finder<'a> {
             }
             if let Some(branch) = older.page(id).ok().and_then(|page| page.branch().ok()) {
                 let below = stack.len();
-                stack.extend(branch.children().filter_map(Result::ok).map(|child| (child.page, depth.saturating_add(1))));
+                stack.extend(
+                    branch
+                        .children()
+                        .filter_map(Result::ok)
+                        .map(|child| (child.page, depth.saturating_add(1))),
+                );
                 if let Some(children) = stack.get_mut(below..) {
                     children.reverse();
                 }
@@ -306,7 +321,8 @@ impl<'a> Finder<'a> {
             return;
         }
         let page = leaf.page();
-        let inline = Page::new(page.id(), page.offset(), entry.inline_page()).and_then(|page| page.leaf().ok());
+        let inline =
+            Page::new(page.id(), page.offset(), entry.inline_page()).and_then(|page| page.leaf().ok());
         for entry in inline.iter().flat_map(Leaf::entries).filter_map(Result::ok) {
             // in here is no other bucket, whatever it says
             if let Some(found) = Found::of(self.db, &entry, origin) {
@@ -318,7 +334,8 @@ impl<'a> Finder<'a> {
     /// Whether a page that a leaf runs over was written by somebody else since: it begins with a header of its own, or a
     /// root reaches it.
     fn was_overwritten(&self, id: PageId) -> bool {
-        let header = self.db.bytes_from(self.db.offset_of(id)).and_then(|rest| PageHeader::ref_from_prefix(rest).ok());
+        let header =
+            self.db.bytes_from(self.db.offset_of(id)).and_then(|rest| PageHeader::ref_from_prefix(rest).ok());
         let has_header = header.is_some_and(|(header, _)| {
             header.id.get() == id.0 && PageKind::from_flags(header.flags.get()).is_some()
         });

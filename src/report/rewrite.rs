@@ -174,7 +174,8 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         view.bytes(report.entry_bytes)
     )?;
     if let (Some(revision), Some(compacted)) = (report.revision, report.compact_revision) {
-        let compacted = if compacted < 0 { "never compacted".to_owned() } else { format!("compacted to {compacted}") };
+        let compacted =
+            if compacted < 0 { "never compacted".to_owned() } else { format!("compacted to {compacted}") };
         writeln!(out, "current revision {revision}, {compacted}")?;
     }
     for warning in &report.warnings {
@@ -185,7 +186,11 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         choices(out, view, report)?;
     }
     if !report.history.is_empty() {
-        writeln!(out, "\n{}", styled(HEADING, "Whose history that is (elements, keys and values of what is dropped)"))?;
+        writeln!(
+            out,
+            "\n{}",
+            styled(HEADING, "Whose history that is (elements, keys and values of what is dropped)")
+        )?;
         history(out, view, report)?;
     }
     writeln!(out, "\n{}", styled(HEADING, "With all history, by who writes it"))?;
@@ -226,13 +231,17 @@ fn option_of(choice: &Choice) -> String {
 
 /// The resources that give back most, for the choices that drop something.
 fn history(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
-    let drops = |number: &usize| report.history.iter().any(|row| row.dropped.get(*number).is_some_and(|one| one.records > 0));
+    let drops = |number: &usize| {
+        report.history.iter().any(|row| row.dropped.get(*number).is_some_and(|one| one.records > 0))
+    };
     let numbers: Vec<usize> = (0..report.choices.len()).filter(drops).collect();
-    let heads: Vec<_> = numbers.iter().filter_map(|&number| report.choices.get(number)).map(short_option_of).collect();
+    let heads: Vec<_> =
+        numbers.iter().filter_map(|&number| report.choices.get(number)).map(short_option_of).collect();
     let mut columns = vec![Column("resource", Left)];
     columns.extend(heads.iter().map(|head| Column(head, Right)));
     let rows = report.history.iter().take(RESOURCES_SHOWN).map(|row| {
-        let bytes = |&number: &usize| row.dropped.get(number).map_or_else(String::new, |one| view.bytes(one.bytes));
+        let bytes =
+            |&number: &usize| row.dropped.get(number).map_or_else(String::new, |one| view.bytes(one.bytes));
         let name = resource_name(&row.group, &row.resource.to_string());
         [name].into_iter().chain(numbers.iter().map(bytes)).collect()
     });

@@ -48,7 +48,11 @@ pub fn write(
 ///
 /// # Errors
 /// The writer's.
-pub fn write_unwrapped(out: &mut impl Write, columns: &[Column<'_>], rows: Vec<Vec<String>>) -> io::Result<()> {
+pub fn write_unwrapped(
+    out: &mut impl Write,
+    columns: &[Column<'_>],
+    rows: Vec<Vec<String>>,
+) -> io::Result<()> {
     write_lines(out, &table(columns, rows))
 }
 

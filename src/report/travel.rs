@@ -92,7 +92,11 @@ pub fn history(out: &mut impl Write, view: &View, history: &History) -> io::Resu
         let only_put = |text: String| if put { text } else { String::new() };
         let fate = if row.kept_by_compaction { "keeps it".to_owned() } else { styled(FAINT, "drops it") };
         vec![
-            if row.sub_revision == 0 { row.mod_revision.to_string() } else { format!("{}.{}", row.mod_revision, row.sub_revision) },
+            if row.sub_revision == 0 {
+                row.mod_revision.to_string()
+            } else {
+                format!("{}.{}", row.mod_revision, row.sub_revision)
+            },
             row.change.to_owned(),
             only_put(row.create_revision.to_string()),
             only_put(row.version.to_string()),
@@ -118,6 +122,10 @@ pub fn exported(exported: &Exported) -> Vec<String> {
     say(redacted, "Secret", " written without data (--show-secrets writes it, too)");
     say(withheld, "Secret", " left out, as nothing of them can be shown (--show-secrets writes the bytes)");
     say(unreadable, "value", " could not be read as objects (encrypted, of an unknown type, or damaged)");
-    say(incomplete, "object", " of a newer Kubernetes, with fields that are not known here and were left out");
+    say(
+        incomplete,
+        "object",
+        " of a newer Kubernetes, with fields that are not known here and were left out",
+    );
     lines
 }

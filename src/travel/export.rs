@@ -86,7 +86,9 @@ fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Ex
                 counts.incomplete += u64::from(shown.unknown_fields > 0);
                 return Piece::Object(shown);
             }
-            Err(error) => counts.unreadable += u64::from(!matches!(error, crate::k8s::render::Unrenderable::NoObject)),
+            Err(error) => {
+                counts.unreadable += u64::from(!matches!(error, crate::k8s::render::Unrenderable::NoObject))
+            }
         }
     }
     match shower.bytes(found) {

@@ -77,7 +77,14 @@ pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> History {
         }
     });
     let exists = live.is_some_and(|(_, change)| change == PUT);
-    History { key: key.into(), revision, compact_revision, exists, records: rows.into_values().collect(), unreadable }
+    History {
+        key: key.into(),
+        revision,
+        compact_revision,
+        exists,
+        records: rows.into_values().collect(),
+        unreadable,
+    }
 }
 
 const PUT: &str = "put";

@@ -100,7 +100,9 @@ pub enum TravelError {
         current_revision: i64,
     },
     /// Only one of the metas can be read.
-    #[error("there is no older root: the meta that is not active is damaged. `--from free` looks at its pages, too")]
+    #[error(
+        "there is no older root: the meta that is not active is damaged. `--from free` looks at its pages, too"
+    )]
     NoOlderRoot,
 }
 
@@ -170,7 +172,13 @@ fn live<'a, 'v>(
 }
 
 /// The newest values at or below a revision, whether deleted since or not.
-fn puts<'a>(db: &'a Db, state: &State<'a>, and_live: bool, revision: Option<i64>, select: Select<'_>) -> Answer<'a> {
+fn puts<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    and_live: bool,
+    revision: Option<i64>,
+    select: Select<'_>,
+) -> Answer<'a> {
     let wanted = |found: &Found<'_>| {
         !found.place.tombstone
             && revision.is_none_or(|revision| found.place.revision.main <= revision)
@@ -178,7 +186,8 @@ fn puts<'a>(db: &'a Db, state: &State<'a>, and_live: bool, revision: Option<i64>
     };
     let (mut index, mut unreadable) = (Index::new(db), 0);
     if let Some(key_bucket) = state.key_bucket.filter(|_| and_live) {
-        (index, unreadable) = fold_live(db, &key_bucket, wanted, || Index::new(db), |index, found| index.offer(&found));
+        (index, unreadable) =
+            fold_live(db, &key_bucket, wanted, || Index::new(db), |index, found| index.offer(&found));
     }
     for_each_lost(db, |found| {
         if wanted(&found) {

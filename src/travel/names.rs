@@ -88,7 +88,10 @@ mod tests {
             path(b"/registry/clusterroles/system:node"),
             "clusterroles.rbac.authorization.k8s.io/system%3anode"
         );
-        assert_eq!(path(b"/registry/argoproj.io/applications/argocd/a.b"), "applications.argoproj.io/argocd/a.b");
+        assert_eq!(
+            path(b"/registry/argoproj.io/applications/argocd/a.b"),
+            "applications.argoproj.io/argocd/a.b"
+        );
         assert_eq!(path(b"/app/sessions/1"), "_keys/%2fapp%2fsessions%2f1");
         assert_eq!(path(b"compact_rev_key"), "compact_rev_key/compact_rev_key");
     }

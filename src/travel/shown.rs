@@ -103,7 +103,8 @@ impl Shower {
 
     /// JSON whose kind is written with escapes, or twice: what can be read of it decides.
     fn says_secret(&self, found: &Found<'_>) -> bool {
-        let odd = matches!(Encoding::of(found.kv.value), Encoding::Json) && type_meta(found.kv.value).is_none();
+        let odd =
+            matches!(Encoding::of(found.kv.value), Encoding::Json) && type_meta(found.kv.value).is_none();
         odd && render(found.kv.value).is_ok_and(|rendered| change::is_secret(&rendered.object))
     }
 }

@@ -37,7 +37,8 @@ fn value(main: i64, key: &str, bytes: usize) -> Entry {
 /// A live tree of one leaf: `/live` of revision 9. Its page is the first behind the metas.
 fn with_live_tree(file: &mut FileBuilder) {
     let leaf = file.leaf(&[value(9, "/live", 20)]);
-    let root = file.leaf(&[bucket("key", leaf), inline_bucket("meta", &[plain("finishedCompactRev", revision(8))])]);
+    let root =
+        file.leaf(&[bucket("key", leaf), inline_bucket("meta", &[plain("finishedCompactRev", revision(8))])]);
     file.root(root);
 }
 
@@ -60,14 +61,23 @@ fn a_leaf_that_nothing_refers_to_is_found() {
     let db = Db::new(file.bytes()).expect("a db");
     let state = State::read(&db);
     let gone = deleted(&db, &state, Select::Prefix(b""));
-    let rows: Vec<_> = gone.iter().map(|row| (row.key.to_string(), row.deleted_at, row.recoverable.map(|put| put.mod_revision))).collect();
+    let rows: Vec<_> = gone
+        .iter()
+        .map(|row| (row.key.to_string(), row.deleted_at, row.recoverable.map(|put| put.mod_revision)))
+        .collect();
     assert_eq!(rows, [("/a".to_owned(), Some(5), Some(3)), ("/b".to_owned(), None, Some(4))]);
     let known = history(&db, &state, b"/a");
     assert!(!known.exists && known.records.iter().map(|row| row.change).eq(["put", "delete"]));
     let keys = |from, rev| at(&db, &state, from, rev, Select::Prefix(b"/")).map(|answer| answer.found.len());
-    assert_eq!((keys(From::Live, None), keys(From::Free, None), keys(From::Any, None)), (Ok(1), Ok(2), Ok(3)));
+    assert_eq!(
+        (keys(From::Live, None), keys(From::Free, None), keys(From::Any, None)),
+        (Ok(1), Ok(2), Ok(3))
+    );
     assert_eq!(keys(From::Free, Some(3)), Ok(1), "at or below the revision");
-    assert!(matches!(keys(From::Live, Some(7)), Err(TravelError::Compacted { asked: 7, compact_revision: 8, current_revision: 9 })));
+    assert!(matches!(
+        keys(From::Live, Some(7)),
+        Err(TravelError::Compacted { asked: 7, compact_revision: 8, current_revision: 9 })
+    ));
     assert!(matches!(keys(From::Live, Some(10)), Err(TravelError::Future { current_revision: 9, .. })));
 }
 
@@ -79,7 +89,8 @@ fn what_the_older_root_reaches_is_told_apart() {
     file.meta(0, |meta| meta.root.root.set(older));
     let found = lost(&file);
     let origins: Vec<_> = found.iter().map(|(main, _, origin)| (*main, *origin)).collect();
-    let expected = [(2, Origin::Free), (3, Origin::OlderRoot), (4, Origin::OlderRoot), (5, Origin::OlderRoot)];
+    let expected =
+        [(2, Origin::Free), (3, Origin::OlderRoot), (4, Origin::OlderRoot), (5, Origin::OlderRoot)];
     assert_eq!(origins, expected);
     let db = Db::new(file.bytes()).expect("a db");
     let state = State::read(&db);
@@ -102,7 +113,11 @@ fn an_almost_empty_key_bucket_lies_in_old_roots() {
     assert_eq!(lost(&file), free(&[(3, "/a"), (4, "/b"), (5, "/a")]));
     file.meta(0, |meta| meta.root.root.set(page));
     assert!(lost(&file).iter().filter(|(.., origin)| *origin == Origin::OlderRoot).count() == 3);
-    *file.inline_header(page, 1) = { let mut header = *file.inline_header(page, 1); header.count.set(u16::MAX); header };
+    *file.inline_header(page, 1) = {
+        let mut header = *file.inline_header(page, 1);
+        header.count.set(u16::MAX);
+        header
+    };
     assert_eq!(lost(&file), [], "a table that does not fit");
 }
 
@@ -121,10 +136,14 @@ fn single_lies_cost_what_they_touch() {
         ("an element far away", |file, page| file.leaf_element(page, 0).pos.set(u32::MAX), &[4, 5]),
         ("a key of 16 bytes", |file, page| file.leaf_element(page, 1).key_size.set(16), &[3, 5]),
         ("a value past the page", |file, page| file.leaf_element(page, 2).value_size.set(u32::MAX), &[3, 4]),
-        ("a value that overlaps the next", |file, page| {
-            let size = file.leaf_element(page, 0).value_size.get() + 1;
-            file.leaf_element(page, 0).value_size.set(size);
-        }, &[5]),
+        (
+            "a value that overlaps the next",
+            |file, page| {
+                let size = file.leaf_element(page, 0).value_size.get() + 1;
+                file.leaf_element(page, 0).value_size.set(size);
+            },
+            &[5],
+        ),
         ("flags of an element", |file, page| file.leaf_element(page, 1).flags.set(2), &[3, 5]),
         ("another revision than its value says", |file, page| file.entry_bytes(page, 0)[7] = 2, &[4, 5]),
         ("a value that is no record", |file, page| file.entry_bytes(page, 1)[17] = 0xff, &[3, 5]),
@@ -148,7 +167,8 @@ fn a_value_that_was_overwritten_is_not_believed() {
     // another leaf on its third page
     let newer = file.leaf(&[value(7, "/d", 10)]);
     let mut bytes = file.bytes();
-    let (size, from, to) = (PAGE as usize, newer as usize * PAGE as usize, (page as usize + 2) * PAGE as usize);
+    let (size, from, to) =
+        (PAGE as usize, newer as usize * PAGE as usize, (page as usize + 2) * PAGE as usize);
     bytes.copy_within(from..from + size, to);
     bytes[to..to + 8].copy_from_slice(&(page + 2).to_le_bytes());
     let db = Db::new(bytes).expect("a db");
@@ -208,7 +228,8 @@ fn every_flip_is_survived() {
         let gone = deleted(&db, &state, Select::Prefix(b""));
         assert!(gone.iter().count() <= 8);
         for from in [From::Live, From::OlderRoot, From::Free, From::Any] {
-            let _ = at(&db, &state, from, None, Select::Prefix(b"")).map(|answer| answer.found.iter().count());
+            let _ =
+                at(&db, &state, from, None, Select::Prefix(b"")).map(|answer| answer.found.iter().count());
         }
         assert!(history(&db, &state, b"/a").records.len() <= 8);
     }

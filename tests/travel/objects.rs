@@ -26,14 +26,16 @@ fn the_corpora_of_testdata() {
     assert!(objects > 4_000 && kinds.len() > 40, "{objects} objects of {} kinds", kinds.len());
     let unchecked: Vec<_> = kinds.iter().filter(|(_, checked)| !**checked).map(|(kind, _)| kind).collect();
     // custom resources and what Kubernetes describes nowhere: stored as JSON or CBOR, but for these
-    let protobuf: BTreeSet<&str> = unchecked.iter().filter(|(stored, _)| stored == "protobuf").map(|(_, kind)| kind.as_str()).collect();
+    let protobuf: BTreeSet<&str> =
+        unchecked.iter().filter(|(stored, _)| stored == "protobuf").map(|(_, kind)| kind.as_str()).collect();
     assert_eq!(protobuf, BTreeSet::from(["v1 RangeAllocation"]), "kinds that no type was held against");
 }
 
 #[test]
 fn the_large_corpora() {
     let Some(folder) = std::env::var_os("ETCD_MEDIC_CORPORA") else {
-        let _ = writeln!(stderr(), "LEFT OUT: the large corpora. ETCD_MEDIC_CORPORA=FOLDER names where they are");
+        let _ =
+            writeln!(stderr(), "LEFT OUT: the large corpora. ETCD_MEDIC_CORPORA=FOLDER names where they are");
         return;
     };
     let corpora = Corpus::all_in(Path::new(&folder));
@@ -87,7 +89,8 @@ fn compare(corpus: &Corpus, kinds: &mut Kinds) -> usize {
 /// What Kubernetes' type makes of the JSON.
 fn again(kind: &str, object: &Value) -> Option<Value> {
     fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
-        let typed: T = serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"));
+        let typed: T =
+            serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"));
         serde_json::to_value(typed).expect("JSON")
     }
     macro_rules! through {

@@ -31,7 +31,8 @@ fn secrets() -> Vec<Entry> {
     let by_protobuf = Secret {
         metadata: Some(ObjectMeta {
             name: Some("by-protobuf".into()),
-            annotations: [("kubectl.kubernetes.io/last-applied-configuration".into(), MARKER_BASE64.into())].into(),
+            annotations: [("kubectl.kubernetes.io/last-applied-configuration".into(), MARKER_BASE64.into())]
+                .into(),
             ..Default::default()
         }),
         data: [("password".to_owned(), MARKER.into())].into(),
@@ -45,8 +46,13 @@ fn secrets() -> Vec<Entry> {
     // JSON may write its kind with escapes
     let other_prefix = by_json.replace("\"Secret\"", "\"Sec\\u0072et\"");
     let encrypted = format!("k8s:enc:aescbc:v1:key1:{MARKER}");
-    let values =
-        [by_protobuf, by_json.into_bytes(), other_prefix.into_bytes(), MARKER.as_bytes().to_vec(), encrypted.into_bytes()];
+    let values = [
+        by_protobuf,
+        by_json.into_bytes(),
+        other_prefix.into_bytes(),
+        MARKER.as_bytes().to_vec(),
+        encrypted.into_bytes(),
+    ];
     let records = SECRET_KEYS.iter().zip(values).zip(3..);
     records.map(|((key, value), main)| put(main, key.as_bytes(), main, 1, &value, 0)).collect()
 }
@@ -54,7 +60,9 @@ fn secrets() -> Vec<Entry> {
 /// Key, value, and hostile names; deleted at the end: `/registry/configmaps/shop/gone`.
 fn some_of_everything() -> Vec<Entry> {
     let map = |name: &str| {
-        format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","uid":"u"}},"data":{{"k":"v"}}}}"#)
+        format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","uid":"u"}},"data":{{"k":"v"}}}}"#
+        )
     };
     let mut records = secrets();
     let gone = "/registry/configmaps/shop/gone";
@@ -91,7 +99,11 @@ fn every_file(folder: &Path) -> Vec<(String, Vec<u8>)> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(folder).expect("below").to_str().expect("text").to_owned();
-                assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600, "{name}");
+                assert_eq!(
+                    fs::metadata(&path).expect("a file").permissions().mode() & 0o777,
+                    0o600,
+                    "{name}"
+                );
                 files.push((name, fs::read(&path).expect("a file")));
             }
         }
@@ -123,11 +135,14 @@ fn secrets_are_shown_when_asked_for_only() {
             let file = format!("{out}.ndjson");
             shown.push(run([&["export", &db, "-o", &file, "--format", format], flags].concat()));
         }
-        for command in [&["keys", &db, "--long"][..], &["keys", &db, "--deleted"], &["history", &db, SECRET_KEYS[0]]] {
+        for command in
+            [&["keys", &db, "--long"][..], &["keys", &db, "--deleted"], &["history", &db, SECRET_KEYS[0]]]
+        {
             shown.push(run(command.to_vec()));
         }
         let mut all: Vec<u8> = shown.drain(..).flat_map(|ran| [ran.stdout, ran.stderr].concat()).collect();
-        for entry in folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for entry in folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 all.extend(every_file(&entry).into_iter().flat_map(|(_, bytes)| bytes));
             } else if entry.extension().is_some() {
@@ -149,7 +164,10 @@ fn one_object_at_any_revision() {
     let kept = "/registry/configmaps/shop/kept";
     let now = run(["get", &db, kept]);
     assert_eq!((now.code, now.err.as_str()), (0, ""));
-    assert_eq!(now.out, "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: kept\n  uid: u\n");
+    assert_eq!(
+        now.out,
+        "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: kept\n  uid: u\n"
+    );
     assert!(run(["get", &db, kept, "--rev", "11"]).out.contains("name: old\n"));
     assert!(!run(["get", &db, kept, "--clean"]).out.contains("uid"));
     let json: Value = serde_json::from_str(&run(["get", &db, kept, "--format", "json"]).out).expect("JSON");
@@ -169,7 +187,12 @@ fn one_object_at_any_revision() {
         (&[kept, "--rev", "0"], 2, "0 is not in 1.."),
     ] {
         let ran = run([&["get", &db], args].concat());
-        assert!(ran.code == code && ran.out.is_empty() && ran.err.contains(says), "{args:?}: {} {}", ran.code, ran.err);
+        assert!(
+            ran.code == code && ran.out.is_empty() && ran.err.contains(says),
+            "{args:?}: {} {}",
+            ran.code,
+            ran.err
+        );
     }
     // a deleted key at a revision at which it was there, and from wherever it lies
     assert!(run(["get", &db, "/registry/configmaps/shop/gone", "--rev", "19"]).out.contains("name: gone"));
@@ -191,10 +214,24 @@ fn keys_are_lines_or_zero_terminated() {
     assert_eq!(run(["keys", &db, "/registry/configmaps/", "--rev", "12"]).out.lines().count(), 2);
     assert_eq!(run(["keys", &db, "--deleted"]).out, "/registry/configmaps/shop/gone\n");
     let long = run(["keys", &db, "--deleted", "--long"]).out;
-    assert!(long.lines().nth(1).is_some_and(|line| line.split_whitespace().eq(["20", "10", "92", "B", "live", "/registry/configmaps/shop/gone"])), "{long}");
+    assert!(
+        long.lines().nth(1).is_some_and(|line| line.split_whitespace().eq([
+            "20",
+            "10",
+            "92",
+            "B",
+            "live",
+            "/registry/configmaps/shop/gone"
+        ])),
+        "{long}"
+    );
     assert!(run(["keys", &db, "/nothing"]).out.is_empty());
     let history = run(["history", &db, "/registry/configmaps/shop/gone"]);
-    assert!(history.code == 0 && history.out.contains("does not exist at revision 20 (compacted at 2)"), "{}", history.out);
+    assert!(
+        history.code == 0 && history.out.contains("does not exist at revision 20 (compacted at 2)"),
+        "{}",
+        history.out
+    );
     assert_eq!(run(["history", &db, "/nothing"]).code, 1);
 }
 
@@ -271,9 +308,11 @@ fn exports_stay_in_their_folder() {
     let deleted = path_in(&folder, "deleted");
     assert_eq!(run(["export", &db, "--deleted", "-o", &deleted]).code, 0);
     assert_eq!(every_file(Path::new(&deleted)).len(), 1);
-    assert!(fs::read_dir(folder.path()).expect("a folder").all(|entry| {
-        !entry.expect("an entry").file_name().to_string_lossy().contains("unfinished")
-    }));
+    assert!(
+        fs::read_dir(folder.path())
+            .expect("a folder")
+            .all(|entry| { !entry.expect("an entry").file_name().to_string_lossy().contains("unfinished") })
+    );
 }
 
 /// The root of the tree is damaged: what etcd would say is gone, what lies in the pages is not.
@@ -286,7 +325,9 @@ fn a_damaged_tree_hides_nothing_from_the_pages() {
     let db = path_in(&folder, "db");
     let refused = run(["keys", &db]);
     assert!(refused.code == 2 && refused.err.contains("--from free"), "{}", refused.err);
-    assert!(run(["get", &db, "/registry/configmaps/shop/kept", "--from", "free"]).out.contains("name: kept\n"));
+    assert!(
+        run(["get", &db, "/registry/configmaps/shop/kept", "--from", "free"]).out.contains("name: kept\n")
+    );
     assert_eq!(run(["keys", &db, "--deleted"]).out.lines().count(), 12);
     // a leaf of the tree alone
     let mut file = file_of(4096, &some_of_everything(), 4);

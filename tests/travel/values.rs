@@ -55,7 +55,11 @@ fn pod() -> core::Pod {
             limits: [("memory".to_owned(), Quantity { string: Some("1Gi".into()) })].into(),
             ..Default::default()
         }),
-        readiness_probe: Some(core::Probe { handler: Some(handler), period_seconds: Some(10), ..Default::default() }),
+        readiness_probe: Some(core::Probe {
+            handler: Some(handler),
+            period_seconds: Some(10),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     core::Pod {
@@ -73,7 +77,10 @@ fn pod() -> core::Pod {
             host_network: Some(false),
             enable_service_links: Some(false),
             node_selector: [("disk".to_owned(), "ssd".to_owned())].into(),
-            security_context: Some(core::PodSecurityContext { supplemental_groups: vec![1, -2], ..Default::default() }),
+            security_context: Some(core::PodSecurityContext {
+                supplemental_groups: vec![1, -2],
+                ..Default::default()
+            }),
             ..Default::default()
         }),
         status: None,
@@ -121,7 +128,10 @@ fn protobuf_becomes_the_json_of_the_api() {
     let deployment = object(render(&envelope("apps/v1", "Deployment", &deployment.encode_to_vec())));
     assert_eq!(deployment["spec"]["replicas"], 0, "a pointer to nought is no nothing");
     assert_eq!(deployment["spec"]["strategy"], json!({}), "a struct is always there");
-    assert!(deployment["spec"]["selector"].is_null() && deployment["spec"]["template"]["spec"]["containers"].is_null());
+    assert!(
+        deployment["spec"]["selector"].is_null()
+            && deployment["spec"]["template"]["spec"]["containers"].is_null()
+    );
 }
 
 #[test]
@@ -141,7 +151,8 @@ fn json_and_cbor_are_shown_as_they_are() {
     let tagged = Cbor::Tag(22, Box::new(Cbor::Bytes(vec![0xff, 0])));
     let map = |spec| {
         let meta = Cbor::Map(vec![(bytes("name"), bytes("a"))]);
-        let fields = [("apiVersion", bytes("a.example/v1")), ("kind", bytes("A")), ("metadata", meta), ("spec", spec)];
+        let fields =
+            [("apiVersion", bytes("a.example/v1")), ("kind", bytes("A")), ("metadata", meta), ("spec", spec)];
         Cbor::Map(fields.into_iter().map(|(name, value)| (bytes(name), value)).collect())
     };
     let cbor = |value: &Cbor| {
@@ -165,7 +176,8 @@ fn json_and_cbor_are_shown_as_they_are() {
 
 #[test]
 fn what_is_no_object_is_said() {
-    for value in [&b""[..], b"hello", b"[1]", b"\xff\xfe", b"{\"a\":1}", b"{\"apiVersion\":1,\"kind\":\"A\"}"] {
+    for value in [&b""[..], b"hello", b"[1]", b"\xff\xfe", b"{\"a\":1}", b"{\"apiVersion\":1,\"kind\":\"A\"}"]
+    {
         assert_eq!(render(value), Err(Unrenderable::NoObject), "{value:?}");
     }
     let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01";
@@ -215,7 +227,8 @@ fn a_flood_of_empty_messages_is_refused() {
     let mut pod = Vec::new();
     prost::encoding::bytes::encode(2, &containers, &mut pod);
     assert_eq!(render(&envelope("v1", "Pod", &pod)), Err(Unrenderable::TooLarge));
-    let flood = [&b"{\"apiVersion\":\"v1\",\"kind\":\"A\",\"a\":["[..], &b"1,".repeat(4 << 20), b"1]}"].concat();
+    let flood =
+        [&b"{\"apiVersion\":\"v1\",\"kind\":\"A\",\"a\":["[..], &b"1,".repeat(4 << 20), b"1]}"].concat();
     assert_eq!(render(&flood), Err(Unrenderable::TooLarge));
     // large, and an object all the same
     let map = core::ConfigMap {
@@ -239,7 +252,8 @@ fn what_only_the_cluster_knew_is_cleaned() {
         "labels": {"app": "a"}, "finalizers": ["f"],
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1"},
     });
-    let kept = json!({"name": "a", "labels": {"app": "a"}, "finalizers": ["f"], "annotations": {"mine": "1"}});
+    let kept =
+        json!({"name": "a", "labels": {"app": "a"}, "finalizers": ["f"], "annotations": {"mine": "1"}});
     for (before, after) in [
         (
             json!({"apiVersion": "v1", "kind": "Service", "spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
@@ -283,7 +297,11 @@ fn what_only_the_cluster_knew_is_cleaned() {
         assert_eq!(clean(before), after);
     }
     // nothing of what is expected need be there, or of its type
-    for odd in [json!({}), json!({"metadata": 1, "spec": []}), json!({"kind": "Pod", "apiVersion": "v1", "spec": {"volumes": {}}})] {
+    for odd in [
+        json!({}),
+        json!({"metadata": 1, "spec": []}),
+        json!({"kind": "Pod", "apiVersion": "v1", "spec": {"volumes": {}}}),
+    ] {
         clean(odd);
     }
 }
@@ -309,14 +327,35 @@ fn a_secrets_data_is_a_number_of_bytes() {
 /// What YAML 1.1, as `kubectl` reads it, takes for something else than text; and what could steer a terminal.
 #[test]
 fn text_stays_text_in_yaml() {
-    let odd = ["yes", "no", "on", "null", "~", "", "0777", "0x1f", "1e3", "1:30", "2001-01-01", "<<", "=", "- a", "a: b", "a #b", " a"];
+    let odd = [
+        "yes",
+        "no",
+        "on",
+        "null",
+        "~",
+        "",
+        "0777",
+        "0x1f",
+        "1e3",
+        "1:30",
+        "2001-01-01",
+        "<<",
+        "=",
+        "- a",
+        "a: b",
+        "a #b",
+        " a",
+    ];
     for text in odd {
         let Value::Object(object) = json!({"a": text, text: 1}) else { unreachable!() };
         let shown = yaml::yaml(&object).expect("YAML");
         let line = shown.lines().find(|line| line.starts_with("a: ")).expect("a line");
         assert!(line == format!("a: \"{text}\"") || line == format!("a: '{text}'"), "{text}: {line}");
     }
-    let Value::Object(object) = json!({"script": "#!/bin/sh\n\techo \"hi\"\n", "long": "word ".repeat(60)}) else { unreachable!() };
+    let Value::Object(object) = json!({"script": "#!/bin/sh\n\techo \"hi\"\n", "long": "word ".repeat(60)})
+    else {
+        unreachable!()
+    };
     let shown = yaml::yaml(&object).expect("YAML");
     assert!(shown.contains("script: |\n  #!/bin/sh\n  \techo \"hi\"\n"), "{shown}");
     assert!(shown.lines().count() == 4, "long lines stay whole: {shown}");
@@ -325,10 +364,14 @@ fn text_stays_text_in_yaml() {
     let Value::Object(object) = json!({"a": {hostile: [hostile, "x"]}}) else { unreachable!() };
     let (shown, as_json) = (yaml::yaml(&object).expect("YAML"), yaml::json(&object).expect("JSON"));
     for shown in [&shown, &as_json] {
-        let steers = |char: &char| char.is_control() && *char != '\n' || "\u{202e}\u{200b}\u{feff}".contains(*char);
+        let steers =
+            |char: &char| char.is_control() && *char != '\n' || "\u{202e}\u{200b}\u{feff}".contains(*char);
         assert_eq!(shown.chars().find(steers), None, "{shown:?}");
     }
     assert_eq!(serde_json::from_str::<Value>(&as_json).expect("JSON"), Value::Object(object.clone()));
     // in double quotes, YAML's escapes are a superset of JSON's: `\x01`, `\e` and the like are its own
-    assert!(shown.contains("\\u202E") && shown.contains("\\\\x01") && shown.contains("\\u0001202E\\u0001"), "{shown}");
+    assert!(
+        shown.contains("\\u202E") && shown.contains("\\\\x01") && shown.contains("\\u0001202E\\u0001"),
+        "{shown}"
+    );
 }

@@ -21,7 +21,8 @@ pub(super) fn read(bytes: &[u8]) -> Read<Value> {
         return Err(Unrenderable::TooLarge);
     }
     let mut rest = bytes;
-    let parsed = ciborium::de::from_reader_with_recursion_limit::<Cbor, _>(&mut rest, MAX_DEPTH.saturating_mul(2));
+    let parsed =
+        ciborium::de::from_reader_with_recursion_limit::<Cbor, _>(&mut rest, MAX_DEPTH.saturating_mul(2));
     let parsed = parsed.map_err(|_| Malformed("it is no CBOR"))?;
     if !rest.is_empty() {
         return Err(Malformed("something follows its end"));
@@ -39,7 +40,8 @@ fn json(value: Cbor, depth: usize) -> Read<Value> {
         Cbor::Bool(value) => Value::Bool(value),
         Cbor::Integer(number) => {
             let number = i128::from(number);
-            let number = i64::try_from(number).map(Number::from).or_else(|_| u64::try_from(number).map(Number::from));
+            let number =
+                i64::try_from(number).map(Number::from).or_else(|_| u64::try_from(number).map(Number::from));
             Value::Number(number.map_err(|_| Malformed("a number is out of range"))?)
         }
         Cbor::Float(number) => Value::Number(Number::from_f64(number).ok_or(Malformed("a number is none"))?),

@@ -80,7 +80,8 @@ fn redacted(value: &Value, base64: bool) -> Value {
 
 /// Bytes that a text of base64 stands for.
 fn base64_len(text: &str) -> usize {
-    let digits = text.bytes().filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).count();
+    let digits =
+        text.bytes().filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).count();
     digits.saturating_mul(3) / 4
 }
 

@@ -30,11 +30,19 @@ enum Wire<'a> {
 
 impl<'a> Wire<'a> {
     fn bytes(self) -> Read<&'a [u8]> {
-        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(Malformed("a field is of the wrong wire type")) }
+        if let Self::Bytes(bytes) = self {
+            Ok(bytes)
+        } else {
+            Err(Malformed("a field is of the wrong wire type"))
+        }
     }
 
     fn number(self) -> Read<u64> {
-        if let Self::Number(number) = self { Ok(number) } else { Err(Malformed("a field is of the wrong wire type")) }
+        if let Self::Number(number) = self {
+            Ok(number)
+        } else {
+            Err(Malformed("a field is of the wrong wire type"))
+        }
     }
 
     fn text(self) -> Read<&'a str> {
@@ -45,7 +53,8 @@ impl<'a> Wire<'a> {
 /// Shows every field of a message, in its order.
 fn each_field<'a>(mut message: &'a [u8], mut show: impl FnMut(u32, Wire<'a>) -> Read<()>) -> Read<()> {
     while !message.is_empty() {
-        let (number, wire_type) = decode_key(&mut message).map_err(|_| Malformed("a field tag is damaged"))?;
+        let (number, wire_type) =
+            decode_key(&mut message).map_err(|_| Malformed("a field tag is damaged"))?;
         let wire = match wire_type {
             WireType::Varint => {
                 Wire::Number(decode_varint(&mut message).map_err(|_| Malformed("a number does not end"))?)
@@ -118,7 +127,13 @@ impl Walk {
     }
 
     /// A message's fields, put into an object.
-    fn object(&mut self, message: &Message, bytes: &[u8], depth: usize, into: &mut Map<String, Value>) -> Read<()> {
+    fn object(
+        &mut self,
+        message: &Message,
+        bytes: &[u8],
+        depth: usize,
+        into: &mut Map<String, Value>,
+    ) -> Read<()> {
         if depth > MAX_DEPTH {
             return Err(Unrenderable::TooDeep);
         }
@@ -139,14 +154,24 @@ impl Walk {
         Ok(())
     }
 
-    fn field(&mut self, field: &Field, wires: &[Wire<'_>], depth: usize, into: &mut Map<String, Value>) -> Read<()> {
+    fn field(
+        &mut self,
+        field: &Field,
+        wires: &[Wire<'_>],
+        depth: usize,
+        into: &mut Map<String, Value>,
+    ) -> Read<()> {
         self.count()?;
         if field.inline
             && let Kind::Message(place) = field.kind
             && let Some(message) = SCHEMA.message(place)
         {
             let bytes = wires.last().map_or(Ok(&b""[..]), |wire| wire.bytes())?;
-            return if field.pointer && wires.is_empty() { Ok(()) } else { self.object(message, bytes, depth.saturating_add(1), into) };
+            return if field.pointer && wires.is_empty() {
+                Ok(())
+            } else {
+                self.object(message, bytes, depth.saturating_add(1), into)
+            };
         }
         let value = if field.map {
             self.map(field, wires, depth)?
@@ -178,7 +203,8 @@ impl Walk {
         };
         let is_message = matches!(field.kind, Kind::Message(_));
         let left_out = !field.pointer
-            && ((field.omit_empty && !is_message && is_empty(&value)) || (field.omit_zero && is_empty(&value)));
+            && ((field.omit_empty && !is_message && is_empty(&value))
+                || (field.omit_zero && is_empty(&value)));
         Ok((!left_out).then_some(value))
     }
 
@@ -190,7 +216,8 @@ impl Walk {
                 (Kind::Int | Kind::Bool, Wire::Bytes(mut packed)) => {
                     while !packed.is_empty() {
                         self.count()?;
-                        let number = decode_varint(&mut packed).map_err(|_| Malformed("a number does not end"))?;
+                        let number =
+                            decode_varint(&mut packed).map_err(|_| Malformed("a number does not end"))?;
                         items.push(self.value(kind, Wire::Number(number), depth)?);
                     }
                 }

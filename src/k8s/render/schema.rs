@@ -183,9 +183,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_counts() {
-        let lines = |start: &str| {
-            include_str!("schema.txt").lines().filter(|line| line.starts_with(start)).count()
-        };
+        let lines =
+            |start: &str| include_str!("schema.txt").lines().filter(|line| line.starts_with(start)).count();
         let fields: usize = SCHEMA.messages.iter().map(|message| message.fields.len()).sum();
         assert_eq!(SCHEMA.packages.len(), lines("package "));
         assert_eq!(SCHEMA.messages.len(), lines("message "));
