@@ -223,7 +223,7 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
         })?,
         _ if options.null => write_null(found.iter().map(|found| found.kv.key))?,
         _ if options.long => write_out(|out| report::travel::keys(out, &view(args), found.iter()))?,
-        _ => write_out(|out| found.iter().try_for_each(|found| writeln!(out, "{}", escape(found.kv.key))))?,
+        _ => write_lines(found.iter().map(|found| escape(found.kv.key)))?,
     }
     Ok(warn_of(&source, answer.unreadable))
 }
@@ -247,7 +247,7 @@ fn deleted(
         })?,
         _ if options.null => write_null(deleted.iter().map(|row| row.key.0))?,
         _ if options.long => write_out(|out| report::travel::deleted(out, &view(args), deleted.iter()))?,
-        _ => write_out(|out| deleted.iter().try_for_each(|row| writeln!(out, "{}", row.key)))?,
+        _ => write_lines(deleted.iter().map(|row| row.key.to_string()))?,
     }
     Ok(warn_of(source, deleted.unreadable))
 }
@@ -258,6 +258,16 @@ fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
     for key in keys {
         out.write_all(key.as_ref())?;
         out.write_all(&[0])?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Lines without colours, which need not go through the stream that takes them out.
+fn write_lines(lines: impl Iterator<Item = impl AsRef<str>>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in lines {
+        out.write_all(line.as_ref().as_bytes())?;
+        out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
 }
