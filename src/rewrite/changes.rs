@@ -237,12 +237,7 @@ impl<'a> Changes<'a> {
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
         let kept = self.compaction.zip(state.key_bucket.as_ref());
         let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
-        Self {
-            compaction: self.compaction,
-            kept,
-            disarm: self.disarm.clone(),
-            drop_prefixes: self.drop_prefixes.clone(),
-        }
+        Self { compaction: self.compaction, kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
     }
 
     /// Whether the copy holds all that its source holds, and nothing else.

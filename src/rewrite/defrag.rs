@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::Findings;
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
+use crate::bolt::walk::Findings;
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
@@ -270,8 +270,7 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance)
-        .map_err(|findings| DefragError::damaged(source, &findings))
+    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::damaged(source, &findings))
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.

@@ -155,9 +155,7 @@ fn wanted(source: &Source, state: &State<'_>, asked: &[History]) -> Result<Vec<W
             histories.push(history);
         }
     }
-    let compaction = |history| {
-        compaction_of(&source.db, state, history).map_err(|error| DefragError::change(source, error))
-    };
+    let compaction = |history| compaction_of(&source.db, state, history).map_err(|error| DefragError::change(source, error));
     histories.into_iter().map(|history| Ok((history, compaction(history)?))).collect()
 }
 
@@ -234,8 +232,7 @@ fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<R
     };
     let mut rows: Vec<_> = sums.into_iter().map(row).collect();
     rows.retain(|row| row.dropped.iter().any(|dropped| dropped.records > 0));
-    let most =
-        |row: &ResourceHistory| row.dropped.get(KEEP_REVISIONS.len()).map_or(0, |dropped| dropped.bytes);
+    let most = |row: &ResourceHistory| row.dropped.get(KEEP_REVISIONS.len()).map_or(0, |dropped| dropped.bytes);
     rows.sort_by_key(|row| std::cmp::Reverse(most(row)));
     rows
 }
@@ -277,13 +274,7 @@ impl Copies<'_> {
             entry_bytes,
             revision: None,
             compact_revision: None,
-            choices: vec![Choice {
-                keep_revisions: None,
-                compact_to: None,
-                file_bytes,
-                records,
-                entry_bytes,
-            }],
+            choices: vec![Choice { keep_revisions: None, compact_to: None, file_bytes, records, entry_bytes }],
             history: Vec::new(),
             node_pages,
             estimates,

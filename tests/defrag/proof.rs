@@ -1,9 +1,9 @@
 //! The proof would notice: a copy in which anything differs is refused.
 
 use etcd_medic::bolt::write::{self, Packing, Settings};
+use etcd_medic::rewrite::{Changes, Content};
 use etcd_medic::rewrite::defrag::prove;
 use etcd_medic::rewrite::verify::Mismatch;
-use etcd_medic::rewrite::{Changes, Content};
 
 use super::*;
 
