@@ -12,8 +12,8 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::rewrite::Content;
 use etcd_medic::rewrite::defrag::Progress;
+use etcd_medic::rewrite::{Changes, Content};
 use etcd_medic::source::Source;
 use etcd_medic::synth::{Extent, Options, Request, synth};
 

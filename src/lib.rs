@@ -29,6 +29,7 @@ pub mod inspect;
 pub mod k8s;
 pub mod report;
 pub mod rewrite;
+pub mod salvage;
 pub mod scan;
 pub mod source;
 pub mod status;

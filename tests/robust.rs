@@ -35,6 +35,9 @@ use etcd_medic::k8s::object::{self, Kind};
 use etcd_medic::rewrite::changes::{History, Wish};
 use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
 use etcd_medic::rewrite::{self, Changes, Content};
+use etcd_medic::salvage::find::Trust;
+use etcd_medic::salvage::open::Wreck;
+use etcd_medic::salvage::run;
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::{Limits, Status};
@@ -168,7 +171,13 @@ impl Cases {
         BEGUN.store(0, Ordering::Relaxed);
         let answer = result.unwrap_or_else(|_| panic!("{}: {}: a panic", self.sort, name()));
         // a page has 65,535 elements at most: what one view of it takes does not grow with the file
-        let bound = memory_bound(size) + if step == "page" { 8 << 20 } else { 0 };
+        let more = match step {
+            "page" => 8 << 20,
+            // it holds every record, of whatever age, with where it lies: most where records are a few bytes long
+            "salvage" => 16 * size,
+            _ => 0,
+        };
+        let bound = memory_bound(size) + more;
         assert!(taken <= bound, "{}: {}: {step} takes {taken} bytes for {size}", self.sort, name());
         self.count += 1;
         self.peak = self.peak.max(taken);
@@ -204,11 +213,55 @@ impl Cases {
 
 /// All that the program does with a file, command by command; whether it is sound.
 fn everything(file: &Bytes) -> Result<bool, FormatError> {
+    let saved = step("salvage", || salvaged(file));
     let db = step("open", || Db::new(file.clone()))?;
     let sound = by_scan(file, &db);
     step("pages", || pages(&db));
     step("page", || each_page(file, &db));
+    if sound && State::read(&db).key_bucket.is_some() {
+        let saved = saved.expect("what is sound can be saved");
+        let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
+        assert_eq!(saved, scan.keyspace.num_records(), "records of a sound file");
+    }
     Ok(sound)
+}
+
+/// How many records a salvage would save. In each degree of trust it ends, and invents nothing: more trust saves no less.
+fn salvaged(file: &Bytes) -> Option<u64> {
+    let wreck = Wreck::new(Path::new("file").to_owned(), file.clone())?;
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let mut found = Vec::new();
+    for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
+        let request = run::Request {
+            target: Path::new("copy").to_owned(),
+            force: false,
+            trust,
+            layout: defrag::Layout::default(),
+            snapshot: false,
+            dry_run: true,
+        };
+        match run::salvage(&wreck, &request, silent) {
+            Ok(report) => {
+                let from = report.recovered;
+                assert_eq!(
+                    from.reachable + from.older_root + from.orphan + from.free,
+                    if report.target.revision.is_some() { report.target.records } else { 0 },
+                    "each record comes from somewhere"
+                );
+                assert!(from.free == 0 || trust == Trust::BestEffort, "what was deleted stays deleted");
+                assert!(from.doubtful == 0 || trust != Trust::Strict, "nothing doubtful");
+                found.push((report.target.revision.is_some(), report.target.records));
+            }
+            Err(error) => {
+                let known = matches!(error, run::SalvageError::Nothing(_) | run::SalvageError::Plan(_));
+                assert!(known, "{error}");
+                return None;
+            }
+        }
+    }
+    // a file that isn't etcd's by its buckets may still hold leaves of records, which only the last looks for
+    assert!(found.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 <= pair[1].1), "{found:?}");
+    found.get(1).map(|&(_, records)| records)
 }
 
 /// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.

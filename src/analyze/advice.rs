@@ -159,12 +159,7 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
     let text = format!("A defrag gives back {gain} ({part_text} of the file)");
-    Some(new(
-        "defrag",
-        Severity::Warning,
-        text,
-        defrag_command(report, ""),
-    ))
+    Some(new("defrag", Severity::Warning, text, defrag_command(report, "")))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but

@@ -34,7 +34,9 @@ impl Gains {
         let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {});
         let compaction = outline.and_then(|outline| outline.compactions().first().copied());
         let marks = compaction.map(Changes::marks_only).unwrap_or_default();
-        let (Ok(others), Ok(marked)) = (read(Changes::default()), read(marks)) else { return Self::default() };
+        let (Ok(others), Ok(marked)) = (read(Changes::default()), read(marks)) else {
+            return Self::default();
+        };
         let settings = settings_of(db, key_bucket.is_some(), Layout::default());
         let allocated = db.high_water_mark().saturating_mul(db.page_size());
         let gain = |planned: Result<Plan, PlanError>| {
@@ -46,10 +48,8 @@ impl Gains {
             return Self { defrag_bytes, compact_and_defrag_bytes: defrag_bytes, exact: true };
         };
         let with = |others, records| gain(write::plan(&Planned::new(others, records), settings));
-        let (defrag_bytes, compact_and_defrag_bytes) = rayon::join(
-            || with(&others, Records::all(outline)),
-            || with(&marked, Records::kept(outline, 0)),
-        );
+        let (defrag_bytes, compact_and_defrag_bytes) =
+            rayon::join(|| with(&others, Records::all(outline)), || with(&marked, Records::kept(outline, 0)));
         Self { defrag_bytes, compact_and_defrag_bytes, exact: outline.is_exact() }
     }
 }

@@ -64,6 +64,14 @@ impl Db {
         Ok(Self { mapping: Some(mapping), ..db })
     }
 
+    /// The same bytes under a meta that somebody made up, for a file whose own can't be believed. All of its pages can
+    /// be read then, whatever its high water mark was.
+    #[must_use]
+    pub fn assuming(data: Bytes, slots: [Result<Meta, MetaError>; 2], active: Meta) -> Self {
+        let metas = Metas { slots, active_slot: 0, active };
+        Self { data, metas, page_size: active.page_size as usize, mapping: None }
+    }
+
     /// Every byte of the file, tail and trailer included.
     #[must_use]
     pub fn data(&self) -> &Bytes {

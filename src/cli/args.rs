@@ -1,5 +1,7 @@
 //! What the user can say.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -181,6 +183,44 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         #[command(flatten)]
         layout: LayoutArgs,
     },
+    /// From a damaged file, a sound one that etcd starts from, and a list of what was lost
+    ///
+    /// Takes what the active root reaches; where a page is damaged, what the other meta's root has; and where that has nothing,
+    /// leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
+    #[command(after_help = "Examples:
+  etcd-medic salvage damaged.db -o saved.db --dry-run          # what could be saved, and what is lost
+  etcd-medic salvage damaged.db -o saved.db --snapshot         # for `etcdutl snapshot restore`
+  etcd-medic salvage /dev/failing/db -o saved.db --disk-errors # the disk gives errors, too
+  etcd-medic salvage damaged.db -o saved.db --output json | jq '.recovered, .lost'
+docs/recovery.md says what to do before and after. Exit code 1: something was lost, or is doubtful.")]
+    Salvage {
+        /// A db, a snapshot, or a data dir, in whatever state
+        #[arg(value_name = "SRC")]
+        source: PathBuf,
+        /// Where to write what was saved
+        #[arg(short = 'o', long = "out", value_name = "DST")]
+        out: PathBuf,
+        /// Replace DST if it exists
+        #[arg(long)]
+        force: bool,
+        /// Leave out what may have been removed by a compaction, and refuse revisions with two contents
+        #[arg(long, conflicts_with = "best_effort")]
+        strict: bool,
+        /// Take all that can be read: what was deleted or superseded comes back to life
+        #[arg(long)]
+        best_effort: bool,
+        /// Read block by block, past what the disk can't give; needs room for a copy beside DST
+        #[arg(long)]
+        disk_errors: bool,
+        /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+        #[arg(long)]
+        snapshot: bool,
+        /// Say what could be saved, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        layout: LayoutArgs,
+    },
     /// How large a copy would be, to the byte, for each length of history, without writing it
     #[command(after_help = "Examples:
   etcd-medic plan /var/lib/etcd
@@ -331,12 +371,13 @@ pub struct ChangeArgs {
     pub disarm: Vec<AlarmKind>,
     /// The last resort: leave out every key that begins so, whatever becomes of who needs it; may be repeated
     #[arg(long, value_name = "PREFIX")]
-    pub drop_prefix: Vec<String>,
+    pub drop_prefix: Vec<OsString>,
     /// Confirm --drop-prefix with the number of keys that --dry-run has shown
     #[arg(long, value_name = "KEYS", requires = "drop_prefix")]
     pub confirm_keys: Option<u64>,
     /// With --in-place, for a member of several: all are stopped at one revision, and the same is done to each
-    #[arg(long, requires = "in_place")]
+    // `requires` alone lets it pass beside what --in-place conflicts with
+    #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
 }
 
@@ -346,7 +387,7 @@ impl From<&ChangeArgs> for Wish {
         Self {
             history: args.compact_to.or(newest).unwrap_or_default(),
             disarm: args.disarm.clone(),
-            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.clone().into_bytes()).collect(),
+            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
         }

@@ -19,6 +19,7 @@ use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
 use crate::rewrite::defrag::{Destination, Layout, Request};
+use crate::salvage::{self, find::Trust};
 use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Limits, Thresholds};
@@ -76,6 +77,32 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 skip_hash_check: *skip_hash_check,
             };
             rewrite::defrag(args, source, &request)
+        }
+        Command::Salvage {
+            source,
+            out,
+            force,
+            strict,
+            best_effort,
+            disk_errors,
+            snapshot,
+            dry_run,
+            layout,
+        } => {
+            let trust = match (strict, best_effort) {
+                (true, _) => Trust::Strict,
+                (_, true) => Trust::BestEffort,
+                _ => Trust::Usual,
+            };
+            let request = salvage::run::Request {
+                target: out.clone(),
+                force: *force,
+                trust,
+                layout: Layout::from(*layout),
+                snapshot: *snapshot,
+                dry_run: *dry_run,
+            };
+            super::salvage::run(args, source, *disk_errors, &request)
         }
         Command::Plan { file, keep_revisions, compact_to, layout } => {
             let newest = keep_revisions.iter().copied().map(History::Newest);

@@ -8,6 +8,7 @@ mod commands;
 mod hash;
 mod progress;
 mod rewrite;
+mod salvage;
 mod status;
 mod synth;
 mod travel;

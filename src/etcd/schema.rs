@@ -211,6 +211,18 @@ impl<'a> State<'a> {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
+    /// Members of the cluster, learners among them. From etcd 3.5 on, raft's own list is the last word; before, the
+    /// `members` bucket, in which a restore by etcd 3.4 leaves those of the snapshot.
+    #[must_use]
+    pub fn num_members(&self) -> u64 {
+        let count =
+            |list: &str| self.conf_state.as_ref()?.get(list)?.as_array().map(|list| list.len() as u64);
+        match count("voters") {
+            Some(voters @ 1..) => voters.saturating_add(count("learners").unwrap_or(0)),
+            _ => self.members.len() as u64,
+        }
+    }
+
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.
     #[must_use]
     pub fn revision_range(&self, db: &'a Db) -> Option<(i64, i64)> {

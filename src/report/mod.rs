@@ -21,6 +21,7 @@ pub mod hash;
 pub mod json;
 pub mod prometheus;
 pub mod rewrite;
+pub mod salvage;
 pub mod simple;
 pub mod status;
 pub mod synth;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Bucket, BucketId};
 use crate::etcd::hash::current_revision;
@@ -197,6 +198,14 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
     }
 }
 
+/// The first and the last record say what the current revision is: one that is none is named first.
+fn check_ends(db: &Db, key_bucket: &Bucket<'_>) -> Result<(), ChangeError> {
+    let ends = [End::First, End::Last].into_iter().filter_map(|end| outermost_entry(db, key_bucket, end));
+    let odd = ends.filter(|entry| RecordKey::parse(entry.key).is_none());
+    let offset = odd.filter_map(|entry| db.offset_in_file(entry.key)).next();
+    offset.map_or(Ok(()), |offset| Err(ChangeError::Unplaced { offset }))
+}
+
 impl<'a> Changes<'a> {
     /// Finds out what a wish comes to in this file.
     ///
@@ -213,6 +222,9 @@ impl<'a> Changes<'a> {
         }
         if !wish.drop_prefixes.is_empty() && wish.history != History::Current {
             return Err(ChangeError::DropNeedsCompaction);
+        }
+        if wish.history != History::All {
+            check_ends(db, key_bucket)?;
         }
         let compaction = compaction_of(db, state, wish.history)?;
         if compaction.is_some() && !state.has_meta_bucket {
@@ -232,12 +244,23 @@ impl<'a> Changes<'a> {
         Self { compaction: Some(revision), ..Self::default() }
     }
 
+    /// The same rules, but for what a compaction keeps of the records.
+    #[must_use]
+    pub fn without_kept(self) -> Self {
+        Self { kept: None, ..self }
+    }
+
     /// The same rules, with what a compaction keeps read from the file again.
     #[must_use]
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
         let kept = self.compaction.zip(state.key_bucket.as_ref());
         let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
-        Self { compaction: self.compaction, kept, disarm: self.disarm.clone(), drop_prefixes: self.drop_prefixes.clone() }
+        Self {
+            compaction: self.compaction,
+            kept,
+            disarm: self.disarm.clone(),
+            drop_prefixes: self.drop_prefixes.clone(),
+        }
     }
 
     /// Whether the copy holds all that its source holds, and nothing else.

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::walk::Findings;
+use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
@@ -132,7 +132,8 @@ pub enum DefragError {
     #[error(
         "{path}: is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy \
          to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or \
-         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member"
+         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member. The same \
+         if it is in fact the only one: after a restore, etcd 3.4 still lists the members of the snapshot"
     )]
     OneOfSeveral {
         /// The source.
@@ -230,12 +231,14 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
-    let members = state.members.len() as u64;
+    let members = state.num_members();
     if in_place && members > 1 && !request.wish.is_none() && !request.wish.every_member {
         return Err(DefragError::OneOfSeveral { path: source.path.display().to_string(), members });
     }
     let changes = changes_of(source, &state, &request.wish)?;
     let content = read(source, &changes, progress)?;
+    // the proof finds out by itself what is kept: until then, its memory is not needed
+    let changes = changes.without_kept();
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
     let mut report = report(source, &state, &content, &plan, request, &changes);
@@ -270,7 +273,8 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance).map_err(|findings| DefragError::damaged(source, &findings))
+    Content::read(&source.db, changes, progress.advance)
+        .map_err(|findings| DefragError::damaged(source, &findings))
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.
@@ -322,7 +326,7 @@ fn report(
         compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
         disarmed: content.left.alarms.iter().map(disarmed).collect(),
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
-        members: state.members.len() as u64,
+        members: state.num_members(),
         verified: false,
         verification: None,
         dry_run: request.dry_run,
@@ -417,7 +421,6 @@ pub fn prove(
 ) -> Result<Verification, Mismatch> {
     (progress.begin)("verifying", copy.file_size());
     let (source_state, state) = (State::read(source), State::read(copy));
-    let changes = changes.afresh(source, &source_state);
     let expected = changes.compaction().unwrap_or_else(|| source_state.compact_revision());
     if let Some(revision) = changes.compaction() {
         let marks = (state.scheduled_compact_revision, state.finished_compact_revision);
@@ -430,6 +433,7 @@ pub fn prove(
         let is_lost = |value: &[u8]| changes.left_out(value).is_some();
         hash::hash_kv_without(source, key_bucket, expected, i64::MAX, &is_lost)
     });
+    let changes = changes.afresh(source, &source_state);
     let rule =
         state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
     let Compared { buckets, entries, hash_kv } =

@@ -74,13 +74,22 @@ fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<S
 
 fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
     let (gone, raised): (Vec<_>, Vec<_>) = state.alarms.iter().partition(|alarm| changes.disarms(alarm));
-    let mut notes: Vec<_> = raised.iter().map(|alarm| still_raised(alarm)).collect();
+    let mut notes: Vec<_> = raised.into_iter().map(still_raised).collect();
     let is_gone = |kind: AlarmKind| gone.iter().any(|alarm| alarm.name() == kind.name());
     if is_gone(AlarmKind::Nospace) {
         notes.push(
             "NOSPACE is disarmed: the copy must be below --quota-backend-bytes, and what filled the file must have \
              stopped, or the alarm comes back. Members that differ in it take different writes: disarm it in all of them, \
              or in none"
+                .to_owned(),
+        );
+    }
+    // 3.4 saves its place in the log with changes of keys only (its `mvcc/kvstore_txn.go`, `End`), 3.5 with every commit
+    // (`server/etcdserver/cindex`); confState came with 3.5
+    if !gone.is_empty() && state.conf_state.is_none() {
+        notes.push(
+            "etcd before 3.5 may raise an alarm again from its log, where it was the last thing that happened: if `etcdctl \
+             alarm list` still names it after the start, `etcdctl alarm disarm`, for which there is room now"
                 .to_owned(),
         );
     }

@@ -155,7 +155,9 @@ fn wanted(source: &Source, state: &State<'_>, asked: &[History]) -> Result<Vec<W
             histories.push(history);
         }
     }
-    let compaction = |history| compaction_of(&source.db, state, history).map_err(|error| DefragError::change(source, error));
+    let compaction = |history| {
+        compaction_of(&source.db, state, history).map_err(|error| DefragError::change(source, error))
+    };
     histories.into_iter().map(|history| Ok((history, compaction(history)?))).collect()
 }
 
@@ -232,7 +234,8 @@ fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<R
     };
     let mut rows: Vec<_> = sums.into_iter().map(row).collect();
     rows.retain(|row| row.dropped.iter().any(|dropped| dropped.records > 0));
-    let most = |row: &ResourceHistory| row.dropped.get(KEEP_REVISIONS.len()).map_or(0, |dropped| dropped.bytes);
+    let most =
+        |row: &ResourceHistory| row.dropped.get(KEEP_REVISIONS.len()).map_or(0, |dropped| dropped.bytes);
     rows.sort_by_key(|row| std::cmp::Reverse(most(row)));
     rows
 }
@@ -246,7 +249,7 @@ struct Copies<'s> {
 
 impl Copies<'_> {
     /// Those that hold all that the file holds.
-    fn of_all(&self, content: &(impl write::Source + Sync), records: u64) -> Result<PlanReport, PlanError> {
+    fn of_all(&self, content: &impl write::Source, records: u64) -> Result<PlanReport, PlanError> {
         let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
         let layout = self.layout;
         let mut spans = NODE_PAGES.to_vec();
@@ -274,7 +277,13 @@ impl Copies<'_> {
             entry_bytes,
             revision: None,
             compact_revision: None,
-            choices: vec![Choice { keep_revisions: None, compact_to: None, file_bytes, records, entry_bytes }],
+            choices: vec![Choice {
+                keep_revisions: None,
+                compact_to: None,
+                file_bytes,
+                records,
+                entry_bytes,
+            }],
             history: Vec::new(),
             node_pages,
             estimates,

@@ -29,7 +29,6 @@ impl<'s> Records<'s> {
         Self { outline, numbers: Some(outline.kept(compaction).collect()) }
     }
 
-
     /// How many.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -104,7 +104,7 @@ pub fn compare<'a>(
         return Err(Mismatch::Damaged(first_fault(&findings)));
     }
     let mut copy_walker = Walker::new(copy, freelist, Threads::All, 1);
-    let mut compared = Compared::default();
+    let (mut compared, marks) = (Compared::default(), changes.marks());
     for id in (0..).map(BucketId) {
         let path = || ByteText(path_of(source_walker.buckets(), id));
         match (source_walker.bucket(id), copy_walker.bucket(id)) {
@@ -121,8 +121,12 @@ pub fn compare<'a>(
         };
         let rule = rule.filter(|_| is_key_bucket);
         let kept = |entry: &Entry<'a>| changes.keeps(part, entry);
-        // the marks of a compaction are the copy's own: `prove` looks at them
-        let own = |entry: &Entry<'_>| part == Part::Meta && changes.is_mark(entry.key);
+        // the marks of a compaction are the copy's own, if they are these and no others: `prove` looks for both
+        let own = |entry: &Entry<'_>| {
+            let is =
+                |(key, value): &(&[u8], Vec<u8>)| (entry.flags, entry.key, entry.value) == (0, *key, value);
+            part == Part::Meta && marks.iter().any(is)
+        };
         let left = Stream::new(left, &kept);
         let (entries, hash) =
             compare_entries(left, Stream::new(right, &|entry| !own(entry)), &bucket, rule, progress)?;

@@ -165,7 +165,9 @@ mod tests {
         let mut outline = Outline::new(&[10, 20, 30]);
         assert_eq!(outline.append(&part), 0);
         assert_eq!(outline.append(&part), 3);
-        for (entry, revision, by) in [(0, 7, 0..3), (1, 11, 1..3), (4, 30, 2..3), (5, 10, 0..3), (2, 31, 3..3)] {
+        for (entry, revision, by) in
+            [(0, 7, 0..3), (1, 11, 1..3), (4, 30, 2..3), (5, 10, 0..3), (2, 31, 3..3)]
+        {
             assert_eq!(outline.drop_from(entry, revision), by);
             assert_eq!(outline.dropped_by(entry), by);
         }

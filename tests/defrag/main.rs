@@ -8,6 +8,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alarms;
+mod bumped;
+mod compaction;
 mod damaged;
 mod ended;
 mod every_sound_file;
@@ -15,6 +18,7 @@ mod in_place;
 mod json;
 mod options;
 mod plans;
+mod prefixes;
 mod proof;
 mod surroundings;
 mod targets;
@@ -33,6 +37,8 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
+use etcd_medic::rewrite::Changes;
+use etcd_medic::rewrite::changes::Wish;
 use etcd_medic::rewrite::defrag::{self, DefragError, Destination, Layout, Progress, Request};
 use etcd_medic::rewrite::output::TEMPORARY_SUFFIX;
 use etcd_medic::source::Source;

@@ -515,6 +515,67 @@ objects! {
     LeftOutKey { key: Bytes, live: bool, mod_revision: i64, records: u64, bytes: u64 }
     Verification { buckets: u64, entries: u64, hash_kv: Nullable<u32> }
 
+    Salvage {
+        schema: String,
+        read_without_lock: bool,
+        source: SalvageSource,
+        target: SalvageTarget,
+        dropped: SalvageDropped,
+        recovered: Recovered,
+        buckets: Vec<SalvageBucket>,
+        lost: Vec<Lost>,
+        affected: Affected,
+        conflicts: Vec<Conflict>,
+        num_conflicts: u64,
+        verified: bool,
+        hash_kv: Nullable<u32>,
+        dry_run: bool,
+        restore: Restore,
+        warnings: Vec<String>,
+        elapsed_seconds: f64,
+    }
+    SalvageSource {
+        path: String,
+        file_bytes: u64,
+        page_size: u64,
+        page_size_derived: bool,
+        root: SalvageRoot,
+        unreadable: Vec<(u64, u64)>,
+        searched: bool,
+    }
+    SalvageRoot { page: Nullable<u64>, from: String }
+    SalvageTarget {
+        path: String,
+        file_bytes: u64,
+        page_size: u64,
+        records: u64,
+        keys: u64,
+        revision: Nullable<i64>,
+        sha256: Nullable<String>,
+    }
+    SalvageDropped { free: u64, malformed: u64 }
+    Recovered { reachable: u64, older_root: u64, orphan: u64, doubtful: u64, free: u64 }
+    SalvageBucket { name: Bytes, entries: u64, from: String, gaps: Vec<u64> }
+    Lost {
+        first_revision: i64,
+        last_revision: Nullable<i64>,
+        missing_revisions: Nullable<u64>,
+        recovered: u64,
+        page: Nullable<u64>,
+        why: String,
+    }
+    Affected {
+        proven_keys: u64,
+        possibly_stale_keys: u64,
+        possibly_stale: Vec<AffectedResource>,
+        possibly_lost_keys: u64,
+        keys: Vec<AffectedKey>,
+    }
+    AffectedResource { group: String, resource: Bytes, namespaces: Vec<Bytes>, keys: u64 }
+    AffectedKey { key: Bytes, what: String, revision: i64 }
+    Conflict { revision: String, taken: String, other: String }
+    Restore { in_place: bool, command: String, reason: String }
+
     Plan {
         schema: String,
         read_without_lock: bool,

@@ -30,6 +30,45 @@ impl Default for Tree {
 }
 
 impl Tree {
+    /// All that a file holds.
+    pub fn of(contents: &[Content<'_>]) -> Self {
+        let mut tree = Self::default();
+        for (number, content) in contents.iter().enumerate() {
+            if let Some(parent) = content.parent {
+                assert_eq!(tree.bucket(parent, content.name), number, "buckets are numbered alike");
+            }
+            tree.sequence(number, content.sequence);
+        }
+        for (number, content) in contents.iter().enumerate() {
+            let plain = content.entries.iter().filter_map(|(key, value)| Some((key, (*value)?)));
+            plain.for_each(|(key, value)| tree.put(number, key, value));
+        }
+        tree
+    }
+
+    /// The number of the bucket of this name in the root bucket.
+    pub fn number(&self, name: &str) -> usize {
+        match self.0[0].1.get(name.as_bytes()) {
+            Some(Value::Bucket(number)) => *number,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    /// Takes an entry out, which is there.
+    pub fn take(&mut self, bucket: usize, key: impl AsRef<[u8]>) -> Value {
+        self.0[bucket].1.remove(key.as_ref()).expect("an entry")
+    }
+
+    /// Takes out all that a bucket holds.
+    pub fn clear(&mut self, bucket: usize) {
+        self.0[bucket].1.clear();
+    }
+
+    /// The file that the writer makes of it.
+    pub fn file(&self, page_size: u32) -> Vec<u8> {
+        file_of(&self.memory(), settings(page_size))
+    }
+
     pub fn put(&mut self, bucket: usize, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         self.0[bucket].1.insert(key.as_ref().to_vec(), Value::Bytes(value.as_ref().to_vec()));
     }

@@ -13,6 +13,7 @@
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`memory`] | a file's content in memory, for the writer |
+//! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`random`] | numbers that look random |
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
@@ -24,6 +25,7 @@ pub mod etcd_file;
 pub mod found;
 pub mod lies;
 pub mod memory;
+pub mod mvcc;
 pub mod peers;
 pub mod program;
 pub mod random;

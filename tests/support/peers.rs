@@ -181,6 +181,11 @@ impl Peer {
         if self.bin.join("etcdutl").exists() { "etcdutl" } else { "etcdctl" }
     }
 
+    /// The folder of `testdata/` with the files that this version wrote.
+    pub fn its_files(&self) -> &'static str {
+        if self.bin.join("etcdutl").exists() { "etcd-3.5" } else { "etcd-3.4" }
+    }
+
     pub fn snapshot_status(&self, snapshot: &Path) -> Value {
         let mut status = self.command(self.snapshot_tool());
         parse(&succeeded(status.args(["snapshot", "status", "-w", "json"]).arg(snapshot)))
@@ -210,6 +215,12 @@ impl Member {
 
     pub fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// Ends it as a power cut would: by SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.0.kill().expect("killed");
+        self.process.0.wait().expect("waited for");
     }
 
     pub fn restart(&mut self) {
@@ -369,6 +380,7 @@ impl Member {
             "-w",
             "json",
         ]);
+        watch.args(self.login.iter().flat_map(|login| ["--user", login]));
         watch.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process(watch.spawn().expect("etcdctl"));
         let output = BufReader::new(process.0.stdout.take().expect("a pipe"));

@@ -1,0 +1,167 @@
+//! `salvage` as text.
+
+use std::io::{self, Write};
+
+use crate::salvage::lost::Lost;
+use crate::salvage::run::Report;
+use crate::text::escape;
+use crate::units::{count, grouped};
+
+use super::table::{self, Align, Column};
+use super::view::{FAINT, GOOD, HEADING, View, WARNING, styled};
+
+use Align::{Left, Right};
+
+/// Ranges, keys and resources that are shown.
+const SHOWN: usize = 12;
+
+/// What was saved, what was lost, and what comes next.
+///
+/// # Errors
+/// The writer's.
+pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+    let target = escape(report.target.path.as_bytes());
+    let recovered = report.recovered;
+    let mut rows = vec![
+        (
+            "source",
+            format!("{}  {}", view.bytes(report.source.file_bytes), escape(report.source.path.as_bytes())),
+        ),
+        ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
+        (
+            "records",
+            format!(
+                "{} ({} exist)",
+                count(report.target.records, "record"),
+                count(report.target.keys, "key")
+            ),
+        ),
+        ("reachable", grouped(recovered.reachable)),
+        ("older root", grouped(recovered.older_root)),
+        ("orphans", orphans(recovered.orphan, recovered.doubtful)),
+    ];
+    if recovered.free > 0 {
+        rows.push(("free pages", format!("{} that were deleted or superseded", grouped(recovered.free))));
+    }
+    rows.push(("left out", left_out(report)));
+    if let Some(revision) = report.target.revision {
+        rows.push(("revision", revision.to_string()));
+    }
+    rows.push(("verified", verified(report)));
+    rows.push(("time", format!("{:.2} s", report.elapsed_seconds)));
+    for (label, value) in rows {
+        writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<10}")))?;
+    }
+    for warning in &report.warnings {
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+    }
+    buckets(out, report)?;
+    lost(out, view, &report.lost)?;
+    affected(out, view, report)?;
+    table::prose(out, view, "next        ", &next(report))
+}
+
+fn orphans(all: u64, doubtful: u64) -> String {
+    match doubtful {
+        0 => grouped(all),
+        _ => format!(
+            "{}, of which a compaction may have removed {}, though nothing shows it (--strict leaves them out)",
+            grouped(all),
+            grouped(doubtful)
+        ),
+    }
+}
+
+fn left_out(report: &Report) -> String {
+    let malformed = match report.dropped.malformed {
+        0 => String::new(),
+        malformed => format!(", {} that are no records any more", count(malformed, "entry")),
+    };
+    match (report.source.searched, report.dropped.free) {
+        (false, _) => format!("nothing is missing, so free pages were not searched{malformed}"),
+        (true, free) => format!("{} of what was deleted or superseded{malformed}", count(free, "record")),
+    }
+}
+
+fn verified(report: &Report) -> String {
+    let hash = report.hash_kv.map(|hash| format!(", HashKV {hash}")).unwrap_or_default();
+    match (report.dry_run, report.verified) {
+        (true, _) => styled(FAINT, "nothing was written (--dry-run)"),
+        (_, true) => format!("{} every entry of the copy is one that was saved{hash}", styled(GOOD, "yes:")),
+        (_, false) => styled(WARNING, "no"),
+    }
+}
+
+fn buckets(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for bucket in report.buckets.iter().filter(|bucket| !bucket.gaps.is_empty()) {
+        let pages = bucket.gaps.iter().take(SHOWN).map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let more = bucket.gaps.len().checked_sub(SHOWN).filter(|&more| more > 0);
+        let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+        writeln!(out, "bucket {}: missing below page {pages}{more}", bucket.name)?;
+    }
+    Ok(())
+}
+
+fn lost(out: &mut impl Write, view: &View, lost: &[Lost]) -> io::Result<()> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    table::heading(out, "What may be lost")?;
+    let rows = lost.iter().take(SHOWN).map(|range| {
+        vec![
+            range.first_revision.to_string(),
+            range.last_revision.map_or_else(|| "?".to_owned(), |last| last.to_string()),
+            range.missing_revisions.map_or_else(|| "?".to_owned(), grouped),
+            grouped(range.recovered),
+            range.page.map_or_else(|| "-".to_owned(), |page| page.to_string()),
+            range.why.clone(),
+        ]
+    });
+    let columns = [
+        Column("from revision", Right),
+        Column("to", Right),
+        Column("missing", Right),
+        Column("found elsewhere", Right),
+        Column("page", Right),
+        Column("because", Left),
+    ];
+    table::write(out, view, &columns, rows.collect())?;
+    match lost.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => writeln!(out, "  and {more} more ranges: --output json has them"),
+        _ => Ok(()),
+    }
+}
+
+fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+    let affected = &report.affected;
+    if affected.possibly_stale_keys + affected.proven_keys + affected.possibly_lost_keys == 0 {
+        return Ok(());
+    }
+    table::heading(out, "Keys")?;
+    writeln!(
+        out,
+        "{} may have a newer record among what is lost; of {}, one is missing for sure; {} found in free pages only may \
+         have existed",
+        count(affected.possibly_stale_keys, "key"),
+        count(affected.proven_keys, "key"),
+        count(affected.possibly_lost_keys, "key"),
+    )?;
+    for key in affected.keys.iter().take(SHOWN) {
+        writeln!(out, "  {} (revision {}): {}", key.key, key.revision, key.what)?;
+    }
+    let rows = affected.possibly_stale.iter().take(SHOWN).map(|row| {
+        let name = crate::analyze::advice::resource_name(&row.group, &row.resource.to_string());
+        vec![name, grouped(row.keys), grouped(row.namespaces.len() as u64)]
+    });
+    let columns =
+        [Column("resource", Left), Column("keys that may be stale", Right), Column("namespaces", Right)];
+    table::write(out, view, &columns, rows.collect())
+}
+
+fn next(report: &Report) -> String {
+    if report.dry_run {
+        return "the same command without --dry-run writes it".to_owned();
+    }
+    let command = escape(report.restore.command.as_bytes());
+    format!("{}: {command}", escape(report.restore.reason.as_bytes()))
+}

@@ -1,0 +1,143 @@
+//! The buckets of the copy: of each, what the best root has, and in its gaps what the next ones have.
+
+use std::collections::HashMap;
+
+use crate::bolt::page::Entry;
+use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
+
+use super::records::Tier;
+use super::tree::Gaps;
+use super::trunk::Trunk;
+
+/// One bucket of the copy.
+#[derive(Debug)]
+pub struct SavedBucket<'a> {
+    /// The number of the bucket around it; the root bucket has none.
+    pub parent: Option<usize>,
+    /// Its name; empty for the root bucket.
+    pub name: &'a [u8],
+    /// Its counter.
+    pub sequence: u64,
+    /// Its entries, in order.
+    pub entries: Vec<Entry<'a>>,
+    /// What no root has of it.
+    pub gaps: Gaps<'a>,
+    /// Where it was found first.
+    pub tier: Tier,
+    /// Entries that came from a later root.
+    pub from_others: u64,
+}
+
+/// Merges what several roots have, the best first.
+#[must_use]
+pub fn merge<'a>(trunks: &[(Tier, &Trunk<'a>)]) -> Vec<SavedBucket<'a>> {
+    let roots = trunks.iter().map(|(tier, trunk)| (*tier, *trunk, 0)).collect();
+    let mut waiting: Vec<(Option<usize>, Sources<'_, 'a>)> = vec![(None, roots)];
+    let mut saved: Vec<SavedBucket<'a>> = Vec::new();
+    let mut next = 0;
+    while let Some((parent, sources)) = waiting.get(next).cloned() {
+        next += 1;
+        let number = saved.len();
+        let Some(bucket) = merge_one(parent, &sources) else { continue };
+        for entry in bucket.entries.iter().filter(|entry| entry.is_bucket()) {
+            let inside = sources
+                .iter()
+                .filter_map(|&(tier, trunk, of)| Some((tier, trunk, trunk.inside(of, entry.key)?)));
+            waiting.push((Some(number), inside.collect()));
+        }
+        saved.push(bucket);
+    }
+    saved
+}
+
+/// The same bucket below several roots: by its number in each.
+type Sources<'t, 'a> = Vec<(Tier, &'t Trunk<'a>, usize)>;
+
+fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<SavedBucket<'a>> {
+    let mut found =
+        sources.iter().filter_map(|&(tier, trunk, number)| Some((tier, trunk.buckets.get(number)?)));
+    let (tier, first) = found.next()?;
+    let mut bucket = SavedBucket {
+        parent,
+        name: first.name,
+        sequence: first.sequence,
+        entries: first.tree.entries.clone(),
+        gaps: first.tree.gaps.clone(),
+        tier,
+        from_others: 0,
+    };
+    for (_, other) in found {
+        if bucket.gaps.is_empty() {
+            break;
+        }
+        let missing = other.tree.entries.iter().filter(|entry| bucket.gaps.contain(entry.key)).copied();
+        let missing: Vec<_> = missing.collect();
+        let before = bucket.entries.len();
+        bucket.entries.extend(missing);
+        // stable: where both have a key, the first one's comes first and stays
+        bucket.entries.sort_by(|a, b| a.key.cmp(b.key));
+        bucket.entries.dedup_by(|later, first| later.key == first.key);
+        bucket.from_others += (bucket.entries.len() - before.min(bucket.entries.len())) as u64;
+        let left = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
+        bucket.gaps = Gaps::new(left.cloned().collect());
+    }
+    Some(bucket)
+}
+
+/// What was saved, as a source for the writer.
+#[derive(Debug)]
+pub struct Saved<'a> {
+    buckets: Vec<BucketSpec>,
+    entries: Vec<(Entry<'a>, ValueSize)>,
+}
+
+impl<'a> Saved<'a> {
+    /// The buckets, each with its entries. A bucket that stands in another, and was not saved, is left out of it.
+    #[must_use]
+    pub fn of(saved: &[SavedBucket<'a>]) -> Self {
+        let mut all = Self { buckets: Vec::new(), entries: Vec::new() };
+        let numbered = saved
+            .iter()
+            .enumerate()
+            .filter_map(|(number, bucket)| Some(((bucket.parent?, bucket.name), number)));
+        let index: HashMap<(usize, &[u8]), usize> = numbered.collect();
+        for (number, bucket) in saved.iter().enumerate() {
+            let start = all.entries.len() as u64;
+            for entry in &bucket.entries {
+                let size = if entry.is_bucket() {
+                    let Some(&inside) = index.get(&(number, entry.key)) else { continue };
+                    ValueSize::Bucket(inside)
+                } else {
+                    ValueSize::Bytes(entry.value.len() as u64)
+                };
+                all.entries.push((*entry, size));
+            }
+            let entries = start..all.entries.len() as u64;
+            all.buckets.push(BucketSpec { sequence: bucket.sequence, entries });
+        }
+        all
+    }
+
+    fn at(&self, entry: u64) -> Option<&(Entry<'a>, ValueSize)> {
+        self.entries.get(usize::try_from(entry).ok()?)
+    }
+}
+
+impl Source for Saved<'_> {
+    fn buckets(&self) -> &[BucketSpec] {
+        &self.buckets
+    }
+
+    fn sizes(&self, entry: u64) -> Sizes {
+        self.at(entry).map_or(Sizes { key: 0, value: ValueSize::Bytes(0) }, |(entry, value)| Sizes {
+            key: entry.key.len(),
+            value: *value,
+        })
+    }
+
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+        let (entry, size) = self.at(entry)?;
+        let value = if matches!(size, ValueSize::Bucket(_)) { &[][..] } else { entry.value };
+        Some(source::Entry { key: entry.key, value })
+    }
+}

@@ -1,0 +1,239 @@
+//! What could not be saved, as far as it can be proved or bounded.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::etcd::{KeyValue, RecordKey};
+use crate::k8s::Layout;
+use crate::text::ByteText;
+
+use super::find::Finds;
+use super::records::Found;
+
+/// Keys that are named one by one.
+const MAX_KEYS: usize = 1000;
+
+/// A range of revisions with losses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Lost {
+    /// The first revision (main) that may be affected.
+    pub first_revision: i64,
+    /// The last; `null` where nothing tells where it ends.
+    pub last_revision: Option<i64>,
+    /// Revisions of the range of which no record was found although each had one: those above the last compaction. `null` where
+    /// a compaction may have removed any of them.
+    pub missing_revisions: Option<u64>,
+    /// Records of the range that were found elsewhere.
+    pub recovered: u64,
+    /// The page that could not be read; `null` where only numbers are missing.
+    pub page: Option<u64>,
+    /// Why it could not.
+    pub why: String,
+}
+
+/// What the losses mean for keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Affected {
+    /// Keys with a record missing between two that were found, as their versions prove.
+    pub proven_keys: u64,
+    /// Keys whose newest record was found, but a newer one may have lain in a lost range.
+    pub possibly_stale_keys: u64,
+    /// The same by resource.
+    pub possibly_stale: Vec<AffectedResource>,
+    /// Keys of which only records were found that are not known to be of the state: deleted, or lost.
+    pub possibly_lost_keys: u64,
+    /// The first of each: those proved, then those possibly lost.
+    pub keys: Vec<AffectedKey>,
+}
+
+/// One resource's keys.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AffectedResource {
+    /// API group.
+    pub group: String,
+    /// The resource, or the leading path.
+    pub resource: ByteText,
+    /// Namespaces of these keys.
+    pub namespaces: Vec<ByteText>,
+    /// How many keys.
+    pub keys: u64,
+}
+
+/// One key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AffectedKey {
+    /// The key.
+    pub key: ByteText,
+    /// What is the case: `record-missing` or `possibly-lost`.
+    pub what: &'static str,
+    /// The revision at which its newest record was found.
+    pub revision: i64,
+}
+
+/// The ranges with losses, in order: one for each gap, and one for each run of revisions that no gap explains.
+#[must_use]
+pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
+    let compacted = finds.compacted.unwrap_or(0);
+    let mut lost: Vec<Lost> = Vec::new();
+    for gap in finds.gaps.all() {
+        let main = |key: &[u8]| RecordKey::parse(key).map(|place| place.revision.main);
+        let first_revision = main(gap.lower).unwrap_or(1).max(1);
+        let last_revision = gap.upper.and_then(main);
+        let in_gap = records_between(&finds.records, first_revision, last_revision)
+            .filter(|found| gap.contains(found.entry.key));
+        let recovered = in_gap.filter(|found| found.tier > super::records::Tier::Reachable).count() as u64;
+        let missing = missing(&finds.records, first_revision.max(compacted + 1), last_revision);
+        let missing_revisions = missing.filter(|_| first_revision > compacted);
+        lost.push(Lost {
+            first_revision,
+            last_revision,
+            missing_revisions,
+            recovered,
+            page: Some(gap.page.0),
+            why: gap.why.clone(),
+        });
+    }
+    lost.extend(unexplained(finds, compacted, &lost));
+    lost.sort_by_key(|range| (range.first_revision, range.last_revision));
+    lost
+}
+
+/// Ranges of revisions, quickly asked.
+struct Ranges(Vec<(i64, i64)>);
+
+impl Ranges {
+    fn of(lost: &[Lost]) -> Self {
+        let mut ranges: Vec<_> = lost
+            .iter()
+            .map(|range| (range.first_revision, range.last_revision.unwrap_or(i64::MAX)))
+            .collect();
+        ranges.sort_unstable();
+        let mut reach = 0;
+        for (_, last) in &mut ranges {
+            reach = reach.max(*last);
+            *last = reach;
+        }
+        Self(ranges)
+    }
+
+    /// Whether all revisions from `first` to `last` lie in one of them.
+    fn cover(&self, first: i64, last: i64) -> bool {
+        let behind = self.0.partition_point(|&(start, _)| start <= first);
+        behind.checked_sub(1).and_then(|before| self.0.get(before)).is_some_and(|&(_, end)| last <= end)
+    }
+}
+
+fn records_between<'f, 'a>(
+    records: &'f [Found<'a>],
+    first: i64,
+    last: Option<i64>,
+) -> impl Iterator<Item = &'f Found<'a>> {
+    let start = records.partition_point(|found| found.place.revision.main < first);
+    let within = move |found: &&Found<'_>| last.is_none_or(|last| found.place.revision.main <= last);
+    records.get(start..).unwrap_or_default().iter().take_while(within)
+}
+
+/// How many revisions of a range have no record; `None` where it has no end.
+fn missing(records: &[Found<'_>], first: i64, last: Option<i64>) -> Option<u64> {
+    let last = last?;
+    let mut found: Vec<i64> =
+        records_between(records, first, Some(last)).map(|found| found.place.revision.main).collect();
+    found.dedup();
+    let all = u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
+    Some(all.saturating_sub(found.len() as u64))
+}
+
+/// Above the last compaction, each revision has a record: where one has none, it was lost, whatever the tree looks like.
+fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
+    let start = finds.records.partition_point(|found| found.place.revision.main <= compacted);
+    let above = finds.records.get(start..).unwrap_or_default();
+    let mut before = compacted.max(0);
+    let gaps = Ranges::of(gaps);
+    let mut lost = Vec::new();
+    for found in above {
+        let main = found.place.revision.main;
+        let (first, last) = (before.saturating_add(1), main.saturating_sub(1));
+        before = main;
+        // a restore with --bump-revision leaves one great jump
+        let is_jump = KeyValue::is_revision_mark(found.entry.value);
+        if first <= last && !is_jump && !gaps.cover(first, last) {
+            lost.push(Lost {
+                first_revision: first,
+                last_revision: Some(last),
+                missing_revisions: u64::try_from(last - first + 1).ok(),
+                recovered: 0,
+                page: None,
+                why: "the tree goes on behind it as if they had never been".to_owned(),
+            });
+        }
+    }
+    lost
+}
+
+/// What the losses mean for keys.
+#[must_use]
+pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
+    let mut affected = Affected::default();
+    if lost.is_empty() {
+        return affected;
+    }
+    let last_loss = lost.iter().map(|range| range.last_revision.unwrap_or(i64::MAX)).max().unwrap_or(0);
+    let mut keys: HashMap<&[u8], (&Found<'_>, i64)> = HashMap::new();
+    let mut proven = Vec::new();
+    for found in &finds.records {
+        let Ok(kv) = KeyValue::parse(found.entry.value) else { continue };
+        let version = if found.place.tombstone { 0 } else { kv.version };
+        let follows = |before: i64| version == 0 || version == 1 || version == before + 1;
+        if let Some((_, before)) = keys.insert(kv.key, (found, version))
+            && !follows(before)
+        {
+            proven.push(named(kv.key, "record-missing", found));
+        }
+    }
+    let mut layout = Layout::new();
+    let live = keys.iter().filter(|(_, (found, _))| !found.place.tombstone);
+    for (key, (found, _)) in live.clone() {
+        if let Ok(kv) = KeyValue::parse(found.entry.value) {
+            layout.learn(key, kv.value);
+        }
+    }
+    let mut rows: BTreeMap<(String, ByteText), (u64, std::collections::BTreeSet<ByteText>)> = BTreeMap::new();
+    for (key, (found, _)) in live.filter(|(_, (found, _))| found.place.revision.main < last_loss) {
+        let kv = KeyValue::parse(found.entry.value).unwrap_or_default();
+        let object = layout.classify(key, Some(kv.value));
+        let row = rows.entry((object.group.to_owned(), ByteText::from(object.resource))).or_default();
+        row.0 += 1;
+        row.1.extend(object.namespace.map(ByteText::from));
+        affected.possibly_stale_keys += 1;
+    }
+    affected.possibly_stale = rows
+        .into_iter()
+        .map(|((group, resource), (keys, namespaces))| AffectedResource {
+            group,
+            resource,
+            keys,
+            namespaces: namespaces.into_iter().collect(),
+        })
+        .collect();
+    let ranges = Ranges::of(lost);
+    let mut gone: BTreeMap<&[u8], &Found<'_>> = BTreeMap::new();
+    for found in &finds.left {
+        let main = found.place.revision.main;
+        if let Some(key) = KeyValue::leading_key(found.entry.value)
+            && !keys.contains_key(key)
+            && ranges.cover(main, main)
+        {
+            gone.insert(key, found);
+        }
+    }
+    affected.proven_keys = proven.len() as u64;
+    affected.possibly_lost_keys = gone.len() as u64;
+    let gone = gone.into_iter().map(|(key, found)| named(key, "possibly-lost", found));
+    affected.keys = proven.into_iter().chain(gone).take(MAX_KEYS).collect();
+    affected
+}
+
+fn named(key: &[u8], what: &'static str, found: &Found<'_>) -> AffectedKey {
+    AffectedKey { key: ByteText::from(key), what, revision: found.place.revision.main }
+}

@@ -1,0 +1,491 @@
+//! A salvage: search, write, prove, put in place, report.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::bolt::open::{Lock, OpenError, map_file};
+use crate::bolt::walk::{BucketId, Subtree, Threads, Walker};
+use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
+use crate::bolt::{Db, FormatError};
+use crate::etcd::hash;
+use crate::etcd::schema::State;
+use crate::etcd::trailer::TRAILER_SIZE;
+use crate::rewrite::content::first_fault;
+use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
+use crate::rewrite::output::{self, Output, OutputError, folder_of};
+use crate::text::ByteText;
+
+use super::assemble::Saved;
+use super::find::{self, Finds, Root, RootSource, Trust};
+use super::lost::{self, Affected, Lost};
+use super::open::{Wreck, WreckError};
+use super::records::{Found, Tier};
+
+/// Conflicts and gaps of small buckets that are listed.
+const MAX_LISTED: usize = 100;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where the copy goes.
+    pub target: PathBuf,
+    /// Whether to replace what stands there.
+    pub force: bool,
+    /// How much is believed.
+    pub trust: Trust,
+    /// How the copy is laid out.
+    pub layout: Layout,
+    /// Whether to append a SHA-256, as snapshots have it.
+    pub snapshot: bool,
+    /// Whether to do nothing but search.
+    pub dry_run: bool,
+}
+
+/// What was saved, and what was not.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The file that was read.
+    pub source: SourceFile,
+    /// The copy.
+    pub target: TargetFile,
+    /// Records that were not taken over although they were found.
+    pub dropped: Dropped,
+    /// Where the copy's records come from.
+    pub recovered: Recovered,
+    /// The copy's buckets.
+    pub buckets: Vec<BucketReport>,
+    /// What could not be saved, by revision.
+    pub lost: Vec<Lost>,
+    /// What that means for keys.
+    pub affected: Affected,
+    /// Revisions that were found with two contents: the first ones.
+    pub conflicts: Vec<ConflictReport>,
+    /// How many there were.
+    pub num_conflicts: u64,
+    /// Whether the copy was compared with what was saved.
+    pub verified: bool,
+    /// HashKV of the copy; `null` for a file that isn't etcd's.
+    pub hash_kv: Option<u32>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// How etcd is to start from the copy.
+    pub restore: Restore,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Wall time of all of it.
+    pub elapsed_seconds: f64,
+}
+
+impl Report {
+    /// Whether all that the file held is in the copy, and nothing is doubtful.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_empty()
+            && self.dropped.malformed == 0
+            && self.num_conflicts == 0
+            && self.recovered.free == 0
+            && self.source.root.from == RootSource::ActiveMeta
+            && self.buckets.iter().all(|bucket| bucket.gaps.is_empty())
+    }
+}
+
+/// The file that was read.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceFile {
+    /// Its path.
+    pub path: String,
+    /// Its bytes.
+    pub file_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Whether that was told from the pages, as no meta told it.
+    pub page_size_derived: bool,
+    /// Where the trees of the copy begin.
+    pub root: Root,
+    /// Parts that the disk did not give, as byte offset and bytes.
+    pub unreadable: Vec<(u64, u64)>,
+    /// Whether every page was searched for leaves: not where nothing is missing.
+    pub searched: bool,
+}
+
+/// The copy.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetFile {
+    /// Its path.
+    pub path: String,
+    /// Its bytes, trailer included.
+    pub file_bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
+    pub records: u64,
+    /// Keys that exist.
+    pub keys: u64,
+    /// The current revision; `null` for a file that isn't etcd's.
+    pub revision: Option<i64>,
+    /// The SHA-256 that was appended, in hexadecimal digits.
+    pub sha256: Option<String>,
+}
+
+/// Records that were found and left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// Deleted, superseded, or never committed: what free pages still hold.
+    pub free: u64,
+    /// Entries of the `key` bucket that are no records.
+    pub malformed: u64,
+}
+
+/// Where the copy's records come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// From the active root.
+    pub reachable: u64,
+    /// From the other meta's root, or another root that was found.
+    pub older_root: u64,
+    /// From leaves that no root reaches.
+    pub orphan: u64,
+    /// How many of these stand at or below the last compaction, so that it may have removed some of them, although nothing shows
+    /// that it did: `--strict` leaves them out.
+    pub doubtful: u64,
+    /// The same, of a state that the file no longer held: only with `--best-effort`.
+    pub free: u64,
+}
+
+/// One bucket of the copy.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketReport {
+    /// Its name.
+    pub name: ByteText,
+    /// Its entries.
+    pub entries: u64,
+    /// Where it was found.
+    pub from: Tier,
+    /// Ranges of its keys that are missing: the pages that could not be read.
+    pub gaps: Vec<u64>,
+}
+
+/// A revision that was found with two contents.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConflictReport {
+    /// The revision, as `main.sub`.
+    pub revision: String,
+    /// Where the record that was taken comes from.
+    pub taken: Tier,
+    /// Where the other was found.
+    pub other: Tier,
+}
+
+/// How etcd is to start from the copy.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restore {
+    /// Whether the copy may take the place of the db in its data dir: nothing is missing, and it says up to where the raft log
+    /// was applied.
+    pub in_place: bool,
+    /// What to do next.
+    pub command: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why there is no copy, and what to do next. The source is as it was.
+#[derive(Debug, Error)]
+pub enum SalvageError {
+    /// The file.
+    #[error(transparent)]
+    Wreck(#[from] WreckError),
+    /// Nothing to be saved.
+    #[error("{0}: no entry of any bucket can be found in it; look for a snapshot, or another member's db")]
+    Nothing(String),
+    /// Something that can't be written.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The target.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The source changed.
+    #[error("{0}; the copy was thrown away")]
+    Source(WriteError),
+    /// The copy can't be opened.
+    #[error("the copy can't be opened again: {0}")]
+    Reopen(OpenError),
+    /// The copy is no bbolt file.
+    #[error("the copy can't be read again: {0}")]
+    Reread(FormatError),
+    /// The copy is not what it should be.
+    #[error("the copy was thrown away, as it is not what was saved: {0}")]
+    Mismatch(String),
+    /// The user wanted nothing doubtful.
+    #[error(
+        "{path}: {what}: with --strict, no copy is made of that. Look at it with --dry-run; without --strict, what nothing speaks \
+         against is taken"
+    )]
+    Doubtful {
+        /// The source.
+        path: String,
+        /// What is doubtful.
+        what: String,
+    },
+}
+
+/// Saves what can be saved.
+///
+/// # Errors
+/// See [`SalvageError`]. In each case the source is as it was, there is no temporary file, and what stood at the target still
+/// does.
+pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Result<Report, SalvageError> {
+    let began = Instant::now();
+    if !request.dry_run {
+        output::check_target(&request.target, Some(&wreck.path), request.force)?;
+    }
+    (progress.begin)("searching", wreck.db.file_size());
+    let finds = find::find(wreck, request.trust, progress.advance);
+    let saved = Saved::of(&finds.buckets);
+    let entries: u64 =
+        saved.buckets().iter().skip(1).map(|bucket| bucket.entries.end - bucket.entries.start).sum();
+    let path = wreck.path.display().to_string();
+    if entries == 0 {
+        return Err(SalvageError::Nothing(path));
+    }
+    let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
+    let mut report = report(wreck, &finds, &plan, request);
+    if request.dry_run {
+        report.elapsed_seconds = began.elapsed().as_secs_f64();
+        return Ok(report);
+    }
+    if request.trust == Trust::Strict && report.num_conflicts > 0 {
+        let what = format!("{} revisions were found with two contents", report.num_conflicts);
+        return Err(SalvageError::Doubtful { path, what });
+    }
+    let folder = folder_of(&request.target);
+    output::check_space(folder, report.target.file_bytes)?;
+    let output = Output::begin(folder, &request.target, plan.file_bytes())?;
+    (progress.begin)("writing", plan.file_bytes());
+    write::write(&plan, &saved, output.file(), progress.advance).map_err(|error| match error {
+        WriteError::Io(error) => OutputError::io(folder)(error).into(),
+        error => SalvageError::Source(error),
+    })?;
+    if !output.copy_ownership(&wreck.path)? {
+        report.warnings.push(format!(
+            "the copy belongs to whoever ran this: give it to the source's owner with `chown --reference={path} {}`",
+            report.target.path
+        ));
+    }
+    let copy = map_file(output.path(), Lock::None).map_err(SalvageError::Reopen)?;
+    let copy = Db::of_mapping(copy).map_err(SalvageError::Reread)?;
+    let (flushed, proved) = std::thread::scope(|scope| {
+        let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
+        (progress.begin)("verifying", copy.file_size());
+        let proved = prove(&saved, &copy, progress);
+        (flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), proved)
+    });
+    proved.map_err(SalvageError::Mismatch)?;
+    report.target.sha256 = flushed?;
+    report.hash_kv = hash::hash_kv_of(&copy, &State::read(&copy));
+    report.verified = true;
+    drop(copy);
+    output.finish(&request.target, request.force)?;
+    report.elapsed_seconds = began.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Walks the copy, and compares each of its entries with what was saved.
+fn prove<'c>(saved: &Saved<'_>, copy: &'c Db, progress: Progress<'_>) -> Result<(), String> {
+    let mut walker = Walker::new(copy, None, Threads::All, 1);
+    for (number, spec) in (0u32..).zip(saved.buckets()) {
+        let Some(mut walk) = walker.walk_bucket(BucketId(number)) else {
+            return Err(format!("bucket {number} is missing"));
+        };
+        let mut next = spec.entries.start;
+        let read = |subtree: &mut Subtree<'_, 'c>| {
+            let leaves = subtree.filter_map(|node| node.leaf());
+            leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).collect::<Vec<_>>()
+        };
+        while let Some(window) = walk.next_window(read) {
+            for entry in window.into_iter().flatten() {
+                (progress.advance)(entry.own_bytes());
+                let is_bucket = matches!(saved.sizes(next).value, ValueSize::Bucket(_));
+                let mut scratch = Vec::new();
+                let expected = saved.entry(next, &mut scratch).filter(|_| next < spec.entries.end);
+                let same = expected.is_some_and(|expected| {
+                    expected.key == entry.key
+                        && is_bucket == entry.is_bucket()
+                        && (is_bucket || expected.value == entry.value)
+                });
+                if !same {
+                    return Err(format!("entry {} of bucket {number} differs", next - spec.entries.start));
+                }
+                next += 1;
+            }
+        }
+        if next != spec.entries.end {
+            return Err(format!("bucket {number} ends too early"));
+        }
+    }
+    let more = walker.buckets().len() - saved.buckets().len().min(walker.buckets().len());
+    let (findings, _) = walker.finish();
+    match findings.count {
+        0 if more == 0 => Ok(()),
+        0 => Err(format!("{more} buckets too many")),
+        _ => Err(first_fault(&findings)),
+    }
+}
+
+fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Request) -> Report {
+    let lost = lost::lost(finds);
+    let affected = lost::affected(finds, &lost);
+    let trailer = if request.snapshot { TRAILER_SIZE as u64 } else { 0 };
+    let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
+    let compacted = finds.scheduled.max(finds.compacted).unwrap_or(-1);
+    let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
+    let target = TargetFile {
+        path: request.target.display().to_string(),
+        file_bytes: plan.file_bytes() + trailer,
+        page_size: plan.page_size,
+        records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
+        keys: live_keys(&finds.records),
+        revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
+        sha256: None,
+    };
+    let source = SourceFile {
+        path: wreck.path.display().to_string(),
+        file_bytes: wreck.db.file_size(),
+        page_size: wreck.db.page_size(),
+        page_size_derived: wreck.page_size_derived,
+        root: finds.root,
+        unreadable: wreck.unreadable.clone(),
+        searched: finds.searched,
+    };
+    let restore = restore(finds, &lost, &target);
+    let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
+        revision: conflict.revision.to_string(),
+        taken: conflict.taken,
+        other: conflict.other,
+    });
+    Report {
+        dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
+        recovered: recovered(&finds.records, finds.compacted.unwrap_or(0)),
+        buckets: buckets(finds),
+        warnings: warnings(wreck, finds, request),
+        lost,
+        affected,
+        conflicts: conflicts.collect(),
+        num_conflicts: finds.conflicts.len() as u64,
+        verified: false,
+        hash_kv: None,
+        dry_run: request.dry_run,
+        restore,
+        source,
+        target,
+        elapsed_seconds: 0.0,
+    }
+}
+
+fn live_keys(records: &[Found<'_>]) -> u64 {
+    let mut live: std::collections::HashMap<&[u8], bool> = std::collections::HashMap::new();
+    for found in records {
+        let key = crate::etcd::KeyValue::leading_key(found.entry.value).unwrap_or_default();
+        live.insert(key, !found.place.tombstone);
+    }
+    live.values().filter(|&&live| live).count() as u64
+}
+
+fn recovered(records: &[Found<'_>], compacted: i64) -> Recovered {
+    let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
+    records.iter().for_each(|found| *counts.entry(found.tier).or_default() += 1);
+    let count = |tier| counts.get(&tier).copied().unwrap_or(0);
+    Recovered {
+        reachable: count(Tier::Reachable),
+        older_root: count(Tier::OlderRoot),
+        orphan: count(Tier::Orphan),
+        doubtful: records
+            .iter()
+            .filter(|found| found.tier == Tier::Orphan && found.place.revision.main <= compacted)
+            .count() as u64,
+        free: count(Tier::Free),
+    }
+}
+
+fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
+    let all = finds.buckets.iter().skip(1);
+    all.map(|bucket| BucketReport {
+        name: ByteText::from(bucket.name),
+        entries: bucket.entries.len() as u64,
+        from: bucket.tier,
+        gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
+    })
+    .collect()
+}
+
+/// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
+fn restore(finds: &Finds<'_>, lost: &[Lost], target: &TargetFile) -> Restore {
+    let whole = lost.is_empty()
+        && finds.malformed == 0
+        && finds.root.from == RootSource::ActiveMeta
+        && finds.buckets.iter().all(|bucket| bucket.gaps.is_empty() && bucket.from_others == 0);
+    let path = crate::text::escape(target.path.as_bytes()).into_owned();
+    if !finds.is_etcd {
+        let reason =
+            "it is not etcd's: its own program must say whether it can do with what is left".to_owned();
+        return Restore { in_place: false, command: String::new(), reason };
+    }
+    if whole && finds.consistent_index.is_some() {
+        return Restore {
+            in_place: true,
+            command: format!("etcd-medic check {path}"),
+            reason: "nothing is missing: with etcd stopped, it may take the place of member/snap/db"
+                .to_owned(),
+        };
+    }
+    let skip = if target.sha256.is_some() { "" } else { " --skip-hash-check" };
+    let newest_lost = lost.iter().any(|range| range.last_revision.is_none());
+    let bump = if newest_lost { " --bump-revision 1000000000 --mark-compacted" } else { "" };
+    let reason = match finds.consistent_index {
+        None => "the raft log up to which it was applied is not known (bucket meta is lost)",
+        Some(_) => {
+            "records are missing or come from elsewhere, so the raft log must not be applied on top of it"
+        }
+    };
+    Restore {
+        in_place: false,
+        command: format!("etcdutl snapshot restore {path}{skip}{bump} --data-dir NEW_DATA_DIR"),
+        reason: format!("{reason}: restore every member from this one file"),
+    }
+}
+
+fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match finds.root.from {
+        RootSource::ActiveMeta => {}
+        RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
+        RootSource::Searched => warnings.push(
+            "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
+        ),
+        RootSource::Nowhere => warnings.push(
+            "no root was found: records stand for themselves, and members, leases and users are lost".to_owned(),
+        ),
+    }
+    if wreck.page_size_derived {
+        warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
+    }
+    if wreck.read_without_lock {
+        warnings.push(
+            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
+                .to_owned(),
+        );
+    }
+    if finds.is_etcd && finds.compacted.is_none() && finds.searched {
+        warnings.push(
+            "no compaction is recorded in what can be read: if there was one, records that it removed may be among those saved"
+                .to_owned(),
+        );
+    }
+    if request.trust == Trust::BestEffort {
+        warnings.push("--best-effort: what was deleted or superseded may have come back to life".to_owned());
+    }
+    warnings
+}

@@ -1,0 +1,259 @@
+//! One tree, read in the order of its keys, as far as it can be: its entries, and the ranges of keys that are missing.
+//!
+//! Unlike [`crate::bolt::walk`], which reports faults, this keeps account of what they hide: below a page that can't be read, all
+//! keys from its own key in the branch above to the next one may be lost. Where no range is missing, what is not there was
+//! not there: that is what tells a lost record from a deleted one.
+
+use crate::bolt::claims::Claims;
+use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError};
+use crate::bolt::walk::{BucketRoot, MAX_DEPTH};
+use crate::bolt::{Db, PageId};
+
+/// What was found of one tree.
+#[derive(Debug, Default)]
+pub struct Tree<'a> {
+    /// Its entries, in ascending order of their keys.
+    pub entries: Vec<Entry<'a>>,
+    /// What is missing.
+    pub gaps: Gaps<'a>,
+}
+
+/// A range of keys that is missing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gap<'a> {
+    /// The lowest key that may be missing; empty for all below the upper end.
+    pub lower: &'a [u8],
+    /// The lowest key that is not missing; `None` for all above the lower end.
+    pub upper: Option<&'a [u8]>,
+    /// The page that could not be read.
+    pub page: PageId,
+    /// Whether that page was a leaf, as those beside it are: then its records lay nowhere else.
+    pub leaf: bool,
+    /// Why.
+    pub why: String,
+}
+
+impl Gap<'_> {
+    /// Whether a key lies in the range.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.lower <= key && self.upper.is_none_or(|upper| key < upper)
+    }
+}
+
+/// Gaps in ascending order, quickly asked.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps<'a> {
+    gaps: Vec<Gap<'a>>,
+    /// Up to where the gaps so far reach: they may overlap where a branch was damaged. `None`: to the end.
+    reach: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Gaps<'a> {
+    /// These gaps, in whatever order.
+    #[must_use]
+    pub fn new(mut gaps: Vec<Gap<'a>>) -> Self {
+        gaps.sort_by(|a, b| a.lower.cmp(b.lower));
+        let further = |reach: &mut Option<&'a [u8]>, gap: &Gap<'a>| {
+            *reach = reach.and_then(|reach| gap.upper.map(|upper| upper.max(reach)));
+            Some(*reach)
+        };
+        let reach = gaps.iter().scan(Some(&[][..]), further).collect();
+        Self { gaps, reach }
+    }
+
+    /// Whether a key lies in one of them.
+    #[must_use]
+    pub fn contain(&self, key: &[u8]) -> bool {
+        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
+        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
+        reach.is_some_and(|reach| reach.is_none_or(|reach| key < reach))
+    }
+
+    /// Whether a gap has something in common with one of them.
+    #[must_use]
+    pub fn meet(&self, gap: &Gap<'_>) -> bool {
+        let behind = match gap.upper {
+            Some(upper) => self.gaps.partition_point(|theirs| theirs.lower < upper),
+            None => self.gaps.len(),
+        };
+        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
+        reach.is_some_and(|reach| reach.is_none_or(|reach| gap.lower < reach))
+    }
+
+    /// Each of them, in order.
+    #[must_use]
+    pub fn all(&self) -> &[Gap<'a>] {
+        &self.gaps
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.gaps.is_empty()
+    }
+}
+
+/// A page that is referred to, and the keys that it should hold.
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    page: PageId,
+    lower: &'a [u8],
+    upper: Option<&'a [u8]>,
+    depth: u32,
+}
+
+/// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
+#[must_use]
+pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
+    let mut reader = Reader {
+        db,
+        claims,
+        tree: Tree::default(),
+        gaps: Vec::new(),
+        depths: Vec::new(),
+        stack: Vec::new(),
+        leaf_depth: None,
+    };
+    match root {
+        BucketRoot::Page(page) => reader.stack.push(Pending { page, lower: &[], upper: None, depth: 0 }),
+        BucketRoot::Inline(page) => {
+            let whole = Pending { page: page.id(), lower: &[], upper: None, depth: 0 };
+            match page.leaf() {
+                Ok(leaf) => reader.leaf(&leaf, whole),
+                Err(error) => reader.gap(whole, error.to_string()),
+            }
+        }
+    }
+    while let Some(pending) = reader.stack.pop() {
+        reader.visit(pending);
+    }
+    for (gap, depth) in reader.gaps.iter_mut().zip(&reader.depths) {
+        gap.leaf = Some(*depth) == reader.leaf_depth;
+    }
+    reader.tree.gaps = Gaps::new(reader.gaps);
+    reader.tree
+}
+
+struct Reader<'r, 'a> {
+    db: &'a Db,
+    claims: &'r Claims,
+    tree: Tree<'a>,
+    gaps: Vec<Gap<'a>>,
+    /// The depth of each gap's page.
+    depths: Vec<u32>,
+    stack: Vec<Pending<'a>>,
+    /// How many levels below the root the leaves lie: all leaves of a tree of bbolt's are at one depth.
+    leaf_depth: Option<u32>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn gap(&mut self, at: Pending<'a>, why: String) {
+        self.depths.push(at.depth);
+        self.gaps.push(Gap { lower: at.lower, upper: at.upper, page: at.page, leaf: false, why });
+    }
+
+    fn visit(&mut self, at: Pending<'a>) {
+        if at.depth >= MAX_DEPTH {
+            return self.gap(at, format!("it lies {MAX_DEPTH} levels below the root"));
+        }
+        let page = match self.db.page(at.page) {
+            Ok(page) => page,
+            Err(error) => return self.gap(at, said(&error, self.db)),
+        };
+        if let Ok(branch) = page.branch() {
+            self.branch(&branch, at);
+        } else {
+            match page.leaf() {
+                Ok(leaf) if self.belongs(&leaf, at) => match self.claim(&page, self.pages_of(&leaf)) {
+                    Ok(()) => self.leaf(&leaf, at),
+                    Err(why) => self.gap(at, why),
+                },
+                Ok(_) => self.gap(at, "its keys are not those that belong here".to_owned()),
+                Err(error) => self.gap(at, said(&error, self.db)),
+            }
+        }
+    }
+
+    /// Pages that a leaf needs: its header may say more, and would take those of its neighbours.
+    fn pages_of(&self, leaf: &Leaf<'a>) -> u64 {
+        let end = |entry: Entry<'a>| (entry.start + entry.key.len() + entry.value.len()) as u64;
+        let used = leaf.entries().filter_map(Result::ok).map(end).max().unwrap_or(0);
+        used.div_ceil(self.db.page_size()).clamp(1, u64::from(leaf.page().header().overflow.get()) + 1)
+    }
+
+    fn claim(&self, page: &Page<'_>, pages: u64) -> Result<(), String> {
+        self.claims.insert_run(page.id(), pages).map_err(|taken| format!("page {taken} is referred to twice"))
+    }
+
+    /// Whether some entry of a leaf lies where it should, or there is none.
+    fn belongs(&self, leaf: &Leaf<'a>, at: Pending<'a>) -> bool {
+        let mut entries = leaf.entries().filter_map(Result::ok).peekable();
+        entries.peek().is_none() || entries.any(|entry| is_within(entry.key, at))
+    }
+
+    fn leaf(&mut self, leaf: &Leaf<'a>, at: Pending<'a>) {
+        self.leaf_depth.get_or_insert(at.depth);
+        let mut damaged = 0u32;
+        let mut last: Option<&[u8]> = None;
+        for entry in leaf.entries() {
+            match entry {
+                Ok(entry) if is_within(entry.key, at) && last.is_none_or(|last| last < entry.key) => {
+                    last = Some(entry.key);
+                    self.tree.entries.push(entry);
+                }
+                _ => damaged += 1,
+            }
+        }
+        if damaged > 0 {
+            self.gap(at, format!("{damaged} of its {} entries are damaged", leaf.num_entries()));
+        }
+    }
+
+    fn branch(&mut self, branch: &Branch<'a>, at: Pending<'a>) {
+        let count = branch.num_children();
+        let readable: Vec<_> = branch.children().map(Result::ok).collect();
+        // each child that can be read, with its key; the first one's is at or below all that it holds
+        let mut children: Vec<(&'a [u8], PageId)> = Vec::new();
+        let mut damaged = 0u32;
+        for (index, child) in readable.into_iter().enumerate() {
+            let fits = |key: &[u8]| {
+                at.upper.is_none_or(|upper| key < upper)
+                    && children.last().is_none_or(|&(last, _)| last < key)
+            };
+            match child.filter(|child| fits(child.key) && (index == 0 || at.lower <= child.key)) {
+                Some(child) => children.push((child.key, child.page)),
+                None => damaged += 1,
+            }
+        }
+        if count == 0 || children.is_empty() {
+            return self.gap(at, "no child of it can be read".to_owned());
+        }
+        if let Err(why) = self.claim(&branch.page(), u64::from(branch.page().header().overflow.get()) + 1) {
+            return self.gap(at, why);
+        }
+        if damaged > 0 {
+            // whose keys the lost ones were can't be told: children before them may seem to reach further than they do
+            self.gap(at, format!("{damaged} of its {count} children can't be read"));
+        }
+        let uppers = children.iter().skip(1).map(|&(key, _)| Some(key)).chain([at.upper]);
+        let pending = children.iter().zip(uppers).enumerate().map(|(index, (&(key, page), upper))| Pending {
+            page,
+            lower: if index == 0 { at.lower } else { key },
+            upper,
+            depth: at.depth + 1,
+        });
+        let pending: Vec<_> = pending.collect();
+        self.stack.extend(pending.into_iter().rev());
+    }
+}
+
+fn is_within(key: &[u8], at: Pending<'_>) -> bool {
+    at.lower <= key && at.upper.is_none_or(|upper| key < upper)
+}
+
+/// What is wrong with a page, in the words of those who met it: a page of zeros has no type for a reason.
+fn said(error: &PageError, db: &Db) -> String {
+    let zeroed = db.first_bytes(error.page).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
+    if zeroed { "it is zeroed".to_owned() } else { error.kind.to_string() }
+}

@@ -1,0 +1,107 @@
+//! All buckets below one root, as far as they can be read.
+
+use std::collections::HashMap;
+
+use crate::bolt::claims::Claims;
+use crate::bolt::page::Page;
+use crate::bolt::walk::BucketRoot;
+use crate::bolt::{Db, PageId};
+use crate::etcd::Revision;
+use crate::etcd::schema::{FINISHED_COMPACT, SCHEDULED_COMPACT};
+
+use super::tree::{self, Tree};
+
+/// Buckets of one root that are read: more than any application nests.
+const MAX_BUCKETS: usize = 1 << 20;
+
+/// A bucket that was found.
+#[derive(Debug)]
+pub struct TrunkBucket<'a> {
+    /// The number of the bucket around it; the root bucket has none.
+    pub parent: Option<usize>,
+    /// Its name; empty for the root bucket.
+    pub name: &'a [u8],
+    /// Its counter.
+    pub sequence: u64,
+    /// Its entries, and what is missing.
+    pub tree: Tree<'a>,
+}
+
+/// Every bucket below one root: the root bucket first, each before those within it.
+#[derive(Debug, Default)]
+pub struct Trunk<'a> {
+    /// The buckets.
+    pub buckets: Vec<TrunkBucket<'a>>,
+    /// Their numbers, by the bucket around them and their name.
+    index: HashMap<(usize, &'a [u8]), usize>,
+}
+
+impl<'a> Trunk<'a> {
+    /// Reads all buckets below a root page.
+    #[must_use]
+    pub fn read(db: &'a Db, root: PageId, sequence: u64, claims: &Claims) -> Self {
+        let mut trunk = Self::default();
+        let tree = tree::read(db, BucketRoot::Page(root), claims);
+        trunk.buckets.push(TrunkBucket { parent: None, name: &[], sequence, tree });
+        let mut next = 0;
+        while let Some(bucket) = trunk.buckets.get(next) {
+            let inside: Vec<_> =
+                bucket.tree.entries.iter().filter(|entry| entry.is_bucket()).copied().collect();
+            for entry in inside.into_iter().take(MAX_BUCKETS - trunk.buckets.len().min(MAX_BUCKETS)) {
+                let Some(header) = entry.bucket_header() else { continue };
+                let inline = || {
+                    let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
+                    Page::new(PageId(offset / db.page_size()), offset, entry.inline_page())
+                };
+                let root = match header.root.get() {
+                    0 => inline().map(BucketRoot::Inline),
+                    page => Some(BucketRoot::Page(PageId(page))),
+                };
+                let tree = root.map_or_else(Tree::default, |root| tree::read(db, root, claims));
+                let sequence = header.sequence.get();
+                trunk.index.insert((next, entry.key), trunk.buckets.len());
+                trunk.buckets.push(TrunkBucket { parent: Some(next), name: entry.key, sequence, tree });
+            }
+            next += 1;
+        }
+        trunk
+    }
+
+    /// The top-level bucket of this name.
+    #[must_use]
+    pub fn top_level(&self, name: &[u8]) -> Option<&TrunkBucket<'a>> {
+        self.buckets.get(self.inside(0, name)?)
+    }
+
+    /// The number of the bucket of this name within another.
+    #[must_use]
+    pub fn inside(&self, bucket: usize, name: &[u8]) -> Option<usize> {
+        // the borrow of a key ends with this call: it is looked up, not kept
+        self.index.get(&(bucket, name)).copied()
+    }
+
+    /// Ranges that are missing, over all buckets.
+    #[must_use]
+    pub fn num_gaps(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.tree.gaps.all().len()).sum()
+    }
+
+    /// The value of a key of the `meta` bucket.
+    fn meta(&self, key: &[u8]) -> Option<&'a [u8]> {
+        let meta = self.top_level(b"meta")?;
+        meta.tree.entries.iter().find(|entry| entry.key == key && !entry.is_bucket()).map(|entry| entry.value)
+    }
+
+    /// etcd's consistent index: the raft log up to which this state came.
+    #[must_use]
+    pub fn consistent_index(&self) -> Option<u64> {
+        self.meta(b"consistent_index")?.try_into().ok().map(u64::from_be_bytes)
+    }
+
+    /// The revision of the last compaction that was finished, and of the last that was begun.
+    #[must_use]
+    pub fn compactions(&self) -> (Option<i64>, Option<i64>) {
+        let revision = |key| Some(Revision::parse(self.meta(key)?)?.main);
+        (revision(FINISHED_COMPACT), revision(SCHEDULED_COMPACT))
+    }
+}
