@@ -289,7 +289,7 @@ docs/time-travel.md brings a deleted Deployment back, step by step.")]
         /// A db, a snapshot, or a data dir
         file: PathBuf,
         /// The whole key
-        key: std::ffi::OsString,
+        key: OsString,
     },
     /// One object, at any retained or recoverable revision, as YAML, JSON, or the bytes as they are stored
     #[command(after_help = "Examples:
