@@ -7,6 +7,7 @@
 //!   cli                 arguments, exit codes; the only one that prints
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
+//!   travel              keys at any revision, and those that were deleted
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
@@ -34,4 +35,5 @@ pub mod source;
 pub mod status;
 pub mod synth;
 pub mod text;
+pub mod travel;
 pub mod units;

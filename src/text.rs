@@ -62,7 +62,8 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Characters that move the cursor, start an escape sequence, or turn the direction of writing.
-fn is_unsafe(char: char) -> bool {
+#[must_use]
+pub fn is_unsafe(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -108,7 +108,7 @@ mod exit_codes {
         ];
         for (name, why) in cases {
             let path = path_in(&folder, name);
-            for command in ["analyze", "status", "check", "pages", "buckets", "hash", "cleanup"] {
+            for command in ["analyze", "status", "check", "pages", "buckets", "hash", "cleanup", "keys"] {
                 for output in ["text", "json"] {
                     let ran = run([command, &path, "--output", output]);
                     assert_eq!(ran.code, 2, "{command} {name}");
@@ -658,8 +658,21 @@ mod text {
 mod help {
     use super::*;
 
-    const COMMANDS: [&str; 9] =
-        ["analyze", "status", "check", "pages", "page", "buckets", "hash", "completions", "man"];
+    const COMMANDS: [&str; 13] = [
+        "analyze",
+        "status",
+        "check",
+        "pages",
+        "page",
+        "buckets",
+        "hash",
+        "keys",
+        "history",
+        "get",
+        "export",
+        "completions",
+        "man",
+    ];
 
     #[test]
     fn each_command_has_help_with_examples() {

@@ -195,6 +195,21 @@ impl Db {
         }
     }
 
+    /// The same file as its other meta has it: as it was a transaction ago. `None` where that meta is damaged.
+    #[must_use]
+    pub fn at_older_root(&self) -> Option<Self> {
+        let active_slot = 1_usize.saturating_sub(self.metas.active_slot);
+        let active = (*self.metas.slots.get(active_slot)?).ok()?;
+        let metas = Metas { active_slot, active, ..self.metas };
+        Some(Self { metas, ..self.clone() })
+    }
+
+    /// All bytes of the file from this one on.
+    #[must_use]
+    pub fn bytes_from(&self, offset: u64) -> Option<&[u8]> {
+        self.data.get(usize::try_from(offset).ok()?..)
+    }
+
     /// Where in the file a part of its bytes lies; `None` for bytes that are not of this file.
     #[must_use]
     pub fn offset_in_file(&self, part: &[u8]) -> Option<u64> {

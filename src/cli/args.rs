@@ -268,6 +268,55 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         #[command(flatten)]
         options: Box<super::cleanup::CleanupArgs>,
     },
+    /// The keys that exist, at any retained revision; or those that were deleted and can still be found
+    #[command(after_help = "Examples:
+  etcd-medic keys /var/lib/etcd
+  etcd-medic keys snapshot.db /registry/deployments/ --long
+  etcd-medic keys snapshot.db /registry/pods/ --rev 120000
+  etcd-medic keys snapshot.db --deleted                # what can be brought back
+docs/time-travel.md brings a deleted Deployment back, step by step.")]
+    Keys {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        options: super::travel::KeysArgs,
+    },
+    /// Every record of a key that can be found, in the tree, in the older root's, in free pages; no values
+    #[command(after_help = "Examples:
+  etcd-medic history snapshot.db /registry/deployments/shop/web
+  etcd-medic history snapshot.db /registry/deployments/shop/web --output json | jq '.records[].mod_revision'")]
+    History {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        /// The whole key
+        key: OsString,
+    },
+    /// One object, at any retained or recoverable revision, as YAML, JSON, or the bytes as they are stored
+    #[command(after_help = "Examples:
+  etcd-medic get snapshot.db /registry/deployments/shop/web
+  etcd-medic get snapshot.db /registry/deployments/shop/web --rev 120000 --format json
+  etcd-medic get snapshot.db /registry/deployments/shop/web --from any --clean | kubectl apply -f -
+  etcd-medic get snapshot.db /registry/secrets/shop/tls --show-secrets
+Exit codes: 0 found, 1 not found, 2 could not do it.")]
+    Get {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        options: super::travel::GetArgs,
+    },
+    /// Many objects: a file each in a folder, or a line of JSON each
+    #[command(after_help = "Examples:
+  etcd-medic export snapshot.db /registry/deployments/shop/ --clean -o shop
+  etcd-medic export snapshot.db --rev 120000 -o before.ndjson
+  etcd-medic export snapshot.db /registry/configmaps/ -o - | jq .object.metadata.name
+  etcd-medic export /var/lib/etcd --deleted --clean -o lost    # all that was deleted and still lies there
+docs/time-travel.md says what --clean takes out, and how to apply what is left.")]
+    Export {
+        /// A db, a snapshot, or a data dir
+        file: PathBuf,
+        #[command(flatten)]
+        options: super::travel::ExportArgs,
+    },
     /// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
     #[command(after_help = "Examples:
   etcd-medic synth -o big.db --size 4GiB --free 65%

@@ -25,7 +25,7 @@ use crate::source::Source;
 use crate::status::{Limits, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, status, synth};
+use super::{Outcome, progress, rewrite, status, synth, travel};
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -111,6 +111,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         }
         Command::Cleanup { file, options } => super::cleanup::run(args, file, options),
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),
+        Command::Keys { file, options } => travel::keys(args, file, options),
+        Command::History { file, key } => travel::history(args, file, key),
+        Command::Get { file, options } => travel::get(args, file, options),
+        Command::Export { file, options } => travel::export(args, file, options),
         Command::Synth { out, force, snapshot, options } => {
             synth::synth(args, out, *force, *snapshot, options)
         }

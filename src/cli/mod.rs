@@ -11,6 +11,7 @@ mod rewrite;
 mod salvage;
 mod status;
 mod synth;
+mod travel;
 
 use std::io;
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 //! | [`revision`] | the keys of the `key` bucket |
 //! | [`key_value`] | the values of the `key` bucket |
 //! | [`history`] | what one key's records must look like, one behind the other |
+//! | [`find`] | records wherever they lie: in the tree, the older root's, free pages |
 //! | [`kept`] | the records that a compaction keeps |
 //! | [`hash`] | HashKV |
 //! | [`crc`] | CRC-32C, in parts |
@@ -14,6 +15,7 @@
 
 pub mod crc;
 pub mod data_dir;
+pub mod find;
 pub mod hash;
 pub mod history;
 pub mod kept;

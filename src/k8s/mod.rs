@@ -9,7 +9,8 @@
 //!              └─► value::type_meta, only where the path leaves the group open
 //!   value ──► value::Encoding::of     (O(1): the first bytes)
 //!          └► object::read            (the fields that tell whether it is garbage)
-//!         └─► created                 (when the object was created)
+//!         ├─► created                 (when the object was created)
+//!         └─► render                  (the whole object, as JSON and YAML)
 //! ```
 //!
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
@@ -19,6 +20,7 @@ pub mod created;
 pub mod key;
 mod learn;
 pub mod object;
+pub mod render;
 pub mod resources;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@
 //! | [`rewrite`] | `defrag`, `plan` |
 //! | [`status`] | `status`, and what suits a disk |
 //! | [`synth`] | `synth` |
+//! | [`travel`] | `keys`, `history` |
 //! | [`simple`] | `check`, `pages`, `page`, `buckets` |
 
 pub mod analyze;
@@ -25,6 +26,7 @@ pub mod simple;
 pub mod status;
 pub mod synth;
 pub mod table;
+pub mod travel;
 pub mod view;
 
 pub use view::View;

@@ -41,6 +41,92 @@ macro_rules! objects {
 }
 
 objects! {
+    Keys {
+        schema: String,
+        read_without_lock: bool,
+        revision: i64,
+        compact_revision: i64,
+        num_keys: u64,
+        unreadable: u64,
+        keys: Vec<KeyRow>,
+    }
+    KeyRow {
+        key: Bytes,
+        mod_revision: i64,
+        sub_revision: i64,
+        create_revision: i64,
+        version: i64,
+        lease: i64,
+        value_bytes: u64,
+        origin: String,
+    }
+    Deleted {
+        schema: String,
+        read_without_lock: bool,
+        num_deleted: u64,
+        unreadable: u64,
+        deleted: Vec<DeletedRow>,
+    }
+    DeletedRow {
+        key: Bytes,
+        deleted_at: Nullable<i64>,
+        recoverable: Nullable<KeyRow>,
+    }
+    HistoryOf {
+        schema: String,
+        read_without_lock: bool,
+        key: Bytes,
+        revision: i64,
+        compact_revision: i64,
+        exists: bool,
+        records: Vec<HistoryRow>,
+        unreadable: u64,
+    }
+    HistoryRow {
+        mod_revision: i64,
+        sub_revision: i64,
+        change: String,
+        create_revision: i64,
+        version: i64,
+        lease: i64,
+        value_bytes: u64,
+        origin: String,
+        kept_by_compaction: bool,
+    }
+    Get {
+        schema: String,
+        read_without_lock: bool,
+        key: Bytes,
+        revision: i64,
+        compact_revision: i64,
+        found: Nullable<KeyRow>,
+        encoding: Nullable<String>,
+        object: Nullable<serde_json::Value>,
+        value: Nullable<Bytes>,
+        redacted: bool,
+        unknown_fields: u64,
+        error: Nullable<String>,
+        elsewhere: Vec<HistoryRow>,
+    }
+    Export {
+        schema: String,
+        read_without_lock: bool,
+        target: String,
+        revision: Nullable<i64>,
+        unreadable: u64,
+        exported: Exported,
+    }
+    Exported {
+        objects: u64,
+        raw: u64,
+        withheld: u64,
+        redacted: u64,
+        incomplete: u64,
+        unreadable: u64,
+    }
+}
+
+objects! {
     Analyze {
         schema: String,
         read_without_lock: bool,

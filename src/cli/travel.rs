@@ -1,0 +1,476 @@
+//! `keys`, `history`, `get` and `export`: the data, at any revision that can be found.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::etcd::find::Found;
+use crate::etcd::schema::State;
+use crate::report::{self, json};
+use crate::rewrite::output::{self, Output as OutputFile};
+use crate::source::Source;
+use crate::text::{ByteText, escape};
+use crate::travel::export::{self, Exported, Folder, Format};
+use crate::travel::history::History;
+use crate::travel::index::Sorted;
+use crate::travel::keys::{DeletedRow, KeyRow};
+use crate::travel::shown::{Options, Shower};
+use crate::travel::{self, Select};
+
+use super::Outcome;
+use super::args::{Args, Output};
+use super::commands::{open, render, view, write_out};
+
+/// Where to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum From {
+    /// What etcd would answer
+    #[default]
+    Live,
+    /// The tree of the meta that is not active: the answer as of one transaction ago
+    OlderRoot,
+    /// Pages that the active root does not reach: what was deleted and compacted
+    Free,
+    /// All of these: the newest value that lies anywhere, deleted or not
+    Any,
+}
+
+impl std::convert::From<From> for travel::From {
+    fn from(from: From) -> Self {
+        match from {
+            From::Live => Self::Live,
+            From::OlderRoot => Self::OlderRoot,
+            From::Free => Self::Free,
+            From::Any => Self::Any,
+        }
+    }
+}
+
+/// How an object is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum FormatArg {
+    /// As `kubectl get -o yaml`
+    #[default]
+    Yaml,
+    /// As `kubectl get -o json`
+    Json,
+    /// The bytes as they are stored
+    Raw,
+}
+
+impl std::convert::From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Yaml => Self::Yaml,
+            FormatArg::Json => Self::Json,
+            FormatArg::Raw => Self::Raw,
+        }
+    }
+}
+
+/// Which part of the data.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct When {
+    /// At this revision; the current one if not given
+    #[arg(long, value_name = "REV", value_parser = clap::value_parser!(i64).range(1..))]
+    rev: Option<i64>,
+    /// Where to look
+    #[arg(long, value_enum, default_value_t = From::Live)]
+    from: From,
+}
+
+/// How objects are shown.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct How {
+    /// How an object is written
+    #[arg(long, value_enum, default_value_t = FormatArg::Yaml)]
+    format: FormatArg,
+    /// Leave out what keeps `kubectl apply` from making the object anew: status, uid, resourceVersion, ...
+    #[arg(long)]
+    clean: bool,
+    /// Show the data of Secrets
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+impl How {
+    fn shower(self) -> Result<Shower> {
+        ensure!(
+            !(self.clean && self.format == FormatArg::Raw),
+            "--clean is for objects: not with --format raw"
+        );
+        Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
+    }
+}
+
+/// `keys`
+#[derive(clap::Args, Clone, Debug)]
+pub struct KeysArgs {
+    /// Only keys that begin so
+    prefix: Option<OsString>,
+    #[command(flatten)]
+    when: When,
+    /// Keys that do not exist now, of which a record can still be found
+    #[arg(long, conflicts_with_all = ["rev", "from"])]
+    deleted: bool,
+    /// With revision, version, lease, size, and where the record lies
+    #[arg(long, short)]
+    long: bool,
+    /// End each key with a zero byte, as it is, rather than with a line feed, escaped: for `xargs -0`
+    #[arg(short = '0', long, conflicts_with = "long")]
+    null: bool,
+}
+
+/// `get`
+#[derive(clap::Args, Clone, Debug)]
+pub struct GetArgs {
+    /// The whole key
+    key: OsString,
+    #[command(flatten)]
+    when: When,
+    #[command(flatten)]
+    how: How,
+}
+
+/// `export`
+#[derive(clap::Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Only keys that begin so
+    prefix: Option<OsString>,
+    #[command(flatten)]
+    when: When,
+    /// Of keys that do not exist now, the newest value that can still be found
+    #[arg(long, conflicts_with_all = ["rev", "from"])]
+    deleted: bool,
+    #[command(flatten)]
+    how: How,
+    /// A folder, a file that ends in .ndjson, or `-` for standard output
+    #[arg(short = 'o', long = "out", value_name = "DIR|FILE.ndjson|-")]
+    out: PathBuf,
+    /// Replace FILE.ndjson if it exists, or write into DIR though it is not empty
+    #[arg(long)]
+    force: bool,
+}
+
+fn prefix_of(prefix: Option<&OsString>) -> Select<'_> {
+    Select::Prefix(prefix.map(|prefix| prefix.as_bytes()).unwrap_or_default())
+}
+
+/// Says that an answer may lack something.
+fn warn_of(source: &Source, unreadable: u64) -> Outcome {
+    if unreadable == 0 {
+        return Outcome::Sound;
+    }
+    let path = source.path.display();
+    super::report_error(&format!(
+        "{path}: the live tree is damaged ({unreadable} faults): the answer may lack something. `etcd-medic check` \
+         lists the faults, `--deleted` and `--from any` look at every page"
+    ));
+    Outcome::Problems
+}
+
+/// Rows that are made while they are written: a file may have millions.
+struct Rows<'r, T>(&'r dyn Fn() -> Box<dyn Iterator<Item = T> + 'r>);
+
+impl<T: Serialize> Serialize for Rows<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+#[derive(Serialize)]
+struct KeysDocument<'r> {
+    revision: i64,
+    compact_revision: i64,
+    num_keys: u64,
+    unreadable: u64,
+    keys: Rows<'r, KeyRow>,
+}
+
+#[derive(Serialize)]
+struct DeletedDocument<'r> {
+    num_deleted: u64,
+    unreadable: u64,
+    deleted: Rows<'r, DeletedRow>,
+}
+
+pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let select = prefix_of(options.prefix.as_ref());
+    if options.deleted {
+        return deleted(args, &source, &state, select, options);
+    }
+    let When { rev, from } = options.when;
+    let answer = travel::at(&source.db, &state, from.into(), rev, select);
+    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let found = &answer.found;
+    match args.output {
+        Output::Json => write_out(|out| {
+            let document = KeysDocument {
+                revision: answer.revision,
+                compact_revision: answer.compact_revision,
+                num_keys: found.len() as u64,
+                unreadable: answer.unreadable,
+                keys: Rows(&|| Box::new(found.iter().map(|found| KeyRow::from(&found)))),
+            };
+            json::write(out, "keys", args.no_lock, &document)
+        })?,
+        _ if options.null => write_null(found.iter().map(|found| found.kv.key))?,
+        _ if options.long => write_out(|out| report::travel::keys(out, &view(args), found.iter()))?,
+        _ => write_lines(found.iter().map(|found| escape(found.kv.key)))?,
+    }
+    Ok(warn_of(&source, answer.unreadable))
+}
+
+fn deleted(
+    args: &Args,
+    source: &Source,
+    state: &State<'_>,
+    select: Select<'_>,
+    options: &KeysArgs,
+) -> Result<Outcome> {
+    let deleted = travel::keys::deleted(&source.db, state, select);
+    match args.output {
+        Output::Json => write_out(|out| {
+            let document = DeletedDocument {
+                num_deleted: deleted.len() as u64,
+                unreadable: deleted.unreadable,
+                deleted: Rows(&|| Box::new(deleted.iter())),
+            };
+            json::write(out, "keys", args.no_lock, &document)
+        })?,
+        _ if options.null => write_null(deleted.iter().map(|row| row.key.0))?,
+        _ if options.long => write_out(|out| report::travel::deleted(out, &view(args), deleted.iter()))?,
+        _ => write_lines(deleted.iter().map(|row| row.key.to_string()))?,
+    }
+    Ok(warn_of(source, deleted.unreadable))
+}
+
+/// Keys as they are, each with a zero byte behind it: not through the stream that takes colours out, and zeroes, too.
+fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for key in keys {
+        out.write_all(key.as_ref())?;
+        out.write_all(&[0])?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Lines without colours, which need not go through the stream that takes them out.
+fn write_lines(lines: impl Iterator<Item = impl AsRef<str>>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in lines {
+        out.write_all(line.as_ref().as_bytes())?;
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> {
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let found = travel::history::history(&source.db, &state, key.as_bytes());
+    render(args, "history", &found, |out| report::travel::history(out, &view(args), &found))?;
+    if found.records.is_empty() {
+        super::report_error(&format!("{}: no record of {} can be found", source.path.display(), found.key));
+        return Ok(Outcome::Problems);
+    }
+    Ok(warn_of(&source, found.unreadable))
+}
+
+#[derive(Serialize)]
+struct GetDocument<'g> {
+    key: ByteText,
+    revision: i64,
+    compact_revision: i64,
+    found: Option<KeyRow>,
+    encoding: Option<&'static str>,
+    object: Option<&'g serde_json::Map<String, serde_json::Value>>,
+    value: Option<ByteText>,
+    redacted: bool,
+    unknown_fields: u64,
+    error: Option<String>,
+    /// Where else there is something, if it was not found.
+    elsewhere: Vec<travel::history::HistoryRow>,
+}
+
+pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome> {
+    let shower = options.how.shower()?;
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let When { rev, from } = options.when;
+    let key = options.key.as_bytes();
+    let answer = travel::at(&source.db, &state, from.into(), rev, Select::Key(key));
+    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let mut document = GetDocument {
+        key: key.into(),
+        revision: answer.revision,
+        compact_revision: answer.compact_revision,
+        found: None,
+        encoding: None,
+        object: None,
+        value: None,
+        redacted: false,
+        unknown_fields: 0,
+        error: None,
+        elsewhere: Vec::new(),
+    };
+    let Some(found) = answer.found.first() else {
+        let history = travel::history::history(&source.db, &state, key);
+        super::report_error(&not_found(&source, &history, answer.revision));
+        document.elsewhere = history.records;
+        if args.output == Output::Json {
+            write_out(|out| json::write(out, "get", args.no_lock, &document))?;
+        }
+        return Ok(Outcome::Problems);
+    };
+    warn_of(&source, answer.unreadable);
+    document.found = Some(KeyRow::from(&found));
+    document.encoding = Some(Shower::encoding(&found));
+    if options.how.format == FormatArg::Raw {
+        let bytes = shower.bytes(&found)?;
+        if args.output == Output::Json {
+            document.value = Some(bytes.into());
+            write_out(|out| json::write(out, "get", args.no_lock, &document))?;
+        } else {
+            write_bytes(bytes)?;
+        }
+        return Ok(Outcome::Sound);
+    }
+    let shown = match shower.object(&found) {
+        Ok(shown) => shown,
+        Err(error) => {
+            let bytes = found.kv.value.len();
+            let advice = format!("{error}. `--format raw` writes its {bytes} bytes as they are stored");
+            if args.output == Output::Json {
+                document.error = Some(error.to_string());
+                write_out(|out| json::write(out, "get", args.no_lock, &document))?;
+            }
+            bail!("{}: revision {}: {advice}", escape(key), found.place.revision.main);
+        }
+    };
+    warn_of_unknown(shown.unknown_fields);
+    document.redacted = shown.redacted;
+    document.unknown_fields = shown.unknown_fields;
+    if args.output == Output::Json {
+        document.object = Some(&shown.object);
+        write_out(|out| json::write(out, "get", args.no_lock, &document))?;
+    } else if options.how.format == FormatArg::Json {
+        write_bytes(&export::object_json(&shown.object)?)?;
+    } else {
+        write_bytes(&export::object_yaml(&shown.object)?)?;
+    }
+    Ok(Outcome::Sound)
+}
+
+fn warn_of_unknown(fields: u64) {
+    if fields > 0 {
+        super::report_error(&format!(
+            "{fields} fields of the stored object are not known here, and are left out: its Kubernetes is newer. \
+             `--format raw` has all of it"
+        ));
+    }
+}
+
+/// What is known of a key that is not there.
+fn not_found(source: &Source, history: &History, revision: i64) -> String {
+    let place = format!("{}: no key {} at revision {revision}", source.path.display(), history.key);
+    let newest = history.records.iter().rev().find(|row| row.change == "put");
+    let deletion = history.records.iter().rev().find(|row| row.change == "delete");
+    let deleted =
+        deletion.map_or_else(String::new, |row| format!("; it was deleted at revision {}", row.mod_revision));
+    let found = match newest {
+        Some(row) => format!(
+            "; its value of revision {} ({} bytes) can still be found: `--from any`",
+            row.mod_revision, row.value_bytes
+        ),
+        None if deletion.is_some() => "; no value of it can be found any more".to_owned(),
+        None => "; no record of it can be found anywhere in the file".to_owned(),
+    };
+    format!("{place}{deleted}{found}")
+}
+
+/// Bytes that were asked for, as they are: what colours need is not taken out of them.
+fn write_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    Ok(out.flush()?)
+}
+
+#[derive(Serialize)]
+struct ExportDocument<'e> {
+    target: &'e str,
+    revision: Option<i64>,
+    unreadable: u64,
+    exported: Exported,
+}
+
+pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<Outcome> {
+    let shower = options.how.shower()?;
+    let source = open(args, file)?;
+    let state = State::read(&source.db);
+    let select = prefix_of(options.prefix.as_ref());
+    let (found, revision, unreadable) = if options.deleted {
+        let deleted = travel::keys::deleted(&source.db, &state, select);
+        let unreadable = deleted.unreadable;
+        (deleted.into_recoverable(), None, unreadable)
+    } else {
+        let When { rev, from } = options.when;
+        let answer = travel::at(&source.db, &state, from.into(), rev, select);
+        let answer = answer.with_context(|| source.path.display().to_string())?;
+        (answer.found, Some(answer.revision), answer.unreadable)
+    };
+    let exported = write_export(&source, options, &shower, &found)?;
+    let outcome = warn_of(&source, unreadable);
+    let target = options.out.display().to_string();
+    let to_stdout = options.out.as_os_str() == "-";
+    if args.output == Output::Json && !to_stdout {
+        let document = ExportDocument { target: &target, revision, unreadable, exported };
+        write_out(|out| json::write(out, "export", args.no_lock, &document))?;
+    } else if to_stdout {
+        report::travel::exported(&exported).into_iter().skip(1).for_each(|line| super::report_error(&line));
+    } else {
+        let lines = report::travel::exported(&exported);
+        write_out(|out| {
+            lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes())))
+        })?;
+    }
+    let incomplete = exported.withheld > 0 || exported.unreadable > 0 || found.is_empty();
+    Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))
+}
+
+fn write_export(
+    source: &Source,
+    options: &ExportArgs,
+    shower: &Shower,
+    found: &Sorted<'_>,
+) -> Result<Exported> {
+    let format = Format::from(options.how.format);
+    let records = || -> Box<dyn Iterator<Item = Found<'_>>> { Box::new(found.iter()) };
+    let target = options.out.as_path();
+    if target.as_os_str() == "-" {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let exported = export::stream(&mut out, records(), shower, format)?;
+        out.flush()?;
+        return Ok(exported);
+    }
+    if target.extension().is_some_and(|ending| ending == "ndjson" || ending == "jsonl") {
+        output::check_target(target, Some(&source.path), options.force)?;
+        let file = OutputFile::begin(output::folder_of(target), target, 0)?;
+        file.file().set_len(0)?;
+        let mut out = BufWriter::new(file.file());
+        let exported = export::stream(&mut out, records(), shower, format)?;
+        out.flush()?;
+        drop(out);
+        file.sync()?;
+        file.finish(target, options.force)?;
+        return Ok(exported);
+    }
+    Ok(Folder::begin(target, options.force)?.write(records(), shower, format)?)
+}

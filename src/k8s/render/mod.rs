@@ -1,0 +1,103 @@
+//! An object as `kubectl get` shows it: a value of any encoding → JSON, which is the same tree as its YAML.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `schema` | the messages of Kubernetes' protobuf: numbers, JSON names, types |
+//! | `protobuf` | protobuf → JSON |
+//! | `cbor` | CBOR → JSON |
+//! | [`change`] | what is taken out of an object: Secrets' data, what only its cluster can say |
+//! | [`yaml`] | JSON → YAML |
+//!
+//! Values are hostile: depth and number of nodes are bounded, and what can't be read is said rather than guessed.
+
+mod cbor;
+pub mod change;
+mod protobuf;
+mod schema;
+pub mod yaml;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::value::{CBOR_MAGIC, Encoding};
+
+/// Nothing of Kubernetes' nests deeper: its schemas end at about 20, and its own JSON is checked.
+const MAX_DEPTH: usize = 64;
+/// An object of more fields and elements is not shown. Kubernetes' largest, of etcd's 1.5 MB, have a tenth.
+const MAX_NODES: usize = 2_000_000;
+/// A value of more bytes is not shown: etcd refuses more than 1.5 MiB unless told otherwise.
+const MAX_BYTES: usize = 64 << 20;
+
+/// An object.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rendered {
+    /// What it holds, by its JSON names.
+    pub object: Map<String, Value>,
+    /// Fields of protobuf that the table does not know, and so are not in the object: those of a newer Kubernetes.
+    pub unknown_fields: u64,
+}
+
+/// Why a value can't be shown as an object.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Unrenderable {
+    /// Neither protobuf, JSON nor CBOR.
+    #[error("the value is no object of Kubernetes'")]
+    NoObject,
+    /// Nobody but the API server has the key.
+    #[error("the value is encrypted at rest ({0})")]
+    Encrypted(String),
+    /// Protobuf of a type that is none of Kubernetes' own.
+    #[error("the value is protobuf of a type that is not known here: {api_version} {kind}")]
+    UnknownType {
+        /// What it says.
+        api_version: String,
+        /// What it says.
+        kind: String,
+    },
+    /// Not what its encoding demands.
+    #[error("the value is damaged: {0}")]
+    Malformed(&'static str),
+    /// Levels upon levels.
+    #[error("the value is damaged: it nests deeper than any object")]
+    TooDeep,
+    /// More than any object.
+    #[error("the value is larger than any object")]
+    TooLarge,
+}
+
+/// Shows a value as an object.
+///
+/// # Errors
+/// It is none, or can't be read.
+pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
+    if value.len() > MAX_BYTES {
+        return Err(Unrenderable::TooLarge);
+    }
+    let parsed = match Encoding::of(value) {
+        Encoding::Protobuf => return protobuf::render(value),
+        Encoding::Json => json(value)?,
+        Encoding::Cbor => cbor::read(value.strip_prefix(CBOR_MAGIC).unwrap_or_default())?,
+        Encoding::Encrypted { prefix } => return Err(Unrenderable::Encrypted(prefix.to_owned())),
+        Encoding::Other => return Err(Unrenderable::NoObject),
+    };
+    let is_text = |name: &str, object: &Map<String, Value>| object.get(name).is_some_and(Value::is_string);
+    match parsed {
+        Value::Object(object) if is_text("apiVersion", &object) && is_text("kind", &object) => {
+            Ok(Rendered { object, unknown_fields: 0 })
+        }
+        _ => Err(Unrenderable::NoObject),
+    }
+}
+
+/// serde_json bounds the depth itself, at 128; the nodes are at most a half of the bytes.
+fn json(bytes: &[u8]) -> Result<Value, Unrenderable> {
+    let nodes = memchr::memchr3_iter(b',', b':', b'[', bytes).take(MAX_NODES).count();
+    if nodes >= MAX_NODES {
+        return Err(Unrenderable::TooLarge);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Value::deserialize(&mut deserializer);
+    let value = value.and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|_| Unrenderable::Malformed("it is no JSON"))
+}

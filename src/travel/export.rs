@@ -1,0 +1,264 @@
+//! Many objects, into a folder (a file each) or a stream (a line of JSON each).
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder};
+use std::hash::BuildHasher;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use foldhash::fast::RandomState;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::etcd::find::{Found, Origin};
+use crate::k8s::render::yaml;
+use crate::rewrite::output::{OutputError, TEMPORARY_SUFFIX, folder_of};
+use crate::text::ByteText;
+
+use super::names;
+use super::shown::{Shower, Shown};
+
+/// How an object is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// As `kubectl get -o yaml` does.
+    #[default]
+    Yaml,
+    /// As `kubectl get -o json` does.
+    Json,
+    /// The bytes as they are stored.
+    Raw,
+}
+
+/// What an export comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Exported {
+    /// Values written as objects.
+    pub objects: u64,
+    /// Values written as they are stored: no objects, encrypted ones, or those that were asked for so.
+    pub raw: u64,
+    /// Secrets that were left out, as nothing of them could be shown.
+    pub withheld: u64,
+    /// Secrets written without their data.
+    pub redacted: u64,
+    /// Objects with fields of protobuf that are not known here, which are not in what was written.
+    pub incomplete: u64,
+    /// Objects of Kubernetes' that could not be read, by reason the first of them; they are among the raw ones.
+    pub unreadable: u64,
+}
+
+/// Why an export did not go on.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// Something is there.
+    #[error("{}: is not empty: choose another folder, or write into it with --force", .0.display())]
+    NotEmpty(PathBuf),
+    /// A file stands there.
+    #[error("{}: is no folder: name one, or a file that ends in .ndjson", .0.display())]
+    NotAFolder(PathBuf),
+    /// The operating system said no.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// Standard output, or the stream's file.
+    #[error("could not write: {0}")]
+    Stream(#[from] io::Error),
+    /// A library's.
+    #[error("an object could not be written: {0}")]
+    Format(String),
+}
+
+/// What becomes of a record.
+enum Piece<'a> {
+    Object(Shown),
+    Raw(&'a [u8]),
+    Withheld,
+}
+
+/// Decides what to write of a record, and counts it.
+fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Piece<'a> {
+    if format != Format::Raw {
+        match shower.object(found) {
+            Ok(shown) => {
+                counts.objects += 1;
+                counts.redacted += u64::from(shown.redacted);
+                counts.incomplete += u64::from(shown.unknown_fields > 0);
+                return Piece::Object(shown);
+            }
+            Err(error) => {
+                counts.unreadable += u64::from(!matches!(error, crate::k8s::render::Unrenderable::NoObject))
+            }
+        }
+    }
+    match shower.bytes(found) {
+        Ok(bytes) => {
+            counts.raw += 1;
+            Piece::Raw(bytes)
+        }
+        Err(_) => {
+            counts.withheld += 1;
+            Piece::Withheld
+        }
+    }
+}
+
+/// A folder that is being filled.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    force: bool,
+    /// Hashes of the paths that are taken: 8 bytes each.
+    taken: HashSet<u64, RandomState>,
+    hasher: RandomState,
+}
+
+impl Folder {
+    /// Makes the folder, or takes an empty one.
+    ///
+    /// # Errors
+    /// It has something in it and `force` is not given; it can't be made.
+    pub fn begin(root: &Path, force: bool) -> Result<Self, ExportError> {
+        match fs::read_dir(root) {
+            Ok(mut entries) => {
+                if entries.next().is_some() && !force {
+                    return Err(ExportError::NotEmpty(root.to_owned()));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = folder_of(root);
+                if !parent.is_dir() {
+                    return Err(OutputError::NoFolder(parent.to_owned()).into());
+                }
+                make_folder(root)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(ExportError::NotAFolder(root.to_owned()));
+            }
+            Err(error) => return Err(OutputError::io(root)(error).into()),
+        }
+        let (taken, hasher) = (HashSet::default(), RandomState::default());
+        Ok(Self { root: root.to_owned(), force, taken, hasher })
+    }
+
+    /// Writes all records, a file each, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn write<'a>(
+        mut self,
+        records: impl Iterator<Item = Found<'a>>,
+        shower: &Shower,
+        format: Format,
+    ) -> Result<Exported, ExportError> {
+        let mut counts = Exported::default();
+        for found in records {
+            let (ending, content) = match piece(shower, &found, format, &mut counts) {
+                Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
+                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
+                Piece::Raw(bytes) => ("raw", bytes.to_vec()),
+                Piece::Withheld => continue,
+            };
+            let path = self.path_for(&found, shower, ending);
+            self.write_file(&path, &content)?;
+        }
+        Ok(counts)
+    }
+
+    fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
+        let mut path = names::path_of(found.kv.key, &shower.classify(found));
+        if !self.taken.insert(self.hasher.hash_one(&path)) {
+            // two prefixes in one file, as OpenShift has
+            path = names::another(&path, found.kv.key);
+        }
+        let name = format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy());
+        self.root.join(path.with_file_name(name))
+    }
+
+    fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), ExportError> {
+        let folder = folder_of(path);
+        make_folder(folder)?;
+        let fail = |error: io::Error| OutputError::io(path)(error);
+        // 0600: values are nobody else's business
+        let temporary = tempfile::Builder::new().prefix(".").suffix(TEMPORARY_SUFFIX).tempfile_in(folder);
+        let mut file = temporary.map_err(OutputError::io(folder))?;
+        file.write_all(content).map_err(fail)?;
+        let done = if self.force { file.persist(path) } else { file.persist_noclobber(path) };
+        done.map_err(|error| fail(error.error))?;
+        Ok(())
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), OutputError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(OutputError::io(path))
+}
+
+/// An object as a document of YAML.
+///
+/// # Errors
+/// A library's.
+pub fn object_yaml(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
+    yaml::yaml(object).map(String::into_bytes).map_err(|error| ExportError::Format(error.to_string()))
+}
+
+/// An object as JSON.
+///
+/// # Errors
+/// A library's.
+pub fn object_json(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
+    let text = yaml::json(object).map_err(|error| ExportError::Format(error.to_string()))?;
+    Ok((text + "\n").into_bytes())
+}
+
+/// A line of a stream.
+#[derive(Serialize)]
+struct Line<'a> {
+    key: ByteText,
+    mod_revision: i64,
+    create_revision: i64,
+    version: i64,
+    lease: i64,
+    origin: Origin,
+    encoding: &'static str,
+    redacted: bool,
+    unknown_fields: u64,
+    object: Option<&'a Map<String, Value>>,
+    value: Option<ByteText>,
+}
+
+/// Writes all records, a line of JSON each.
+///
+/// # Errors
+/// The writer's.
+pub fn stream<'a>(
+    out: &mut (impl Write + ?Sized),
+    records: impl Iterator<Item = Found<'a>>,
+    shower: &Shower,
+    format: Format,
+) -> Result<Exported, ExportError> {
+    let mut counts = Exported::default();
+    for found in records {
+        let piece = piece(shower, &found, format, &mut counts);
+        let (shown, value) = match &piece {
+            Piece::Object(shown) => (Some(shown), None),
+            Piece::Raw(bytes) => (None, Some(ByteText::from(*bytes))),
+            Piece::Withheld => continue,
+        };
+        let line = Line {
+            key: found.kv.key.into(),
+            mod_revision: found.place.revision.main,
+            create_revision: found.kv.create_revision,
+            version: found.kv.version,
+            lease: found.kv.lease,
+            origin: found.origin,
+            encoding: Shower::encoding(&found),
+            redacted: shown.is_some_and(|shown| shown.redacted),
+            unknown_fields: shown.map_or(0, |shown| shown.unknown_fields),
+            object: shown.map(|shown| &shown.object),
+            value,
+        };
+        let text = yaml::json_line(&line).map_err(|error| ExportError::Format(error.to_string()))?;
+        writeln!(out, "{text}")?;
+    }
+    Ok(counts)
+}

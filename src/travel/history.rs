@@ -1,0 +1,112 @@
+//! All records of one key, wherever they lie.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::bolt::Db;
+use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
+use crate::etcd::hash::current_revision;
+use crate::etcd::revision::Revision;
+use crate::etcd::schema::State;
+use crate::text::ByteText;
+
+use super::Select;
+
+/// What a file knows of a key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct History {
+    /// The key.
+    pub key: ByteText,
+    /// The file's current revision.
+    pub revision: i64,
+    /// Its compact revision; -1 where it was never compacted.
+    pub compact_revision: i64,
+    /// Whether the key exists now.
+    pub exists: bool,
+    /// Its records, the oldest first.
+    pub records: Vec<HistoryRow>,
+    /// Faults and records that could not be read on the way.
+    pub unreadable: u64,
+}
+
+/// One record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HistoryRow {
+    /// The revision (main).
+    pub mod_revision: i64,
+    /// Which change of that transaction it was.
+    pub sub_revision: i64,
+    /// `put` or `delete`.
+    pub change: &'static str,
+    /// When the key was created; 0 for a deletion.
+    pub create_revision: i64,
+    /// How many times it was put since; 0 for a deletion.
+    pub version: i64,
+    /// Its lease; 0 for none.
+    pub lease: i64,
+    /// Bytes of its value.
+    pub value_bytes: u64,
+    /// Where the record lies: the best founded place, where there are several.
+    pub origin: Origin,
+    /// Whether a compaction to the current revision would keep it.
+    pub kept_by_compaction: bool,
+}
+
+/// Finds all records of a key.
+#[must_use]
+pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> History {
+    let select = Select::Key(key);
+    let mut newest = state.revision_range(db).map_or(0, |(_, last)| last);
+    let (mut rows, mut unreadable) = (BTreeMap::new(), 0);
+    if let Some(bucket) = &state.key_bucket {
+        let wanted = |found: &Found<'_>| select.takes(found.kv.key);
+        (rows, unreadable) = fold_live(db, bucket, wanted, BTreeMap::new, |rows, found| add(rows, &found));
+    }
+    let compact_revision = state.compact_revision();
+    let live = rows.last_key_value().map(|(place, row): (&Placed, &HistoryRow)| (*place, row.change));
+    newest = newest.max(live.map_or(0, |((revision, _), _)| revision.main));
+    let revision = current_revision(newest, compact_revision);
+    if let Some(row) = live.and_then(|(place, _)| rows.get_mut(&place)) {
+        // a tombstone of the revision itself stays, too (etcd from 3.4.34, 3.5.16 and 3.6 on)
+        row.kept_by_compaction = row.change == PUT || row.mod_revision == revision;
+    }
+    for_each_lost(db, |found| {
+        if select.takes(found.kv.key) {
+            add(&mut rows, &found);
+        }
+    });
+    let exists = live.is_some_and(|(_, change)| change == PUT);
+    History {
+        key: key.into(),
+        revision,
+        compact_revision,
+        exists,
+        records: rows.into_values().collect(),
+        unreadable,
+    }
+}
+
+const PUT: &str = "put";
+
+/// A revision, and whether it is of a tombstone.
+type Placed = (Revision, bool);
+
+/// Adds a record, unless it was found in a better place.
+fn add(rows: &mut BTreeMap<Placed, HistoryRow>, found: &Found<'_>) {
+    let row = HistoryRow {
+        mod_revision: found.place.revision.main,
+        sub_revision: found.place.revision.sub,
+        change: if found.place.tombstone { "delete" } else { PUT },
+        create_revision: found.kv.create_revision,
+        version: found.kv.version,
+        lease: found.kv.lease,
+        value_bytes: found.kv.value.len() as u64,
+        origin: found.origin,
+        kept_by_compaction: false,
+    };
+    let present = rows.entry((found.place.revision, found.place.tombstone)).or_insert_with(|| row.clone());
+    if row.origin < present.origin {
+        *present = row;
+    }
+}
