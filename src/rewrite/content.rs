@@ -206,6 +206,13 @@ impl<'a> Content<'a> {
         self.entries.len() as u64
     }
 
+    /// Whether the root bucket holds anything but buckets: bbolt puts nothing else there.
+    #[must_use]
+    pub fn has_records_in_root(&self) -> bool {
+        let root = self.buckets.first().map(|root| root.entries.clone()).unwrap_or_default();
+        root.filter_map(|entry| self.entry_ref(entry)).any(|entry| !entry.is_bucket())
+    }
+
     /// The number of the top-level bucket of this name.
     #[must_use]
     pub fn position(&self, name: &[u8]) -> Option<usize> {

@@ -273,8 +273,15 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance)
-        .map_err(|findings| DefragError::damaged(source, &findings))
+    let content = Content::read(&source.db, changes, progress.advance)
+        .map_err(|findings| DefragError::damaged(source, &findings))?;
+    if content.has_records_in_root() {
+        let path = source.path.display().to_string();
+        let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
+                     that was taken while etcd wrote";
+        return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
+    }
+    Ok(content)
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.

@@ -5,9 +5,10 @@
 //! the bytes that were searched.
 
 use rayon::prelude::*;
+use zerocopy::FromBytes;
 
 use crate::bolt::claims::Claims;
-use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE};
+use crate::bolt::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE, PageHeader};
 use crate::bolt::page::{Branch, Child, Entry, Leaf, Page};
 use crate::bolt::{Db, PageId};
 
@@ -100,7 +101,9 @@ fn find_between<'a>(db: &'a Db, claims: &[&Claims], first: u64, end: u64) -> Chu
         }
         let Ok(leaf) = page.leaf() else { continue };
         let pages = u64::from(leaf.page().header().overflow.get()) + 1;
-        if let Some(entries) = whole(&leaf, db.page_size(), pages) {
+        if let Some(entries) =
+            whole(&leaf, db.page_size(), pages).filter(|_| !was_overwritten(db, claims, id, pages))
+        {
             next = next.max(id.0 + pages);
             found.leaves.push((orphan(&leaf, entries, true), pages));
         } else if let Some(entries) = readable(&leaf, db.page_size(), &mut budget) {
@@ -125,6 +128,17 @@ fn whole_branch<'a>(branch: &Branch<'a>, page_size: u64) -> Option<OrphanBranch<
 fn orphan<'a>(leaf: &Leaf<'a>, entries: Vec<Entry<'a>>, whole: bool) -> OrphanLeaf<'a> {
     let (page, says) = (leaf.page().id(), PageId(leaf.page().header().id.get()));
     OrphanLeaf { page, entries, whole, claims_to_be: Some(says).filter(|&says| says != page) }
+}
+
+/// Whether a later node took some of the pages that a leaf goes on in: bbolt writes whole runs of pages, so the first of them has a
+/// header of its own there, or some root reaches it.
+fn was_overwritten(db: &Db, claims: &[&Claims], first: PageId, pages: u64) -> bool {
+    (1..pages).map(|further| PageId(first.0 + further)).any(|id| {
+        let has_header = |bytes: &[u8]| {
+            PageHeader::ref_from_prefix(bytes).is_ok_and(|(header, _)| header.id.get() == id.0)
+        };
+        claims.iter().any(|claims| claims.contains(id)) || db.first_bytes(id).is_some_and(has_header)
+    })
 }
 
 /// The entries of a leaf that is sound, and needs all of its pages.
