@@ -5,6 +5,8 @@
 mod args;
 mod cleanup;
 mod commands;
+#[cfg(test)]
+mod documented;
 mod hash;
 mod progress;
 mod rewrite;
