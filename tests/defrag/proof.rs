@@ -5,6 +5,7 @@ use etcd_medic::etcd::schema::Alarm;
 use etcd_medic::rewrite::changes::{AlarmKind, History};
 use etcd_medic::rewrite::defrag::prove;
 use etcd_medic::rewrite::verify::Mismatch;
+use etcd_medic::rewrite::{Changes, Content};
 
 use prost::Message;
 use support::memory::Tree;
