@@ -14,6 +14,7 @@ use super::orphan::{self, OrphanLeaf, Orphans};
 use super::records::{self, Case, Conflict, Found, Judged, Tier};
 use super::tree::{Gap, Gaps};
 use super::trunk::Trunk;
+use super::zeroed::Zeroed;
 
 /// Root leaves without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;
@@ -247,7 +248,14 @@ fn decide<'a>(
         let mut gaps = first_tree.map_or_else(|| vec![all_missing.clone()], |tree| tree.gaps.all().to_vec());
         let tier = first.map_or(Tier::Orphan, |candidate| candidate.tier);
         let entries = first_tree.map_or(&[][..], |tree| &tree.entries);
-        let (reached, malformed) = records::of_tree(entries, tier);
+        let zeroed = Zeroed::of(&wreck.db, trunks.iter().map(|candidate| &candidate.trunk));
+        let is_hollow = |entry: &Entry<'_>| zeroed.hit(&wreck.db, entry);
+        orphans.leaves.iter_mut().for_each(|leaf| {
+            let before = leaf.entries.len();
+            leaf.entries.retain(|entry| !is_hollow(entry));
+            leaf.whole &= leaf.entries.len() == before;
+        });
+        let (reached, malformed) = records::of_tree(entries, tier, &is_hollow);
         finds.malformed = malformed.len() as u64;
         gaps.extend(gaps_at(&wreck.db, entries, &malformed));
         if let Some(last) = entries.last().filter(|_| behind) {
@@ -256,7 +264,8 @@ fn decide<'a>(
             gaps.push(Gap { lower: last.key, upper: None, page: PageId(0), leaf: false, why });
         }
         let gaps = Gaps::new(gaps);
-        let (older, _) = records::of_tree(older_tree.map_or(&[][..], |tree| &tree.entries), Tier::OlderRoot);
+        let (older, _) =
+            records::of_tree(older_tree.map_or(&[][..], |tree| &tree.entries), Tier::OlderRoot, &is_hollow);
         let older = if gaps.is_empty() { Vec::new() } else { older };
         let compacted = finds.compacted.unwrap_or(0);
         let older_gaps = older_tree.map(|tree| &tree.gaps);

@@ -8,6 +8,7 @@
 //! | [`orphan`] | leaves wherever they lie |
 //! | [`records`] | which records belong to the state that the file held |
 //! | [`evidence`] | what shows that a record was removed by a compaction |
+//! | [`zeroed`] | pages of zeros in the middle of values |
 //! | [`assemble`] | the buckets of the copy |
 //! | [`find`](mod@find) | all of these, in order |
 //! | [`lost`](mod@lost) | what could not be saved |
@@ -23,3 +24,4 @@ pub mod records;
 pub mod run;
 pub mod tree;
 pub mod trunk;
+pub mod zeroed;

@@ -92,12 +92,16 @@ pub fn sound_record(entry: &Entry<'_>) -> Option<RecordKey> {
     check_alone(place, &kv).is_none().then_some(place)
 }
 
-/// Records of a tree, and the positions of those of its entries that are none.
+/// Records of a tree, and the positions of those of its entries that are none, or hollow: part of them is gone.
 #[must_use]
-pub fn of_tree<'a>(entries: &[Entry<'a>], tier: Tier) -> (Vec<Found<'a>>, Vec<usize>) {
+pub fn of_tree<'a>(
+    entries: &[Entry<'a>],
+    tier: Tier,
+    is_hollow: &dyn Fn(&Entry<'_>) -> bool,
+) -> (Vec<Found<'a>>, Vec<usize>) {
     let (mut records, mut others) = (Vec::with_capacity(entries.len()), Vec::new());
     for (index, entry) in entries.iter().enumerate() {
-        match sound_record(entry) {
+        match sound_record(entry).filter(|_| !is_hollow(entry)) {
             Some(place) => records.push(Found { place, entry: *entry, tier }),
             None => others.push(index),
         }
