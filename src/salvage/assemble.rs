@@ -92,24 +92,50 @@ pub struct Saved<'a> {
 }
 
 impl<'a> Saved<'a> {
-    /// The buckets, each with its entries. A bucket that stands in another, and was not saved, is left out of it.
+    /// The buckets, each with its entries. A bucket that was not saved is left out of the one around it, and one whose entry
+    /// there was not, with all within.
     #[must_use]
     pub fn of(saved: &[SavedBucket<'a>]) -> Self {
-        let mut all = Self { buckets: Vec::new(), entries: Vec::new() };
         let numbered = saved
             .iter()
             .enumerate()
             .filter_map(|(number, bucket)| Some(((bucket.parent?, bucket.name), number)));
         let index: HashMap<(usize, &[u8]), usize> = numbered.collect();
-        for (number, bucket) in saved.iter().enumerate() {
+        let inside = |number: usize, entry: &Entry<'a>| index.get(&(number, entry.key)).copied();
+        // the number of each bucket in the copy: the root bucket, those that stand in it, those that stand in these
+        let mut numbers: Vec<Option<usize>> =
+            std::iter::once(Some(0)).chain(std::iter::repeat(None)).take(saved.len()).collect();
+        let mut order = vec![0];
+        let mut next = 0;
+        while let Some((number, bucket)) =
+            order.get(next).and_then(|&number| Some((number, saved.get(number)?)))
+        {
+            next += 1;
+            for found in bucket
+                .entries
+                .iter()
+                .filter(|entry| entry.is_bucket())
+                .filter_map(|entry| inside(number, entry))
+            {
+                if let Some(place @ None) = numbers.get_mut(found) {
+                    *place = Some(order.len());
+                    order.push(found);
+                }
+            }
+        }
+        let mut all = Self { buckets: Vec::new(), entries: Vec::new() };
+        for (number, bucket) in order.iter().filter_map(|&number| Some((number, saved.get(number)?))) {
             let start = all.entries.len() as u64;
+            let mut last: Option<&[u8]> = None;
             for entry in &bucket.entries {
                 let size = if entry.is_bucket() {
-                    let Some(&inside) = index.get(&(number, entry.key)) else { continue };
-                    ValueSize::Bucket(inside)
+                    let found = inside(number, entry).and_then(|found| numbers.get(found).copied().flatten());
+                    let Some(found) = found.filter(|_| last != Some(entry.key)) else { continue };
+                    ValueSize::Bucket(found)
                 } else {
                     ValueSize::Bytes(entry.value.len() as u64)
                 };
+                last = Some(entry.key);
                 all.entries.push((*entry, size));
             }
             let entries = start..all.entries.len() as u64;

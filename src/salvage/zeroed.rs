@@ -8,6 +8,9 @@ use crate::bolt::{Db, PageId};
 
 use super::trunk::Trunk;
 
+/// So many zeros in a row are no end of a value.
+const ENOUGH: u64 = 64;
+
 /// The pages of a file that are nothing but zeros. None, unless some page of zeros lies where a tree or a meta should be: by
 /// itself, a value may well be of zeros.
 #[derive(Debug, Default)]
@@ -42,6 +45,12 @@ impl Zeroed {
         let end = start.saturating_add((entry.key.len() + entry.value.len()) as u64);
         let (first, behind) = (start / self.page_size, end.div_ceil(self.page_size));
         let at = self.pages.partition_point(|&page| page < first);
-        self.pages.get(at).is_some_and(|&page| page < behind)
+        let within = self.pages.get(at..).unwrap_or_default().iter().take_while(|&&page| page < behind);
+        within.map(|page| (page * self.page_size).max(start)..((page + 1) * self.page_size).min(end)).any(
+            |zeros| {
+                // the last bytes of a value may be zeros by right, and the rest of its page is slack
+                zeros.end.saturating_sub(zeros.start) >= ENOUGH
+            },
+        )
     }
 }
