@@ -22,8 +22,8 @@ use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
 use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
 use support::corpus::Corpus;
-use support::testdata;
 use support::workshop::{Base, Damage, PATTERNS, bases};
+use support::{etcd_file, testdata};
 use tempfile::TempDir;
 
 /// Names the folder with the large corpora.
@@ -195,4 +195,27 @@ fn what_can_be_saved_is_saved() {
         assert!(share(sum.possible - sum.found) <= missing, "{pattern}: all that stands is found: {sum:?}");
         assert!(share(sum.revived) <= revived, "{pattern}: what was deleted stays deleted: {sum:?}");
     }
+}
+
+/// Numbers in what can be read may lie as well: the last compaction, a key's version.
+#[test]
+fn numbers_that_lie() {
+    let version = |main, version| etcd_file::put(main, b"/app/one", 3, version, b"text", 0);
+    let records =
+        [version(3, 1), version(4, i64::MAX), version(5, 7), version(6, 8), version(7, 9), version(8, 10)];
+    let mut bytes = etcd_file::file_of(4096, &records, 1).bytes();
+    let name = b"finishedCompactRev";
+    let at = bytes.windows(name.len()).position(|window| window == name).expect("the mark") + name.len();
+    bytes[at..at + 8].copy_from_slice(&i64::MAX.to_be_bytes());
+    let base = Base::new("lies", bytes);
+    let pattern = PATTERNS.iter().find(|pattern| pattern.name == "leaf-zeroed").expect("a pattern");
+    let damage = base.damaged(pattern).expect("a leaf of records");
+    let saved = salvage(&damage, Trust::Usual).expect("saved");
+    assert_eq!(Sum::of(&base, &damage, &saved.items).found, 5);
+    assert_eq!(saved.report.target.revision, Some(i64::MAX));
+    assert!(
+        saved.report.lost.iter().all(|range| range.missing_revisions.is_none()),
+        "{:?}",
+        saved.report.lost
+    );
 }

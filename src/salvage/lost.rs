@@ -9,7 +9,8 @@ use crate::k8s::Layout;
 use crate::text::ByteText;
 
 use super::find::Finds;
-use super::records::Found;
+use super::records::{Found, Tier};
+use super::tree::Gap;
 
 /// Keys that are named one by one.
 const MAX_KEYS: usize = 1000;
@@ -75,28 +76,68 @@ pub struct AffectedKey {
 #[must_use]
 pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     let compacted = finds.compacted.unwrap_or(0);
-    let mut lost: Vec<Lost> = Vec::new();
-    for gap in finds.gaps.all() {
+    let counts = Counts::of(&finds.records);
+    let range = |gap: &Gap<'_>| {
         let main = |key: &[u8]| RecordKey::parse(key).map(|place| place.revision.main);
         let first_revision = main(gap.lower).unwrap_or(1).max(1);
         let last_revision = gap.upper.and_then(main);
-        let in_gap = records_between(&finds.records, first_revision, last_revision)
-            .filter(|found| gap.contains(found.entry.key));
-        let recovered = in_gap.filter(|found| found.tier > super::records::Tier::Reachable).count() as u64;
-        let missing = missing(&finds.records, first_revision.max(compacted + 1), last_revision);
-        let missing_revisions = missing.filter(|_| first_revision > compacted);
-        lost.push(Lost {
+        let missing = last_revision.map(|last| counts.missing(first_revision, last));
+        Lost {
             first_revision,
             last_revision,
-            missing_revisions,
-            recovered,
+            missing_revisions: missing.filter(|_| first_revision > compacted),
+            recovered: counts.found_elsewhere(gap),
             page: Some(gap.page.0),
             why: gap.why.clone(),
-        });
-    }
+        }
+    };
+    let mut lost: Vec<_> = finds.gaps.all().iter().map(range).collect();
     lost.extend(unexplained(finds, compacted, &lost));
     lost.sort_by_key(|range| (range.first_revision, range.last_revision));
     lost
+}
+
+/// Records counted up from the first, so that a range of them costs no more than a look at its ends: there may be as many
+/// ranges as records.
+struct Counts<'f, 'a> {
+    records: &'f [Found<'a>],
+    /// Of the first so many records, how many different revisions (main) they are of, and how many were found elsewhere than
+    /// below the active root.
+    sums: Vec<(u64, u64)>,
+}
+
+impl<'f, 'a> Counts<'f, 'a> {
+    fn of(records: &'f [Found<'a>]) -> Self {
+        let (mut last, mut sum) = (None, (0, 0));
+        let mut sums = vec![sum];
+        for found in records {
+            let main = found.place.revision.main;
+            sum.0 += u64::from(last.replace(main) != Some(main));
+            sum.1 += u64::from(found.tier > Tier::Reachable);
+            sums.push(sum);
+        }
+        Self { records, sums }
+    }
+
+    fn up_to(&self, record: usize) -> (u64, u64) {
+        self.sums.get(record).copied().unwrap_or_default()
+    }
+
+    /// Records in a gap that were found elsewhere. Keys are in the order of their revisions.
+    fn found_elsewhere(&self, gap: &Gap<'_>) -> u64 {
+        let below = |bound: &[u8]| self.records.partition_point(|found| found.entry.key < bound);
+        let end = gap.upper.map_or(self.records.len(), below);
+        self.up_to(end).1.saturating_sub(self.up_to(below(gap.lower)).1)
+    }
+
+    /// How many revisions of a range have no record.
+    fn missing(&self, first: i64, last: i64) -> u64 {
+        let start = self.records.partition_point(|found| found.place.revision.main < first);
+        let end = self.records.partition_point(|found| found.place.revision.main <= last);
+        let found = self.up_to(end).0.saturating_sub(self.up_to(start).0);
+        let all = u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
+        all.saturating_sub(found)
+    }
 }
 
 /// Ranges of revisions, quickly asked.
@@ -122,26 +163,6 @@ impl Ranges {
         let behind = self.0.partition_point(|&(start, _)| start <= first);
         behind.checked_sub(1).and_then(|before| self.0.get(before)).is_some_and(|&(_, end)| last <= end)
     }
-}
-
-fn records_between<'f, 'a>(
-    records: &'f [Found<'a>],
-    first: i64,
-    last: Option<i64>,
-) -> impl Iterator<Item = &'f Found<'a>> {
-    let start = records.partition_point(|found| found.place.revision.main < first);
-    let within = move |found: &&Found<'_>| last.is_none_or(|last| found.place.revision.main <= last);
-    records.get(start..).unwrap_or_default().iter().take_while(within)
-}
-
-/// How many revisions of a range have no record; `None` where it has no end.
-fn missing(records: &[Found<'_>], first: i64, last: Option<i64>) -> Option<u64> {
-    let last = last?;
-    let mut found: Vec<i64> =
-        records_between(records, first, Some(last)).map(|found| found.place.revision.main).collect();
-    found.dedup();
-    let all = u64::try_from(last.saturating_sub(first).saturating_add(1)).unwrap_or(0);
-    Some(all.saturating_sub(found.len() as u64))
 }
 
 /// Above the last compaction, each revision has a record: where one has none, it was lost, whatever the tree looks like.
@@ -184,7 +205,7 @@ pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
     for found in &finds.records {
         let Ok(kv) = KeyValue::parse(found.entry.value) else { continue };
         let version = if found.place.tombstone { 0 } else { kv.version };
-        let follows = |before: i64| version == 0 || version == 1 || version == before + 1;
+        let follows = |before: i64| version == 0 || version == 1 || version == before.saturating_add(1);
         if let Some((_, before)) = keys.insert(kv.key, (found, version))
             && !follows(before)
         {
