@@ -4,102 +4,40 @@
 //! Cases are run one after the other, as memory is measured. Where a file is too large to be damaged at every byte in
 //! the time that a test may take, it is damaged at every few bytes, each time at others: what is said below.
 #![cfg(test)]
-#![expect(unsafe_code, reason = "an allocator that counts")]
 
+#[path = "support/counting.rs"]
+mod counting;
+#[path = "support/everything.rs"]
+mod everything;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use etcd_medic::analyze::keys::Filter;
-use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::bolt::Db;
 use etcd_medic::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
 use etcd_medic::bolt::meta::checksum;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::write::plan;
-use etcd_medic::bolt::{Db, FormatError, PageId};
-use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, Thresholds};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::k8s::object::{self, Kind};
-use etcd_medic::rewrite::changes::{History, Wish};
-use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
-use etcd_medic::rewrite::{self, Changes, Content};
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run;
-use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
-use etcd_medic::status::{Limits, Status};
+use everything::everything;
+use support::mutate::mutate;
+use support::random::Random;
+use support::workshop::seeds;
 use support::{etcd_file, fixture, fixture_text, testdata};
 use zerocopy::FromBytes;
 
-/// Counts the bytes that are allocated, and the most there ever were.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn grow(bytes: usize) {
-    let now = NOW.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-    PEAK.fetch_max(now, Ordering::Relaxed);
-}
-
-// SAFETY: every call is handed on to the system's allocator as it came; the counters touch no memory of its.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc`
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc_zeroed`
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `GlobalAlloc::dealloc`
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // as if both lay side by side for a moment, which they may
-        grow(size);
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `GlobalAlloc::realloc`
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// What one case may take beside the file itself.
-fn memory_bound(file: usize) -> usize {
-    4 * file + (12 << 20)
-}
-
-/// What `check` keeps unless told otherwise.
-const MAX_FINDINGS: usize = 1000;
-
-/// A case that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Milliseconds since the start at which the current case began; 0 for none.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
+/// How many it may take.
+static PATIENCE: AtomicU64 = AtomicU64::new(0);
 static CASE: Mutex<String> = Mutex::new(String::new());
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 static WATCHED: Once = Once::new();
@@ -117,7 +55,7 @@ fn watch() {
             loop {
                 std::thread::sleep(Duration::from_millis(250));
                 let begun = BEGUN.load(Ordering::Relaxed);
-                if begun > 0 && u128::from(millis().saturating_sub(begun)) > PATIENCE.as_millis() {
+                if begun > 0 && millis().saturating_sub(begun) > PATIENCE.load(Ordering::Relaxed) {
                     let case = CASE.lock().unwrap_or_else(PoisonError::into_inner);
                     eprintln!("{} hangs", *case);
                     std::process::abort();
@@ -162,23 +100,13 @@ impl Cases {
         let file = Bytes::from(file);
         *CASE.lock().unwrap_or_else(PoisonError::into_inner) = format!("{}: {}", self.sort, name());
         let begun = Instant::now();
+        PATIENCE.store(counting::patience(size).as_millis() as u64, Ordering::Relaxed);
         BEGUN.store(millis(), Ordering::Relaxed);
-        let before = NOW.load(Ordering::Relaxed);
-        *MOST.lock().unwrap_or_else(PoisonError::into_inner) = (0, "");
-        let result = catch_unwind(AssertUnwindSafe(|| everything(&file)));
-        let (peak, step) = *MOST.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = peak.saturating_sub(before);
+        let (result, taken, step) =
+            counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything(&file))));
         BEGUN.store(0, Ordering::Relaxed);
         let answer = result.unwrap_or_else(|_| panic!("{}: {}: a panic", self.sort, name()));
-        // a page has 65,535 elements at most: what one view of it takes does not grow with the file
-        let more = match step {
-            "page" => 8 << 20,
-            // it holds every record, of whatever age, with where it lies: most where records are a few bytes long
-            "salvage" => 16 * size,
-            _ => 0,
-        };
-        let bound = memory_bound(size) + more;
-        assert!(taken <= bound, "{}: {}: {step} takes {taken} bytes for {size}", self.sort, name());
+        counting::hold_to_bound(size, taken, step, || format!("{}: {}", self.sort, name()));
         self.count += 1;
         self.peak = self.peak.max(taken);
         if begun.elapsed() > self.slowest.0 {
@@ -199,6 +127,11 @@ impl Cases {
     }
 
     fn done(self) -> usize {
+        self.so_far();
+        self.count
+    }
+
+    fn so_far(&self) {
         let Self { sort, count, sound, refused, peak, slowest, begun, .. } = self;
         // not by `eprintln!`, which the test harness would keep to itself
         let _ = writeln!(
@@ -207,194 +140,7 @@ impl Cases {
             peak / 1024,
             begun.elapsed()
         );
-        count
     }
-}
-
-/// All that the program does with a file, command by command; whether it is sound.
-fn everything(file: &Bytes) -> Result<bool, FormatError> {
-    let saved = step("salvage", || salvaged(file));
-    let db = step("open", || Db::new(file.clone()))?;
-    let sound = by_scan(file, &db);
-    step("pages", || pages(&db));
-    step("page", || each_page(file, &db));
-    if sound && State::read(&db).key_bucket.is_some() {
-        let saved = saved.expect("what is sound can be saved");
-        let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
-        assert_eq!(saved, scan.keyspace.num_records(), "records of a sound file");
-    }
-    Ok(sound)
-}
-
-/// How many records a salvage would save. In each degree of trust it ends, and invents nothing: more trust saves no less.
-fn salvaged(file: &Bytes) -> Option<u64> {
-    let wreck = Wreck::new(Path::new("file").to_owned(), file.clone())?;
-    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
-    let mut found = Vec::new();
-    for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
-        let request = run::Request {
-            target: Path::new("copy").to_owned(),
-            force: false,
-            trust,
-            layout: defrag::Layout::default(),
-            snapshot: false,
-            dry_run: true,
-        };
-        match run::salvage(&wreck, &request, silent) {
-            Ok(report) => {
-                let from = report.recovered;
-                assert_eq!(
-                    from.reachable + from.older_root + from.orphan + from.free,
-                    if report.target.revision.is_some() { report.target.records } else { 0 },
-                    "each record comes from somewhere"
-                );
-                assert!(from.free == 0 || trust == Trust::BestEffort, "what was deleted stays deleted");
-                assert!(from.doubtful == 0 || trust != Trust::Strict, "nothing doubtful");
-                found.push((report.target.revision.is_some(), report.target.records));
-            }
-            Err(error) => {
-                let known = matches!(error, run::SalvageError::Nothing(_) | run::SalvageError::Plan(_));
-                assert!(known, "{error}");
-                return None;
-            }
-        }
-    }
-    // a file that isn't etcd's by its buckets may still hold leaves of records, which only the last looks for
-    assert!(found.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 <= pair[1].1), "{found:?}");
-    found.get(1).map(|&(_, records)| records)
-}
-
-/// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
-fn by_scan(file: &Bytes, db: &Db) -> bool {
-    let state = step("state", || State::read(db));
-    let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
-    let scan = step("scan", || scan(db, &state, options));
-    let trailer = trailer::verify(db.data());
-    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
-    let sound = step("check", || {
-        let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
-        assert_eq!(checked.sound, checked.num_findings == 0);
-        let shown = checked.num_findings.min(MAX_FINDINGS as u64);
-        assert_eq!(checked.findings.len() as u64, shown, "findings");
-        checked.sound
-    });
-    step("analyze", || {
-        let filter = Filter::default();
-        let request = Request { path: "file", trailer, read_without_lock: false, filter, top: 10 };
-        let report = analyze(db, &state, &scan, &request);
-        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
-        accounted(file, &scan, &report, status.keys);
-    });
-    step("plan", || {
-        let Ok(content) = Content::read(db, &Changes::default(), &|_| {}) else {
-            return assert!(!sound, "a sound file has content");
-        };
-        let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
-        let planned = plan(&content, settings).expect("what a walk accepts can be written");
-        assert!(planned.file_bytes() >= planned.entry_bytes);
-        // a page of another bucket in the root's place is refused
-        if !content.has_records_in_root() {
-            compacted(file, db, &state, sound, &content);
-        }
-    });
-    step("hash", || {
-        let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
-        assert_eq!(found.sound, found.num_faults == 0);
-        assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
-        if sound && status.revision.is_some() {
-            assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
-            assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
-        }
-    });
-    step("cleanup", || {
-        let (thresholds, trailer) =
-            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
-        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
-            return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
-        };
-        assert_eq!(found.health.sound, sound, "one verdict");
-        assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
-    });
-    sound
-}
-
-/// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
-fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Content<'_>) {
-    let path = Path::new("file").to_owned();
-    let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
-    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
-    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
-    let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
-    for history in [History::Current, History::Newest(1000)] {
-        let wish = Wish { history, ..Wish::default() };
-        let changes = match Changes::of(db, state, &wish) {
-            Ok(changes) => changes,
-            // somebody else's bucket `key`, without etcd's bucket `meta`, is sound, too
-            Err(error) => {
-                assert!(!sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
-                continue;
-            }
-        };
-        let content = Content::read(db, &changes, &|_| {}).expect("read before");
-        let marks = changes.marks().len() as u64;
-        assert!(content.num_entries() <= all.num_entries() + marks, "entries");
-        let copy = plan(&content, settings).expect("what a walk accepts can be written");
-        let planned = planned.as_ref().expect("what can be copied can be planned");
-        let keep = if let History::Newest(revisions) = history { revisions } else { 0 };
-        let choice = planned.choices.iter().find(|choice| choice.keep_revisions == Some(keep));
-        // where some records can't be read, there is only the choice of all
-        if let Some(choice) = choice {
-            assert_eq!(choice.file_bytes, copy.file_bytes(), "a plan of {history:?}");
-        }
-    }
-}
-
-fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>) {
-    let classes: u64 = report.space.classes.iter().map(|row| row.bytes).sum();
-    assert_eq!(classes, file.len() as u64, "classes");
-    let objects: u64 = report.resources.iter().map(|row| row.objects).sum();
-    let live = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.live.records);
-    assert_eq!((objects, keys.unwrap_or(0)), (live, live), "objects");
-    if let Some(mvcc) = &report.mvcc {
-        let states = [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable];
-        let key = scan.key_bucket.and_then(|id| report.buckets.get(id.0 as usize));
-        let key = key.map_or(0, |row| row.disk_bytes);
-        let by_state: u64 = states.iter().map(|state| state.disk_bytes).sum();
-        // with no readable record at all there is nobody to share the bucket's pages out to
-        assert!(
-            by_state == key || (by_state == 0 && scan.keyspace.num_records() == 0),
-            "{by_state} of {key}"
-        );
-    }
-}
-
-fn pages(db: &Db) {
-    let rows = inspect::pages(db);
-    assert!(rows.is_sorted_by(|a, b| a.page + a.pages == b.page), "one behind the other");
-    assert_eq!(rows.iter().map(|row| row.pages).sum::<u64>(), db.num_pages(), "every page");
-}
-
-fn each_page(file: &Bytes, db: &Db) {
-    for id in (0..db.num_pages() + 2).chain([db.high_water_mark(), u64::MAX / 4096, u64::MAX]) {
-        // what a page is made of is never more than the file
-        if let Ok(view) = inspect::page(db, PageId(id)) {
-            assert!(view.bytes.len() <= file.len(), "page {id}");
-        }
-    }
-}
-
-/// The step of the current case that took most memory, and what it took.
-static MOST: Mutex<(usize, &str)> = Mutex::new((0, ""));
-
-/// Does a step, and remembers the memory that it took, with all that is still there of those before it.
-fn step<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
-    PEAK.store(NOW.load(Ordering::Relaxed), Ordering::Relaxed);
-    let result = work();
-    let peak = PEAK.load(Ordering::Relaxed);
-    let mut most = MOST.lock().unwrap_or_else(PoisonError::into_inner);
-    *most = (*most).max((peak, name));
-    result
 }
 
 /// Changes both metas (which must be valid) and makes their checksums right again.
@@ -405,16 +151,6 @@ fn change_metas(file: &mut [u8], page_size: usize, change: impl Fn(&mut MetaByte
         change(meta);
         let sum = checksum(meta);
         meta.checksum.set(sum);
-    }
-}
-
-/// Numbers that look random, and are the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).expect("31 bits") % end
     }
 }
 
@@ -462,7 +198,7 @@ fn a_byte_changed() {
     let mut cases = Cases::of("a byte changed");
     for (name, file) in [("small", small()), ("real", real())] {
         for at in 0..file.len() {
-            for mask in [0xff, 1 << random.below(8)] {
+            for mask in [0xff, 1 << random.index(8)] {
                 let mut changed = file.clone();
                 changed[at] ^= mask;
                 cases.run(|| format!("{name}: byte {at} ^ {mask:#04x}"), changed);
@@ -481,8 +217,8 @@ fn bytes_at_random() {
         for round in 0..1000 {
             let mut damaged = file.clone();
             for _ in 0..=random.below(16) {
-                let at = random.below(file.len());
-                damaged[at] = [0, 1, 0x7f, 0xff, at as u8][random.below(5)];
+                let at = random.index(file.len());
+                damaged[at] = [0, 1, 0x7f, 0xff, at as u8][random.index(5)];
             }
             cases.run(|| format!("{name}: round {round}"), damaged);
         }
@@ -668,6 +404,32 @@ fn pages_gone_of_a_larger_file() {
         assert_ne!(cases.run(|| format!("cut at {len}"), file[..len].to_vec()), Answer::Sound);
     }
     cases.done();
+}
+
+/// How many files [`changed_in_structure`] makes, unless this test is to run.
+const MUTATIONS: &str = "ETCD_MEDIC_MUTATIONS";
+
+/// Small files, sound and damaged, changed as [`mutate`] does it, each time otherwise. A million of them:
+///
+/// ```text
+/// ETCD_MEDIC_MUTATIONS=1000000 cargo test --test robust changed_in_structure
+/// ```
+#[test]
+fn changed_in_structure() {
+    let wanted = std::env::var(MUTATIONS).map_or(4000, |count| count.parse().expect("a number"));
+    let seeds = seeds();
+    let mut cases = Cases::of("changed in structure");
+    for number in 0..wanted {
+        let mut random = Random(number);
+        let (name, seed) = &seeds[random.index(seeds.len())];
+        let mut file = seed.clone();
+        mutate(&mut file, &mut random, 1 << 17);
+        cases.run(|| format!("{name}, change {number}"), file);
+        if number > 0 && number % 50_000 == 0 {
+            cases.so_far();
+        }
+    }
+    assert_eq!(cases.done() as u64, wanted);
 }
 
 /// Files that are sound, or nearly, and hold so much of one thing that whoever keeps a little for each of it runs out of

@@ -103,3 +103,14 @@ pub fn small() -> FileBuilder {
     ];
     file_of(1024, &records, 3)
 }
+
+/// Sound: forty objects over twelve leaves of 1 KiB below a branch, each put twice and a few deleted.
+pub fn tree() -> FileBuilder {
+    let key = |number: i64| format!("/registry/configmaps/default/c-{:02}", number % 40).into_bytes();
+    let value = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"},"data":{"a":"b"}}"#;
+    let first = (2..42).map(|main| put(main, &key(main), main, 1, value, 0));
+    let second = (42..82).map(|main| put(main, &key(main), main - 40, 2, value, 0));
+    let deleted = (82..90).map(|main| tombstone(main, &key(main)));
+    let records: Vec<_> = first.chain(second).chain(deleted).collect();
+    file_of(1024, &records, 5)
+}

@@ -15,8 +15,12 @@
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
+//! | [`mutate`] | changes to a file of a sort that random bytes seldom hit |
 //! | [`random`] | numbers that look random |
 //! | [`workshop`] | a sound file, damaged in each way that is met in the field, and what can be saved of it |
+//!
+//! Apart from these: `counting.rs` and `everything.rs`, which only `robust.rs` and the fuzz targets include, as they bring an
+//! allocator of their own.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
 pub mod anatomy;
@@ -28,6 +32,7 @@ pub mod etcd_file;
 pub mod found;
 pub mod lies;
 pub mod memory;
+pub mod mutate;
 pub mod mvcc;
 pub mod peers;
 pub mod program;

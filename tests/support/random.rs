@@ -18,6 +18,11 @@ impl Random {
         self.next() % bound
     }
 
+    /// The index of one of so many, which are not none.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("an index")
+    }
+
     /// A number from `low` to `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
@@ -38,6 +43,6 @@ impl Random {
 
     /// One of these.
     pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[usize::try_from(self.below(choices.len() as u64)).expect("an index")]
+        choices[self.index(choices.len())]
     }
 }

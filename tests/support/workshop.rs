@@ -694,6 +694,35 @@ pub fn bases() -> Vec<Base> {
     ]
 }
 
+/// Small ones, of up to 64 KiB, to damage many thousands of times: each with its damaged versions.
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    let made = [
+        ("small", super::etcd_file::small().bytes()),
+        ("tree", super::etcd_file::tree().bytes()),
+        ("sample", super::lies::sample().bytes()),
+    ];
+    let written = [
+        "etcd-3.4/etcd-3.4.23-kv.db",
+        "etcd-3.4/etcd-3.4.23-auth.db",
+        "etcd-3.5/etcd-3.5.1-lease.db",
+        "etcd-3.5/etcd-3.5.1-defrag.db",
+        "etcd-3.5/etcd-3.5.1-nospace.db",
+        "etcd-3.5/etcd-3.5.1-kv.snapshot.db",
+        "bolt/page-1024.db",
+        "bolt/overflow-synced.db",
+    ];
+    let written = written.map(|name| (name, fixture(name)));
+    let mut seeds = Vec::new();
+    for (name, bytes) in made.into_iter().chain(written) {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let base = Base::new(name, bytes);
+        let damaged = PATTERNS.iter().filter_map(|pattern| base.damaged(pattern));
+        seeds.extend(damaged.map(|damage| (format!("{name}-{}", damage.name), damage.bytes)));
+        seeds.push((name.to_owned(), base.bytes.to_vec()));
+    }
+    seeds
+}
+
 /// `testdata/k8s-frag/frag.db`, of which `k8s-3.5/k8s.db` is an earlier state: the file that is measured with.
 pub fn frag() -> Base {
     let earlier = Base::new("k8s-3.5/k8s.db", fixture("k8s-3.5/k8s.db"));

@@ -1,0 +1,237 @@
+//! All that the program does with a file, and what must hold of it whatever its bytes: there is an answer, the commands agree
+//! with each other, and every byte is accounted for.
+
+use std::io::sink;
+use std::path::Path;
+
+use bytes::Bytes;
+use etcd_medic::analyze::keys::Filter;
+use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::bolt::write::plan;
+use etcd_medic::bolt::{Db, FormatError, PageId};
+use etcd_medic::check::check;
+use etcd_medic::cleanup::{self, Thresholds};
+use etcd_medic::etcd::schema::State;
+use etcd_medic::etcd::trailer;
+use etcd_medic::hash::hashes;
+use etcd_medic::inspect;
+use etcd_medic::rewrite::changes::{History, Wish};
+use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
+use etcd_medic::rewrite::{self, Changes, Content};
+use etcd_medic::salvage::find::Trust;
+use etcd_medic::salvage::open::Wreck;
+use etcd_medic::salvage::run;
+use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::source::Source;
+use etcd_medic::status::{Limits, Status};
+use etcd_medic::travel::export::{self, Format};
+use etcd_medic::travel::history::history;
+use etcd_medic::travel::keys::deleted;
+use etcd_medic::travel::shown::{self, Shower};
+use etcd_medic::travel::{self, From, Select};
+
+use super::counting::step;
+
+/// What `check` keeps unless told otherwise.
+const MAX_FINDINGS: usize = 1000;
+
+/// All that the program does with a file, command by command; whether it is sound.
+pub fn everything(file: &Bytes) -> Result<bool, FormatError> {
+    let saved = step("salvage", || salvaged(file));
+    let db = step("open", || Db::new(file.clone()))?;
+    let sound = by_scan(file, &db);
+    step("pages", || pages(&db));
+    step("page", || each_page(file, &db));
+    step("travel", || travel(&db));
+    if sound && State::read(&db).key_bucket.is_some() {
+        let saved = saved.expect("what is sound can be saved");
+        let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
+        assert_eq!(saved, scan.keyspace.num_records(), "records of a sound file");
+    }
+    Ok(sound)
+}
+
+/// How many records a salvage would save. In each degree of trust it ends, and invents nothing: more trust saves no less.
+pub fn salvaged(file: &Bytes) -> Option<u64> {
+    let wreck = Wreck::new(Path::new("file").to_owned(), file.clone())?;
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let mut found = Vec::new();
+    for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
+        let request = run::Request {
+            target: Path::new("copy").to_owned(),
+            force: false,
+            trust,
+            layout: defrag::Layout::default(),
+            snapshot: false,
+            dry_run: true,
+        };
+        match run::salvage(&wreck, &request, silent) {
+            Ok(report) => {
+                let from = report.recovered;
+                assert_eq!(
+                    from.reachable + from.older_root + from.orphan + from.free,
+                    if report.target.revision.is_some() { report.target.records } else { 0 },
+                    "each record comes from somewhere"
+                );
+                assert!(from.free == 0 || trust == Trust::BestEffort, "what was deleted stays deleted");
+                assert!(from.doubtful == 0 || trust != Trust::Strict, "nothing doubtful");
+                found.push((report.target.revision.is_some(), report.target.records));
+            }
+            Err(error) => {
+                let known = matches!(error, run::SalvageError::Nothing(_) | run::SalvageError::Plan(_));
+                assert!(known, "{error}");
+                return None;
+            }
+        }
+    }
+    // a file that isn't etcd's by its buckets may still hold leaves of records, which only the last looks for
+    assert!(found.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 <= pair[1].1), "{found:?}");
+    found.get(1).map(|&(_, records)| records)
+}
+
+/// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
+pub fn by_scan(file: &Bytes, db: &Db) -> bool {
+    let state = step("state", || State::read(db));
+    let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
+    let scan = step("scan", || scan(db, &state, options));
+    let trailer = trailer::verify(db.data());
+    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
+    let sound = step("check", || {
+        let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
+        assert_eq!(checked.sound, checked.num_findings == 0);
+        let shown = checked.num_findings.min(MAX_FINDINGS as u64);
+        assert_eq!(checked.findings.len() as u64, shown, "findings");
+        checked.sound
+    });
+    step("analyze", || {
+        let filter = Filter::default();
+        let request = Request { path: "file", trailer, read_without_lock: false, filter, top: 10 };
+        let report = analyze(db, &state, &scan, &request);
+        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
+        accounted(file, &scan, &report, status.keys);
+    });
+    step("plan", || {
+        let Ok(content) = Content::read(db, &Changes::default(), &|_| {}) else {
+            return assert!(!sound, "a sound file has content");
+        };
+        let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+        let planned = plan(&content, settings).expect("what a walk accepts can be written");
+        assert!(planned.file_bytes() >= planned.entry_bytes);
+        // a page of another bucket in the root's place is refused
+        if !content.has_records_in_root() {
+            compacted(file, db, &state, sound, &content);
+        }
+    });
+    step("hash", || {
+        let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
+        assert_eq!(found.sound, found.num_faults == 0);
+        assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
+        if sound && status.revision.is_some() {
+            assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
+            assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
+        }
+    });
+    step("cleanup", || {
+        let (thresholds, trailer) =
+            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
+        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
+        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+            return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
+        };
+        assert_eq!(found.health.sound, sound, "one verdict");
+        assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
+    });
+    sound
+}
+
+/// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Content<'_>) {
+    let path = Path::new("file").to_owned();
+    let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
+    let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+    for history in [History::Current, History::Newest(1000)] {
+        let wish = Wish { history, ..Wish::default() };
+        let changes = match Changes::of(db, state, &wish) {
+            Ok(changes) => changes,
+            // somebody else's bucket `key`, without etcd's bucket `meta`, is sound, too
+            Err(error) => {
+                assert!(!sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
+                continue;
+            }
+        };
+        let content = Content::read(db, &changes, &|_| {}).expect("read before");
+        let marks = changes.marks().len() as u64;
+        assert!(content.num_entries() <= all.num_entries() + marks, "entries");
+        let copy = plan(&content, settings).expect("what a walk accepts can be written");
+        let planned = planned.as_ref().expect("what can be copied can be planned");
+        let keep = if let History::Newest(revisions) = history { revisions } else { 0 };
+        let choice = planned.choices.iter().find(|choice| choice.keep_revisions == Some(keep));
+        // where some records can't be read, there is only the choice of all
+        if let Some(choice) = choice {
+            assert_eq!(choice.file_bytes, copy.file_bytes(), "a plan of {history:?}");
+        }
+    }
+}
+
+/// Keys, their history, and their objects: what exists, and what is found of the rest.
+pub fn travel(db: &Db) {
+    let state = State::read(db);
+    let deleted = deleted(db, &state, Select::Prefix(b""));
+    let gone: Vec<_> = deleted.iter().collect();
+    assert_eq!(gone.len(), deleted.len(), "deleted keys");
+    for row in gone.iter().take(3) {
+        let history = history(db, &state, &row.key.0);
+        assert!(!history.exists, "{row:?}");
+        assert!(!history.records.is_empty(), "{row:?} was found");
+    }
+    for show_secrets in [false, true] {
+        let shower = Shower::new(shown::Options { show_secrets, clean: show_secrets });
+        for from in [From::Live, From::OlderRoot, From::Free, From::Any] {
+            let Ok(answer) = travel::at(db, &state, from, None, Select::Prefix(b"")) else { continue };
+            let records = answer.found.len() as u64;
+            let written = export::stream(&mut sink(), answer.found.iter(), &shower, Format::Yaml);
+            let written = written.expect("a sink takes all");
+            assert_eq!(written.objects + written.raw + written.withheld, records, "{from:?}");
+            assert!(!show_secrets || written.withheld + written.redacted == 0, "{from:?}");
+            if let Some(first) = answer.found.first().filter(|_| from == From::Live) {
+                assert!(history(db, &state, first.kv.key).exists, "{first:?}");
+            }
+        }
+    }
+}
+
+fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>) {
+    let classes: u64 = report.space.classes.iter().map(|row| row.bytes).sum();
+    assert_eq!(classes, file.len() as u64, "classes");
+    let objects: u64 = report.resources.iter().map(|row| row.objects).sum();
+    let live = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.live.records);
+    assert_eq!((objects, keys.unwrap_or(0)), (live, live), "objects");
+    if let Some(mvcc) = &report.mvcc {
+        let states = [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable];
+        let key = scan.key_bucket.and_then(|id| report.buckets.get(id.0 as usize));
+        let key = key.map_or(0, |row| row.disk_bytes);
+        let by_state: u64 = states.iter().map(|state| state.disk_bytes).sum();
+        // with no readable record at all there is nobody to share the bucket's pages out to
+        assert!(
+            by_state == key || (by_state == 0 && scan.keyspace.num_records() == 0),
+            "{by_state} of {key}"
+        );
+    }
+}
+
+pub fn pages(db: &Db) {
+    let rows = inspect::pages(db);
+    assert!(rows.is_sorted_by(|a, b| a.page + a.pages == b.page), "one behind the other");
+    assert_eq!(rows.iter().map(|row| row.pages).sum::<u64>(), db.num_pages(), "every page");
+}
+
+pub fn each_page(file: &Bytes, db: &Db) {
+    for id in (0..db.num_pages() + 2).chain([db.high_water_mark(), u64::MAX / 4096, u64::MAX]) {
+        // what a page is made of is never more than the file
+        if let Ok(view) = inspect::page(db, PageId(id)) {
+            assert!(view.bytes.len() <= file.len(), "page {id}");
+        }
+    }
+}
