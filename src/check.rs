@@ -96,6 +96,11 @@ enum FileFault {
          was written again, by a node of the `key` bucket, and all buckets are lost"
     )]
     RecordsInRoot { count: u64 },
+    #[error(
+        "{count} of the root bucket's entries are plain values, where etcd has buckets only: it can't start where one of \
+         its buckets is none"
+    )]
+    ValuesInRoot { count: u64 },
     #[error("{count} of its entries can't be decoded")]
     EntriesUndecodable { count: u64 },
 }
@@ -186,7 +191,7 @@ fn of_whole_file(
         pattern: match fault {
             FileFault::TrailerMismatch | FileFault::OddSize { .. } => Pattern::SnapshotChanged,
             FileFault::RecordsInRoot { .. } => Pattern::MixedGenerations,
-            FileFault::EntriesUndecodable { .. } => Pattern::GarbageInsidePage,
+            FileFault::ValuesInRoot { .. } | FileFault::EntriesUndecodable { .. } => Pattern::GarbageInsidePage,
         },
         page: None,
         offset,
@@ -207,15 +212,28 @@ fn of_whole_file(
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
     let records = records_in_root(db, scan);
     let in_root = (records > 0).then(|| new(FileFault::RecordsInRoot { count: records }, None, Some("")));
-    mismatch.into_iter().chain(odd_size).chain(in_root).chain(undecodable)
+    let values = values_in_root(scan);
+    let values_in_root = (values > 0).then(|| new(FileFault::ValuesInRoot { count: values }, None, Some("")));
+    mismatch.into_iter().chain(odd_size).chain(in_root).chain(values_in_root).chain(undecodable)
+}
+
+/// Entries beside the buckets of an etcd file. Another program may have put some there; etcd only makes buckets, and panics
+/// where the name of one is taken by a value (`server/storage/backend/batch_tx.go`, `UnsafeCreateBucket`).
+fn values_in_root(scan: &Scan<'_>) -> u64 {
+    let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
+    let is_etcd = scan.key_bucket.is_some();
+    if is_etcd { entries.saturating_sub(buckets_in_root(scan)) } else { 0 }
+}
+
+fn buckets_in_root(scan: &Scan<'_>) -> u64 {
+    scan.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64
 }
 
 /// Entries of a root bucket without a single bucket that are records. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point
 /// to buckets"), though a program can make it hold more.
 fn records_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
-    let inside = scan.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
     let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
-    if inside > 0 || entries == 0 {
+    if buckets_in_root(scan) > 0 || entries == 0 {
         return 0;
     }
     let meta = db.meta();

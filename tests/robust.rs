@@ -105,7 +105,12 @@ impl Cases {
         let (result, taken, step) =
             counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything(&file))));
         BEGUN.store(0, Ordering::Relaxed);
-        let answer = result.unwrap_or_else(|_| panic!("{}: {}: a panic", self.sort, name()));
+        let answer = result.unwrap_or_else(|_| {
+            // to be looked at with the program
+            let kept = std::env::temp_dir().join("etcd-medic-robust.db");
+            let written = std::fs::write(&kept, &file).is_ok();
+            panic!("{}: {}: a panic; the file is kept ({written}): {}", self.sort, name(), kept.display())
+        });
         counting::hold_to_bound(size, taken, step, || format!("{}: {}", self.sort, name()));
         self.count += 1;
         self.peak = self.peak.max(taken);
@@ -408,6 +413,8 @@ fn pages_gone_of_a_larger_file() {
 
 /// How many files [`changed_in_structure`] makes, unless this test is to run.
 const MUTATIONS: &str = "ETCD_MEDIC_MUTATIONS";
+/// And the number of the first.
+const FIRST: &str = "ETCD_MEDIC_FIRST_MUTATION";
 
 /// Small files, sound and damaged, changed as [`mutate`] does it, each time otherwise. A million of them:
 ///
@@ -418,14 +425,15 @@ const MUTATIONS: &str = "ETCD_MEDIC_MUTATIONS";
 fn changed_in_structure() {
     let wanted = std::env::var(MUTATIONS).map_or(4000, |count| count.parse().expect("a number"));
     let seeds = seeds();
+    let from = std::env::var(FIRST).map_or(0, |first| first.parse().expect("a number"));
     let mut cases = Cases::of("changed in structure");
-    for number in 0..wanted {
+    for number in from..from + wanted {
         let mut random = Random(number);
         let (name, seed) = &seeds[random.index(seeds.len())];
         let mut file = seed.clone();
         mutate(&mut file, &mut random, 1 << 17);
         cases.run(|| format!("{name}, change {number}"), file);
-        if number > 0 && number % 50_000 == 0 {
+        if number % 50_000 == 49_999 {
             cases.so_far();
         }
     }

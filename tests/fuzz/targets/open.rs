@@ -1,0 +1,14 @@
+//! Metas, trailer, the table of pages and each page of it.
+#![no_main]
+
+use etcd_medic::bolt::Db;
+use etcd_medic::etcd::trailer;
+use etcd_medic_fuzz::{everything, file_target};
+
+file_target!(|file| {
+    trailer::verify(&file);
+    Db::new(file.clone()).map(|db| {
+        everything::pages(&db);
+        everything::each_page(&file, &db);
+    })
+});

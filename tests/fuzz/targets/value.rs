@@ -1,0 +1,27 @@
+//! A value of any encoding as an object: its YAML and its JSON say the same; redacted, it shows no more; what `cleanup` reads
+//! of it.
+#![no_main]
+
+use etcd_medic::k8s::object::{self, Kind};
+use etcd_medic::k8s::render::{change, render, yaml};
+use etcd_medic::k8s::{Encoding, created, type_meta};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = (Encoding::of(data).label(), type_meta(data), created::created(data));
+    for kind in Kind::ALL {
+        let _ = object::read(*kind, data);
+    }
+    let Ok(rendered) = render(data) else { return };
+    let object = Value::Object(rendered.object.clone());
+    let json = yaml::json(&rendered.object).expect("JSON");
+    assert_eq!(serde_json::from_str::<Value>(&json).expect("JSON again"), object);
+    yaml::yaml(&rendered.object).expect("YAML");
+    let mut changed = rendered.object;
+    change::redact(&mut changed);
+    change::clean(&mut changed);
+    let once = changed.clone();
+    change::clean(&mut changed);
+    assert_eq!(changed, once, "what is clean stays as it is");
+});
