@@ -191,7 +191,9 @@ fn of_whole_file(
         pattern: match fault {
             FileFault::TrailerMismatch | FileFault::OddSize { .. } => Pattern::SnapshotChanged,
             FileFault::RecordsInRoot { .. } => Pattern::MixedGenerations,
-            FileFault::ValuesInRoot { .. } | FileFault::EntriesUndecodable { .. } => Pattern::GarbageInsidePage,
+            FileFault::ValuesInRoot { .. } | FileFault::EntriesUndecodable { .. } => {
+                Pattern::GarbageInsidePage
+            }
         },
         page: None,
         offset,

@@ -432,6 +432,9 @@ fn changed_in_structure() {
         let (name, seed) = &seeds[random.index(seeds.len())];
         let mut file = seed.clone();
         mutate(&mut file, &mut random, 1 << 17);
+        if number % 100 == 0 {
+            everything::saved_copy(&Bytes::from(file.clone()));
+        }
         cases.run(|| format!("{name}, change {number}"), file);
         if number % 50_000 == 49_999 {
             cases.so_far();

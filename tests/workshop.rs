@@ -16,17 +16,19 @@ use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Request, analyze};
 use etcd_medic::bolt::{Db, PageId};
 use etcd_medic::check::{Checked, check, is_sound};
+use etcd_medic::etcd::key_value::KeyValue;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::scan::{Options, scan};
 use etcd_medic::status::{Limits, Status};
+use etcd_medic::text::ByteText;
 use support::anatomy::{Anatomy, Items};
 use support::content::contents;
 use support::corpus::Corpus;
 use support::program::{folder_of, path_in, run};
-use support::workshop::{Base, Damage, PATTERNS, bases, frag};
+use support::workshop::{Base, Damage, PATTERNS, bases, frag, seeds};
 use support::{memory, testdata};
 
 /// Names the folder with the large corpora.
@@ -424,4 +426,39 @@ fn every_pattern_of_the_corpora() {
         }
     }
     assert!(read > 0, "no file of {} corpora", corpora.len());
+}
+
+/// Names the folder into which [`seeds_of_the_fuzz_targets`] are written.
+const SEEDS: &str = "ETCD_MEDIC_SEEDS";
+
+/// Writes what the fuzz targets begin with, a folder for each sort of input: see tests/fuzz/README.md.
+#[test]
+#[ignore = "writes files: ETCD_MEDIC_SEEDS=FOLDER cargo test --test workshop seeds_of -- --ignored"]
+fn seeds_of_the_fuzz_targets() {
+    let root = std::path::PathBuf::from(std::env::var_os(SEEDS).expect(SEEDS));
+    let write = |folder: &str, name: &str, bytes: &[u8]| {
+        std::fs::create_dir_all(root.join(folder)).expect("a folder");
+        std::fs::write(root.join(folder).join(name), bytes).expect("written");
+    };
+    let seeds = seeds();
+    assert!(seeds.len() > 200, "{} files", seeds.len());
+    for (name, bytes) in &seeds {
+        write("file", name, bytes);
+        for (number, page) in bytes.chunks(4096).enumerate().filter(|_| name.ends_with(".db")) {
+            write("page", &format!("{name}-{number}"), page);
+        }
+    }
+    // of each sort of object, one as it was stored
+    let base = frag();
+    let mut sorts = std::collections::BTreeSet::new();
+    for item in base.all.iter().filter(|item| item.bucket == b"key"[..]) {
+        let kv = KeyValue::parse(&item.value).expect("a record");
+        let sort = ByteText::from(kv.key).to_string().split('/').take(3).collect::<Vec<_>>().join("-");
+        if sorts.insert(sort.clone()) {
+            write("record", &sort, &item.value);
+            write("value", &sort, kv.value);
+            write("key", &sort, kv.key);
+        }
+    }
+    assert!(sorts.len() > 20, "{sorts:?}");
 }

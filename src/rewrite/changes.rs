@@ -183,7 +183,7 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
     let already = unfinished.then_some(compact_revision);
     match history {
         History::All => Ok(None),
-        History::Current => Ok(Some(current_revision)),
+        History::Current | History::Newest(0) => Ok(Some(current_revision)),
         History::CompactTo(asked) if asked > current_revision => {
             Err(ChangeError::Future { asked, compact_revision, current_revision })
         }

@@ -732,3 +732,22 @@ mod marks_that_lie {
         }
     }
 }
+
+/// A file may say that it was compacted further than its records reach: then both of these are asked for a compaction to the
+/// same revision, and must come to the same.
+#[test]
+fn to_current_is_to_keep_no_revision_whatever_the_marks_say() {
+    let history = History::random(3, 40, 6);
+    for marks in [vec![], both_marks(history.current), both_marks(history.current + 30_000)] {
+        let folder = folder_of(&[("source.db", &history.file(&marks))]);
+        let [source, by_revision, by_number] =
+            ["source.db", "by-revision.db", "by-number.db"].map(|name| folder.path().join(name));
+        let plan: documents::Plan = document("plan", text(&source), &[]);
+        let one = defrag_to(&source, &by_revision, &["--compact-to", "current"]);
+        let other = defrag_to(&source, &by_number, &["--keep-revisions", "0"]);
+        assert_eq!(digest(&by_revision), digest(&by_number));
+        assert_eq!(one.dropped.superseded, other.dropped.superseded);
+        let planned = plan.choices.iter().find(|choice| choice.keep_revisions.0 == Some(0)).expect("planned");
+        assert_eq!(planned.file_bytes, one.target.file_bytes);
+    }
+}

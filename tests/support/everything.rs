@@ -89,6 +89,31 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     found.get(1).map(|&(_, records)| records)
 }
 
+/// A copy as `salvage` writes it. It is sound as a bbolt file, and saving it again saves the same.
+pub fn saved_copy(file: &Bytes) {
+    let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("copy.db");
+    let request = |target: &Path, dry_run| run::Request {
+        target: target.to_owned(),
+        force: false,
+        trust: Trust::Usual,
+        layout: defrag::Layout::default(),
+        snapshot: false,
+        dry_run,
+    };
+    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let Ok(saved) = run::salvage(&wreck, &request(&target, false), silent) else { return };
+    assert!(saved.verified);
+    let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
+    let db = Db::new(copy.clone()).expect("a bbolt file");
+    Content::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
+    let again = Wreck::new(target.clone(), copy).expect("pages");
+    let again = run::salvage(&again, &request(Path::new("again"), true), silent).expect("the same again");
+    assert_eq!((again.target.records, again.target.revision), (saved.target.records, saved.target.revision));
+    assert_eq!(again.dropped.malformed, 0, "nothing malformed was taken");
+}
+
 /// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
 pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     let state = step("state", || State::read(db));

@@ -10,6 +10,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: (&[u8], &[u8])| {
     let (key, value) = data;
+    // no record has an empty one: see `etcd::find::Found::of`
+    if key.is_empty() {
+        return;
+    }
     let mut layout = Layout::new();
     layout.learn(key, value);
     for value in [None, Some(value)] {
@@ -17,7 +21,10 @@ fuzz_target!(|data: (&[u8], &[u8])| {
         let path = names::path_of(key, &object);
         for path in [names::another(&path, key), path] {
             let mut parts = path.components();
-            assert!(parts.all(|part| matches!(part, Component::Normal(name) if name.len() <= 255)), "{path:?}");
+            assert!(
+                parts.all(|part| matches!(part, Component::Normal(name) if name.len() <= 255)),
+                "{path:?}"
+            );
             assert!((2..=3).contains(&path.components().count()), "{path:?}");
         }
     }

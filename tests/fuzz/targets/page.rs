@@ -11,8 +11,10 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(leaf) = page.leaf() {
         assert_eq!(leaf.entries().count(), leaf.num_entries());
         for (index, entry) in leaf.entries().enumerate() {
-            assert_eq!(leaf.entry_at(index).map(|entry| entry.is_ok()), Some(entry.is_ok()));
             let Ok(entry) = entry else { continue };
+            assert!(
+                leaf.entry_at(index).is_some_and(|alone| alone.is_ok_and(|alone| alone.start == entry.start))
+            );
             assert!(within(entry.key) && within(entry.value) && within(entry.inline_page()));
             assert!(entry.start + entry.key.len() + entry.value.len() <= data.len());
             let _ = entry.bucket_header();

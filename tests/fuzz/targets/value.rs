@@ -9,9 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = (Encoding::of(data).label(), type_meta(data), created::created(data));
+    let _ = (Encoding::of(data).label(), type_meta(data), created::creation_seconds(data));
     for kind in Kind::ALL {
-        let _ = object::read(*kind, data);
+        let _ = object::read(kind, data);
     }
     let Ok(rendered) = render(data) else { return };
     let object = Value::Object(rendered.object.clone());

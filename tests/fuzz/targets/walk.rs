@@ -10,6 +10,7 @@ use etcd_medic_fuzz::file_target;
 file_target!(|file| {
     let Ok(db) = Db::new(file.clone()) else { return };
     let Ok(content) = Content::read(&db, &Changes::default(), &|_| {}) else { return };
-    let plan = plan(&content, settings_of(&db, true, Layout::default())).expect("what a walk accepts can be written");
+    let plan = plan(&content, settings_of(&db, true, Layout::default()))
+        .expect("what a walk accepts can be written");
     assert!(plan.file_bytes() >= plan.entry_bytes);
 });
