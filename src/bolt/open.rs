@@ -107,6 +107,14 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
             Err(TryLockError::Error(error)) => return Err(OpenError::LockUnsupported(error)),
         }
     }
+    Ok(map_opened(file)?)
+}
+
+/// Maps a file that is open, read-only: one of our own, which nobody else knows, or one whose lock is held.
+///
+/// # Errors
+/// The operating system's.
+pub fn map_opened(file: File) -> io::Result<Mapping> {
     let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
     Ok(Mapping(Arc::new(LockedMap { map, file })))
 }

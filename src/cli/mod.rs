@@ -11,6 +11,7 @@ mod hash;
 mod progress;
 mod rewrite;
 mod salvage;
+mod signals;
 mod status;
 mod synth;
 mod travel;
@@ -33,13 +34,20 @@ enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The exit code.
+    fn code(self) -> u8 {
+        match self {
+            Self::Sound => 0,
+            Self::Problems => 1,
+            Self::Failed => 2,
+        }
+    }
+}
+
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Sound => Self::from(0),
-            Outcome::Problems => Self::from(1),
-            Outcome::Failed => Self::from(2),
-        }
+        Self::from(outcome.code())
     }
 }
 
@@ -47,7 +55,8 @@ impl From<Outcome> for ExitCode {
 #[must_use]
 pub fn run() -> ExitCode {
     let args = Args::parse();
-    match std::panic::catch_unwind(|| commands::run(&args)) {
+    let run = || signals::say_what_cannot_be_read().and_then(|()| commands::run(&args));
+    match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
         Ok(Err(error)) => {

@@ -2,25 +2,22 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use indicatif::ProgressBar;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
 
 use crate::report;
 use crate::rewrite::changes::History;
 use crate::rewrite::defrag::{self, Layout, Progress, Request};
-use crate::rewrite::{output, plan};
+use crate::rewrite::plan;
 
 use super::args::Args;
 use super::commands::{open, render, view};
-use super::{Outcome, progress};
+use super::{Outcome, progress, signals};
 
 /// Writes a copy.
 pub(super) fn defrag(args: &Args, source: &Path, request: &Request) -> Result<Outcome> {
-    end_cleanly_on_signals()?;
+    signals::end_cleanly()?;
     let source = open(args, source)?;
     let steps = Steps::default();
     let report = steps.watch(|progress| defrag::defrag(&source, request, progress))?;
@@ -64,19 +61,4 @@ impl Steps {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Lets a signal that ends the program take the unfinished copy with it. A limit on file sizes becomes an error of the
-/// write that passes it, rather than the end of the program.
-pub(super) fn end_cleanly_on_signals() -> Result<()> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).context("signals could not be waited for")?;
-    thread::spawn(move || {
-        if let Some(signal) = signals.forever().find(|&signal| signal != SIGXFSZ) {
-            output::remove_unfinished();
-            // as the shell counts: 128 and the signal's number
-            std::process::exit(128 + signal);
-        }
-    });
-    Ok(())
 }

@@ -12,16 +12,18 @@ use crate::salvage::{open, run};
 use super::Outcome;
 use super::args::Args;
 use super::commands::{render, view};
-use super::rewrite::{Steps, end_cleanly_on_signals};
+use super::rewrite::Steps;
+use super::signals;
 
 /// Saves what can be saved of a file.
 pub(super) fn run(args: &Args, source: &Path, disk_errors: bool, request: &run::Request) -> Result<Outcome> {
-    end_cleanly_on_signals()?;
+    signals::end_cleanly()?;
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
     let scratch = disk_errors.then(|| folder_of(&request.target));
-    let wreck = open::open(source, lock, scratch)?;
-    let steps = Steps::default();
-    let report = steps.watch(|progress| run::salvage(&wreck, request, progress))?;
+    let report = Steps::default().watch(|progress| {
+        let wreck = open::open(source, lock, scratch, progress)?;
+        run::salvage(&wreck, request, progress)
+    })?;
     render(args, "salvage", &report, |out| report::salvage::salvage(out, &view(args), &report))?;
     Ok(if report.is_whole() { Outcome::Sound } else { Outcome::Problems })
 }

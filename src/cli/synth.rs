@@ -15,7 +15,8 @@ use crate::synth::{self, Extent, Options, Request};
 use super::Outcome;
 use super::args::{Args, parse_page_size, parse_percent};
 use super::commands::{render, view};
-use super::rewrite::{Steps, end_cleanly_on_signals};
+use super::rewrite::Steps;
+use super::signals;
 
 /// What a made-up file is like.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -117,7 +118,7 @@ pub(super) fn synth(
     snapshot: bool,
     options: &SynthArgs,
 ) -> Result<Outcome> {
-    end_cleanly_on_signals()?;
+    signals::end_cleanly()?;
     let request = Request { target: target.to_owned(), force, snapshot, options: Options::from(options) };
     let report = Steps::default().watch(|progress| synth::synth(&request, progress))?;
     render(args, "synth", &report, |out| report::synth::synth(out, &view(args), &report))?;

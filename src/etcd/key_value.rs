@@ -55,6 +55,7 @@ impl<'a> KeyValue<'a> {
         while let Some((&tag, behind)) = rest.split_first() {
             let field = rest;
             rest = behind;
+            let tag = if tag < 0x80 { tag } else { long_tag(field, &mut rest)? };
             match tag {
                 KEY => found.key = take_bytes(&mut rest)?,
                 CREATE_REVISION => found.create_revision = take_int(&mut rest)?,
@@ -98,6 +99,18 @@ impl<'a> KeyValue<'a> {
         let (&KEY, mut rest) = message.split_first()? else { return None };
         take_bytes(&mut rest).ok()
     }
+}
+
+/// A tag of several bytes: an unknown field's, whose tag is none of `KeyValue`'s; or one of these, written with more bytes than
+/// it needs, which etcd's decoder takes, too.
+#[cold]
+fn long_tag<'a>(field: &'a [u8], rest: &mut &'a [u8]) -> Result<u8, DecodeError> {
+    let mut behind = field;
+    let (number, wire_type) = decode_key(&mut behind).map_err(|_| DecodeError("a field tag is damaged"))?;
+    *rest = behind;
+    let known = u8::try_from(number).ok().filter(|&number| number <= 6);
+    let tag = known.and_then(|number| number.checked_mul(8)?.checked_add(wire_type as u8));
+    Ok(tag.unwrap_or(u8::MAX))
 }
 
 /// Steps over a field that is none of `KeyValue`'s.
@@ -218,6 +231,17 @@ mod tests {
             assert_eq!(by_us(message), by_prost(message), "{message:02x?}");
         };
         compare(&[MESSAGE, b"\x38\x07\x42\x02ab"].concat());
+        // tags with more bytes than they need; one that is too large
+        for tag in [
+            &b"\x8a\x00"[..],
+            b"\x8a\x80\x00",
+            b"\x88\x00",
+            b"\x8a\x80\x80\x80\x10",
+            b"\x80\x00",
+            b"\xba\x00",
+        ] {
+            compare(&[tag, b"\x02/a\x10\x02"].concat());
+        }
         for (at, byte) in (0..MESSAGE.len()).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
             let mut changed = MESSAGE.to_vec();
             changed[at] = byte;

@@ -27,6 +27,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
             "source",
             format!("{}  {}", view.bytes(report.source.file_bytes), escape(report.source.path.as_bytes())),
         ),
+        ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
         (
             "records",
@@ -49,6 +50,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
     }
     rows.push(("verified", verified(report)));
     rows.push(("time", format!("{:.2} s", report.elapsed_seconds)));
+    rows.retain(|(_, value)| !value.is_empty());
     for (label, value) in rows {
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<10}")))?;
     }
@@ -59,6 +61,14 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
     lost(out, view, &report.lost)?;
     affected(out, view, report)?;
     table::prose(out, view, "next        ", &next(report))
+}
+
+/// Nothing where the disk gave all.
+fn unreadable(view: &View, parts: &[(u64, u64)]) -> String {
+    let Some((first, _)) = parts.first() else { return String::new() };
+    let bytes = view.bytes(parts.iter().map(|(_, bytes)| bytes).sum());
+    let parts = count(parts.len() as u64, "part");
+    format!("{bytes} in {parts}, which the disk does not give, the first at byte {first}: taken for zeros")
 }
 
 fn orphans(all: u64, doubtful: u64) -> String {

@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`open`] | the file's bytes and page size, whatever its metas say |
+//! | [`readable`] | what a failing disk still gives |
 //! | [`tree`] | one tree in order, and the ranges of keys that are missing |
 //! | [`trunk`] | all buckets below one root |
 //! | [`orphan`] | leaves wherever they lie |
@@ -20,6 +21,7 @@ pub mod find;
 pub mod lost;
 pub mod open;
 pub mod orphan;
+pub mod readable;
 pub mod records;
 pub mod run;
 pub mod tree;

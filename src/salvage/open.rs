@@ -1,7 +1,7 @@
 //! A damaged file, opened: its page size found out, its metas kept apart from its bytes, every page of it readable.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use thiserror::Error;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageKind};
 use crate::bolt::meta::{Meta, MetaError};
-use crate::bolt::open::{Lock, OpenError, map_file};
+use crate::bolt::open::{Lock, map_file, map_opened};
 use crate::bolt::{Db, PageId};
 use crate::etcd::data_dir;
+use crate::rewrite::defrag::Progress;
 use crate::source::{Reason, SourceError};
 use zerocopy::FromBytes;
 
-/// Bytes that are read at a time from a disk that fails.
-const BLOCK: usize = 4096;
+use super::readable;
 
 /// A damaged file.
 #[derive(Debug)]
@@ -46,34 +46,51 @@ pub enum WreckError {
     #[error("{}: nothing in it looks like a page of bbolt's, at any page size: it is another kind of file, or all is lost of it", .0.display())]
     NoPages(PathBuf),
     /// The disk gives nothing.
-    #[error("{}: can't be read from the disk: {error}", path.display())]
+    #[error("{}: the disk gives none of its {size} bytes: look for a snapshot, or another member's db", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
+        /// Its bytes.
+        size: u64,
+    },
+    /// What the disk gives can't be kept.
+    #[error("{}: {error}: --disk-errors needs room there for a copy of the source", folder.display())]
+    Scratch {
+        /// The folder.
+        folder: PathBuf,
         /// Why.
         error: io::Error,
     },
 }
 
-/// Opens a file, a snapshot, or the db of a data dir, whatever has become of it. With `disk_errors`, it is copied block by
-/// block into a temporary file beside `scratch` first, so that what the disk does not give is a finding, and no fault.
+/// Opens a file, a snapshot, or the db of a data dir, whatever has become of it. With a `scratch` folder, what can be read of it
+/// is copied there first, into a file without a name, so that what the disk does not give is a finding, and no fault.
 ///
 /// # Errors
 /// See [`WreckError`].
-pub fn open(path: &Path, lock: Lock, disk_errors: Option<&Path>) -> Result<Wreck, WreckError> {
+pub fn open(
+    path: &Path,
+    lock: Lock,
+    scratch: Option<&Path>,
+    progress: Progress<'_>,
+) -> Result<Wreck, WreckError> {
     let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
     let path = data_dir::resolve(path).map_err(|error| fail(path, Reason::Io { error }))?;
     let mapping = map_file(&path, lock).map_err(|error| fail(&path, Reason::Open { error }))?;
-    let (data, unreadable) = match disk_errors {
+    let (data, unreadable) = match scratch {
         None => (mapping.bytes(), Vec::new()),
-        Some(scratch) => {
-            let disk = |error| WreckError::Disk { path: path.clone(), error };
-            let (copy, unreadable) = copy_what_can_be_read(&path, scratch).map_err(disk)?;
-            let copy = map_file(copy.path(), Lock::None).map_err(|error| match error {
-                OpenError::Io(error) => disk(error),
-                error => fail(&path, Reason::Open { error }).into(),
-            })?;
-            (copy.bytes(), unreadable)
+        Some(folder) => {
+            // the mapping has its size and its lock; not one byte of it is touched
+            let size = mapping.as_ref().len() as u64;
+            (progress.begin)("reading", size);
+            let source = File::open(&path).map_err(|error| fail(&path, Reason::Io { error }))?;
+            let read_at = |part: &mut [u8], offset| source.read_at(part, offset);
+            let scratch = |error| WreckError::Scratch { folder: folder.to_owned(), error };
+            let found = readable::copy(&read_at, size, folder, progress.advance).map_err(scratch)?;
+            if size > 0 && found.unreadable == [(0, size)] {
+                return Err(WreckError::Disk { path, size });
+            }
+            (map_opened(found.copy).map_err(scratch)?.bytes(), found.unreadable)
         }
     };
     let wreck = Wreck::new(path.clone(), data).ok_or(WreckError::NoPages(path))?;
@@ -122,42 +139,4 @@ fn is_page(page: &[u8], id: u64) -> bool {
             && matches!(PageKind::from_flags(header.flags.get()), Some(PageKind::Branch | PageKind::Leaf))
             && header.count.get() > 0
     })
-}
-
-/// Copies a file block by block; blocks that the disk does not give stay zeros.
-fn copy_what_can_be_read(
-    path: &Path,
-    folder: &Path,
-) -> io::Result<(tempfile::NamedTempFile, Vec<(u64, u64)>)> {
-    let source = File::open(path)?;
-    let size = source.metadata()?.len();
-    let mut copy = tempfile::Builder::new().prefix(".etcd-medic-").suffix(".readable").tempfile_in(folder)?;
-    copy.as_file().set_len(size)?;
-    let mut unreadable: Vec<(u64, u64)> = Vec::new();
-    let (mut offset, mut block) = (0, vec![0; 256 * BLOCK]);
-    let mut step = block.len();
-    while offset < size {
-        let want = usize::try_from(size - offset).unwrap_or(usize::MAX).min(step);
-        let part = block.get_mut(..want).unwrap_or_default();
-        match source.read_at(part, offset) {
-            Ok(0) => break,
-            Ok(read) => {
-                copy.seek(SeekFrom::Start(offset))?;
-                copy.write_all(part.get(..read).unwrap_or_default())?;
-                offset += read as u64;
-                step = 256 * BLOCK;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // a large piece failed: block by block from here
-            Err(_) if step > BLOCK => step = BLOCK,
-            Err(_) => {
-                match unreadable.last_mut() {
-                    Some((start, bytes)) if *start + *bytes == offset => *bytes += want as u64,
-                    _ => unreadable.push((offset, want as u64)),
-                }
-                offset += want as u64;
-            }
-        }
-    }
-    Ok((copy, unreadable))
 }

@@ -375,3 +375,14 @@ fn text_stays_text_in_yaml() {
         "{shown}"
     );
 }
+
+/// The digits of a custom resource's numbers are its owner's: none of them changes on the way from JSON to JSON.
+#[test]
+fn numbers_keep_their_digits() {
+    for number in ["0.37288636758789484", "0.1", "1e-7", "18446744073709551615", "-9223372036854775808"] {
+        let text = format!(r#"{{"apiVersion":"example.org/v1","kind":"Thing","ratio":{number}}}"#);
+        let rendered = object(render(text.as_bytes()));
+        let shown = yaml::json_line(&rendered).expect("JSON");
+        assert_eq!(shown, text);
+    }
+}

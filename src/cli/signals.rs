@@ -1,0 +1,44 @@
+//! Signals that end the program: what is unfinished goes with it, and whoever reads is told why.
+
+use std::process::exit;
+use std::thread;
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGBUS, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+
+use crate::rewrite::output;
+
+use super::Outcome;
+
+/// Lets a signal that ends the program take the unfinished copy with it. A limit on file sizes becomes an error of the
+/// write that passes it, rather than the end of the program.
+pub(super) fn end_cleanly() -> Result<()> {
+    wait_for(&[SIGINT, SIGTERM, SIGHUP, SIGXFSZ], |signal| {
+        if signal != SIGXFSZ {
+            output::remove_unfinished();
+            // as the shell counts: 128 and the signal's number
+            exit(128 + signal);
+        }
+    })
+}
+
+/// Lets a part of the file that can't be read end the program with a message. A file that is mapped has no other way to tell:
+/// whoever touches a page that the disk does not give, or that was cut off since, gets SIGBUS in place of its bytes, again and
+/// again until the program is ended here.
+pub(super) fn say_what_cannot_be_read() -> Result<()> {
+    wait_for(&[SIGBUS], |_| {
+        output::remove_unfinished();
+        super::report_error(
+            "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was written \
+             to it. `etcd-medic salvage FILE -o DST --disk-errors`, with DST on another disk, reads past such parts",
+        );
+        exit(i32::from(Outcome::Failed.code()));
+    })
+}
+
+fn wait_for(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> Result<()> {
+    let mut signals = Signals::new(signals).context("signals could not be waited for")?;
+    thread::spawn(move || signals.forever().for_each(&mut act));
+    Ok(())
+}
