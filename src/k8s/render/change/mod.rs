@@ -59,7 +59,8 @@ fn retain(object: &mut Object, list: &str, keep: impl FnMut(&Value) -> bool) {
 /// Whether the server made this name of that beginning: cut off at 58 bytes, and five characters behind it
 /// (kubernetes, `apiserver/pkg/storage/names/generate.go`, `apimachinery/pkg/util/rand/rand.go`).
 fn is_generated(name: &str, beginning: &str) -> bool {
-    let beginning = &beginning.as_bytes()[..beginning.len().min(58)];
+    let beginning = beginning.as_bytes();
+    let beginning = beginning.get(..58).unwrap_or(beginning);
     let rest = name.as_bytes().strip_prefix(beginning).unwrap_or_default();
     rest.len() == 5 && rest.iter().all(|byte| b"bcdfghjklmnpqrstvwxz2456789".contains(byte))
 }
