@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cleaned;
 mod found;
 mod objects;
 mod program;
