@@ -931,3 +931,30 @@ fn values_are_never_shown_unless_asked_for() {
         assert!(joined.split_whitespace().collect::<Vec<_>>().join(" ").contains(&first.join(" ")), "{hex}");
     }
 }
+
+/// The file is cut short while it is read: a page that was there gives SIGBUS, as one on a failing disk does.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_page_that_is_gone_ends_in_a_message() {
+    let folder = folder_of(&[("db", &fixture("k8s-frag/frag.db"))]);
+    let path = path_in(&folder, "db");
+    for round in 0..5 {
+        fs::write(&path, fixture("k8s-frag/frag.db")).expect("written");
+        let mut command = program();
+        command.args(["export", &path, "-o", "-", "--no-lock"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        // it writes, so it has found where all values lie; then the pipe is full, and it waits
+        out.read_exact(&mut [0; 1]).expect("a byte");
+        let file = fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        file.set_len(16_384).expect("cut");
+        let reader = std::thread::spawn(move || out.read_to_end(&mut Vec::new()).map(drop));
+        let mut said = String::new();
+        err.read_to_string(&mut said).expect("text");
+        reader.join().expect("read").expect("read");
+        let status = child.wait().expect("ended");
+        assert_eq!(status.code(), Some(2), "round {round}: {status}: {said}");
+        assert!(said.contains("a part of the file can't be read"), "{said}");
+        assert!(said.contains("etcd-medic salvage FILE -o DST --disk-errors"), "{said}");
+    }
+}

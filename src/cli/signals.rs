@@ -27,14 +27,30 @@ pub(super) fn end_cleanly() -> Result<()> {
 /// whoever touches a page that the disk does not give, or that was cut off since, gets SIGBUS in place of its bytes, again and
 /// again until the program is ended here.
 pub(super) fn say_what_cannot_be_read() -> Result<()> {
-    wait_for(&[SIGBUS], |_| {
+    let code = i32::from(Outcome::Failed.code());
+    forget_handler_of_sigbus();
+    wait_for(&[SIGBUS], move |_| {
         output::remove_unfinished();
         super::report_error(
-            "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was written \
-             to it. `etcd-medic salvage FILE -o DST --disk-errors`, with DST on another disk, reads past such parts",
+            "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \
+             written to it. `etcd-medic salvage FILE -o DST --disk-errors`, with DST on another disk, reads past such parts",
         );
-        exit(i32::from(Outcome::Failed.code()));
+        exit(code);
     })
+}
+
+/// Rust's runtime has a handler for SIGBUS, for stacks that overflow where Linux has none of it. For any other SIGBUS, it gives
+/// the signal back to the kernel, which ends the program as soon as another thread gets it: too soon for a message. One signal,
+/// sent by ourselves, makes it do so now (std, `sys/pal/unix/stack_overflow.rs`). Where it isn't there, that would be the end:
+/// so Linux is asked first.
+fn forget_handler_of_sigbus() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    if caught & (1 << (SIGBUS - 1)) != 0 {
+        // without it, the message may be lost, nothing else
+        let _ = signal_hook::low_level::raise(SIGBUS);
+    }
 }
 
 fn wait_for(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> Result<()> {
