@@ -20,6 +20,7 @@ use crate::rewrite::output::{self, Output, OutputError, folder_of};
 use crate::text::ByteText;
 
 use super::assemble::Saved;
+use super::derive::Derived;
 use super::find::{self, Finds, Root, RootSource, Trust};
 use super::lost::{self, Affected, Lost};
 use super::open::{Wreck, WreckError};
@@ -62,6 +63,8 @@ pub struct Report {
     pub lost: Vec<Lost>,
     /// What that means for keys.
     pub affected: Affected,
+    /// What of the `meta` bucket is not what the last state had: derived from the rest, of an older state, or not known.
+    pub derived: Vec<Derived>,
     /// Revisions that were found with two contents: the first ones.
     pub conflicts: Vec<ConflictReport>,
     /// How many there were.
@@ -167,6 +170,14 @@ pub struct BucketReport {
     pub from: Tier,
     /// Ranges of its keys that are missing: the pages that could not be read.
     pub gaps: Vec<u64>,
+    /// Entries that come from the other meta's root, or another root that was found. Of `key`, `recovered` has this and the next.
+    pub older_root: u64,
+    /// Entries that come from leaves that no root reaches.
+    pub orphan: u64,
+    /// Keys that were found in such leaves, and left out: deleted since, or not to be told from what was.
+    pub left_out: u64,
+    /// Keys that were found there with two values: the likelier one was taken.
+    pub conflicts: u64,
 }
 
 /// A revision that was found with two contents.
@@ -373,6 +384,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         warnings: warnings(wreck, finds, request),
         lost,
         affected,
+        derived: finds.derived.clone(),
         conflicts: conflicts.collect(),
         num_conflicts: finds.conflicts.len() as u64,
         verified: false,
@@ -414,9 +426,13 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
     let all = finds.buckets.iter().skip(1);
     all.map(|bucket| BucketReport {
         name: ByteText::from(bucket.name),
-        entries: bucket.entries.len() as u64,
+        entries: (bucket.entries.len() as u64).saturating_add(bucket.made.len() as u64),
         from: bucket.tier,
         gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
+        older_root: bucket.from_others,
+        orphan: bucket.from_orphans,
+        left_out: bucket.left,
+        conflicts: bucket.conflicts,
     })
     .collect()
 }
@@ -466,7 +482,7 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
             "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
         ),
         RootSource::Nowhere => warnings.push(
-            "no root was found: records stand for themselves, and members, leases and users are lost".to_owned(),
+            "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
         ),
     }
     if wreck.page_size_derived {
@@ -483,6 +499,18 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
             "no compaction is recorded in what can be read: if there was one, records that it removed may be among those saved"
                 .to_owned(),
         );
+    }
+    for bucket in finds.buckets.iter().filter(|bucket| bucket.from_orphans > 0) {
+        warnings.push(format!(
+            "bucket {}: {} entries come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
+             them out){}",
+            ByteText::from(bucket.name),
+            bucket.from_orphans,
+            match bucket.conflicts {
+                0 => String::new(),
+                conflicts => format!("; {conflicts} of them were found with two values"),
+            }
+        ));
     }
     if request.trust == Trust::BestEffort {
         warnings.push("--best-effort: what was deleted or superseded may have come back to life".to_owned());

@@ -57,7 +57,10 @@ impl<'a> Trunk<'a> {
                     0 => inline().map(BucketRoot::Inline),
                     page => Some(BucketRoot::Page(PageId(page))),
                 };
-                let tree = root.map_or_else(Tree::default, |root| tree::read(db, root, claims));
+                let tree = root.map_or_else(
+                    || Tree::missing(PageId(db.offset_in_file(entry.key).unwrap_or(0) / db.page_size())),
+                    |root| tree::read(db, root, claims),
+                );
                 let sequence = header.sequence.get();
                 trunk.index.insert((next, entry.key), trunk.buckets.len());
                 trunk.buckets.push(TrunkBucket { parent: Some(next), name: entry.key, sequence, tree });

@@ -1,0 +1,213 @@
+//! What of all that was found was in the state that the file held.
+
+use crate::bolt::page::Entry;
+use crate::bolt::{Db, PageId};
+use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
+
+use super::assemble::{self, SavedBucket};
+use super::derive;
+use super::find::{Finds, Root, RootSource, Trust};
+use super::kinds::Small;
+use super::leases::Leases;
+use super::open::Wreck;
+use super::orphan::{OrphanLeaf, Orphans};
+use super::others;
+use super::records::{self, Case, Found, Judged, Tier};
+use super::roots::Candidate;
+use super::small::{self, Known, SmallLeaves};
+use super::tree::{Gap, Gaps, Tree};
+use super::zeroed::Zeroed;
+
+/// All that was found.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// The file.
+    pub wreck: &'a Wreck,
+    /// Roots, the best first.
+    pub roots: Vec<Candidate<'a>>,
+    /// What no root reaches.
+    pub orphans: Orphans<'a>,
+    /// How much is believed.
+    pub trust: Trust,
+    /// Whether pages were searched for leaves.
+    pub searched: bool,
+    /// Whether the best root is of a state before the one that the file held.
+    pub behind: bool,
+}
+
+/// Decides what belongs to the copy.
+#[must_use]
+pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
+    let zeroed = Zeroed::of(&material.wreck.db, material.roots.iter().map(|candidate| &candidate.trunk));
+    let db = &material.wreck.db;
+    let is_hollow = |entry: &Entry<'_>| zeroed.hit(db, entry);
+    drop_hollow(&mut material.orphans.leaves, &is_hollow);
+    let leaves = std::mem::take(&mut material.orphans.leaves);
+    let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(records::is_of_records);
+    material.orphans.leaves = of_records;
+    let mut finds = begin(&material);
+    if !finds.is_etcd {
+        if material.trust == Trust::BestEffort {
+            others::complete(&mut finds.buckets, others);
+        }
+        return finds;
+    }
+    let small = SmallLeaves::sort(others);
+    let nothing = Leases::default();
+    let known = Known { trust: material.trust, behind: material.behind, leases: &nothing };
+    // the last compaction comes before the records: it says which of them it removed
+    for found in small.iter().filter(|found| found.kind == Small::Meta) {
+        small::complete(&mut finds.buckets, found, known);
+        see_meta(&mut finds, found, material.trust);
+    }
+    decide_records(&material, &mut finds, &is_hollow);
+    // and the records before leases: they say which are needed
+    let leases = small.iter().filter(|found| found.kind == Small::Lease).flat_map(|found| &found.leaves);
+    let leases = Leases::of(&finds.records, &finds.left, leases);
+    for found in small.iter().filter(|found| found.kind != Small::Meta) {
+        small::complete(&mut finds.buckets, found, Known { leases: &leases, ..known });
+    }
+    finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
+    finds
+}
+
+/// Part of what stands there is gone: then it is not what it was.
+fn drop_hollow<'a>(leaves: &mut [OrphanLeaf<'a>], is_hollow: &dyn Fn(&Entry<'_>) -> bool) {
+    for leaf in leaves {
+        let before = leaf.entries.len();
+        leaf.entries.retain(|entry| !is_hollow(entry));
+        leaf.whole &= leaf.entries.len() == before;
+    }
+}
+
+/// What the roots have.
+fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
+    let roots = &material.roots;
+    let trunks: Vec<_> = roots.iter().map(|candidate| (candidate.tier, &candidate.trunk)).collect();
+    let nowhere = Root { page: None, from: RootSource::Nowhere };
+    let has_keys = trunks.iter().any(|(_, trunk)| trunk.top_level(KEY_BUCKET).is_some());
+    Finds {
+        root: roots.first().map_or(nowhere, |candidate| candidate.root),
+        compacted: trunks.iter().find_map(|(_, trunk)| trunk.compactions().0),
+        scheduled: trunks.iter().find_map(|(_, trunk)| trunk.compactions().1),
+        consistent_index: trunks.iter().find_map(|(_, trunk)| trunk.consistent_index()),
+        buckets: assemble::merge(&trunks),
+        records: Vec::new(),
+        left: Vec::new(),
+        conflicts: Vec::new(),
+        malformed: 0,
+        gaps: Gaps::default(),
+        is_etcd: has_keys || !material.orphans.leaves.is_empty(),
+        searched: material.searched,
+        derived: Vec::new(),
+    }
+}
+
+/// What orphan leaves of `meta` say of compactions: they only go forward, so the highest counts, whatever its leaf's age.
+fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
+    let meta =
+        finds.buckets.iter().find(|bucket| bucket.parent == Some(0) && bucket.name == Small::Meta.name());
+    if trust == Trust::Strict || meta.is_none_or(|meta| meta.from_orphans == 0) {
+        return;
+    }
+    finds.compacted = finds.compacted.max(found.highest_revision(FINISHED_COMPACT));
+    finds.scheduled = finds.scheduled.max(found.highest_revision(SCHEDULED_COMPACT));
+    let index = meta.and_then(|meta| meta.value(b"consistent_index")?.try_into().ok());
+    finds.consistent_index = finds.consistent_index.or(index.map(u64::from_be_bytes));
+}
+
+/// Which records belong to the state.
+fn decide_records<'a>(
+    material: &Material<'a>,
+    finds: &mut Finds<'a>,
+    is_hollow: &dyn Fn(&Entry<'_>) -> bool,
+) {
+    let db = &material.wreck.db;
+    let mut sources = material.roots.iter().filter(|candidate| tree_of_keys(candidate).is_some());
+    let (first, older) = (sources.next(), sources.next());
+    let (first_tree, older_tree) = (first.and_then(tree_of_keys), older.and_then(tree_of_keys));
+    let tier = first.map_or(Tier::Orphan, |candidate| candidate.tier);
+    let entries = first_tree.map_or(&[][..], |tree| &tree.entries);
+    let (reached, malformed) = records::of_tree(entries, tier, is_hollow);
+    let gaps = gaps_of_keys(db, first_tree, &malformed, material.behind);
+    // without a gap, nothing is asked of it
+    let older_entries = older_tree.filter(|_| !gaps.is_empty()).map_or(&[][..], |tree| &tree.entries);
+    let (older, _) = records::of_tree(older_entries, Tier::OlderRoot, is_hollow);
+    let older_gaps = older_tree.map(|tree| &tree.gaps);
+    let compacted = finds.compacted.unwrap_or(0);
+    let case = Case { reached, gaps: &gaps, older, older_gaps, orphans: &material.orphans, compacted };
+    let Judged { saved, dead, conflicts, compacted } = records::judge(case);
+    finds.malformed = malformed.len() as u64;
+    finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));
+    (finds.records, finds.left) = trusted(saved, dead, material.trust, compacted);
+    finds.conflicts = conflicts;
+    finds.gaps = gaps;
+    put_records(&mut finds.buckets, &finds.records);
+}
+
+fn tree_of_keys<'t, 'a>(candidate: &'t Candidate<'a>) -> Option<&'t Tree<'a>> {
+    candidate.trunk.top_level(KEY_BUCKET).map(|bucket| &bucket.tree)
+}
+
+/// What is missing of the tree of records.
+fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], behind: bool) -> Gaps<'a> {
+    let missing =
+        |lower, why: &str| Gap { lower, upper: None, page: PageId(0), leaf: false, why: why.to_owned() };
+    let Some(tree) = tree else { return Gaps::new(vec![missing(&[], "no root leads to it")]) };
+    let mut gaps = tree.gaps.all().to_vec();
+    gaps.extend(gaps_at(db, &tree.entries, malformed));
+    if let Some(last) = tree.entries.last().filter(|_| behind) {
+        let why = "the newest meta's root is lost, and with it what it had more than the older one";
+        gaps.push(missing(last.key, why));
+    }
+    Gaps::new(gaps)
+}
+
+/// The ranges around entries of a tree that are no records: their own places may be found elsewhere.
+fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'a>> {
+    let key = |index: Option<usize>| Some(entries.get(index?)?.key);
+    let gap = |&index: &usize| {
+        let at = entries.get(index).and_then(|entry| db.offset_in_file(entry.key)).unwrap_or(0);
+        Gap {
+            lower: key(index.checked_sub(1)).unwrap_or_default(),
+            upper: key(index.checked_add(1)),
+            page: PageId(at / db.page_size()),
+            leaf: true,
+            why: "one of its entries is no record".to_owned(),
+        }
+    };
+    malformed.iter().map(gap).collect()
+}
+
+/// What is taken of what was judged.
+fn trusted<'a>(
+    saved: Vec<Found<'a>>,
+    dead: Vec<Found<'a>>,
+    trust: Trust,
+    compacted: i64,
+) -> (Vec<Found<'a>>, Vec<Found<'a>>) {
+    match trust {
+        Trust::Usual => (saved, dead),
+        Trust::Strict => {
+            let is_sure =
+                |found: &Found<'_>| found.tier != Tier::Orphan || found.place.revision.main > compacted;
+            let (sure, doubtful): (Vec<_>, Vec<_>) = saved.into_iter().partition(is_sure);
+            (sure, [doubtful, dead].concat())
+        }
+        Trust::BestEffort => {
+            let mut all = [saved, dead].concat();
+            all.sort_by_key(|found| (found.place.revision, found.place.tombstone));
+            (all, Vec::new())
+        }
+    }
+}
+
+/// Puts the records into the `key` bucket; there is one then, even if no root had it.
+fn put_records<'a>(buckets: &mut Vec<SavedBucket<'a>>, records: &[Found<'a>]) {
+    let is_key = |bucket: &SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == KEY_BUCKET;
+    let number = buckets.iter().position(is_key);
+    let number = number.unwrap_or_else(|| SavedBucket::add(buckets, KEY_BUCKET, Gaps::default()));
+    if let Some(bucket) = buckets.get_mut(number) {
+        bucket.entries = records.iter().map(|found| found.entry).collect();
+    }
+}
