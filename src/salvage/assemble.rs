@@ -1,7 +1,9 @@
 //! The buckets of the copy: of each, what the best root has, and in its gaps what the next ones have.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
@@ -119,18 +121,16 @@ impl<'a> SavedBucket<'a> {
 #[must_use]
 pub fn merge<'a>(trunks: &[(Tier, &Trunk<'a>)]) -> Vec<SavedBucket<'a>> {
     let roots = trunks.iter().map(|(tier, trunk)| (*tier, *trunk, 0)).collect();
-    let mut waiting: Vec<(Option<usize>, Sources<'_, 'a>)> = vec![(None, roots)];
+    let mut waiting: VecDeque<(Option<usize>, Sources<'_, 'a>)> = VecDeque::from([(None, roots)]);
     let mut saved: Vec<SavedBucket<'a>> = Vec::new();
-    let mut next = 0;
-    while let Some((parent, sources)) = waiting.get(next).cloned() {
-        next += 1;
+    while let Some((parent, sources)) = waiting.pop_front() {
         let number = saved.len();
         let Some(bucket) = merge_one(parent, &sources) else { continue };
         for entry in bucket.entries.iter().filter(|entry| entry.is_bucket()) {
             let inside = sources
                 .iter()
                 .filter_map(|&(tier, trunk, of)| Some((tier, trunk, trunk.inside(of, entry.key)?)));
-            waiting.push((Some(number), inside.collect()));
+            waiting.push_back((Some(number), inside.collect()));
         }
         saved.push(bucket);
     }
@@ -163,7 +163,8 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         // stable: where both have a key, the first one's comes first and stays
         bucket.entries.sort_by(|a, b| a.key.cmp(b.key));
         bucket.entries.dedup_by(|later, first| later.key == first.key);
-        bucket.from_others += (bucket.entries.len() - before.min(bucket.entries.len())) as u64;
+        let more = bucket.entries.len().saturating_sub(before) as u64;
+        bucket.from_others = bucket.from_others.saturating_add(more);
         let left = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
         bucket.gaps = Gaps::new(left.cloned().collect());
     }
@@ -196,7 +197,7 @@ impl<'a> Saved<'a> {
         while let Some((number, bucket)) =
             order.get(next).and_then(|&number| Some((number, saved.get(number)?)))
         {
-            next += 1;
+            next = next.saturating_add(1);
             for found in bucket
                 .entries
                 .iter()

@@ -1,5 +1,7 @@
 //! What of all that was found was in the state that the file held.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
@@ -10,13 +12,13 @@ use super::find::{Finds, Root, RootSource, Trust};
 use super::kinds::Small;
 use super::leases::Leases;
 use super::open::Wreck;
-use super::orphan::{OrphanLeaf, Orphans};
 use super::others;
 use super::records::{self, Case, Found, Judged, Tier};
 use super::roots::Candidate;
 use super::small::{self, Known, SmallLeaves};
 use super::tree::{Gap, Gaps, Tree};
 use super::zeroed::Zeroed;
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// All that was found.
 #[derive(Debug)]
@@ -88,8 +90,8 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
     let has_keys = trunks.iter().any(|(_, trunk)| trunk.top_level(KEY_BUCKET).is_some());
     Finds {
         root: roots.first().map_or(nowhere, |candidate| candidate.root),
-        compacted: trunks.iter().find_map(|(_, trunk)| trunk.compactions().0),
-        scheduled: trunks.iter().find_map(|(_, trunk)| trunk.compactions().1),
+        compacted: trunks.iter().find_map(|(_, trunk)| trunk.compaction()),
+        compaction_is_known: roots.first().is_some_and(knows_compaction),
         consistent_index: trunks.iter().find_map(|(_, trunk)| trunk.consistent_index()),
         buckets: assemble::merge(&trunks),
         records: Vec::new(),
@@ -103,6 +105,12 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
     }
 }
 
+/// Whether the `meta` bucket below a root is whole, and that root is one that a meta has.
+fn knows_compaction(candidate: &Candidate<'_>) -> bool {
+    let meta = candidate.trunk.top_level(Small::Meta.name());
+    candidate.root.from != RootSource::Searched && meta.is_some_and(|meta| meta.tree.gaps.is_empty())
+}
+
 /// What orphan leaves of `meta` say of compactions: they only go forward, so the highest counts, whatever its leaf's age.
 fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
     let meta =
@@ -110,8 +118,8 @@ fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
     if trust == Trust::Strict || meta.is_none_or(|meta| meta.from_orphans == 0) {
         return;
     }
-    finds.compacted = finds.compacted.max(found.highest_revision(FINISHED_COMPACT));
-    finds.scheduled = finds.scheduled.max(found.highest_revision(SCHEDULED_COMPACT));
+    let marks = [FINISHED_COMPACT, SCHEDULED_COMPACT].map(|key| found.highest_revision(key));
+    finds.compacted = marks.into_iter().fold(finds.compacted, Option::max);
     let index = meta.and_then(|meta| meta.value(b"consistent_index")?.try_into().ok());
     finds.consistent_index = finds.consistent_index.or(index.map(u64::from_be_bytes));
 }
@@ -139,10 +147,10 @@ fn decide_records<'a>(
     let Judged { saved, dead, conflicts, compacted } = records::judge(case);
     finds.malformed = malformed.len() as u64;
     finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));
-    (finds.records, finds.left) = trusted(saved, dead, material.trust, compacted);
+    (finds.records, finds.left) = trusted(finds, saved, dead, material.trust);
     finds.conflicts = conflicts;
     finds.gaps = gaps;
-    put_records(&mut finds.buckets, &finds.records);
+    put_records(finds);
 }
 
 fn tree_of_keys<'t, 'a>(candidate: &'t Candidate<'a>) -> Option<&'t Tree<'a>> {
@@ -171,7 +179,7 @@ fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'
         Gap {
             lower: key(index.checked_sub(1)).unwrap_or_default(),
             upper: key(index.checked_add(1)),
-            page: PageId(at / db.page_size()),
+            page: db.page_at(at),
             leaf: true,
             why: "one of its entries is no record".to_owned(),
         }
@@ -181,17 +189,16 @@ fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'
 
 /// What is taken of what was judged.
 fn trusted<'a>(
+    finds: &Finds<'_>,
     saved: Vec<Found<'a>>,
     dead: Vec<Found<'a>>,
     trust: Trust,
-    compacted: i64,
 ) -> (Vec<Found<'a>>, Vec<Found<'a>>) {
     match trust {
         Trust::Usual => (saved, dead),
         Trust::Strict => {
-            let is_sure =
-                |found: &Found<'_>| found.tier != Tier::Orphan || found.place.revision.main > compacted;
-            let (sure, doubtful): (Vec<_>, Vec<_>) = saved.into_iter().partition(is_sure);
+            let (doubtful, sure): (Vec<_>, Vec<_>) =
+                saved.into_iter().partition(|found| finds.is_doubtful(found));
             (sure, [doubtful, dead].concat())
         }
         Trust::BestEffort => {
@@ -203,11 +210,15 @@ fn trusted<'a>(
 }
 
 /// Puts the records into the `key` bucket; there is one then, even if no root had it.
-fn put_records<'a>(buckets: &mut Vec<SavedBucket<'a>>, records: &[Found<'a>]) {
+fn put_records(finds: &mut Finds<'_>) {
+    let Finds { buckets, records, left, conflicts, .. } = finds;
     let is_key = |bucket: &SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == KEY_BUCKET;
     let number = buckets.iter().position(is_key);
     let number = number.unwrap_or_else(|| SavedBucket::add(buckets, KEY_BUCKET, Gaps::default()));
     if let Some(bucket) = buckets.get_mut(number) {
+        let count = |tier| records.iter().filter(|found| found.tier == tier).count() as u64;
         bucket.entries = records.iter().map(|found| found.entry).collect();
+        (bucket.from_others, bucket.from_orphans) = (count(Tier::OlderRoot), count(Tier::Orphan));
+        (bucket.left, bucket.conflicts) = (left.len() as u64, conflicts.len() as u64);
     }
 }

@@ -4,16 +4,18 @@
 //! | key | where it is lost |
 //! |---|---|
 //! | `confState` | the ids of the members, if all of them can be read, and the cluster speaks 3.5: from then on, `members` and `confState` change together (`server.go`, `applyConfChange`) |
-//! | `finishedCompactRev` | the last compaction of which records show that it removed some: below it, history is not whole, and etcd must not answer from it |
+//! | `scheduledCompactRev` | the last compaction of which records show that it removed some: below it, history is not whole, and etcd must not answer from it; it goes through with the compaction when it starts (`kvstore.go`, `restore`) |
 //! | `consistent_index`, `term` | nothing: how much of the raft log was applied can't be told from the result; too low a number, and what was applied is applied again |
 //!
 //! `etcdutl snapshot restore` writes all but the compaction anew (`etcdutl/snapshot/v3_snapshot.go`, `saveWALAndSnap`,
 //! `updateCIndex`).
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use serde::Serialize;
 
 use crate::etcd::Revision;
-use crate::etcd::schema::{FINISHED_COMPACT, Member};
+use crate::etcd::schema::{Member, SCHEDULED_COMPACT};
 
 use super::assemble::{Made, SavedBucket};
 use super::find::RootSource;
@@ -58,15 +60,15 @@ pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: O
     // a bucket that can be read, and does not have it, never had it: 3.4 writes none, and a file may never have been compacted
     let may_have_had = meta.is_none_or(|meta| !meta.first_gaps.is_empty());
     let mut made = Vec::new();
-    if may_have_had && has(FINISHED_COMPACT).is_none() {
+    if may_have_had && has(SCHEDULED_COMPACT).is_none() {
         let value = compacted.map(|main| Revision { main, sub: 0 });
-        made.extend(value.map(|value| Made { key: FINISHED_COMPACT, value: value.to_bytes().to_vec() }));
+        made.extend(value.map(|value| Made { key: SCHEDULED_COMPACT, value: value.to_bytes().to_vec() }));
         let why = match value {
             Some(_) => "at least so far, as records show that are gone",
             None => "nothing shows that there was a compaction",
         };
         let value = value.map(|value| value.main.to_string());
-        derived.push(Derived { key: "finishedCompactRev", value, why });
+        derived.push(Derived { key: "scheduledCompactRev", value, why });
     }
     if may_have_had && has(b"confState").is_none() {
         let state = conf_state(buckets);

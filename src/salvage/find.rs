@@ -1,15 +1,17 @@
 //! All that can be found in a damaged file, and what of it was in the state that it held.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::bolt::PageId;
 
 use super::assemble::SavedBucket;
 use super::decide::{self, Material};
 use super::derive::Derived;
 use super::open::Wreck;
-use super::orphan::{self, Orphans};
 use super::records::{Conflict, Found, Tier};
 use super::roots;
 use super::tree::Gaps;
+use crate::bolt::orphan::{self, Orphans};
 
 /// How much is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,10 +42,12 @@ pub struct Finds<'a> {
     pub gaps: Gaps<'a>,
     /// Where the trees begin.
     pub root: Root,
-    /// The last compaction that was finished; `None` where the file does not say, or there was none.
+    /// The last compaction that was begun, as far as can be told; `None` where the file does not say, or there was none. One that was
+    /// not finished has removed records, too.
     pub compacted: Option<i64>,
-    /// The last compaction that was begun.
-    pub scheduled: Option<i64>,
+    /// Whether there was none later: the `meta` bucket of a meta's own root says so. (etcd commits that a compaction begins before
+    /// it removes anything, so a root that is one transaction old knows: `kvstore.go`, `updateCompactRev`.)
+    pub compaction_is_known: bool,
     /// The raft log up to which this state came.
     pub consistent_index: Option<u64>,
     /// Whether the file is etcd's.
@@ -52,6 +56,15 @@ pub struct Finds<'a> {
     pub searched: bool,
     /// What was derived from the rest of the file, and what can't be.
     pub derived: Vec<Derived>,
+}
+
+impl Finds<'_> {
+    /// Whether a compaction may have removed a record, although nothing shows that it did.
+    #[must_use]
+    pub fn is_doubtful(&self, found: &Found<'_>) -> bool {
+        let may_be_gone = found.place.revision.main <= self.compacted.unwrap_or(0);
+        found.tier == Tier::Orphan && (may_be_gone || !self.compaction_is_known)
+    }
 }
 
 /// Where the trees of the copy begin.

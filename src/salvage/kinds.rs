@@ -3,6 +3,8 @@
 //! Sources: `server/storage/schema/{bucket,alarm,auth,auth_users,auth_roles,cindex,confstate,lease,membership,version}.go`,
 //! `client/pkg/types/id.go`, `api/authpb/auth.proto`.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use prost::Message;
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use crate::etcd::schema::{
     Alarm, FINISHED_COMPACT, LEASE_BUCKET, Lease, META_BUCKET, Role, SCHEDULED_COMPACT, User,
 };
 
-use super::orphan::OrphanLeaf;
+use crate::bolt::orphan::OrphanLeaf;
 
 /// A bucket of etcd's besides `key`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -11,13 +11,15 @@
 //! 4. is not to be believed if its leaf has another lease that was gone, by 2 or 3, or as the tree has its place and not itself: that leaf is an old one, and what was not removed
 //!    since stands in a later leaf, too.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::{HashMap, HashSet};
 
 use crate::etcd::KeyValue;
 
 use super::kinds::lease_id;
-use super::orphan::OrphanLeaf;
 use super::records::Found;
+use crate::bolt::orphan::OrphanLeaf;
 
 /// Bits of an id below the member's.
 const COUNTER_BITS: u32 = 48;

@@ -1,12 +1,13 @@
 //! From a damaged file to one that etcd starts from, with an honest list of what was lost.
 //!
+//! Leaves that no root reaches come from [`crate::bolt::orphan`].
+//!
 //! | file | what is in it |
 //! |---|---|
 //! | [`open`] | the file's bytes and page size, whatever its metas say |
 //! | [`tree`] | one tree in order, and the ranges of keys that are missing |
 //! | [`trunk`] | all buckets below one root |
 //! | [`roots`] | the roots of the metas, and roots that no meta leads to |
-//! | [`orphan`] | leaves wherever they lie |
 //! | [`records`] | which records belong to the state that the file held |
 //! | [`evidence`] | what shows that a record was removed by a compaction |
 //! | [`zeroed`] | pages of zeros in the middle of values |
@@ -30,7 +31,6 @@ pub mod kinds;
 pub mod leases;
 pub mod lost;
 pub mod open;
-pub mod orphan;
 pub mod others;
 pub mod records;
 pub mod roots;

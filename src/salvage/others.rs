@@ -3,6 +3,8 @@
 //! What stands in such a leaf does not tell which bucket it is of. Where one bucket alone has a gap, a leaf whose keys all lie in
 //! that gap may be of it, or of another bucket with such keys, or an old version of either. So this is for `--best-effort` only.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -10,9 +12,9 @@ use crate::bolt::PageId;
 use crate::bolt::page::Entry;
 
 use super::assemble::SavedBucket;
-use super::orphan::OrphanLeaf;
 use super::small::Taken;
 use super::tree::Gaps;
+use crate::bolt::orphan::OrphanLeaf;
 
 /// Completes the one bucket that has a gap, if it is one.
 pub fn complete<'a>(buckets: &mut [SavedBucket<'a>], leaves: Vec<OrphanLeaf<'a>>) {

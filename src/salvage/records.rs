@@ -13,6 +13,8 @@
 //!
 //! [`super::evidence`] has what shows that.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeSet;
 
 use crate::bolt::page::Entry;
@@ -20,8 +22,8 @@ use crate::etcd::history::check_alone;
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
 use super::evidence::Evidence;
-use super::orphan::{OrphanLeaf, Orphans};
 use super::tree::Gaps;
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// Where a record was found. The first ones are believed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
@@ -113,7 +115,7 @@ pub fn of_tree<'a>(
 #[must_use]
 pub fn is_of_records(leaf: &OrphanLeaf<'_>) -> bool {
     let records = leaf.entries.iter().filter(|entry| RecordKey::parse(entry.key).is_some()).count();
-    records * 2 > leaf.entries.len()
+    records > leaf.entries.len() / 2
 }
 
 /// The sources, and what is known of the state.

@@ -1,5 +1,7 @@
 //! Roots: those that the metas name, and where these lead nowhere, leaves that hold etcd's buckets.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::claims::Claims;
 use crate::bolt::page::{Entry, Page};
@@ -10,9 +12,9 @@ use crate::etcd::{RecordKey, Revision};
 
 use super::find::{Root, RootSource};
 use super::open::Wreck;
-use super::orphan::OrphanLeaf;
 use super::records::Tier;
 use super::trunk::Trunk;
+use crate::bolt::orphan::OrphanLeaf;
 
 /// Root leaves without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;

@@ -4,6 +4,8 @@
 //! that was revoked, a user that was removed. What lies in a gap is taken unless something shows that it was gone; only of leases
 //! can that be shown ([`super::leases`]), so all that is taken is doubtful, and `--strict` takes none of it.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -14,9 +16,9 @@ use super::assemble::SavedBucket;
 use super::find::Trust;
 use super::kinds::{Small, lease_id};
 use super::leases::{Leases, Newest};
-use super::orphan::OrphanLeaf;
 use super::records::Tier;
 use super::tree::{Gap, Gaps};
+use crate::bolt::orphan::OrphanLeaf;
 
 /// Leaves of one small bucket.
 #[derive(Debug)]

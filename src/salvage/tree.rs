@@ -4,6 +4,8 @@
 //! keys from its own key in the branch above to the next one may be lost. Where no range is missing, what is not there was
 //! not there: that is what tells a lost record from a deleted one.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::bolt::claims::Claims;
 use crate::bolt::format::{PageHeader, PageKind};
 use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError, PageErrorKind};
@@ -222,8 +224,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// Pages that a leaf needs: its header may say more, and would take those of its neighbours.
     fn pages_of(&self, leaf: &Leaf<'a>) -> u64 {
-        let end = |entry: Entry<'a>| (entry.start + entry.key.len() + entry.value.len()) as u64;
-        let used = leaf.entries().filter_map(Result::ok).map(end).max().unwrap_or(0);
+        let used = leaf.entries().filter_map(Result::ok).map(|entry| entry.end()).max().unwrap_or(0);
         used.div_ceil(self.db.page_size()).clamp(1, u64::from(leaf.page().header().overflow.get()) + 1)
     }
 
@@ -247,7 +248,7 @@ impl<'a> Reader<'_, 'a> {
                     last = Some(entry.key);
                     self.tree.entries.push(entry);
                 }
-                _ => damaged += 1,
+                _ => damaged = damaged.saturating_add(1),
             }
         }
         if damaged > 0 {
@@ -268,7 +269,7 @@ impl<'a> Reader<'_, 'a> {
             };
             match child.filter(|child| fits(child.key) && (index == 0 || at.lower <= child.key)) {
                 Some(child) => children.push((child.key, child.page)),
-                None => damaged += 1,
+                None => damaged = damaged.saturating_add(1),
             }
         }
         if count == 0 || children.is_empty() {
@@ -286,7 +287,7 @@ impl<'a> Reader<'_, 'a> {
             page,
             lower: if index == 0 { at.lower } else { key },
             upper,
-            depth: at.depth + 1,
+            depth: at.depth.saturating_add(1),
         });
         let pending: Vec<_> = pending.collect();
         self.stack.extend(pending.into_iter().rev());

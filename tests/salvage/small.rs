@@ -3,7 +3,7 @@
 use std::io::{Write, stderr};
 
 use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::Report;
+use etcd_medic::salvage::run::{Report, SalvageError};
 use serde_json::json;
 
 use super::patterns::Sum;
@@ -28,6 +28,15 @@ fn row<'r>(report: &'r Report, bucket: &str) -> &'r etcd_medic::salvage::run::Bu
 
 fn in_bucket(items: &Items, bucket: &str) -> usize {
     Damage::count(items, bucket.as_bytes())
+}
+
+/// How many entries `--strict` takes, if it makes a copy at all: not where each record that was found may have been deleted.
+fn strictly(damage: &Damage, bucket: &str) -> usize {
+    match salvage(damage, Trust::Strict) {
+        Ok(saved) => in_bucket(&saved.items, bucket),
+        Err(SalvageError::Doubtful { .. }) => 0,
+        Err(error) => panic!("{}: {error}", damage.name),
+    }
 }
 
 /// Each pattern, done to a bucket of leases: every lease whose leaf stands is found, and none that was revoked comes back.
@@ -59,9 +68,9 @@ fn leases_are_saved_and_none_comes_back() {
 fn trust_in_leases() {
     let base = base_of("lease");
     for damage in [damaged(&base, "key-root-zeroed"), no_root(&base)] {
-        let [strict, usual, all] = [Trust::Strict, Trust::Usual, Trust::BestEffort]
-            .map(|trust| salvage(&damage, trust).expect("saved"));
-        assert_eq!(in_bucket(&strict.items, "lease"), 0, "{}", damage.name);
+        let [usual, all] =
+            [Trust::Usual, Trust::BestEffort].map(|trust| salvage(&damage, trust).expect("saved"));
+        assert_eq!(strictly(&damage, "lease"), 0, "{}", damage.name);
         assert_eq!(in_bucket(&usual.items, "lease"), 160, "{}", damage.name);
         assert_eq!(in_bucket(&all.items, "lease"), 200, "{}", damage.name);
         let lease = row(&usual.report, "lease");
@@ -102,7 +111,7 @@ fn users_roles_and_members() {
             let more = in_bucket(&saved.items, name) - found;
             assert_eq!(more, usize::from(name == "authUsers"), "{of}: the removed user is doubtful");
             assert_eq!(row(&saved.report, name).orphan, (found + more) as u64, "{of}");
-            assert_eq!(in_bucket(&salvage(&damage, Trust::Strict).expect("saved").items, name), 0, "{of}");
+            assert_eq!(strictly(&damage, name), 0, "{of}");
         }
         let leaf = damaged(&base, "leaf-zeroed");
         let saved = salvage(&leaf, Trust::Usual).expect("saved");
@@ -213,7 +222,7 @@ fn what_follows_from_the_rest_is_derived() {
     let voters = r#"{"voters":[4097,4098],"auto_leave":false}"#;
     assert_eq!(
         derived(&saved.report),
-        json!({"consistent_index": null, "finishedCompactRev": null, "confState": voters})
+        json!({"consistent_index": null, "scheduledCompactRev": null, "confState": voters})
     );
     let meta: Vec<_> = saved.items.iter().filter(|item| item.bucket == "meta").collect();
     assert!(meta.len() == 1 && meta[0].key == "confState" && meta[0].value == voters.as_bytes(), "{meta:?}");
