@@ -47,6 +47,7 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     let leaves = std::mem::take(&mut material.orphans.leaves);
     let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(records::is_of_records);
     material.orphans.leaves = of_records;
+    material.behind |= is_behind(&material);
     let mut finds = begin(&material);
     if !finds.is_etcd {
         if material.trust == Trust::BestEffort {
@@ -71,6 +72,22 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
     finds
+}
+
+/// Whether a root that no meta leads to is not the newest, as leaves beside its tree have later records: a revision is given out once,
+/// so these are of a later state.
+fn is_behind(material: &Material<'_>) -> bool {
+    let Some(root) = material.roots.first().filter(|root| root.root.from == RootSource::Searched) else {
+        return false;
+    };
+    let last = tree_of_keys(root).and_then(|tree| tree.entries.last()).map(|entry| entry.key);
+    let sound = material.orphans.leaves.iter().filter(|leaf| leaf.whole && leaf.claims_to_be.is_none());
+    let is_later = |leaf: &OrphanLeaf<'_>| {
+        leaf.entries.last().is_some_and(|entry| {
+            last.is_some_and(|last| last < entry.key) && records::sound_record(entry).is_some()
+        })
+    };
+    sound.into_iter().any(is_later)
 }
 
 /// Part of what stands there is gone: then it is not what it was.
@@ -165,7 +182,7 @@ fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], behin
     let mut gaps = tree.gaps.all().to_vec();
     gaps.extend(gaps_at(db, &tree.entries, malformed));
     if let Some(last) = tree.entries.last().filter(|_| behind) {
-        let why = "the newest meta's root is lost, and with it what it had more than the older one";
+        let why = "the newest root is lost, and with it what it had more than this one";
         gaps.push(missing(last.key, why));
     }
     Gaps::new(gaps)

@@ -50,20 +50,19 @@ impl<'a> Trunk<'a> {
             let inside: Vec<_> =
                 bucket.tree.entries.iter().filter(|entry| entry.is_bucket()).copied().collect();
             for entry in inside.into_iter().take(MAX_BUCKETS.saturating_sub(trunk.buckets.len())) {
-                let Some(header) = entry.bucket_header() else { continue };
                 let inline = || {
                     let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
                     Page::new(db.page_at(offset), offset, entry.inline_page())
                 };
-                let root = match header.root.get() {
+                let root = entry.bucket_header().and_then(|header| match header.root.get() {
                     0 => inline().map(BucketRoot::Inline),
                     page => Some(BucketRoot::Page(PageId(page))),
-                };
+                });
                 let tree = root.map_or_else(
                     || Tree::missing(db.page_at(db.offset_in_file(entry.key).unwrap_or(0))),
                     |root| tree::read(db, root, claims),
                 );
-                let sequence = header.sequence.get();
+                let sequence = entry.bucket_header().map_or(0, |header| header.sequence.get());
                 trunk.index.insert((next, entry.key), trunk.buckets.len());
                 trunk.buckets.push(TrunkBucket { parent: Some(next), name: entry.key, sequence, tree });
             }

@@ -8,8 +8,9 @@ use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::run::SalvageError;
 
 use super::support::anatomy::{Item, Items};
+use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;
-use super::support::workshop::{Base, Damage, PATTERNS, bases};
+use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases};
 use super::support::{etcd_file, testdata};
 use super::{damaged, salvage};
 
@@ -158,5 +159,29 @@ fn numbers_that_lie() {
         saved.report.lost.iter().all(|range| range.missing_revisions.is_none()),
         "{:?}",
         saved.report.lost
+    );
+}
+
+/// Neither meta is left, nor the newest root: what the next one does not have yet stands in leaves beside its tree.
+#[test]
+fn a_root_that_is_not_the_newest() {
+    let record = |main: i64| etcd_file::put(main, format!("/app/{main}").as_bytes(), main, 1, b"text", 0);
+    let records: Vec<_> = (2..13).map(record).collect();
+    let mut file = FileBuilder::new(4096);
+    let older = file.leaf(&records[..9]);
+    file.leaf(&[bucket("key", older), inline_bucket("meta", &[plain("term", 3u64.to_be_bytes())])]);
+    let newer = file.leaf(&records);
+    let root =
+        file.leaf(&[bucket("key", newer), inline_bucket("meta", &[plain("term", 3u64.to_be_bytes())])]);
+    file.root(root);
+    let base = Base::new("two roots", file.bytes());
+    let damage = base.damaged(&NO_ROOT).expect("a root");
+    let saved = salvage(&damage, Trust::Usual).expect("saved");
+    assert_eq!(Sum::of(&base, &damage, &saved.items).found, 11);
+    assert_eq!((saved.report.recovered.reachable, saved.report.recovered.orphan), (9, 2));
+    assert_eq!(
+        saved.report.lost.last().map(|range| range.last_revision),
+        Some(None),
+        "nor is that the end for sure"
     );
 }

@@ -7,7 +7,7 @@ use etcd_medic::salvage::run::{Report, SalvageError};
 use serde_json::json;
 
 use super::patterns::Sum;
-use super::support::anatomy::Items;
+use super::support::anatomy::{Item, Items};
 use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::etcd_file::{self, large, put, revision};
 use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS};
@@ -233,4 +233,55 @@ fn what_follows_from_the_rest_is_derived() {
     bytes[at + 2] = b'4';
     let saved = salvage(&Damage { bytes, ..damage }, Trust::Usual).expect("saved");
     assert!(derived(&saved.report)["confState"].is_null() && in_bucket(&saved.items, "meta") == 0);
+}
+
+/// What leads to a bucket is damaged: its header is cut short, or it says that the bucket lies behind it, and nothing does.
+#[test]
+fn a_bucket_whose_header_is_damaged_is_made_of_its_leaves() {
+    let base = base_of("lease");
+    let root = base.anatomy.nodes[0].page;
+    type Lie = fn(&mut FileBuilder, u64);
+    let lies: [(&str, Lie); 2] = [
+        ("cut short", |file, root| file.leaf_element(root, 6).value_size.set(8)),
+        ("inline, and nothing there", |file, root| file.bucket_header(root, 6).root.set(0)),
+    ];
+    for (name, lie) in lies {
+        let mut file = large();
+        assert_eq!(&file.entry_bytes(root, 6)[..5], b"lease");
+        lie(&mut file, root);
+        let damage = Damage { bytes: file.bytes(), ..damaged(&base, "leaf-zeroed") };
+        let saved = salvage(&damage, Trust::Usual).expect("saved");
+        assert_eq!(in_bucket(&saved.items, "lease"), 160, "{name}");
+        let row = row(&saved.report, "lease");
+        assert!(row.orphan == 160 && !row.gaps.is_empty() && !saved.report.is_whole(), "{name}");
+    }
+}
+
+/// Bytes all over a file in which no root leads to its small buckets, each changed by itself: whatever comes of it, no lease, user or
+/// member is made up.
+#[test]
+fn bytes_that_lie_make_nothing_up() {
+    let base = base_of("lease");
+    let damage = no_root(&base);
+    let mut saved_files = 0;
+    for at in (0..damage.bytes.len()).step_by(41) {
+        let mut bytes = damage.bytes.clone();
+        bytes[at] ^= 0xff;
+        let Ok(saved) = salvage(&Damage { bytes, ..damage.clone() }, Trust::Usual) else { continue };
+        saved_files += 1;
+        for (bucket, most) in [("lease", 200), ("authUsers", 25), ("authRoles", 40), ("members", 9)] {
+            let found = in_bucket(&saved.items, bucket);
+            // a name that was changed in key and value alike would be another's
+            assert!(found <= most, "byte {at}: {found} in {bucket}");
+        }
+        let is_known = |item: &&Item| {
+            base.all
+                .iter()
+                .chain(&base.dead)
+                .any(|known| known.bucket == item.bucket && known.key == item.key)
+        };
+        let leases = saved.items.iter().filter(|item| item.bucket == "lease");
+        assert_eq!(leases.filter(|item| !is_known(item)).count(), 0, "byte {at}: a lease of nobody's");
+    }
+    assert!(saved_files > 800, "{saved_files}");
 }

@@ -38,7 +38,7 @@ pub struct Base {
 }
 
 /// A damaged file, and what there is to be saved.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Damage {
     /// A short name, for tests and file names.
     pub name: &'static str,
