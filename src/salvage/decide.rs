@@ -65,13 +65,24 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     decide_records(&material, &mut finds, &is_hollow);
     // and the records before leases: they say which are needed
-    let leases = small.iter().filter(|found| found.kind == Small::Lease).flat_map(|found| &found.leaves);
-    let leases = Leases::of(&finds.records, &finds.left, leases);
+    let leases = if lacks_leases(&material, &finds) {
+        let leaves = small.iter().filter(|found| found.kind == Small::Lease).flat_map(|found| &found.leaves);
+        Leases::of(&finds.records, &finds.left, leaves)
+    } else {
+        Leases::default()
+    };
     for found in small.iter().filter(|found| found.kind != Small::Meta) {
         small::complete(&mut finds.buckets, found, Known { leases: &leases, ..known });
     }
     finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
     finds
+}
+
+/// Whether leases may be missing: where none are, nothing has to be known of them.
+fn lacks_leases(material: &Material<'_>, finds: &Finds<'_>) -> bool {
+    let is_lease = |bucket: &&SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == Small::Lease.name();
+    let bucket = finds.buckets.iter().find(is_lease);
+    material.behind || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
 }
 
 /// Whether a root that no meta leads to is not the newest, as leaves beside its tree have later records: a revision is given out once,
@@ -157,10 +168,20 @@ fn decide_records<'a>(
     let gaps = gaps_of_keys(db, first_tree, &malformed, material.behind);
     // without a gap, nothing is asked of it
     let older_entries = older_tree.filter(|_| !gaps.is_empty()).map_or(&[][..], |tree| &tree.entries);
-    let (older, _) = records::of_tree(older_entries, Tier::OlderRoot, is_hollow);
+    let (older_records, _) = records::of_tree(older_entries, Tier::OlderRoot, is_hollow);
     let older_gaps = older_tree.map(|tree| &tree.gaps);
     let compacted = finds.compacted.unwrap_or(0);
-    let case = Case { reached, gaps: &gaps, older, older_gaps, orphans: &material.orphans, compacted };
+    let is_of_a_meta = older.is_none_or(|candidate| candidate.root.from != RootSource::Searched);
+    let older_tier = if is_of_a_meta { Tier::OlderRoot } else { Tier::Orphan };
+    let case = Case {
+        reached,
+        gaps: &gaps,
+        older: older_records,
+        older_tier,
+        older_gaps,
+        orphans: &material.orphans,
+        compacted,
+    };
     let Judged { saved, dead, conflicts, compacted } = records::judge(case);
     finds.malformed = malformed.len() as u64;
     finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));

@@ -15,6 +15,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use crate::etcd::KeyValue;
 
 use super::kinds::lease_id;
@@ -56,7 +58,7 @@ impl Leases {
     }
 
     fn see_records(&mut self, saved: &[Found<'_>], left: &[Found<'_>]) {
-        let mut newest: HashMap<&[u8], &Found<'_>> = HashMap::new();
+        let mut newest: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
         for found in saved {
             newest.insert(KeyValue::leading_key(found.entry.value).unwrap_or_default(), found);
         }
@@ -66,7 +68,7 @@ impl Leases {
         };
         self.needed = newest.values().filter_map(|found| lease_of(found)).collect();
         // the last put of each key that is deleted now
-        let mut last: HashMap<&[u8], &Found<'_>> = HashMap::new();
+        let mut last: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
         for found in left.iter().chain(saved).filter(|found| !found.place.tombstone) {
             let key = KeyValue::leading_key(found.entry.value).unwrap_or_default();
             if newest.get(key).is_some_and(|newest| newest.place.tombstone && found.order() < newest.order())

@@ -127,6 +127,8 @@ pub struct Case<'c, 'a> {
     pub gaps: &'c Gaps<'a>,
     /// Records that the older root reaches.
     pub older: Vec<Found<'a>>,
+    /// How these count: a root that no meta leads to may be of any age, so what it has is no better founded than an orphan.
+    pub older_tier: Tier,
     /// Where these have gaps; `None` without an older root.
     pub older_gaps: Option<&'c Gaps<'a>>,
     /// Leaves of the `key` bucket that nothing reaches, and branches.
@@ -140,12 +142,12 @@ pub struct Case<'c, 'a> {
 pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
     let evidence = Evidence::of(&case);
     let compacted = evidence.compacted;
-    let Case { reached, gaps, older, older_gaps, orphans, .. } = case;
+    let Case { reached, gaps, older, older_tier, older_gaps, orphans, .. } = case;
     let mut all = reached;
     let is_above = |found: &Found<'_>| found.place.revision.main > compacted;
     for mut found in older {
         let belongs = gaps.contain(found.entry.key) && (is_above(&found) || !evidence.is_superseded(&found));
-        found.tier = if belongs { Tier::OlderRoot } else { Tier::Free };
+        found.tier = if belongs { older_tier } else { Tier::Free };
         all.push(found);
     }
     // the records of a lost leaf lay in that leaf: others with them are older versions of it, unless they are copies of it

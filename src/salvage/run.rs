@@ -148,7 +148,7 @@ pub struct Dropped {
 pub struct Recovered {
     /// From the active root.
     pub reachable: u64,
-    /// From the other meta's root, or another root that was found.
+    /// From the other meta's root.
     pub older_root: u64,
     /// From leaves that no root reaches.
     pub orphan: u64,

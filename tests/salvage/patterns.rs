@@ -10,7 +10,7 @@ use etcd_medic::salvage::run::SalvageError;
 use super::support::anatomy::{Item, Items};
 use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;
-use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases};
+use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases, frag};
 use super::support::{etcd_file, testdata};
 use super::{damaged, salvage};
 
@@ -184,4 +184,21 @@ fn a_root_that_is_not_the_newest() {
         Some(None),
         "nor is that the end for sure"
     );
+}
+
+/// What `--strict` takes was there, whatever is damaged; or there is no copy.
+#[test]
+fn nothing_that_was_deleted_comes_back_strictly() {
+    let base = frag();
+    for damage in PATTERNS.iter().chain([&NO_ROOT]).filter_map(|pattern| base.damaged(pattern)) {
+        match salvage(&damage, Trust::Strict) {
+            Ok(saved) => {
+                let sum = Sum::of(&base, &damage, &saved.items);
+                assert_eq!((sum.revived, sum.invented), (0, 0), "{}: {sum:?}", damage.name);
+                assert_eq!(saved.report.recovered.doubtful, 0, "{}", damage.name);
+            }
+            Err(SalvageError::Doubtful { .. }) => {}
+            Err(error) => panic!("{}: {error}", damage.name),
+        }
+    }
 }
