@@ -53,6 +53,7 @@ pub fn count(number: u64, noun: &str) -> String {
     match (number, noun) {
         (_, "") => grouped(number),
         (1, _) => format!("1 {noun}"),
+        (_, "entry") => format!("{} entries", grouped(number)),
         _ => format!("{} {noun}s", grouped(number)),
     }
 }

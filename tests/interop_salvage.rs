@@ -5,17 +5,18 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
+use std::time::Duration;
 
 use etcd_medic::etcd::{KeyValue, RecordKey};
 use support::anatomy::Items;
-use support::peers::{Peer, medic_json, number, with_each_etcd};
-use support::workshop::{Base, Damage, PATTERNS, frag};
+use support::peers::{Member, Peer, medic_json, number, parse, with_each_etcd};
+use support::workshop::{Base, Damage, NO_ROOT, PATTERNS, frag};
 use tempfile::TempDir;
 
-with_each_etcd!(starts_from_what_was_saved);
+with_each_etcd!(starts_from_what_was_saved, leases_and_users_come_back);
 
 /// The damage that everything else fails at, and all after which nothing that stands may be missing.
 const NAMES: [&str; 8] = [
@@ -67,6 +68,61 @@ fn saved_and_started(peer: &Peer, base: &Base, damage: &Damage) {
     }
     member.ctl(["put", "/after/the/salvage", "throw-away text"]);
     assert!(member.ctl(["get", "/after/the/salvage"]).contains("throw-away text"), "{}", damage.name);
+}
+
+/// Leases and users on pages of their own, some of them revoked and removed; then their trees are damaged. etcd starts from what was
+/// saved, has those that were there, and none that was not.
+fn leases_and_users_come_back(peer: &Peer) {
+    let mut member = peer.start(&[]);
+    let granted: Vec<String> = (0..140).map(|_| member.grant(36_000)).collect();
+    for (number, lease) in granted.iter().enumerate().step_by(4) {
+        member.ctl(["put", &format!("/app/{number}"), "throw-away text", &format!("--lease={lease}")]);
+    }
+    for user in 0..14 {
+        member.ctl(["user", "add", &format!("user-{user:02}:throw-away")]);
+    }
+    // what is revoked within the same 100 ms as it was granted never was in the file
+    std::thread::sleep(Duration::from_secs(1));
+    granted.iter().skip(1).step_by(5).for_each(|lease| drop(member.ctl(["lease", "revoke", lease])));
+    member.ctl(["user", "delete", "user-07"]);
+    for round in 0..4 {
+        std::thread::sleep(Duration::from_millis(300));
+        member.ctl(["put", "/app/last", &format!("round {round}")]);
+    }
+    let (leases, users, keys) = (leases_of(&member), users_of(&member), member.keys(&[]));
+    assert_eq!((leases.len(), users.lines().count()), (112, 13));
+    member.stop();
+    let db = fs::read(member.db()).expect("the db");
+    // the root of the leases is a branch, that of the users a leaf, which has all of them
+    for (bucket, names) in
+        [("lease", &["key-root-zeroed", "root-leaf-zeroed", "no-root"][..]), ("authUsers", &["no-root"])]
+    {
+        let base = Base::of_bucket(bucket, db.clone(), Some(bucket));
+        let patterns = PATTERNS.iter().chain([&NO_ROOT]);
+        for pattern in patterns.filter(|pattern| names.contains(&pattern.name)) {
+            let of = format!("{bucket}: {}", pattern.name);
+            let damage =
+                base.damaged(pattern).unwrap_or_else(|| panic!("{of}: the bucket has no page of its own"));
+            let folder = TempDir::new().expect("a folder");
+            let [source, saved] = ["damaged.db", "saved.db"].map(|name| folder.path().join(name));
+            fs::write(&source, &damage.bytes).expect("a file");
+            let args = ["salvage", "--snapshot", "-o"].map(OsStr::new);
+            medic_json(1, args.into_iter().chain([saved.as_os_str(), source.as_os_str()]));
+            let after = peer.start_on(peer.restore(&saved, &[]), &[], None);
+            assert_eq!(leases_of(&after), leases, "{of}");
+            assert_eq!(after.keys(&[]), keys, "{of}");
+            assert_eq!(users_of(&after), users, "{of}");
+        }
+    }
+}
+
+fn leases_of(member: &Member) -> BTreeSet<i64> {
+    let answer = parse(member.ctl(["lease", "list", "-w", "json"]).as_bytes());
+    answer["leases"].as_array().into_iter().flatten().map(|lease| number(&lease["id"])).collect()
+}
+
+fn users_of(member: &Member) -> String {
+    member.ctl(["user", "list"])
 }
 
 /// Each key's newest record: its revision, and whether it is a tombstone.

@@ -14,11 +14,13 @@ use support::corpus::from_base64;
 use support::peers::{
     Key, Member, Peer, fingerprint, medic, medic_json, number, parse, text, untouched, with_each_etcd,
 };
+use support::workshop::{Base, NO_ROOT, PATTERNS};
 
 with_each_etcd!(
     every_revision_is_what_etcd_answers,
     deleted_and_compacted_keys_come_back,
     a_handful_of_keys_comes_back,
+    a_salvage_revives_nothing,
 );
 
 /// The keys of a file at a revision, as `export` has them, byte for byte.
@@ -96,18 +98,7 @@ fn deleted_and_compacted_keys_come_back(peer: &Peer) {
     for round in 0..3 {
         member.ctl([put[0], put[1], &format!("round {round} {}", "long ".repeat(3000))]);
     }
-    let before = member.keys(&[]);
-    // etcd writes to its file every 100 ms; what is deleted within one of these spans never was in it
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    member.ctl(["del", "--prefix", ""]);
-    let last = member.revision();
-    member.ctl(["compact", "--physical", &last.to_string()]);
-    // a snapshot is a copy of every page, free ones among them
-    let snapshot = member.snapshot("snapshot.db");
-    member.stop();
-    for file in [member.db(), snapshot] {
-        untouched(&file, || comes_back(&member, &file, &before, last));
-    }
+    all_deleted_come_back(&mut member);
 
     // and etcd's own tools find none of them
     assert_eq!(medic_json(0, ["status".as_ref(), &*member.db()])["files"][0]["keys"], 0);
@@ -125,17 +116,105 @@ fn a_handful_of_keys_comes_back(peer: &Peer) {
     for key in 0..3 {
         member.ctl(["put", &format!("/app/{key}"), &format!("value {key}")]);
     }
-    let before = member.keys(&[]);
+    all_deleted_come_back(&mut member);
+}
+
+/// Deletes what begins so, and compacts. Gives what was deleted, and the revision that it was compacted at.
+fn delete_and_compact(member: &Member, prefix: &str) -> (BTreeMap<Vec<u8>, Key>, i64) {
+    let mut before = member.keys(&[]);
+    before.retain(|key, _| key.starts_with(prefix.as_bytes()));
+    // etcd writes to its file every 100 ms; what is deleted within one of these spans never was in it
     std::thread::sleep(std::time::Duration::from_secs(1));
-    member.ctl(["del", "--prefix", ""]);
+    member.ctl(["del", "--prefix", prefix]);
     let last = member.revision();
     member.ctl(["compact", "--physical", &last.to_string()]);
+    (before, last)
+}
+
+/// Deletes and compacts all keys, stops, and looks for them in the db and in a snapshot.
+fn all_deleted_come_back(member: &mut Member) {
+    let (before, last) = delete_and_compact(member, "");
     // a snapshot is a copy of every page, free ones among them
     let snapshot = member.snapshot("snapshot.db");
     member.stop();
     for file in [member.db(), snapshot] {
-        untouched(&file, || comes_back(&member, &file, &before, last));
+        untouched(&file, || comes_back(member, &file, &before, last));
     }
+}
+
+/// What was deleted and compacted lies in free pages, and time travel brings it back; a salvage does not, whatever is damaged.
+fn a_salvage_revives_nothing(peer: &Peer) {
+    for kept in [0, 300] {
+        let mut member = peer.start(&[]);
+        for (prefix, keys) in [("/kept", kept), ("/gone", 240)] {
+            for part in 0..keys / 20 {
+                let put = |key| format!(r#"put "{prefix}/{part}-{key}" "{}""#, "x".repeat(300));
+                member.txn(&(0..20).map(put).collect::<Vec<_>>());
+            }
+        }
+        let (gone, last) = delete_and_compact(&member, "/gone");
+        member.stop();
+        assert_eq!(gone.len(), 240);
+        let db = member.db();
+        assert_eq!(keys_at(&db, &["--deleted"]), gone, "time travel has all of them");
+        assert_eq!(
+            keys_at(&db, &["--from", "free"]).into_iter().filter(|(key, _)| gone.contains_key(key)).count(),
+            240
+        );
+        let base = Base::of_bucket("deleted", fs::read(&db).expect("the db"), Some("key"));
+        let damaged = [
+            "key-root-zeroed",
+            "root-leaf-zeroed",
+            "metas-zeroed",
+            "meta-checksums",
+            "half-cut",
+            "branch-zeroed",
+            "tail-cut",
+            "pages-zeroed",
+        ];
+        let damaged = PATTERNS.iter().filter(|pattern| damaged.contains(&pattern.name)).chain([&NO_ROOT]);
+        let files =
+            damaged.filter_map(|pattern| base.damaged(pattern)).map(|damage| (damage.name, damage.bytes));
+        for (name, bytes) in files.chain([("sound", base.bytes.to_vec())]) {
+            for flag in [None, Some("--strict")] {
+                let of = format!("{kept} kept, {name}, {flag:?}, compacted at {last}");
+                revives_nothing(&bytes, flag, &of, &gone);
+            }
+        }
+    }
+}
+
+fn revives_nothing(bytes: &[u8], flag: Option<&str>, of: &str, gone: &BTreeMap<Vec<u8>, Key>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [damaged, saved] = ["damaged.db", "saved.db"].map(|name| folder.path().join(name));
+    fs::write(&damaged, bytes).expect("written");
+    let [command, output, to] =
+        [["salvage"].as_slice(), &["--output", "json"], &["-o"]].map(|args| args.iter().map(Path::new));
+    let args = command
+        .chain(flag.map(Path::new))
+        .chain(output)
+        .chain(to)
+        .chain([saved.as_path(), damaged.as_path()]);
+    let output = medic(args);
+    if flag.is_some() && output.status.code() == Some(2) {
+        let message = text(&output.stderr);
+        assert!(
+            message.contains("may have been deleted: with --strict, no copy is made of that"),
+            "{of}: {message}"
+        );
+        return;
+    }
+    let report = parse(&output.stdout);
+    let keys = keys_at(&saved, &[]);
+    let revived: Vec<_> = keys.keys().filter(|key| gone.contains_key(*key)).collect();
+    if flag.is_some() || !of.contains("cut") {
+        assert!(revived.is_empty(), "{of}: {} keys that were deleted are back: {revived:?}", revived.len());
+        return;
+    }
+    // tombstones and the bucket `meta` were in the part that is gone: nothing in the rest tells these keys from others
+    let doubtful = number(&report["recovered"]["doubtful"]);
+    assert!(revived.len() as i64 <= doubtful, "{of}: {} back, {doubtful} doubtful", revived.len());
+    assert!(revived.is_empty() || output.status.code() == Some(1), "{of}");
 }
 
 fn comes_back(member: &Member, db: &Path, before: &BTreeMap<Vec<u8>, Key>, last: i64) {

@@ -121,6 +121,12 @@ impl Db {
         id.0.saturating_mul(self.page_size as u64)
     }
 
+    /// The page that a byte of the file lies in.
+    #[must_use]
+    pub fn page_at(&self, offset: u64) -> PageId {
+        PageId(offset.checked_div(self.page_size()).unwrap_or(0))
+    }
+
     /// The page at `id` with its overflow pages: exactly its bytes.
     ///
     /// # Errors

@@ -402,6 +402,12 @@ impl<'a> Entry<'a> {
         (ELEMENT_SIZE as u64).saturating_add(self.key.len() as u64).saturating_add(self.value.len() as u64)
     }
 
+    /// Where its value ends, counted from the page's first byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        (self.start as u64).saturating_add(self.key.len() as u64).saturating_add(self.value.len() as u64)
+    }
+
     /// Whether the value is a bucket.
     #[must_use]
     pub fn is_bucket(&self) -> bool {

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::etcd::find::Found;
@@ -20,58 +19,11 @@ use crate::travel::history::History;
 use crate::travel::index::Sorted;
 use crate::travel::keys::{DeletedRow, KeyRow};
 use crate::travel::shown::{Options, Shower};
-use crate::travel::{self, Select};
+use crate::travel::{self, From, Select};
 
 use super::Outcome;
 use super::args::{Args, Output};
 use super::commands::{open, render, view, write_out};
-
-/// Where to look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub enum From {
-    /// What etcd would answer
-    #[default]
-    Live,
-    /// The tree of the meta that is not active: the answer as of one transaction ago
-    OlderRoot,
-    /// Pages that the active root does not reach: what was deleted and compacted
-    Free,
-    /// All of these: the newest value that lies anywhere, deleted or not
-    Any,
-}
-
-impl std::convert::From<From> for travel::From {
-    fn from(from: From) -> Self {
-        match from {
-            From::Live => Self::Live,
-            From::OlderRoot => Self::OlderRoot,
-            From::Free => Self::Free,
-            From::Any => Self::Any,
-        }
-    }
-}
-
-/// How an object is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub enum FormatArg {
-    /// As `kubectl get -o yaml`
-    #[default]
-    Yaml,
-    /// As `kubectl get -o json`
-    Json,
-    /// The bytes as they are stored
-    Raw,
-}
-
-impl std::convert::From<FormatArg> for Format {
-    fn from(format: FormatArg) -> Self {
-        match format {
-            FormatArg::Yaml => Self::Yaml,
-            FormatArg::Json => Self::Json,
-            FormatArg::Raw => Self::Raw,
-        }
-    }
-}
 
 /// Which part of the data.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -88,8 +40,8 @@ pub struct When {
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct How {
     /// How an object is written
-    #[arg(long, value_enum, default_value_t = FormatArg::Yaml)]
-    format: FormatArg,
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    format: Format,
     /// Leave out what keeps `kubectl apply` from making the object anew: status, uid, resourceVersion, ...
     #[arg(long)]
     clean: bool,
@@ -100,10 +52,7 @@ pub struct How {
 
 impl How {
     fn shower(self) -> Result<Shower> {
-        ensure!(
-            !(self.clean && self.format == FormatArg::Raw),
-            "--clean is for objects: not with --format raw"
-        );
+        ensure!(!(self.clean && self.format == Format::Raw), "--clean is for objects: not with --format raw");
         Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
     }
 }
@@ -207,7 +156,7 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
         return deleted(args, &source, &state, select, options);
     }
     let When { rev, from } = options.when;
-    let answer = travel::at(&source.db, &state, from.into(), rev, select);
+    let answer = travel::at(&source.db, &state, from, rev, select);
     let answer = answer.with_context(|| source.path.display().to_string())?;
     let found = &answer.found;
     match args.output {
@@ -306,7 +255,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     let state = State::read(&source.db);
     let When { rev, from } = options.when;
     let key = options.key.as_bytes();
-    let answer = travel::at(&source.db, &state, from.into(), rev, Select::Key(key));
+    let answer = travel::at(&source.db, &state, from, rev, Select::Key(key));
     let answer = answer.with_context(|| source.path.display().to_string())?;
     let mut document = GetDocument {
         key: key.into(),
@@ -333,7 +282,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     warn_of(&source, answer.unreadable);
     document.found = Some(KeyRow::from(&found));
     document.encoding = Some(Shower::encoding(&found));
-    if options.how.format == FormatArg::Raw {
+    if options.how.format == Format::Raw {
         let bytes = shower.bytes(&found)?;
         if args.output == Output::Json {
             document.value = Some(bytes.into());
@@ -361,7 +310,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     if args.output == Output::Json {
         document.object = Some(&shown.object);
         write_out(|out| json::write(out, "get", args.no_lock, &document))?;
-    } else if options.how.format == FormatArg::Json {
+    } else if options.how.format == Format::Json {
         write_bytes(&export::object_json(&shown.object)?)?;
     } else {
         write_bytes(&export::object_yaml(&shown.object)?)?;
@@ -422,7 +371,7 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
         (deleted.into_recoverable(), None, unreadable)
     } else {
         let When { rev, from } = options.when;
-        let answer = travel::at(&source.db, &state, from.into(), rev, select);
+        let answer = travel::at(&source.db, &state, from, rev, select);
         let answer = answer.with_context(|| source.path.display().to_string())?;
         (answer.found, Some(answer.revision), answer.unreadable)
     };
@@ -451,7 +400,7 @@ fn write_export(
     shower: &Shower,
     found: &Sorted<'_>,
 ) -> Result<Exported> {
-    let format = Format::from(options.how.format);
+    let format = options.how.format;
     let records = || -> Box<dyn Iterator<Item = Found<'_>>> { Box::new(found.iter()) };
     let target = options.out.as_path();
     if target.as_os_str() == "-" {

@@ -109,6 +109,56 @@ pub struct Alarm {
     pub alarm: i32,
 }
 
+/// A user (`api/authpb/auth.proto`).
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct User {
+    /// The name, which is the key, too.
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
+    /// The password's hash.
+    #[prost(bytes = "vec", tag = "2")]
+    pub password: Vec<u8>,
+    /// Names of roles.
+    #[prost(string, repeated, tag = "3")]
+    pub roles: Vec<String>,
+    /// How the user was added.
+    #[prost(message, optional, tag = "4")]
+    pub options: Option<UserOptions>,
+}
+
+/// How a user was added (`UserAddOptions`).
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct UserOptions {
+    /// Without a password: by certificate only.
+    #[prost(bool, tag = "1")]
+    pub no_password: bool,
+}
+
+/// A role (`api/authpb/auth.proto`).
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Role {
+    /// The name, which is the key, too.
+    #[prost(bytes = "vec", tag = "1")]
+    pub name: Vec<u8>,
+    /// What it may do.
+    #[prost(message, repeated, tag = "2")]
+    pub permissions: Vec<Permission>,
+}
+
+/// What a role may do with which keys.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Permission {
+    /// 0 to read, 1 to write, 2 for both.
+    #[prost(int32, tag = "1")]
+    pub kind: i32,
+    /// The key, or the first one.
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: Vec<u8>,
+    /// The end of the range, if it is one.
+    #[prost(bytes = "vec", tag = "3")]
+    pub range_end: Vec<u8>,
+}
+
 impl Alarm {
     /// etcd's name for the alarm.
     #[must_use]

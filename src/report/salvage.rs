@@ -57,7 +57,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
     for warning in &report.warnings {
         table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
     }
-    buckets(out, report)?;
+    buckets(out, view, report)?;
     lost(out, view, &report.lost)?;
     affected(out, view, report)?;
     table::prose(out, view, "next        ", &next(report))
@@ -102,12 +102,25 @@ fn verified(report: &Report) -> String {
     }
 }
 
-fn buckets(out: &mut impl Write, report: &Report) -> io::Result<()> {
+fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
     for bucket in report.buckets.iter().filter(|bucket| !bucket.gaps.is_empty()) {
         let pages = bucket.gaps.iter().take(SHOWN).map(u64::to_string).collect::<Vec<_>>().join(", ");
         let more = bucket.gaps.len().checked_sub(SHOWN).filter(|&more| more > 0);
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
-        writeln!(out, "bucket {}: missing below page {pages}{more}", bucket.name)?;
+        let found = match (bucket.orphan, bucket.left_out) {
+            (0, 0) => String::new(),
+            (orphan, left_out) => {
+                format!("; of other leaves, {} taken, {} left out", count(orphan, "entry"), grouped(left_out))
+            }
+        };
+        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", bucket.name)?;
+    }
+    for derived in &report.derived {
+        let value = derived
+            .value
+            .as_deref()
+            .map_or_else(|| "none".to_owned(), |value| escape(value.as_bytes()).into_owned());
+        table::prose(out, view, &format!("{:<10}  ", derived.key), &format!("{value}: {}", derived.why))?;
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! The buckets of the copy: of each, what the best root has, and in its gaps what the next ones have.
 
-use std::collections::HashMap;
+#![deny(clippy::arithmetic_side_effects)]
 
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+
+use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
 
 use super::records::Tier;
+use super::small::Taken;
 use super::tree::Gaps;
 use super::trunk::Trunk;
 
@@ -22,28 +27,110 @@ pub struct SavedBucket<'a> {
     pub entries: Vec<Entry<'a>>,
     /// What no root has of it.
     pub gaps: Gaps<'a>,
+    /// What the first root does not have of it: some of this may be filled from the next ones.
+    pub first_gaps: Gaps<'a>,
     /// Where it was found first.
     pub tier: Tier,
     /// Entries that came from a later root.
     pub from_others: u64,
+    /// Entries that came from leaves that no root reaches.
+    pub from_orphans: u64,
+    /// Keys that were found in such leaves, and left out.
+    pub left: u64,
+    /// Keys that were found there with two values.
+    pub conflicts: u64,
+    /// Entries that were derived from others, in order.
+    pub made: Vec<Made>,
+}
+
+/// An entry that the file does not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// Its key.
+    pub key: &'static [u8],
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+impl<'a> SavedBucket<'a> {
+    /// A bucket with nothing in it.
+    #[must_use]
+    pub fn empty(parent: Option<usize>, name: &'a [u8]) -> Self {
+        Self {
+            parent,
+            name,
+            sequence: 0,
+            entries: Vec::new(),
+            gaps: Gaps::default(),
+            first_gaps: Gaps::default(),
+            tier: Tier::Orphan,
+            from_others: 0,
+            from_orphans: 0,
+            left: 0,
+            conflicts: 0,
+            made: Vec::new(),
+        }
+    }
+
+    /// Adds a bucket that no root has to the root bucket, which is made, too, where there is none. Gives its number.
+    pub fn add(buckets: &mut Vec<Self>, name: &'static [u8], gaps: Gaps<'a>) -> usize {
+        if buckets.is_empty() {
+            buckets.push(Self::empty(None, &[][..]));
+        }
+        if let Some(root) = buckets.first_mut() {
+            let at = root.entries.partition_point(|entry| entry.key < name);
+            if root.entries.get(at).is_none_or(|entry| entry.key != name) {
+                root.entries.insert(at, Entry { flags: BUCKET_FLAG, key: name, value: &[], start: 0 });
+            }
+        }
+        buckets.push(Self { gaps: gaps.clone(), first_gaps: gaps, ..Self::empty(Some(0), name) });
+        buckets.len().saturating_sub(1)
+    }
+
+    /// Adds what was found in leaves that no root reaches.
+    pub fn take_orphans(&mut self, taken: Taken<'a>) {
+        self.from_orphans = taken.entries.len() as u64;
+        self.left = taken.left;
+        self.conflicts = taken.conflicts;
+        self.entries.extend(taken.entries);
+        self.entries.sort_by(|a, b| a.key.cmp(b.key));
+    }
+
+    /// All of its entries, those that were derived among them.
+    fn with_made(&self) -> Cow<'_, [Entry<'_>]> {
+        if self.made.is_empty() {
+            return Cow::Borrowed(&self.entries);
+        }
+        let made =
+            self.made.iter().map(|made| Entry { flags: 0, key: made.key, value: &made.value, start: 0 });
+        let mut all: Vec<Entry<'_>> = self.entries.iter().copied().chain(made).collect();
+        // stable: what the file has comes first, and stays
+        all.sort_by(|a, b| a.key.cmp(b.key));
+        Cow::Owned(all)
+    }
+
+    /// The value of a plain key.
+    #[must_use]
+    pub fn value(&self, key: &[u8]) -> Option<&'a [u8]> {
+        let entry = self.entries.iter().find(|entry| entry.key == key && !entry.is_bucket());
+        entry.map(|entry| entry.value)
+    }
 }
 
 /// Merges what several roots have, the best first.
 #[must_use]
 pub fn merge<'a>(trunks: &[(Tier, &Trunk<'a>)]) -> Vec<SavedBucket<'a>> {
     let roots = trunks.iter().map(|(tier, trunk)| (*tier, *trunk, 0)).collect();
-    let mut waiting: Vec<(Option<usize>, Sources<'_, 'a>)> = vec![(None, roots)];
+    let mut waiting: VecDeque<(Option<usize>, Sources<'_, 'a>)> = VecDeque::from([(None, roots)]);
     let mut saved: Vec<SavedBucket<'a>> = Vec::new();
-    let mut next = 0;
-    while let Some((parent, sources)) = waiting.get(next).cloned() {
-        next += 1;
+    while let Some((parent, sources)) = waiting.pop_front() {
         let number = saved.len();
         let Some(bucket) = merge_one(parent, &sources) else { continue };
         for entry in bucket.entries.iter().filter(|entry| entry.is_bucket()) {
             let inside = sources
                 .iter()
                 .filter_map(|&(tier, trunk, of)| Some((tier, trunk, trunk.inside(of, entry.key)?)));
-            waiting.push((Some(number), inside.collect()));
+            waiting.push_back((Some(number), inside.collect()));
         }
         saved.push(bucket);
     }
@@ -58,13 +145,12 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         sources.iter().filter_map(|&(tier, trunk, number)| Some((tier, trunk.buckets.get(number)?)));
     let (tier, first) = found.next()?;
     let mut bucket = SavedBucket {
-        parent,
-        name: first.name,
         sequence: first.sequence,
         entries: first.tree.entries.clone(),
         gaps: first.tree.gaps.clone(),
+        first_gaps: first.tree.gaps.clone(),
         tier,
-        from_others: 0,
+        ..SavedBucket::empty(parent, first.name)
     };
     for (_, other) in found {
         if bucket.gaps.is_empty() {
@@ -77,7 +163,8 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         // stable: where both have a key, the first one's comes first and stays
         bucket.entries.sort_by(|a, b| a.key.cmp(b.key));
         bucket.entries.dedup_by(|later, first| later.key == first.key);
-        bucket.from_others += (bucket.entries.len() - before.min(bucket.entries.len())) as u64;
+        let more = bucket.entries.len().saturating_sub(before) as u64;
+        bucket.from_others = bucket.from_others.saturating_add(more);
         let left = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
         bucket.gaps = Gaps::new(left.cloned().collect());
     }
@@ -95,7 +182,7 @@ impl<'a> Saved<'a> {
     /// The buckets, each with its entries. A bucket that was not saved is left out of the one around it, and one whose entry
     /// there was not, with all within.
     #[must_use]
-    pub fn of(saved: &[SavedBucket<'a>]) -> Self {
+    pub fn of(saved: &'a [SavedBucket<'_>]) -> Self {
         let numbered = saved
             .iter()
             .enumerate()
@@ -110,7 +197,7 @@ impl<'a> Saved<'a> {
         while let Some((number, bucket)) =
             order.get(next).and_then(|&number| Some((number, saved.get(number)?)))
         {
-            next += 1;
+            next = next.saturating_add(1);
             for found in bucket
                 .entries
                 .iter()
@@ -127,7 +214,7 @@ impl<'a> Saved<'a> {
         for (number, bucket) in order.iter().filter_map(|&number| Some((number, saved.get(number)?))) {
             let start = all.entries.len() as u64;
             let mut last: Option<&[u8]> = None;
-            for entry in &bucket.entries {
+            for entry in bucket.with_made().iter() {
                 let size = if entry.is_bucket() {
                     let found = inside(number, entry).and_then(|found| numbers.get(found).copied().flatten());
                     let Some(found) = found.filter(|_| last != Some(entry.key)) else { continue };

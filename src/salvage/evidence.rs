@@ -13,6 +13,8 @@
 //!
 //! By 2, a record shows that there was a compaction, and how far it went at least, even where the `meta` bucket is lost.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -20,8 +22,8 @@ use crate::bolt::PageId;
 use crate::bolt::page::{Child, Entry};
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
-use super::orphan::{OrphanLeaf, Orphans};
 use super::records::{Case, Found, Tier, sound_record};
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// What shows that records were removed.
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! What could not be saved, as far as it can be proved or bounded.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -108,12 +110,12 @@ struct Counts<'f, 'a> {
 
 impl<'f, 'a> Counts<'f, 'a> {
     fn of(records: &'f [Found<'a>]) -> Self {
-        let (mut last, mut sum) = (None, (0, 0));
+        let (mut last, mut sum) = (None, (0u64, 0u64));
         let mut sums = vec![sum];
         for found in records {
             let main = found.place.revision.main;
-            sum.0 += u64::from(last.replace(main) != Some(main));
-            sum.1 += u64::from(found.tier > Tier::Reachable);
+            sum.0 = sum.0.saturating_add(u64::from(last.replace(main) != Some(main)));
+            sum.1 = sum.1.saturating_add(u64::from(found.tier > Tier::Reachable));
             sums.push(sum);
         }
         Self { records, sums }
@@ -182,7 +184,7 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
             lost.push(Lost {
                 first_revision: first,
                 last_revision: Some(last),
-                missing_revisions: u64::try_from(last - first + 1).ok(),
+                missing_revisions: u64::try_from(last.saturating_sub(first).saturating_add(1)).ok(),
                 recovered: 0,
                 page: None,
                 why: "the tree goes on behind it as if they had never been".to_owned(),
@@ -224,9 +226,9 @@ pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
         let kv = KeyValue::parse(found.entry.value).unwrap_or_default();
         let object = layout.classify(key, Some(kv.value));
         let row = rows.entry((object.group.to_owned(), ByteText::from(object.resource))).or_default();
-        row.0 += 1;
+        row.0 = row.0.saturating_add(1);
         row.1.extend(object.namespace.map(ByteText::from));
-        affected.possibly_stale_keys += 1;
+        affected.possibly_stale_keys = affected.possibly_stale_keys.saturating_add(1);
     }
     affected.possibly_stale = rows
         .into_iter()

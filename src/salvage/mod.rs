@@ -1,29 +1,43 @@
 //! From a damaged file to one that etcd starts from, with an honest list of what was lost.
 //!
+//! Leaves that no root reaches come from [`crate::bolt::orphan`].
+//!
 //! | file | what is in it |
 //! |---|---|
 //! | [`open`] | the file's bytes and page size, whatever its metas say |
 //! | [`readable`] | what a failing disk still gives |
 //! | [`tree`] | one tree in order, and the ranges of keys that are missing |
 //! | [`trunk`] | all buckets below one root |
-//! | [`orphan`] | leaves wherever they lie |
+//! | [`roots`] | the roots of the metas, and roots that no meta leads to |
 //! | [`records`] | which records belong to the state that the file held |
 //! | [`evidence`] | what shows that a record was removed by a compaction |
 //! | [`zeroed`] | pages of zeros in the middle of values |
 //! | [`assemble`] | the buckets of the copy |
+//! | [`kinds`] | which small bucket of etcd's an entry is of |
+//! | [`small`] | small buckets, completed from leaves that no root reaches |
+//! | [`leases`] | what shows that a lease was still there |
+//! | [`others`] | the same for other programs' buckets |
+//! | [`derive`](mod@derive) | what of the `meta` bucket follows from the rest |
+//! | [`decide`](mod@decide) | what of all that was in the state that the file held |
 //! | [`find`](mod@find) | all of these, in order |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`run`] | the copy written, proved, put in place, and reported |
 
 pub mod assemble;
+pub mod decide;
+pub mod derive;
 pub mod evidence;
 pub mod find;
+pub mod kinds;
+pub mod leases;
 pub mod lost;
 pub mod open;
-pub mod orphan;
+pub mod others;
 pub mod readable;
 pub mod records;
+pub mod roots;
 pub mod run;
+pub mod small;
 pub mod tree;
 pub mod trunk;
 pub mod zeroed;

@@ -13,6 +13,8 @@
 //!
 //! [`super::evidence`] has what shows that.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeSet;
 
 use crate::bolt::page::Entry;
@@ -20,8 +22,8 @@ use crate::etcd::history::check_alone;
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
 use super::evidence::Evidence;
-use super::orphan::{OrphanLeaf, Orphans};
 use super::tree::Gaps;
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// Where a record was found. The first ones are believed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
@@ -113,7 +115,7 @@ pub fn of_tree<'a>(
 #[must_use]
 pub fn is_of_records(leaf: &OrphanLeaf<'_>) -> bool {
     let records = leaf.entries.iter().filter(|entry| RecordKey::parse(entry.key).is_some()).count();
-    records * 2 > leaf.entries.len()
+    records > leaf.entries.len() / 2
 }
 
 /// The sources, and what is known of the state.
@@ -125,6 +127,8 @@ pub struct Case<'c, 'a> {
     pub gaps: &'c Gaps<'a>,
     /// Records that the older root reaches.
     pub older: Vec<Found<'a>>,
+    /// How these count: a root that no meta leads to may be of any age, so what it has is no better founded than an orphan.
+    pub older_tier: Tier,
     /// Where these have gaps; `None` without an older root.
     pub older_gaps: Option<&'c Gaps<'a>>,
     /// Leaves of the `key` bucket that nothing reaches, and branches.
@@ -138,12 +142,12 @@ pub struct Case<'c, 'a> {
 pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
     let evidence = Evidence::of(&case);
     let compacted = evidence.compacted;
-    let Case { reached, gaps, older, older_gaps, orphans, .. } = case;
+    let Case { reached, gaps, older, older_tier, older_gaps, orphans, .. } = case;
     let mut all = reached;
     let is_above = |found: &Found<'_>| found.place.revision.main > compacted;
     for mut found in older {
         let belongs = gaps.contain(found.entry.key) && (is_above(&found) || !evidence.is_superseded(&found));
-        found.tier = if belongs { Tier::OlderRoot } else { Tier::Free };
+        found.tier = if belongs { older_tier } else { Tier::Free };
         all.push(found);
     }
     // the records of a lost leaf lay in that leaf: others with them are older versions of it, unless they are copies of it

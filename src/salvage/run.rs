@@ -1,5 +1,7 @@
 //! A salvage: search, write, prove, put in place, report.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,7 +14,7 @@ use crate::bolt::walk::{BucketId, Subtree, Threads, Walker};
 use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash;
-use crate::etcd::schema::State;
+use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
@@ -20,6 +22,7 @@ use crate::rewrite::output::{self, Output, OutputError, folder_of};
 use crate::text::ByteText;
 
 use super::assemble::Saved;
+use super::derive::Derived;
 use super::find::{self, Finds, Root, RootSource, Trust};
 use super::lost::{self, Affected, Lost};
 use super::open::{Wreck, WreckError};
@@ -62,6 +65,8 @@ pub struct Report {
     pub lost: Vec<Lost>,
     /// What that means for keys.
     pub affected: Affected,
+    /// What of the `meta` bucket is not what the last state had: derived from the rest, of an older state, or not known.
+    pub derived: Vec<Derived>,
     /// Revisions that were found with two contents: the first ones.
     pub conflicts: Vec<ConflictReport>,
     /// How many there were.
@@ -78,18 +83,16 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Wall time of all of it.
     pub elapsed_seconds: f64,
+    /// Whether all that the file held is in the copy, and nothing is doubtful.
+    #[serde(skip)]
+    whole: bool,
 }
 
 impl Report {
     /// Whether all that the file held is in the copy, and nothing is doubtful.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.lost.is_empty()
-            && self.dropped.malformed == 0
-            && self.num_conflicts == 0
-            && self.recovered.free == 0
-            && self.source.root.from == RootSource::ActiveMeta
-            && self.buckets.iter().all(|bucket| bucket.gaps.is_empty())
+        self.whole
     }
 }
 
@@ -145,12 +148,12 @@ pub struct Dropped {
 pub struct Recovered {
     /// From the active root.
     pub reachable: u64,
-    /// From the other meta's root, or another root that was found.
+    /// From the other meta's root.
     pub older_root: u64,
     /// From leaves that no root reaches.
     pub orphan: u64,
-    /// How many of these stand at or below the last compaction, so that it may have removed some of them, although nothing shows
-    /// that it did: `--strict` leaves them out.
+    /// How many of these a compaction may have removed, although nothing shows that it did: those at or below the last one, or, where
+    /// how far that went is lost, all. `--strict` leaves them out.
     pub doubtful: u64,
     /// The same, of a state that the file no longer held: only with `--best-effort`.
     pub free: u64,
@@ -167,6 +170,14 @@ pub struct BucketReport {
     pub from: Tier,
     /// Ranges of its keys that are missing: the pages that could not be read.
     pub gaps: Vec<u64>,
+    /// Entries that come from the other meta's root, or another root that was found.
+    pub older_root: u64,
+    /// Entries that come from leaves that no root reaches.
+    pub orphan: u64,
+    /// Keys that were found in such leaves, and left out: deleted since, or not to be told from what was.
+    pub left_out: u64,
+    /// Keys that were found there with two values: the likelier one was taken.
+    pub conflicts: u64,
 }
 
 /// A revision that was found with two contents.
@@ -245,9 +256,14 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     (progress.begin)("searching", wreck.db.file_size());
     let finds = find::find(wreck, request.trust, progress.advance);
     let saved = Saved::of(&finds.buckets);
-    let entries: u64 =
-        saved.buckets().iter().skip(1).map(|bucket| bucket.entries.end - bucket.entries.start).sum();
+    let entries =
+        |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
+    let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
     let path = wreck.path.display().to_string();
+    if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
+        let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
+        return Err(SalvageError::Doubtful { path, what });
+    }
     if entries == 0 {
         return Err(SalvageError::Nothing(path));
     }
@@ -317,16 +333,19 @@ fn prove<'c>(saved: &Saved<'_>, copy: &'c Db, progress: Progress<'_>) -> Result<
                         && (is_bucket || expected.value == entry.value)
                 });
                 if !same {
-                    return Err(format!("entry {} of bucket {number} differs", next - spec.entries.start));
+                    return Err(format!(
+                        "entry {} of bucket {number} differs",
+                        next.saturating_sub(spec.entries.start)
+                    ));
                 }
-                next += 1;
+                next = next.saturating_add(1);
             }
         }
         if next != spec.entries.end {
             return Err(format!("bucket {number} ends too early"));
         }
     }
-    let more = walker.buckets().len() - saved.buckets().len().min(walker.buckets().len());
+    let more = walker.buckets().len().saturating_sub(saved.buckets().len());
     let (findings, _) = walker.finish();
     match findings.count {
         0 if more == 0 => Ok(()),
@@ -340,11 +359,11 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let affected = lost::affected(finds, &lost);
     let trailer = if request.snapshot { TRAILER_SIZE as u64 } else { 0 };
     let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
-    let compacted = finds.scheduled.max(finds.compacted).unwrap_or(-1);
+    let compacted = finds.compacted.unwrap_or(-1);
     let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
     let target = TargetFile {
         path: request.target.display().to_string(),
-        file_bytes: plan.file_bytes() + trailer,
+        file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
         keys: live_keys(&finds.records),
@@ -360,7 +379,8 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         unreadable: wreck.unreadable.clone(),
         searched: finds.searched,
     };
-    let restore = restore(finds, &lost, &target);
+    let whole = is_whole(finds, &lost);
+    let restore = restore(finds, &lost, whole, &target);
     let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
         revision: conflict.revision.to_string(),
         taken: conflict.taken,
@@ -368,11 +388,12 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     });
     Report {
         dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
-        recovered: recovered(&finds.records, finds.compacted.unwrap_or(0)),
+        recovered: recovered(finds),
         buckets: buckets(finds),
         warnings: warnings(wreck, finds, request),
         lost,
         affected,
+        derived: finds.derived.clone(),
         conflicts: conflicts.collect(),
         num_conflicts: finds.conflicts.len() as u64,
         verified: false,
@@ -382,6 +403,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         source,
         target,
         elapsed_seconds: 0.0,
+        whole,
     }
 }
 
@@ -394,18 +416,18 @@ fn live_keys(records: &[Found<'_>]) -> u64 {
     live.values().filter(|&&live| live).count() as u64
 }
 
-fn recovered(records: &[Found<'_>], compacted: i64) -> Recovered {
+fn recovered(finds: &Finds<'_>) -> Recovered {
     let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
-    records.iter().for_each(|found| *counts.entry(found.tier).or_default() += 1);
+    for found in &finds.records {
+        let count = counts.entry(found.tier).or_default();
+        *count = count.saturating_add(1);
+    }
     let count = |tier| counts.get(&tier).copied().unwrap_or(0);
     Recovered {
         reachable: count(Tier::Reachable),
         older_root: count(Tier::OlderRoot),
         orphan: count(Tier::Orphan),
-        doubtful: records
-            .iter()
-            .filter(|found| found.tier == Tier::Orphan && found.place.revision.main <= compacted)
-            .count() as u64,
+        doubtful: finds.records.iter().filter(|found| finds.is_doubtful(found)).count() as u64,
         free: count(Tier::Free),
     }
 }
@@ -414,19 +436,29 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
     let all = finds.buckets.iter().skip(1);
     all.map(|bucket| BucketReport {
         name: ByteText::from(bucket.name),
-        entries: bucket.entries.len() as u64,
+        entries: (bucket.entries.len() as u64).saturating_add(bucket.made.len() as u64),
         from: bucket.tier,
         gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
+        older_root: bucket.from_others,
+        orphan: bucket.from_orphans,
+        left_out: bucket.left,
+        conflicts: bucket.conflicts,
     })
     .collect()
 }
 
-/// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
-fn restore(finds: &Finds<'_>, lost: &[Lost], target: &TargetFile) -> Restore {
-    let whole = lost.is_empty()
+/// Whether the active root alone led to all that the file held, and what else was found agrees with it.
+fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
+    lost.is_empty()
         && finds.malformed == 0
+        && finds.conflicts.is_empty()
         && finds.root.from == RootSource::ActiveMeta
-        && finds.buckets.iter().all(|bucket| bucket.gaps.is_empty() && bucket.from_others == 0);
+        && finds.records.iter().all(|found| found.tier != Tier::Free)
+        && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty() && bucket.from_orphans == 0)
+}
+
+/// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
+fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, target: &TargetFile) -> Restore {
     let path = crate::text::escape(target.path.as_bytes()).into_owned();
     if !finds.is_etcd {
         let reason =
@@ -466,7 +498,7 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
             "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
         ),
         RootSource::Nowhere => warnings.push(
-            "no root was found: records stand for themselves, and members, leases and users are lost".to_owned(),
+            "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
         ),
     }
     if wreck.page_size_derived {
@@ -478,11 +510,25 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
                 .to_owned(),
         );
     }
-    if finds.is_etcd && finds.compacted.is_none() && finds.searched {
+    if finds.is_etcd && !finds.compaction_is_known && finds.searched {
         warnings.push(
-            "no compaction is recorded in what can be read: if there was one, records that it removed may be among those saved"
+            "how far the last compaction went is lost: records that it removed, and keys that were deleted, may be among those saved"
                 .to_owned(),
         );
+    }
+    // of records, it is known more exactly
+    let others = finds.buckets.iter().filter(|bucket| bucket.name != KEY_BUCKET || !finds.is_etcd);
+    for bucket in others.filter(|bucket| bucket.from_orphans > 0) {
+        warnings.push(format!(
+            "bucket {}: {} entries come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
+             them out){}",
+            ByteText::from(bucket.name),
+            bucket.from_orphans,
+            match bucket.conflicts {
+                0 => String::new(),
+                conflicts => format!("; {conflicts} of them were found with two values"),
+            }
+        ));
     }
     if request.trust == Trust::BestEffort {
         warnings.push("--best-effort: what was deleted or superseded may have come back to life".to_owned());

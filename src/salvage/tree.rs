@@ -4,10 +4,17 @@
 //! keys from its own key in the branch above to the next one may be lost. Where no range is missing, what is not there was
 //! not there: that is what tells a lost record from a deleted one.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use crate::bolt::claims::Claims;
+use crate::bolt::format::{PageHeader, PageKind};
 use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError, PageErrorKind};
 use crate::bolt::walk::{BucketRoot, MAX_DEPTH};
 use crate::bolt::{Db, PageId};
+use zerocopy::FromBytes;
+
+/// Gaps at one key that are looked at.
+const MAX_OVERLAPPING: usize = 8;
 
 /// What was found of one tree.
 #[derive(Debug, Default)]
@@ -16,6 +23,16 @@ pub struct Tree<'a> {
     pub entries: Vec<Entry<'a>>,
     /// What is missing.
     pub gaps: Gaps<'a>,
+}
+
+impl Tree<'_> {
+    /// A tree of which nothing can be read, as the page that leads to it is damaged.
+    #[must_use]
+    pub fn missing(page: PageId) -> Self {
+        let why = "what leads to it is damaged".to_owned();
+        let gap = Gap { lower: &[], upper: None, page, leaf: false, why };
+        Self { entries: Vec::new(), gaps: Gaps::new(vec![gap]) }
+    }
 }
 
 /// A range of keys that is missing.
@@ -80,6 +97,13 @@ impl<'a> Gaps<'a> {
         };
         let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
         reach.is_some_and(|reach| reach.is_none_or(|reach| gap.lower < reach))
+    }
+
+    /// Those that a key lies in. They overlap only where a branch was damaged, so no more than a few are looked at.
+    pub fn around(&self, key: &[u8]) -> impl Iterator<Item = &Gap<'a>> {
+        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
+        let before = self.gaps.get(..behind).unwrap_or_default();
+        before.iter().rev().take(MAX_OVERLAPPING).filter(move |gap| gap.contains(key))
     }
 
     /// Each of them, in order.
@@ -186,11 +210,13 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Whether a page is damaged, rather than the reference to it: it is zeroed, or gone with the end of the file, below the
-    /// high water mark.
+    /// Whether a page is damaged, rather than the reference to it: it is zeroed, or another page was written over it, or it is gone
+    /// with the end of the file, below the high water mark.
     fn is_own_damage(&self, error: &PageError) -> bool {
         match error.kind {
-            PageErrorKind::WrongId { .. } => is_zeroed(error.page, self.db),
+            PageErrorKind::WrongId { found } => {
+                is_zeroed(error.page, self.db) || (found.0 < self.claimed && is_node(error.page, self.db))
+            }
             PageErrorKind::AboveHighWaterMark { .. } => error.page.0 < self.claimed,
             _ => true,
         }
@@ -198,8 +224,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// Pages that a leaf needs: its header may say more, and would take those of its neighbours.
     fn pages_of(&self, leaf: &Leaf<'a>) -> u64 {
-        let end = |entry: Entry<'a>| (entry.start + entry.key.len() + entry.value.len()) as u64;
-        let used = leaf.entries().filter_map(Result::ok).map(end).max().unwrap_or(0);
+        let used = leaf.entries().filter_map(Result::ok).map(|entry| entry.end()).max().unwrap_or(0);
         used.div_ceil(self.db.page_size()).clamp(1, u64::from(leaf.page().header().overflow.get()) + 1)
     }
 
@@ -223,7 +248,7 @@ impl<'a> Reader<'_, 'a> {
                     last = Some(entry.key);
                     self.tree.entries.push(entry);
                 }
-                _ => damaged += 1,
+                _ => damaged = damaged.saturating_add(1),
             }
         }
         if damaged > 0 {
@@ -244,7 +269,7 @@ impl<'a> Reader<'_, 'a> {
             };
             match child.filter(|child| fits(child.key) && (index == 0 || at.lower <= child.key)) {
                 Some(child) => children.push((child.key, child.page)),
-                None => damaged += 1,
+                None => damaged = damaged.saturating_add(1),
             }
         }
         if count == 0 || children.is_empty() {
@@ -262,7 +287,7 @@ impl<'a> Reader<'_, 'a> {
             page,
             lower: if index == 0 { at.lower } else { key },
             upper,
-            depth: at.depth + 1,
+            depth: at.depth.saturating_add(1),
         });
         let pending: Vec<_> = pending.collect();
         self.stack.extend(pending.into_iter().rev());
@@ -276,6 +301,14 @@ fn is_within(key: &[u8], at: Pending<'_>) -> bool {
 /// What is wrong with a page, in the words of those who met it: a page of zeros has no type for a reason.
 fn said(error: &PageError, db: &Db) -> String {
     if is_zeroed(error.page, db) { "it is zeroed".to_owned() } else { error.kind.to_string() }
+}
+
+/// Whether a page begins as a node does: in the middle of a longer one, hardly any does.
+fn is_node(page: PageId, db: &Db) -> bool {
+    let header = db.first_bytes(page).and_then(|bytes| PageHeader::ref_from_prefix(bytes).ok());
+    header.is_some_and(|(header, _)| {
+        matches!(PageKind::from_flags(header.flags.get()), Some(PageKind::Branch | PageKind::Leaf))
+    })
 }
 
 fn is_zeroed(page: PageId, db: &Db) -> bool {

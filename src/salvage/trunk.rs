@@ -1,5 +1,7 @@
 //! All buckets below one root, as far as they can be read.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::collections::HashMap;
 
 use crate::bolt::claims::Claims;
@@ -47,22 +49,24 @@ impl<'a> Trunk<'a> {
         while let Some(bucket) = trunk.buckets.get(next) {
             let inside: Vec<_> =
                 bucket.tree.entries.iter().filter(|entry| entry.is_bucket()).copied().collect();
-            for entry in inside.into_iter().take(MAX_BUCKETS - trunk.buckets.len().min(MAX_BUCKETS)) {
-                let Some(header) = entry.bucket_header() else { continue };
+            for entry in inside.into_iter().take(MAX_BUCKETS.saturating_sub(trunk.buckets.len())) {
                 let inline = || {
                     let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
-                    Page::new(PageId(offset / db.page_size()), offset, entry.inline_page())
+                    Page::new(db.page_at(offset), offset, entry.inline_page())
                 };
-                let root = match header.root.get() {
+                let root = entry.bucket_header().and_then(|header| match header.root.get() {
                     0 => inline().map(BucketRoot::Inline),
                     page => Some(BucketRoot::Page(PageId(page))),
-                };
-                let tree = root.map_or_else(Tree::default, |root| tree::read(db, root, claims));
-                let sequence = header.sequence.get();
+                });
+                let tree = root.map_or_else(
+                    || Tree::missing(db.page_at(db.offset_in_file(entry.key).unwrap_or(0))),
+                    |root| tree::read(db, root, claims),
+                );
+                let sequence = entry.bucket_header().map_or(0, |header| header.sequence.get());
                 trunk.index.insert((next, entry.key), trunk.buckets.len());
                 trunk.buckets.push(TrunkBucket { parent: Some(next), name: entry.key, sequence, tree });
             }
-            next += 1;
+            next = next.saturating_add(1);
         }
         trunk
     }
@@ -123,10 +127,10 @@ impl<'a> Trunk<'a> {
         self.meta(b"consistent_index")?.try_into().ok().map(u64::from_be_bytes)
     }
 
-    /// The revision of the last compaction that was finished, and of the last that was begun.
+    /// The revision of the last compaction that was begun, whether or not it was finished.
     #[must_use]
-    pub fn compactions(&self) -> (Option<i64>, Option<i64>) {
+    pub fn compaction(&self) -> Option<i64> {
         let revision = |key| Some(Revision::parse(self.meta(key)?)?.main);
-        (revision(FINISHED_COMPACT), revision(SCHEDULED_COMPACT))
+        revision(FINISHED_COMPACT).max(revision(SCHEDULED_COMPACT))
     }
 }

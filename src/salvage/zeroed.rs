@@ -1,6 +1,8 @@
 //! Pages of zeros: where a disk has lost some of a file's pages, others may be in the middle of a value, whose length and end still
 //! fit.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use rayon::prelude::*;
 
 use crate::bolt::page::Entry;
@@ -16,7 +18,6 @@ const ENOUGH: u64 = 64;
 #[derive(Debug, Default)]
 pub struct Zeroed {
     pages: Vec<u64>,
-    page_size: u64,
 }
 
 impl Zeroed {
@@ -32,7 +33,7 @@ impl Zeroed {
             return Self::default();
         }
         let pages = (0..db.num_pages()).into_par_iter().filter(|&page| is_zeroed(page)).collect();
-        Self { pages, page_size: db.page_size() }
+        Self { pages }
     }
 
     /// Whether part of an entry lies on one of them.
@@ -42,15 +43,14 @@ impl Zeroed {
             return false;
         }
         let Some(start) = db.offset_in_file(entry.key) else { return false };
-        let end = start.saturating_add((entry.key.len() + entry.value.len()) as u64);
-        let (first, behind) = (start / self.page_size, end.div_ceil(self.page_size));
+        let end = start.saturating_add(entry.key.len() as u64).saturating_add(entry.value.len() as u64);
+        let first = db.page_at(start).0;
         let at = self.pages.partition_point(|&page| page < first);
-        let within = self.pages.get(at..).unwrap_or_default().iter().take_while(|&&page| page < behind);
-        within.map(|page| (page * self.page_size).max(start)..((page + 1) * self.page_size).min(end)).any(
-            |zeros| {
-                // the last bytes of a value may be zeros by right, and the rest of its page is slack
-                zeros.end.saturating_sub(zeros.start) >= ENOUGH
-            },
-        )
+        let starts = self.pages.get(at..).unwrap_or_default().iter().map(|&page| db.offset_of(PageId(page)));
+        starts.take_while(|&page| page < end).any(|page| {
+            // the last bytes of a value may be zeros by right, and the rest of its page is slack
+            let zeros_end = page.saturating_add(db.page_size()).min(end);
+            zeros_end.saturating_sub(page.max(start)) >= ENOUGH
+        })
     }
 }

@@ -21,14 +21,14 @@ use super::names;
 use super::shown::{Shower, Shown};
 
 /// How an object is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum Format {
-    /// As `kubectl get -o yaml` does.
+    /// As `kubectl get -o yaml`
     #[default]
     Yaml,
-    /// As `kubectl get -o json` does.
+    /// As `kubectl get -o json`
     Json,
-    /// The bytes as they are stored.
+    /// The bytes as they are stored
     Raw,
 }
 
@@ -73,18 +73,17 @@ pub enum ExportError {
 enum Piece<'a> {
     Object(Shown),
     Raw(&'a [u8]),
-    Withheld,
 }
 
-/// Decides what to write of a record, and counts it.
-fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Piece<'a> {
+/// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
+fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Option<Piece<'a>> {
     if format != Format::Raw {
         match shower.object(found) {
             Ok(shown) => {
                 counts.objects += 1;
                 counts.redacted += u64::from(shown.redacted);
                 counts.incomplete += u64::from(shown.unknown_fields > 0);
-                return Piece::Object(shown);
+                return Some(Piece::Object(shown));
             }
             Err(error) => {
                 counts.unreadable += u64::from(!matches!(error, crate::k8s::render::Unrenderable::NoObject))
@@ -94,13 +93,29 @@ fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Ex
     match shower.bytes(found) {
         Ok(bytes) => {
             counts.raw += 1;
-            Piece::Raw(bytes)
+            Some(Piece::Raw(bytes))
         }
         Err(_) => {
             counts.withheld += 1;
-            Piece::Withheld
+            None
         }
     }
+}
+
+/// Gives `write` each record with what becomes of it, but for those of which nothing may be shown. Counts all.
+fn write_each<'a>(
+    records: impl Iterator<Item = Found<'a>>,
+    shower: &Shower,
+    format: Format,
+    mut write: impl FnMut(Found<'a>, Piece<'a>) -> Result<(), ExportError>,
+) -> Result<Exported, ExportError> {
+    let mut counts = Exported::default();
+    for found in records {
+        if let Some(piece) = piece(shower, &found, format, &mut counts) {
+            write(found, piece)?;
+        }
+    }
+    Ok(counts)
 }
 
 /// A folder that is being filled.
@@ -151,18 +166,15 @@ impl Folder {
         shower: &Shower,
         format: Format,
     ) -> Result<Exported, ExportError> {
-        let mut counts = Exported::default();
-        for found in records {
-            let (ending, content) = match piece(shower, &found, format, &mut counts) {
+        write_each(records, shower, format, |found, piece| {
+            let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
                 Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
                 Piece::Raw(bytes) => ("raw", bytes.to_vec()),
-                Piece::Withheld => continue,
             };
             let path = self.path_for(&found, shower, ending);
-            self.write_file(&path, &content)?;
-        }
-        Ok(counts)
+            self.write_file(&path, &content)
+        })
     }
 
     fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
@@ -236,13 +248,10 @@ pub fn stream<'a>(
     shower: &Shower,
     format: Format,
 ) -> Result<Exported, ExportError> {
-    let mut counts = Exported::default();
-    for found in records {
-        let piece = piece(shower, &found, format, &mut counts);
+    write_each(records, shower, format, |found, piece| {
         let (shown, value) = match &piece {
             Piece::Object(shown) => (Some(shown), None),
             Piece::Raw(bytes) => (None, Some(ByteText::from(*bytes))),
-            Piece::Withheld => continue,
         };
         let line = Line {
             key: found.kv.key.into(),
@@ -258,7 +267,6 @@ pub fn stream<'a>(
             value,
         };
         let text = yaml::json_line(&line).map_err(|error| ExportError::Format(error.to_string()))?;
-        writeln!(out, "{text}")?;
-    }
-    Ok(counts)
+        Ok(writeln!(out, "{text}")?)
+    })
 }

@@ -71,11 +71,7 @@ pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> History {
         // a tombstone of the revision itself stays, too (etcd from 3.4.34, 3.5.16 and 3.6 on)
         row.kept_by_compaction = row.change == PUT || row.mod_revision == revision;
     }
-    for_each_lost(db, |found| {
-        if select.takes(found.kv.key) {
-            add(&mut rows, &found);
-        }
-    });
+    for_each_lost(db, |found| select.takes(found.kv.key), |found| add(&mut rows, &found));
     let exists = live.is_some_and(|(_, change)| change == PUT);
     History {
         key: key.into(),

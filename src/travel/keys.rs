@@ -85,11 +85,7 @@ pub fn deleted<'a>(db: &'a Db, state: &State<'a>, select: Select<'_>) -> Deleted
         let gone = |found: &Found<'_>| wanted(found) && !exists(found.kv.key);
         lost = fold_live(db, bucket, gone, new, |lost, found| lost.offer(&found)).0;
     }
-    for_each_lost(db, |found| {
-        if wanted(&found) && !exists(found.kv.key) {
-            lost.offer(&found);
-        }
-    });
+    for_each_lost(db, |found| wanted(found) && !exists(found.kv.key), |found| lost.offer(&found));
     Deleted { puts: lost.puts, tombstones: lost.tombstones, all: lost.all.into_sorted(), unreadable }
 }
 

@@ -31,16 +31,16 @@ use crate::etcd::schema::State;
 use index::{Index, Sorted};
 
 /// Where to look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum From {
-    /// The live tree: what etcd would answer.
+    /// What etcd would answer
     #[default]
     Live,
-    /// The tree of the meta that is not active: the answer as of one transaction ago.
+    /// The tree of the meta that is not active: the answer as of one transaction ago
     OlderRoot,
-    /// Pages that the active root does not reach, those of the older root among them.
+    /// Pages that the active root does not reach: what was deleted and compacted
     Free,
-    /// All of these: of each key the newest value that lies anywhere, deleted or not.
+    /// All of these: the newest value that lies anywhere, deleted or not
     Any,
 }
 
@@ -189,11 +189,7 @@ fn puts<'a>(
         (index, unreadable) =
             fold_live(db, &key_bucket, wanted, || Index::new(db), |index, found| index.offer(&found));
     }
-    for_each_lost(db, |found| {
-        if wanted(&found) {
-            index.offer(&found);
-        }
-    });
+    for_each_lost(db, wanted, |found| index.offer(&found));
     let compact_revision = state.compact_revision();
     let newest = state.revision_range(db).map_or(0, |(_, last)| last);
     let revision = revision.unwrap_or(current_revision(newest, compact_revision));

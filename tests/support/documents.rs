@@ -540,6 +540,7 @@ objects! {
         buckets: Vec<SalvageBucket>,
         lost: Vec<Lost>,
         affected: Affected,
+        derived: Vec<SalvageDerived>,
         conflicts: Vec<Conflict>,
         num_conflicts: u64,
         verified: bool,
@@ -570,7 +571,17 @@ objects! {
     }
     SalvageDropped { free: u64, malformed: u64 }
     Recovered { reachable: u64, older_root: u64, orphan: u64, doubtful: u64, free: u64 }
-    SalvageBucket { name: Bytes, entries: u64, from: String, gaps: Vec<u64> }
+    SalvageBucket {
+        name: Bytes,
+        entries: u64,
+        from: String,
+        gaps: Vec<u64>,
+        older_root: u64,
+        orphan: u64,
+        left_out: u64,
+        conflicts: u64,
+    }
+    SalvageDerived { key: String, value: Nullable<String>, why: String }
     Lost {
         first_revision: i64,
         last_revision: Nullable<i64>,

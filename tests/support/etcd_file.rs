@@ -1,6 +1,6 @@
 //! A small etcd file made by hand, with something in each bucket.
 
-use etcd_medic::etcd::schema::{Alarm, Lease};
+use etcd_medic::etcd::schema::{Alarm, Lease, Permission, Role, User};
 use prost::Message;
 use prost::encoding::{bytes, int64};
 
@@ -105,7 +105,7 @@ pub fn small() -> FileBuilder {
 }
 
 /// Sound: forty objects over twelve leaves of 1 KiB below a branch, each put twice and a few deleted.
-pub fn tree() -> FileBuilder {
+pub fn two_levels() -> FileBuilder {
     let key = |number: i64| format!("/registry/configmaps/default/c-{:02}", number % 40).into_bytes();
     let value = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"},"data":{"a":"b"}}"#;
     let first = (2..42).map(|main| put(main, &key(main), main, 1, value, 0));
@@ -113,4 +113,106 @@ pub fn tree() -> FileBuilder {
     let deleted = (82..90).map(|main| tombstone(main, &key(main)));
     let records: Vec<_> = first.chain(second).chain(deleted).collect();
     file_of(1024, &records, 5)
+}
+
+/// An id as etcd gives it to the lease that a member grants as its `number`th.
+pub fn lease_id(member: u64, number: u64) -> u64 {
+    (member << 48) | (((1_700_000_000_000 << 8) & 0x0000_ffff_ffff_ffff) + number)
+}
+
+/// An entry of the `lease` bucket.
+pub fn lease(id: u64) -> Entry {
+    plain(id.to_be_bytes(), Lease { id: id.cast_signed(), ttl: 3600, remaining_ttl: 0 }.encode_to_vec())
+}
+
+/// An entry of the `members` bucket.
+pub fn member(id: u64) -> Entry {
+    let json = format!(r#"{{"id":{id},"peerURLs":["http://m-{id}.example:2380"],"name":"m-{id}"}}"#);
+    plain(format!("{id:x}"), json)
+}
+
+/// An entry of the `authUsers` bucket.
+pub fn user(number: u32) -> Entry {
+    user_named(&format!("user-{number:03}"), number)
+}
+
+/// A user of another name.
+pub fn user_named(name: &str, number: u32) -> Entry {
+    let password = format!("$2a$10${number:053}").into_bytes();
+    let user = User { name: name.as_bytes().to_vec(), password, roles: vec!["ops".into()], options: None };
+    plain(name, user.encode_to_vec())
+}
+
+/// An entry of the `authRoles` bucket.
+pub fn role(number: u32) -> Entry {
+    let name = format!("role-{number:03}");
+    let key = format!("/app/{number}").into_bytes();
+    let permissions = vec![Permission { kind: 2, key, range_end: Vec::new() }];
+    plain(name.clone(), Role { name: name.into_bytes(), permissions }.encode_to_vec())
+}
+
+/// A tree of leaves of so many entries each, below a branch. Gives its root, or its only leaf.
+fn tree(file: &mut FileBuilder, entries: &[Entry], per_leaf: usize) -> u64 {
+    let leaves: Vec<_> =
+        entries.chunks(per_leaf).map(|part| (part[0].key.clone(), file.leaf(part))).collect();
+    match leaves.as_slice() {
+        [(_, only)] => *only,
+        _ => file.branch(&leaves),
+    }
+}
+
+/// Leases, of two members, that are in [`large`]; each fifth was revoked, and lies in an older version of its leaf.
+pub fn leases() -> (Vec<Entry>, Vec<Vec<Entry>>) {
+    let ids = (0..2).flat_map(|member| (0..100).map(move |number| lease_id(0x7d7b + member, number)));
+    let all: Vec<u64> = ids.collect();
+    let is_revoked = |id: u64| id % 5 == 2;
+    let kept = all.iter().copied().filter(|&id| !is_revoked(id)).map(lease).collect();
+    // an older version has what was revoked since, and lacks nothing but later ones
+    let old = all.chunks(25).map(|ids| ids.iter().copied().map(lease).collect()).collect();
+    (kept, old)
+}
+
+/// Sound, with small buckets that are large: 160 leases, 24 users, 40 roles and 9 members on pages of their own, in pages of 1 KiB.
+/// Older versions of their leaves lie in free pages.
+pub fn large() -> FileBuilder {
+    let (leases, old_leases) = leases();
+    let mut records = Vec::new();
+    for (main, lease) in (2..).zip(leases.iter().step_by(3)) {
+        let id = i64::from_be_bytes(lease.key.clone().try_into().expect("8 bytes"));
+        records.push(put(main, format!("/app/{main:03}").as_bytes(), main, 1, b"text", id));
+    }
+    let mut file = FileBuilder::new(1024);
+    let users: Vec<_> = (0..24).map(user).collect();
+    let mut old_users = users[..8].to_vec();
+    old_users.insert(4, user_named("user-003-removed", 3));
+    file.leaf(&old_users);
+    for leaf in &old_leases {
+        file.leaf(leaf);
+    }
+    let key = tree(&mut file, &records, 10);
+    let lease = tree(&mut file, &leases, 20);
+    let auth_users = tree(&mut file, &users, 8);
+    let auth_roles = tree(&mut file, &(0..40).map(role).collect::<Vec<_>>(), 10);
+    let mut members: Vec<_> = (0x1001..=0x1009).map(member).collect();
+    members.sort_by(|a, b| a.key.cmp(&b.key));
+    let members = tree(&mut file, &members, 5);
+    let meta = [
+        plain("confState", r#"{"voters":[4097],"auto_leave":false}"#),
+        plain("consistent_index", 300u64.to_be_bytes()),
+        plain("term", 3u64.to_be_bytes()),
+    ];
+    let root = file.leaf(&[
+        inline_bucket("alarm", &[]),
+        inline_bucket("auth", &[plain("authEnabled", [1]), plain("authRevision", 9u64.to_be_bytes())]),
+        bucket("authRoles", auth_roles),
+        bucket("authUsers", auth_users),
+        inline_bucket("cluster", &[plain("clusterVersion", "3.5.0")]),
+        bucket("key", key),
+        bucket("lease", lease),
+        bucket("members", members),
+        inline_bucket("members_removed", &[]),
+        inline_bucket("meta", &meta),
+    ]);
+    file.root(root);
+    file
 }

@@ -77,6 +77,8 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
                 assert!(from.doubtful == 0 || trust != Trust::Strict, "nothing doubtful");
                 found.push((report.target.revision.is_some(), report.target.records));
             }
+            // all that was found may have been deleted
+            Err(run::SalvageError::Doubtful { .. }) if trust == Trust::Strict => {}
             Err(error) => {
                 let known = matches!(error, run::SalvageError::Nothing(_) | run::SalvageError::Plan(_));
                 assert!(known, "{error}");
@@ -86,7 +88,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     }
     // a file that isn't etcd's by its buckets may still hold leaves of records, which only the last looks for
     assert!(found.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 <= pair[1].1), "{found:?}");
-    found.get(1).map(|&(_, records)| records)
+    found.get(found.len().checked_sub(2)?).map(|&(_, records)| records)
 }
 
 /// A copy as `salvage` writes it. It is sound as a bbolt file, and saving it again saves the same.

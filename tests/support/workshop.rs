@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etcd_medic::bolt::format::{MAGIC, MetaBytes, NO_FREELIST, PAGE_HEADER_SIZE, PageHeader};
 use etcd_medic::bolt::meta::checksum;
+use etcd_medic::bolt::page::Entry;
 use etcd_medic::bolt::{Db, PageId};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -37,7 +38,7 @@ pub struct Base {
 }
 
 /// A damaged file, and what there is to be saved.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Damage {
     /// A short name, for tests and file names.
     pub name: &'static str,
@@ -355,13 +356,33 @@ pub const PATTERNS: &[Pattern] = &[
     ),
 ];
 
+/// Both metas and the leaf with the names of the buckets are gone: every bucket stands for itself.
+pub const NO_ROOT: Pattern = pattern(
+    "no-root",
+    "zeroed pages: both metas, and the leaf with the names of the buckets",
+    "bbolt#562, etcd#16596",
+    |base, _| {
+        let root = base.anatomy.nodes.first()?;
+        Some(base.with(|bytes| {
+            bytes[base.anatomy.range_of(root)].fill(0);
+            [0, 1].into_iter().for_each(|meta| bytes[base.page(meta)].fill(0));
+        }))
+    },
+);
+
 impl Base {
     /// Takes a sound file, as etcd or bbolt left it.
     pub fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
+        Self::of_bucket(name, bytes, None)
+    }
+
+    /// The same, with another bucket to be damaged than the one that has most.
+    pub fn of_bucket(name: &str, bytes: impl Into<Bytes>, bucket: Option<&'static str>) -> Self {
         let bytes = bytes.into();
         let db = Db::new(bytes.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let anatomy = Anatomy::of(&db);
-        let bucket = damaged_bucket(&anatomy);
+        let bucket =
+            bucket.map_or_else(|| damaged_bucket(&anatomy), |bucket| Bytes::from_static(bucket.as_bytes()));
         let all = anatomy.items();
         let dead = dead(&db, &anatomy, &bucket, &all);
         Self { name: name.to_owned(), bytes, db, anatomy, bucket, all, dead, earlier: None }
@@ -372,7 +393,7 @@ impl Base {
         Self { earlier: Some(Arc::new(earlier)), ..self }
     }
 
-    /// Whether it is etcd's.
+    /// Whether it is etcd's, and its records are damaged.
     pub fn is_etcd(&self) -> bool {
         self.bucket == b"key"[..]
     }
@@ -529,14 +550,11 @@ fn damaged_bucket(anatomy: &Anatomy) -> Bytes {
 }
 
 fn dead(db: &Db, anatomy: &Anatomy, bucket: &Bytes, all: &Items) -> Items {
-    let is_etcd = *bucket == b"key"[..];
-    let shape = |key: &[u8]| !is_etcd || ((key.len() == 17 || key.len() == 18) && key[8] == b'_');
     let mut dead = Items::new();
     for &free in &anatomy.free {
         let Some(leaf) = db.page(PageId(free)).ok().and_then(|page| page.leaf().ok()) else { continue };
-        for entry in
-            leaf.entries().filter_map(Result::ok).filter(|entry| entry.flags == 0 && shape(entry.key))
-        {
+        let of_bucket = |entry: &Entry<'_>| entry.flags == 0 && has_shape_of(bucket, entry.key, entry.value);
+        for entry in leaf.entries().filter_map(Result::ok).filter(of_bucket) {
             let part = |bytes: &[u8]| db.data().slice_ref(bytes);
             let item = Item { bucket: bucket.clone(), key: part(entry.key), value: part(entry.value) };
             if !all.contains(&item) {
@@ -545,6 +563,18 @@ fn dead(db: &Db, anatomy: &Anatomy, bucket: &Bytes, all: &Items) -> Items {
         }
     }
     dead
+}
+
+/// Whether an entry looks like one of a bucket of etcd's; any does of another program's.
+fn has_shape_of(bucket: &[u8], key: &[u8], value: &[u8]) -> bool {
+    match bucket {
+        b"key" => (key.len() == 17 || key.len() == 18) && key[8] == b'_',
+        b"lease" => key.len() == 8 && value.first() == Some(&0x08),
+        b"members" => value.starts_with(b"{\"id\":"),
+        // the first field is the name, which is the key
+        b"authUsers" | b"authRoles" => value.get(2..2 + key.len()) == Some(key),
+        _ => true,
+    }
 }
 
 /// Entries of leaves that stand whole in `damaged`: at their own place, or at that of any other page.
@@ -698,7 +728,8 @@ pub fn bases() -> Vec<Base> {
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let made = [
         ("small", super::etcd_file::small().bytes()),
-        ("tree", super::etcd_file::tree().bytes()),
+        ("tree", super::etcd_file::two_levels().bytes()),
+        ("large", super::etcd_file::large().bytes()),
         ("sample", super::lies::sample().bytes()),
     ];
     let written = [

@@ -18,10 +18,14 @@ const PAGE: u32 = 1024;
 fn lost(file: &FileBuilder) -> Vec<(i64, String, Origin)> {
     let db = Db::new(file.bytes()).expect("a db");
     let mut found = Vec::new();
-    for_each_lost(&db, |record| {
-        let key = String::from_utf8(record.kv.key.to_vec()).expect("text");
-        found.push((record.place.revision.main, key, record.origin));
-    });
+    for_each_lost(
+        &db,
+        |_| true,
+        |record| {
+            let key = String::from_utf8(record.kv.key.to_vec()).expect("text");
+            found.push((record.place.revision.main, key, record.origin));
+        },
+    );
     found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     found
 }
@@ -173,7 +177,7 @@ fn a_value_that_was_overwritten_is_not_believed() {
     bytes[to..to + 8].copy_from_slice(&(page + 2).to_le_bytes());
     let db = Db::new(bytes).expect("a db");
     let mut revisions = Vec::new();
-    for_each_lost(&db, |record| revisions.push(record.place.revision.main));
+    for_each_lost(&db, |_| true, |record| revisions.push(record.place.revision.main));
     assert_eq!(revisions, [3, 7, 7], "/a, and the newer leaf twice; neither /b nor /c, which lies behind it");
 }
 
@@ -209,7 +213,7 @@ fn lies_take_no_more_time_than_the_file_has_pages() {
     }
     let began = Instant::now();
     let db = Db::new(bytes).expect("a db");
-    for_each_lost(&db, |_| {});
+    for_each_lost(&db, |_| true, |_| {});
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 

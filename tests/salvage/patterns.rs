@@ -1,77 +1,39 @@
-//! `salvage` on files damaged in each way that is met in the field, against what could be saved of them.
-//!
-//! The files of `testdata/` are always read; those of the folder that `ETCD_MEDIC_CORPORA` names (relative to the
-//! package), up to 64 MiB each, too.
-#![cfg(test)]
-
-mod support;
+//! Every pattern of damage, done to every file: what is found of what could be, and that nothing is invented.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Write, stderr};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::check::is_sound;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::rewrite::defrag::{Layout, Progress};
 use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
-use etcd_medic::scan::{Options, scan};
-use support::anatomy::{Anatomy, Items};
-use support::corpus::Corpus;
-use support::workshop::{Base, Damage, PATTERNS, bases};
-use support::{etcd_file, testdata};
-use tempfile::TempDir;
+use etcd_medic::salvage::run::SalvageError;
+
+use super::support::anatomy::{Item, Items};
+use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
+use super::support::corpus::Corpus;
+use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases, frag};
+use super::support::{etcd_file, testdata};
+use super::{damaged, salvage};
 
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
-
-/// What a salvage made of a damaged file.
-struct Salvaged {
-    report: Report,
-    items: Items,
-    sound: bool,
-}
-
-fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
-    let folder = TempDir::new().expect("a folder");
-    let target = folder.path().join("saved.db");
-    let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
-    fs::write(&wreck.path, &damage.bytes).expect("a file");
-    let layout = Layout::default();
-    let request =
-        Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
-    let report = run::salvage(&wreck, &request, SILENT)?;
-    assert!(report.verified, "{}", damage.name);
-    let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
-    let state = State::read(&copy);
-    let found = scan(&copy, &state, Options::default());
-    let sound = is_sound(&copy, &state, &found, Trailer::None);
-    Ok(Salvaged { report, items: Anatomy::of(&copy).items(), sound })
-}
-
 /// Figures of one pattern, over all files.
 #[derive(Clone, Copy, Default, Debug)]
-struct Sum {
+pub struct Sum {
     all: usize,
-    possible: usize,
-    found: usize,
+    pub possible: usize,
+    pub found: usize,
     bonus: usize,
-    revived: usize,
-    invented: usize,
+    pub revived: usize,
+    pub invented: usize,
 }
 
 impl Sum {
-    fn of(base: &Base, damage: &Damage, saved: &Items) -> Self {
+    pub fn of(base: &Base, damage: &Damage, saved: &Items) -> Self {
         let count = |items: &Items| Damage::count(items, &base.bucket);
         let both = |a: &Items, b: &Items| count(&a.intersection(b).cloned().collect());
         let doubtful = damage.doubtful();
-        let known = |item: &&support::anatomy::Item| {
+        let known = |item: &&Item| {
             damage.all.contains(*item)
                 || damage.later.contains(*item)
                 || damage.dead.contains(*item)
@@ -147,25 +109,6 @@ fn prove(base: &Base, sums: &mut BTreeMap<&'static str, Sum>) {
     }
 }
 
-/// Other programs' files: whatever is damaged, there is a sound copy of what roots reach, or a clear refusal.
-#[test]
-fn other_files_are_saved_as_far_as_roots_reach() {
-    let mut saved_files = 0;
-    for base in bases().iter().filter(|base| !base.is_etcd()) {
-        for damage in PATTERNS.iter().filter_map(|pattern| base.damaged(pattern)) {
-            match salvage(&damage, Trust::Usual) {
-                Ok(saved) => {
-                    assert!(saved.sound, "{}: {}", base.name, damage.name);
-                    saved_files += 1;
-                }
-                Err(SalvageError::Nothing(_)) => {}
-                Err(error) => panic!("{}: {}: {error}", base.name, damage.name),
-            }
-        }
-    }
-    assert!(saved_files > 50, "{saved_files}");
-}
-
 #[test]
 fn what_can_be_saved_is_saved() {
     let mut sums = BTreeMap::new();
@@ -208,8 +151,7 @@ fn numbers_that_lie() {
     let at = bytes.windows(name.len()).position(|window| window == name).expect("the mark") + name.len();
     bytes[at..at + 8].copy_from_slice(&i64::MAX.to_be_bytes());
     let base = Base::new("lies", bytes);
-    let pattern = PATTERNS.iter().find(|pattern| pattern.name == "leaf-zeroed").expect("a pattern");
-    let damage = base.damaged(pattern).expect("a leaf of records");
+    let damage = damaged(&base, "leaf-zeroed");
     let saved = salvage(&damage, Trust::Usual).expect("saved");
     assert_eq!(Sum::of(&base, &damage, &saved.items).found, 5);
     assert_eq!(saved.report.target.revision, Some(i64::MAX));
@@ -218,4 +160,45 @@ fn numbers_that_lie() {
         "{:?}",
         saved.report.lost
     );
+}
+
+/// Neither meta is left, nor the newest root: what the next one does not have yet stands in leaves beside its tree.
+#[test]
+fn a_root_that_is_not_the_newest() {
+    let record = |main: i64| etcd_file::put(main, format!("/app/{main}").as_bytes(), main, 1, b"text", 0);
+    let records: Vec<_> = (2..13).map(record).collect();
+    let mut file = FileBuilder::new(4096);
+    let older = file.leaf(&records[..9]);
+    file.leaf(&[bucket("key", older), inline_bucket("meta", &[plain("term", 3u64.to_be_bytes())])]);
+    let newer = file.leaf(&records);
+    let root =
+        file.leaf(&[bucket("key", newer), inline_bucket("meta", &[plain("term", 3u64.to_be_bytes())])]);
+    file.root(root);
+    let base = Base::new("two roots", file.bytes());
+    let damage = base.damaged(&NO_ROOT).expect("a root");
+    let saved = salvage(&damage, Trust::Usual).expect("saved");
+    assert_eq!(Sum::of(&base, &damage, &saved.items).found, 11);
+    assert_eq!((saved.report.recovered.reachable, saved.report.recovered.orphan), (9, 2));
+    assert_eq!(
+        saved.report.lost.last().map(|range| range.last_revision),
+        Some(None),
+        "nor is that the end for sure"
+    );
+}
+
+/// What `--strict` takes was there, whatever is damaged; or there is no copy.
+#[test]
+fn nothing_that_was_deleted_comes_back_strictly() {
+    let base = frag();
+    for damage in PATTERNS.iter().chain([&NO_ROOT]).filter_map(|pattern| base.damaged(pattern)) {
+        match salvage(&damage, Trust::Strict) {
+            Ok(saved) => {
+                let sum = Sum::of(&base, &damage, &saved.items);
+                assert_eq!((sum.revived, sum.invented), (0, 0), "{}: {sum:?}", damage.name);
+                assert_eq!(saved.report.recovered.doubtful, 0, "{}", damage.name);
+            }
+            Err(SalvageError::Doubtful { .. }) => {}
+            Err(error) => panic!("{}: {error}", damage.name),
+        }
+    }
 }

@@ -1,0 +1,141 @@
+//! What shows that a lease was still there, or was not.
+//!
+//! etcd names leases by a counter that only rises: of an id, the two highest bytes are the member's that granted it, the others
+//! begin with the time of that member's start and count up (`pkg/idutil/id.go`; `v3_server.go`, `LeaseGrant`). And a lease that is
+//! revoked or expires takes its keys with it (`lessor.go`, `Revoke`). So a lease that was found in a leaf that no root reaches
+//!
+//! 1. was there, if a key that exists is attached to it;
+//! 2. was gone, if some whole leaf, of whatever age, has a lease before it and a later one of the same member behind it, and not
+//!    itself;
+//! 3. was gone, if all keys that were attached to it last are deleted, as records of the state say;
+//! 4. is not to be believed if its leaf has another lease that was gone, by 2 or 3, or as the tree has its place and not itself: that leaf is an old one, and what was not removed
+//!    since stands in a later leaf, too.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
+
+use crate::etcd::KeyValue;
+
+use super::kinds::lease_id;
+use super::records::Found;
+use crate::bolt::orphan::OrphanLeaf;
+
+/// Bits of an id below the member's.
+const COUNTER_BITS: u32 = 48;
+
+/// What is known of leases.
+#[derive(Debug, Default)]
+pub struct Leases {
+    /// Leases of keys that exist.
+    needed: HashSet<u64>,
+    /// Leases that had keys, all of which are deleted.
+    ended: HashSet<u64>,
+    /// Ranges of ids, first and last, in which some leaf had none, in order, each with the highest end so far.
+    empty: Vec<(u64, u64)>,
+}
+
+impl Leases {
+    /// Gathers it from the records that were saved, those that were left out, and the leaves of leases.
+    #[must_use]
+    pub fn of<'l, 'a: 'l>(
+        saved: &[Found<'a>],
+        left: &[Found<'a>],
+        leaves: impl Iterator<Item = &'l OrphanLeaf<'a>>,
+    ) -> Self {
+        let mut leases = Self::default();
+        leases.see_records(saved, left);
+        leaves.filter(|leaf| leaf.whole).for_each(|leaf| leases.see_leaf(leaf));
+        leases.empty.sort_unstable();
+        let mut highest = 0;
+        for (_, last) in &mut leases.empty {
+            highest = highest.max(*last);
+            *last = highest;
+        }
+        leases
+    }
+
+    fn see_records(&mut self, saved: &[Found<'_>], left: &[Found<'_>]) {
+        let mut newest: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
+        for found in saved {
+            newest.insert(KeyValue::leading_key(found.entry.value).unwrap_or_default(), found);
+        }
+        let lease_of = |found: &Found<'_>| {
+            let kv = KeyValue::parse(found.entry.value).ok().filter(|_| !found.place.tombstone)?;
+            Some(kv.lease.cast_unsigned()).filter(|&lease| lease != 0)
+        };
+        self.needed = newest.values().filter_map(|found| lease_of(found)).collect();
+        // the last put of each key that is deleted now
+        let mut last: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
+        for found in left.iter().chain(saved).filter(|found| !found.place.tombstone) {
+            let key = KeyValue::leading_key(found.entry.value).unwrap_or_default();
+            if newest.get(key).is_some_and(|newest| newest.place.tombstone && found.order() < newest.order())
+            {
+                let put = last.entry(key).or_insert(found);
+                if put.order() < found.order() {
+                    *put = found;
+                }
+            }
+        }
+        let ended = last.values().filter_map(|found| lease_of(found));
+        self.ended = ended.filter(|lease| !self.needed.contains(lease)).collect();
+    }
+
+    fn see_leaf(&mut self, leaf: &OrphanLeaf<'_>) {
+        let ids: Vec<u64> = leaf.entries.iter().filter_map(lease_id).collect();
+        for pair in ids.windows(2) {
+            let [before, behind] = *pair else { continue };
+            // of the same member as the one behind only: another's counter says nothing of this one's
+            let member_begins = behind & (u64::MAX << COUNTER_BITS);
+            let (first, last) = (before.saturating_add(1).max(member_begins), behind.saturating_sub(1));
+            if first <= last {
+                self.empty.push((first, last));
+            }
+        }
+    }
+
+    /// Whether a key that exists is attached to it: 1.
+    #[must_use]
+    pub fn is_needed(&self, id: u64) -> bool {
+        self.needed.contains(&id)
+    }
+
+    /// Whether it was gone for sure: 2 and 3.
+    #[must_use]
+    pub fn is_gone(&self, id: u64) -> bool {
+        let behind = self.empty.partition_point(|&(first, _)| first <= id);
+        let before = behind.checked_sub(1).and_then(|index| self.empty.get(index));
+        !self.is_needed(id) && (self.ended.contains(&id) || before.is_some_and(|&(_, last)| id <= last))
+    }
+
+    /// Whether a leaf was written before some of its leases were gone: 4.
+    #[must_use]
+    pub fn is_old(&self, leaf: &OrphanLeaf<'_>) -> bool {
+        leaf.entries.iter().filter_map(lease_id).any(|id| self.is_gone(id))
+    }
+}
+
+/// The last lease of each member, so that later ones are known.
+#[derive(Debug, Default)]
+pub struct Newest(HashMap<u64, u64>);
+
+impl Newest {
+    /// Of these ids.
+    #[must_use]
+    pub fn of(ids: impl Iterator<Item = u64>) -> Self {
+        let mut newest: HashMap<u64, u64> = HashMap::new();
+        for id in ids {
+            let last = newest.entry(id >> COUNTER_BITS).or_insert(id);
+            *last = id.max(*last);
+        }
+        Self(newest)
+    }
+
+    /// Whether a lease was granted later than all of these.
+    #[must_use]
+    pub fn is_before(&self, id: u64) -> bool {
+        self.0.get(&(id >> COUNTER_BITS)).is_none_or(|&last| last < id)
+    }
+}

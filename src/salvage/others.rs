@@ -1,0 +1,61 @@
+//! Buckets of other programs, completed from leaves that no root reaches.
+//!
+//! What stands in such a leaf does not tell which bucket it is of. Where one bucket alone has a gap, a leaf whose keys all lie in
+//! that gap may be of it, or of another bucket with such keys, or an old version of either. So this is for `--best-effort` only.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::bolt::PageId;
+use crate::bolt::page::Entry;
+
+use super::assemble::SavedBucket;
+use super::small::Taken;
+use super::tree::Gaps;
+use crate::bolt::orphan::OrphanLeaf;
+
+/// Completes the one bucket that has a gap, if it is one.
+pub fn complete<'a>(buckets: &mut [SavedBucket<'a>], leaves: Vec<OrphanLeaf<'a>>) {
+    let mut with_gap = buckets.iter_mut().filter(|bucket| !bucket.gaps.is_empty());
+    let (Some(bucket), None) = (with_gap.next(), with_gap.next()) else { return };
+    // the root bucket has nothing but buckets, and these are what a root leaf is found by
+    if bucket.parent.is_some() {
+        let taken = taken(&bucket.gaps, &bucket.entries, &leaves);
+        bucket.take_orphans(taken);
+    }
+}
+
+fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[OrphanLeaf<'a>]) -> Taken<'a> {
+    let fits = |entry: &Entry<'_>| !entry.is_bucket() && gaps.contain(entry.key);
+    let mut by_key: BTreeMap<&'a [u8], (Rank, Entry<'a>, bool)> = BTreeMap::new();
+    for leaf in leaves.iter().filter(|leaf| leaf.entries.iter().all(fits)) {
+        for entry in &leaf.entries {
+            // what stands elsewhere in the tree is no part of a gap, but an entry beside a damaged one may lie in it
+            if present.binary_search_by_key(&entry.key, |present| present.key).is_ok() {
+                continue;
+            }
+            let rank = rank(gaps, leaf, entry);
+            let best = by_key.entry(entry.key).or_insert((rank, *entry, false));
+            best.2 |= best.1.value != entry.value;
+            if rank < best.0 {
+                (best.0, best.1) = (rank, *entry);
+            }
+        }
+    }
+    Taken {
+        conflicts: by_key.values().filter(|(.., differs)| *differs).count() as u64,
+        entries: by_key.into_values().map(|(_, entry, _)| entry).collect(),
+        left: 0,
+    }
+}
+
+/// What decides between two values of a key, the best first: a copy of the lost page, a whole leaf, one beside the lost page.
+type Rank = (Reverse<bool>, bool, u64, PageId);
+
+fn rank(gaps: &Gaps<'_>, leaf: &OrphanLeaf<'_>, entry: &Entry<'_>) -> Rank {
+    let is_copy = leaf.claims_to_be.is_some_and(|page| gaps.around(entry.key).any(|gap| gap.page == page));
+    let distance = gaps.around(entry.key).map(|gap| gap.page.0.abs_diff(leaf.page.0)).min();
+    (Reverse(is_copy), !leaf.whole, distance.unwrap_or(u64::MAX), leaf.page)
+}

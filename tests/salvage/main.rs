@@ -1,0 +1,61 @@
+//! `salvage` on files damaged in each way that is met in the field, against what could be saved of them.
+//!
+//! The files of `testdata/` are always read; those of the folder that `ETCD_MEDIC_CORPORA` names (relative to the
+//! package), up to 64 MiB each, too.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod document;
+mod others;
+mod patterns;
+mod small;
+
+use std::fs;
+
+use etcd_medic::bolt::Db;
+use etcd_medic::bolt::open::{Lock, map_file};
+use etcd_medic::check::is_sound;
+use etcd_medic::etcd::schema::State;
+use etcd_medic::etcd::trailer::Trailer;
+use etcd_medic::rewrite::defrag::{Layout, Progress};
+use etcd_medic::salvage::find::Trust;
+use etcd_medic::salvage::open::Wreck;
+use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
+use etcd_medic::scan::{Options, scan};
+use support::anatomy::{Anatomy, Items};
+use support::workshop::{Base, Damage, PATTERNS};
+use tempfile::TempDir;
+
+const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+
+/// What a salvage made of a damaged file.
+struct Salvaged {
+    report: Report,
+    items: Items,
+    sound: bool,
+}
+
+fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
+    let folder = TempDir::new().expect("a folder");
+    let target = folder.path().join("saved.db");
+    let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
+    fs::write(&wreck.path, &damage.bytes).expect("a file");
+    let layout = Layout::default();
+    let request =
+        Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
+    let report = run::salvage(&wreck, &request, SILENT)?;
+    assert!(report.verified, "{}", damage.name);
+    let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
+    let state = State::read(&copy);
+    let found = scan(&copy, &state, Options::default());
+    let sound = is_sound(&copy, &state, &found, Trailer::None);
+    Ok(Salvaged { report, items: Anatomy::of(&copy).items(), sound })
+}
+
+/// The file, damaged by the pattern of this name.
+fn damaged(base: &Base, name: &str) -> Damage {
+    let pattern = PATTERNS.iter().find(|pattern| pattern.name == name).expect("a pattern");
+    base.damaged(pattern).unwrap_or_else(|| panic!("{}: {name} can't be done to it", base.name))
+}
