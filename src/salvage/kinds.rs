@@ -16,6 +16,10 @@ use crate::etcd::schema::{
 
 use crate::bolt::orphan::OrphanLeaf;
 
+/// What a hash by bcrypt begins with: a password is stored so (`server/auth/store.go`, `selectPassword`). A role's permission, which has
+/// the same field number, never does.
+const BCRYPT: &[u8] = b"$2";
+
 /// A bucket of etcd's besides `key`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Small {
@@ -94,7 +98,9 @@ impl Small {
                     _ => false,
                 },
                 Self::AuthRoles => is_exactly::<Role>(value, |role| role.name == key),
-                Self::AuthUsers => is_exactly::<User>(value, |user| user.name == key),
+                Self::AuthUsers => is_exactly::<User>(value, |user| {
+                    user.name == key && (user.password.is_empty() || user.password.starts_with(BCRYPT))
+                }),
                 Self::Cluster => match key {
                     b"clusterVersion" => is_version(value),
                     b"downgrade" => is_object(value),
