@@ -97,7 +97,7 @@ enum FileFault {
     )]
     RecordsInRoot { count: u64 },
     #[error(
-        "{count} of the root bucket's entries are plain values, where etcd has buckets only: it can't start where one of \
+        "{count} of the root bucket's entries are plain values, where bbolt has buckets only: etcd can't start where one of \
          its buckets is none"
     )]
     ValuesInRoot { count: u64 },
@@ -219,20 +219,22 @@ fn of_whole_file(
     mismatch.into_iter().chain(odd_size).chain(in_root).chain(values_in_root).chain(undecodable)
 }
 
-/// Entries beside the buckets of an etcd file. Another program may have put some there; etcd only makes buckets, and panics
-/// where the name of one is taken by a value (`server/storage/backend/batch_tx.go`, `UnsafeCreateBucket`).
+/// Values beside the buckets of the root bucket. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point to
+/// buckets"); and etcd ends where the name of one of its buckets is a value's (`server/storage/backend/batch_tx.go`,
+/// `UnsafeCreateBucket`).
 fn values_in_root(scan: &Scan<'_>) -> u64 {
     let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
-    let is_etcd = scan.key_bucket.is_some();
-    if is_etcd { entries.saturating_sub(buckets_in_root(scan)) } else { 0 }
+    match buckets_in_root(scan) {
+        0 => 0,
+        buckets => entries.saturating_sub(buckets),
+    }
 }
 
 fn buckets_in_root(scan: &Scan<'_>) -> u64 {
     scan.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64
 }
 
-/// Entries of a root bucket without a single bucket that are records. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point
-/// to buckets"), though a program can make it hold more.
+/// Entries of a root bucket without a single bucket that are records.
 fn records_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
     let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
     if buckets_in_root(scan) > 0 || entries == 0 {

@@ -379,7 +379,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         unreadable: wreck.unreadable.clone(),
         searched: finds.searched,
     };
-    let whole = is_whole(finds, &lost);
+    let whole = is_whole(finds, &lost) && wreck.unreadable.is_empty();
     let restore = restore(finds, &lost, whole, &target);
     let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
         revision: conflict.revision.to_string(),

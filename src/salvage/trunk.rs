@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 
 use crate::bolt::claims::Claims;
+use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::{Entry, Page};
 use crate::bolt::walk::BucketRoot;
 use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
-use crate::etcd::schema::{FINISHED_COMPACT, SCHEDULED_COMPACT};
+use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
 use super::tree::{self, Gap, Gaps, Tree};
 
@@ -43,7 +44,8 @@ impl<'a> Trunk<'a> {
     #[must_use]
     pub fn read(db: &'a Db, root: PageId, sequence: u64, claims: &Claims) -> Self {
         let mut trunk = Self::default();
-        let tree = tree::read(db, BucketRoot::Page(root), claims);
+        let mut tree = tree::read(db, BucketRoot::Page(root), claims);
+        restore_flags(&mut tree.entries);
         trunk.buckets.push(TrunkBucket { parent: None, name: &[], sequence, tree });
         let mut next = 0;
         while let Some(bucket) = trunk.buckets.get(next) {
@@ -132,5 +134,14 @@ impl<'a> Trunk<'a> {
     pub fn compaction(&self) -> Option<i64> {
         let revision = |key| Some(Revision::parse(self.meta(key)?)?.main);
         revision(FINISHED_COMPACT).max(revision(SCHEDULED_COMPACT))
+    }
+}
+
+/// In etcd's root bucket are buckets only: what is none among them has lost its flag, and is read as one.
+fn restore_flags(entries: &mut [Entry<'_>]) {
+    let buckets = entries.iter().filter(|entry| entry.is_bucket()).count();
+    let is_etcd = entries.iter().any(|entry| entry.key == KEY_BUCKET);
+    if is_etcd && buckets.saturating_mul(2) > entries.len() {
+        entries.iter_mut().for_each(|entry| entry.flags = BUCKET_FLAG);
     }
 }

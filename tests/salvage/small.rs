@@ -2,8 +2,13 @@
 
 use std::io::{Write, stderr};
 
+use etcd_medic::bolt::Db;
+use etcd_medic::check::check;
+use etcd_medic::etcd::schema::State;
+use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::run::{Report, SalvageError};
+use etcd_medic::scan::{Options, scan};
 use serde_json::json;
 
 use super::patterns::Sum;
@@ -254,6 +259,26 @@ fn a_bucket_whose_header_is_damaged_is_made_of_its_leaves() {
         assert_eq!(in_bucket(&saved.items, "lease"), 160, "{name}");
         let row = row(&saved.report, "lease");
         assert!(row.orphan == 160 && !row.gaps.is_empty() && !saved.report.is_whole(), "{name}");
+    }
+}
+
+/// The flag that makes an entry of the root bucket a bucket is gone: etcd would end at its start. All that was in it is saved.
+#[test]
+fn a_bucket_that_lost_its_flag() {
+    let sound = Base::new("large", large().bytes());
+    let root = sound.anatomy.nodes[0].page;
+    for index in 0..10 {
+        let mut file = large();
+        file.leaf_element(root, index).flags.set(0);
+        let damage = Damage { bytes: file.bytes(), ..damaged(&sound, "leaf-zeroed") };
+        let db = Db::new(damage.bytes.clone()).expect("a db");
+        let state = State::read(&db);
+        let found = scan(&db, &state, Options::default());
+        let checked = check(&db, &state, &found, Trailer::None, 1000);
+        let kinds: Vec<_> = checked.findings.iter().map(|finding| finding.kind).collect();
+        assert!(kinds.contains(&"values-in-root"), "{index}: {kinds:?}");
+        let saved = salvage(&damage, Trust::Strict).expect("saved");
+        assert_eq!(saved.items, sound.all, "{index}");
     }
 }
 
