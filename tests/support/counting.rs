@@ -58,6 +58,9 @@ pub fn memory_bound(file: usize, step: &str) -> usize {
         "page" => all + (8 << 20),
         // it holds every record, of whatever age, with where it lies: most where records are a few bytes long
         "salvage" => all + 16 * file,
+        // one object at a time, each of whose fields and elements takes its place in a tree, though it be of two bytes: a
+        // million of them at most
+        "travel" => all + (256 * file).min(256 << 20),
         _ => all,
     }
 }

@@ -24,8 +24,9 @@ use super::value::{CBOR_MAGIC, Encoding};
 
 /// Nothing of Kubernetes' nests deeper: its schemas end at about 20, and its own JSON is checked.
 const MAX_DEPTH: usize = 64;
-/// An object of more fields and elements is not shown. Kubernetes' largest, of etcd's 1.5 MB, have a tenth.
-const MAX_NODES: usize = 2_000_000;
+/// An object of more fields and elements is not shown: each takes some 200 bytes here. Kubernetes' largest, of etcd's 1.5 MB, have
+/// a fifth.
+const MAX_NODES: usize = 1_000_000;
 /// A value of more bytes is not shown: etcd refuses more than 1.5 MiB unless told otherwise.
 const MAX_BYTES: usize = 64 << 20;
 
