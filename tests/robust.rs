@@ -73,7 +73,9 @@ struct Cases {
     refused: BTreeMap<String, usize>,
     peak: usize,
     slowest: (Duration, String),
-    begun: Instant,
+    /// Bytes of all files, and the time that they took.
+    bytes: usize,
+    busy: Duration,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -91,8 +93,18 @@ impl Cases {
         watch();
         // threads are started, and tables made that stay
         let _ = everything(&Bytes::from(etcd_file::small().bytes()));
-        let (begun, slowest, refused) = (Instant::now(), Default::default(), BTreeMap::new());
-        Self { sort, count: 0, sound: 0, refused, peak: 0, slowest, begun, _turn: turn }
+        let (slowest, refused) = (Default::default(), BTreeMap::new());
+        Self {
+            sort,
+            count: 0,
+            sound: 0,
+            refused,
+            peak: 0,
+            slowest,
+            bytes: 0,
+            busy: Duration::ZERO,
+            _turn: turn,
+        }
     }
 
     fn run(&mut self, name: impl Fn() -> String, file: Vec<u8>) -> Answer {
@@ -114,8 +126,11 @@ impl Cases {
         counting::hold_to_bound(size, taken, step, || format!("{}: {}", self.sort, name()));
         self.count += 1;
         self.peak = self.peak.max(taken);
-        if begun.elapsed() > self.slowest.0 {
-            self.slowest = (begun.elapsed(), name());
+        let elapsed = begun.elapsed();
+        self.bytes += size;
+        self.busy += elapsed;
+        if elapsed > self.slowest.0 {
+            self.slowest = (elapsed, name());
         }
         match answer {
             Ok(true) => {
@@ -137,13 +152,15 @@ impl Cases {
     }
 
     fn so_far(&self) {
-        let Self { sort, count, sound, refused, peak, slowest, begun, .. } = self;
+        let Self { sort, count, sound, refused, peak, slowest, bytes, busy, .. } = self;
+        let a_byte = busy.as_nanos() / u128::try_from(*bytes).expect("bytes").max(1);
         // not by `eprintln!`, which the test harness would keep to itself
         let _ = writeln!(
             stderr(),
-            "{sort}: {count} cases ({sound} sound, refused: {refused:?}), at most {} KiB, {:.1?}; slowest: {slowest:.1?}",
+            "{sort}: {count} cases ({sound} sound, refused: {refused:?}), {} MB, at most {} KiB of memory, {busy:.1?}, {a_byte} ns \
+             a byte; slowest: {slowest:.1?}",
+            bytes >> 20,
             peak / 1024,
-            begun.elapsed()
         );
     }
 }
