@@ -97,7 +97,7 @@ enum FileFault {
     )]
     RecordsInRoot { count: u64 },
     #[error(
-        "{count} of the root bucket's entries are plain values, where bbolt has buckets only: etcd can't start where one of \
+        "{count} of the root bucket's entries are plain values, where etcd has buckets only: it can't start where one of \
          its buckets is none"
     )]
     ValuesInRoot { count: u64 },
@@ -214,20 +214,27 @@ fn of_whole_file(
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));
     let records = records_in_root(db, scan);
     let in_root = (records > 0).then(|| new(FileFault::RecordsInRoot { count: records }, None, Some("")));
-    let values = values_in_root(scan);
+    let values = values_in_root(db, scan);
     let values_in_root = (values > 0).then(|| new(FileFault::ValuesInRoot { count: values }, None, Some("")));
     mismatch.into_iter().chain(odd_size).chain(in_root).chain(values_in_root).chain(undecodable)
 }
 
-/// Values beside the buckets of the root bucket. bbolt puts buckets there only (`tx.go`, `Cursor`: "all root bucket keys point to
-/// buckets"); and etcd ends where the name of one of its buckets is a value's (`server/storage/backend/batch_tx.go`,
-/// `UnsafeCreateBucket`).
-fn values_in_root(scan: &Scan<'_>) -> u64 {
+/// Values beside the buckets of an etcd file's root bucket, where etcd puts buckets only. Where the name of one of these is a value's,
+/// it ends (`server/storage/backend/batch_tx.go`, `UnsafeCreateBucket`). In another program's file, they may be its own.
+fn values_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
     let entries = scan.tallies.first().map_or(0, |tally| tally.entries);
-    match buckets_in_root(scan) {
-        0 => 0,
-        buckets => entries.saturating_sub(buckets),
+    let buckets = buckets_in_root(scan);
+    if buckets == 0 || entries <= buckets {
+        return 0;
     }
+    let mut is_etcd = false;
+    for_each_entry(db, &root_bucket(db), |entry| is_etcd |= entry.key == KEY_BUCKET);
+    if is_etcd { entries.saturating_sub(buckets) } else { 0 }
+}
+
+fn root_bucket<'a>(db: &Db) -> Bucket<'a> {
+    let meta = db.meta();
+    Bucket { parent: None, name: &[], sequence: meta.sequence, root: BucketRoot::Page(meta.root) }
 }
 
 fn buckets_in_root(scan: &Scan<'_>) -> u64 {
@@ -240,10 +247,8 @@ fn records_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
     if buckets_in_root(scan) > 0 || entries == 0 {
         return 0;
     }
-    let meta = db.meta();
-    let root = Bucket { parent: None, name: &[], sequence: meta.sequence, root: BucketRoot::Page(meta.root) };
     let mut records = 0;
-    for_each_entry(db, &root, |entry| {
+    for_each_entry(db, &root_bucket(db), |entry| {
         let kv = KeyValue::parse(entry.value).ok().filter(|kv| !kv.key.is_empty());
         let record = RecordKey::parse(entry.key)
             .zip(kv)

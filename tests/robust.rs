@@ -213,18 +213,17 @@ fn cut_short() {
     cases.done();
 }
 
-/// Every byte of both files: all its bits, and one of them.
+/// Every byte of both files: all its bits of one, and of the next only one of them.
 #[test]
 fn a_byte_changed() {
     let mut random = Random(2);
     let mut cases = Cases::of("a byte changed");
     for (name, file) in [("small", small()), ("real", real())] {
         for at in 0..file.len() {
-            for mask in [0xff, 1 << random.index(8)] {
-                let mut changed = file.clone();
-                changed[at] ^= mask;
-                cases.run(|| format!("{name}: byte {at} ^ {mask:#04x}"), changed);
-            }
+            let mask = [0xff, 1 << random.index(8)][at % 2];
+            let mut changed = file.clone();
+            changed[at] ^= mask;
+            cases.run(|| format!("{name}: byte {at} ^ {mask:#04x}"), changed);
         }
     }
     cases.done();
