@@ -227,7 +227,7 @@ fn values_in_root(db: &Db, scan: &Scan<'_>) -> u64 {
     if buckets == 0 || entries <= buckets {
         return 0;
     }
-    let mut is_etcd = false;
+    let mut is_etcd = scan.key_bucket.is_some();
     for_each_entry(db, &root_bucket(db), |entry| is_etcd |= entry.key == KEY_BUCKET);
     if is_etcd { entries.saturating_sub(buckets) } else { 0 }
 }
