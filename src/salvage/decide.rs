@@ -2,6 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
@@ -18,7 +19,6 @@ use super::roots::Candidate;
 use super::small::{self, Known, SmallLeaves};
 use super::tree::{Gap, Gaps, Tree};
 use super::zeroed::Zeroed;
-use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// All that was found.
 #[derive(Debug)]

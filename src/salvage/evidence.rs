@@ -19,11 +19,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::bolt::PageId;
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 use crate::bolt::page::{Child, Entry};
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
 use super::records::{Case, Found, Tier, sound_record};
-use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// What shows that records were removed.
 #[derive(Debug, Default)]

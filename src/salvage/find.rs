@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::bolt::PageId;
+use crate::bolt::orphan::{self, Orphans};
 
 use super::assemble::SavedBucket;
 use super::decide::{self, Material};
@@ -11,7 +12,6 @@ use super::open::Wreck;
 use super::records::{Conflict, Found, Tier};
 use super::roots;
 use super::tree::Gaps;
-use crate::bolt::orphan::{self, Orphans};
 
 /// How much is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -8,8 +8,8 @@
 //! 2. was gone, if some whole leaf, of whatever age, has a lease before it and a later one of the same member behind it, and not
 //!    itself;
 //! 3. was gone, if all keys that were attached to it last are deleted, as records of the state say;
-//! 4. is not to be believed if its leaf has another lease that was gone, by 2 or 3, or as the tree has its place and not itself: that leaf is an old one, and what was not removed
-//!    since stands in a later leaf, too.
+//! 4. is not to be believed if its leaf has another lease that was gone, by 2 or 3, or as the tree has its place and not itself:
+//!    that leaf is an old one, and what was not removed since stands in a later leaf, too.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -17,11 +17,11 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use crate::bolt::orphan::OrphanLeaf;
 use crate::etcd::KeyValue;
 
 use super::kinds::lease_id;
 use super::records::Found;
-use crate::bolt::orphan::OrphanLeaf;
 
 /// Bits of an id below the member's.
 const COUNTER_BITS: u32 = 48;

@@ -1,5 +1,7 @@
 //! A damaged file, opened: its page size found out, its metas kept apart from its bytes, every page of it readable.
 
+#![deny(clippy::arithmetic_side_effects)]
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -104,7 +106,7 @@ impl Wreck {
         let metas = read_metas(&data);
         let known = metas.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
         let page_size = known.map(|meta| meta.page_size).or_else(|| page_size_of(&data))?;
-        let high_water_mark = data.len() as u64 / u64::from(page_size);
+        let high_water_mark = (data.len() as u64).checked_div(u64::from(page_size)).unwrap_or(0);
         let made_up =
             Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
         let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };

@@ -9,12 +9,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::bolt::PageId;
+use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 
 use super::assemble::SavedBucket;
 use super::small::Taken;
 use super::tree::Gaps;
-use crate::bolt::orphan::OrphanLeaf;
 
 /// Completes the one bucket that has a gap, if it is one.
 pub fn complete<'a>(buckets: &mut [SavedBucket<'a>], leaves: Vec<OrphanLeaf<'a>>) {

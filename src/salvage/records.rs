@@ -17,13 +17,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::bolt::orphan::{OrphanLeaf, Orphans};
 use crate::bolt::page::Entry;
 use crate::etcd::history::check_alone;
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
 use super::evidence::Evidence;
 use super::tree::Gaps;
-use crate::bolt::orphan::{OrphanLeaf, Orphans};
 
 /// Where a record was found. The first ones are believed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]

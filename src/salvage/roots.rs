@@ -4,6 +4,7 @@
 
 use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::claims::Claims;
+use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::{Entry, Page};
 use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
 use crate::bolt::{Db, PageId};
@@ -14,7 +15,6 @@ use super::find::{Root, RootSource};
 use super::open::Wreck;
 use super::records::Tier;
 use super::trunk::Trunk;
-use crate::bolt::orphan::OrphanLeaf;
 
 /// Root leaves without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::bolt::PageId;
+use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 
 use super::assemble::SavedBucket;
@@ -18,7 +19,6 @@ use super::kinds::{Small, lease_id};
 use super::leases::{Leases, Newest};
 use super::records::Tier;
 use super::tree::{Gap, Gaps};
-use crate::bolt::orphan::OrphanLeaf;
 
 /// Leaves of one small bucket.
 #[derive(Debug)]
