@@ -186,7 +186,7 @@ impl<'j, 'a> Judge<'j, 'a> {
         // what a transaction writes stands side by side
         let distance = lost().map(|gap| gap.page.0.abs_diff(leaf.page.0)).min().unwrap_or(u64::MAX);
         let version = Reverse(self.kind.version_of(leaf));
-        let rank = (Reverse(belongs), Reverse(is_copy), is_old, version, !leaf.whole, distance, leaf.page);
+        let rank = (Reverse(is_copy), is_old, version, !leaf.whole, distance, leaf.page);
         Candidate { entry, belongs, rank }
     }
 
@@ -205,7 +205,7 @@ impl<'j, 'a> Judge<'j, 'a> {
 }
 
 /// What decides between two values of a key, the best first.
-type Rank = (Reverse<bool>, Reverse<bool>, bool, Reverse<u64>, bool, u64, PageId);
+type Rank = (Reverse<bool>, bool, Reverse<u64>, bool, u64, PageId);
 
 /// An entry, found in some leaf.
 struct Candidate<'a> {
