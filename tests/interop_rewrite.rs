@@ -21,7 +21,7 @@ use serde_json::Value;
 use support::corpus::Corpus;
 use support::peers::{
     Fingerprint, Key, Member, Peer, Process, fingerprint, medic, medic_json, number, parse, succeeded,
-    with_each_etcd, with_etcd_3_5,
+    with_each_etcd, with_etcd,
 };
 use support::{fixture, names_in, testdata};
 
@@ -37,7 +37,7 @@ with_each_etcd!(
 
 #[test]
 fn every_file_keeps_its_hashes() {
-    with_etcd_3_5(keeps_hashes);
+    with_etcd("3.5", keeps_hashes);
 }
 
 /// Who may do everything, where authentication is on.

@@ -1,9 +1,8 @@
-//! Real etcd beside us, 3.4 and 3.5, and what its own tools say of it.
+//! Real etcd beside us, in every supported minor version, and what its own tools say.
 //!
-//! A test runs once for every etcd that a variable names: `ETCD_MEDIC_ETCD_BIN_34` and `ETCD_MEDIC_ETCD_BIN_35`, a
-//! folder with the programs `etcd` and `etcdctl` (3.5: `etcdutl`, too) of that version; the programs themselves, not
-//! wrappers, since etcd is stopped by its process id. Without the variable a test says so and is skipped; with
-//! `ETCD_MEDIC_REQUIRE_PEERS=1` it fails.
+//! `ETCD_MEDIC_PEERS` names a folder as `tests/peers/build` makes it, with a folder for each version: `etcd`, `etcdctl` and
+//! (from 3.5) `etcdutl`. They are the programs themselves, not wrappers, since etcd is stopped by its process id. Without the
+//! variable a test says so and is skipped; with `ETCD_MEDIC_REQUIRE_PEERS=1` it fails.
 //!
 //! Every etcd listens on 127.0.0.1 only, on free ports, on a data dir of its own; every wait is bounded. Values and
 //! passwords are throw-away text.
@@ -28,10 +27,19 @@ use tempfile::TempDir;
 macro_rules! with_each_etcd {
     ($($test:ident),+ $(,)?) => {
         mod etcd_3_4 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd_3_4(super::$test); })+
+            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.4", super::$test); })+
+        }
+        mod etcd_3_5_1 {
+            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.5.1", super::$test); })+
         }
         mod etcd_3_5 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd_3_5(super::$test); })+
+            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.5", super::$test); })+
+        }
+        mod etcd_3_6 {
+            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.6", super::$test); })+
+        }
+        mod etcd_3_7 {
+            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.7", super::$test); })+
         }
     };
 }
@@ -67,38 +75,52 @@ struct JsonKey {
 }
 
 /// The programs of one version of etcd.
+#[derive(Clone)]
 pub struct Peer {
     bin: PathBuf,
+    /// The minor version: 5 of 3.5.1.
+    minor: u32,
 }
 
-pub fn with_etcd_3_4(test: fn(&Peer)) {
-    with_etcd("ETCD_MEDIC_ETCD_BIN_34", "3.4.", test);
+/// Runs `test` beside the etcd in the folder `version` of the peers, as `tests/peers/build` names it.
+pub fn with_etcd(version: &str, test: fn(&Peer)) {
+    if let Some(bin) = program_folder(version, "etcd") {
+        test(&Peer::of(bin, version));
+    }
 }
 
-pub fn with_etcd_3_5(test: fn(&Peer)) {
-    with_etcd("ETCD_MEDIC_ETCD_BIN_35", "3.5.", test);
-}
-
-fn with_etcd(variable: &str, version: &str, test: fn(&Peer)) {
-    if let Some(bin) = std::env::var_os(variable) {
-        let peer = Peer { bin: bin.into() };
-        let says = text(&succeeded(peer.command("etcd").arg("--version")));
-        assert!(
-            says.contains(&format!("etcd Version: {version}")),
-            "{variable} is not etcd {version}x: {says}"
-        );
-        return test(&peer);
+/// The folder `name` of the peers. Where no peers are named, that is said, and it is a failure if they are required.
+pub fn program_folder(name: &str, whom: &str) -> Option<PathBuf> {
+    if let Some(peers) = std::env::var_os("ETCD_MEDIC_PEERS") {
+        return Some(Path::new(&peers).join(name));
     }
     let required = std::env::var_os("ETCD_MEDIC_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required, "{variable} is not set: name the folder of etcd {version}x in it");
-    // past the test harness, which would keep it to itself
+    assert!(!required, "ETCD_MEDIC_PEERS is not set: name the folder that tests/peers/build made");
+    // written directly, as the test harness would hide it
     let _ = writeln!(
         std::io::stderr(),
-        "SKIPPED: {variable} is not set, so nothing was compared with etcd {version}x"
+        "SKIPPED: ETCD_MEDIC_PEERS is not set, so nothing was compared with {whom} {name}"
     );
+    None
 }
 
 impl Peer {
+    /// The programs in `bin`, which must be of this version: `3.5` is any patch of it.
+    fn of(bin: PathBuf, version: &str) -> Self {
+        let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a minor version");
+        let peer = Self { bin, minor };
+        let says = text(&succeeded(peer.command("etcd").arg("--version")));
+        // what calls itself 3.8.0-alpha.0 as a module was built with the version of 3.7's beta in it
+        let matches = says.contains(&format!("etcd Version: {version}")) || version == "3.8";
+        assert!(matches, "{} is not etcd {version}: {says}", peer.bin.display());
+        peer
+    }
+
+    /// The minor version: 5 of 3.5.1.
+    pub fn minor(&self) -> u32 {
+        self.minor
+    }
+
     pub fn command(&self, program: &str) -> Command {
         bounded(&self.bin.join(program))
     }
@@ -114,7 +136,7 @@ impl Peer {
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
         let login = login.map(str::to_owned);
         let (process, endpoint) = self.launch(folder.path(), &data_dir, &flags, login.as_deref());
-        Member { process, endpoint, peer: Self { bin: self.bin.clone() }, data_dir, flags, login, folder }
+        Member { process, endpoint, peer: self.clone(), data_dir, flags, login, folder }
     }
 
     /// Ports that were free a moment ago may be taken now: then it is tried again with others.
@@ -177,13 +199,13 @@ impl Peer {
     }
 
     /// Since 3.5, what works on files has a program of its own.
-    fn snapshot_tool(&self) -> &'static str {
-        if self.bin.join("etcdutl").exists() { "etcdutl" } else { "etcdctl" }
+    pub fn snapshot_tool(&self) -> &'static str {
+        if self.minor >= 5 { "etcdutl" } else { "etcdctl" }
     }
 
-    /// The folder of `testdata/` with the files that this version wrote.
+    /// The folder of `testdata/` with files that this version, or the newest before it, wrote.
     pub fn its_files(&self) -> &'static str {
-        if self.bin.join("etcdutl").exists() { "etcd-3.5" } else { "etcd-3.4" }
+        if self.minor >= 5 { "etcd-3.5" } else { "etcd-3.4" }
     }
 
     pub fn snapshot_status(&self, snapshot: &Path) -> Value {
