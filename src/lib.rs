@@ -31,6 +31,7 @@ pub mod report;
 pub mod rewrite;
 pub mod salvage;
 pub mod scan;
+pub mod shell;
 pub mod source;
 pub mod status;
 pub mod synth;
