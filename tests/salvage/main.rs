@@ -25,6 +25,7 @@ use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
 use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
+use support::peers::assert_bbolt_accepts;
 use support::workshop::{Base, Damage, PATTERNS};
 use tempfile::TempDir;
 
@@ -47,6 +48,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
         Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
+    assert_bbolt_accepts(&target, damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
     let state = State::read(&copy);
     let found = scan(&copy, &state, Options::default());
