@@ -11,6 +11,7 @@
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
+//!   output              files that appear whole or not at all, and what they may replace
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
@@ -27,6 +28,7 @@ pub mod guide;
 pub mod hash;
 pub mod inspect;
 pub mod k8s;
+pub mod output;
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

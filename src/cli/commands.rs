@@ -25,7 +25,33 @@ use crate::source::Source;
 use crate::status::{Limits, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, status, synth, travel};
+use super::{Outcome, progress, rewrite, signals, status, synth, travel};
+
+impl Command {
+    /// Whether it writes files, which a signal must not leave unfinished.
+    fn writes_files(&self) -> bool {
+        match self {
+            Self::Defrag { .. }
+            | Self::Salvage { .. }
+            | Self::Synth { .. }
+            | Self::Export { .. }
+            | Self::Man { .. } => true,
+            Self::Analyze { .. }
+            | Self::Status { .. }
+            | Self::Check { .. }
+            | Self::Pages { .. }
+            | Self::Page { .. }
+            | Self::Buckets { .. }
+            | Self::Plan { .. }
+            | Self::Hash { .. }
+            | Self::Cleanup { .. }
+            | Self::Keys { .. }
+            | Self::History { .. }
+            | Self::Get { .. }
+            | Self::Completions { .. } => false,
+        }
+    }
+}
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -35,6 +61,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         args.output != Output::Prometheus || matches!(args.command, Command::Status { .. }),
         "--output prometheus is for `status` only: text or json here"
     );
+    if args.command.writes_files() {
+        signals::end_cleanly()?;
+    }
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
             let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
@@ -125,8 +154,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             Ok(Outcome::Sound)
         }
         Command::Man { folder } => {
-            clap_mangen::generate_to(Args::command(), folder)
-                .with_context(|| format!("{}: man pages could not be written", folder.display()))?;
+            super::man::write(folder)?;
             Ok(Outcome::Sound)
         }
     }
@@ -228,7 +256,12 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
 }
 
 pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
-    let lock = if args.no_lock { Lock::None } else { Lock::Shared };
+    open_under(args, file, Lock::Shared)
+}
+
+/// Opens a file under this lock, unless the user wants none.
+pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
+    let lock = if args.no_lock { Lock::None } else { lock };
     let source = Source::open(file, lock)?;
     if args.no_lock {
         let path = source.path.display();

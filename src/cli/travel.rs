@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use crate::etcd::find::Found;
 use crate::etcd::schema::State;
+use crate::output::Target;
 use crate::report::{self, json};
-use crate::rewrite::output::{self, Output as OutputFile};
 use crate::source::Source;
 use crate::text::{ByteText, escape};
-use crate::travel::export::{self, Exported, Folder, Format};
+use crate::travel::export::{self, Exported, Format, Tree};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
 use crate::travel::keys::{DeletedRow, KeyRow};
@@ -410,16 +410,14 @@ fn write_export(
         return Ok(exported);
     }
     if target.extension().is_some_and(|ending| ending == "ndjson" || ending == "jsonl") {
-        output::check_target(target, Some(&source.path), options.force)?;
-        let file = OutputFile::begin(output::folder_of(target), target, 0)?;
-        file.file().set_len(0)?;
+        let file = Target::new(target, Some(&source.path), options.force)?.begin(0)?;
         let mut out = BufWriter::new(file.file());
         let exported = export::stream(&mut out, records(), shower, format)?;
         out.flush()?;
         drop(out);
         file.sync()?;
-        file.finish(target, options.force)?;
+        file.commit()?;
         return Ok(exported);
     }
-    Ok(Folder::begin(target, options.force)?.write(records(), shower, format)?)
+    Ok(Tree::begin(target, options.force)?.write(records(), shower, format)?)
 }

@@ -16,9 +16,9 @@ use crate::bolt::{Db, FormatError};
 use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
+use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
-use crate::rewrite::output::{self, Output, OutputError, folder_of};
 use crate::text::ByteText;
 
 use super::assemble::Saved;
@@ -246,13 +246,12 @@ pub enum SalvageError {
 /// Saves what can be saved.
 ///
 /// # Errors
-/// See [`SalvageError`]. In each case the source is as it was, there is no temporary file, and what stood at the target still
-/// does.
+/// See [`SalvageError`]. The source is as it was, there is no temporary file, and, but for [`OutputError::Unsynced`] and
+/// [`OutputError::Remains`], the target is as it was.
 pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Result<Report, SalvageError> {
     let began = Instant::now();
-    if !request.dry_run {
-        output::check_target(&request.target, Some(&wreck.path), request.force)?;
-    }
+    let target = || Target::new(&request.target, Some(&wreck.path), request.force);
+    let target = (!request.dry_run).then(target).transpose()?;
     (progress.begin)("searching", wreck.db.file_size());
     let finds = find::find(wreck, request.trust, progress.advance);
     let saved = Saved::of(&finds.buckets);
@@ -269,28 +268,22 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     }
     let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
     let mut report = report(wreck, &finds, &plan, request);
-    if request.dry_run {
+    let Some(target) = target else {
         report.elapsed_seconds = began.elapsed().as_secs_f64();
         return Ok(report);
-    }
+    };
     if request.trust == Trust::Strict && report.num_conflicts > 0 {
         let what = format!("{} revisions were found with two contents", report.num_conflicts);
         return Err(SalvageError::Doubtful { path, what });
     }
-    let folder = folder_of(&request.target);
-    output::check_space(folder, report.target.file_bytes)?;
-    let output = Output::begin(folder, &request.target, plan.file_bytes())?;
+    target.check_space(report.target.file_bytes)?;
+    let output = target.begin(plan.file_bytes())?;
     (progress.begin)("writing", plan.file_bytes());
     write::write(&plan, &saved, output.file(), progress.advance).map_err(|error| match error {
-        WriteError::Io(error) => OutputError::io(folder)(error).into(),
+        WriteError::Io(error) => OutputError::io(output.target())(error).into(),
         error => SalvageError::Source(error),
     })?;
-    if !output.copy_ownership(&wreck.path)? {
-        report.warnings.push(format!(
-            "the copy belongs to whoever ran this: give it to the source's owner with `chown --reference={path} {}`",
-            report.target.path
-        ));
-    }
+    report.warnings.extend(output.copy_attributes(&wreck.path)?);
     let copy = map_file(output.path(), Lock::None).map_err(SalvageError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(SalvageError::Reread)?;
     let (flushed, proved) = std::thread::scope(|scope| {
@@ -304,7 +297,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     report.hash_kv = hash::hash_kv_of(&copy, &State::read(&copy));
     report.verified = true;
     drop(copy);
-    output.finish(&request.target, request.force)?;
+    output.commit()?;
     report.elapsed_seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }

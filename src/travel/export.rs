@@ -1,11 +1,10 @@
 //! Many objects, into a folder (a file each) or a stream (a line of JSON each).
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder};
 use std::hash::BuildHasher;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
@@ -14,7 +13,7 @@ use thiserror::Error;
 
 use crate::etcd::find::{Found, Origin};
 use crate::k8s::render::yaml;
-use crate::rewrite::output::{OutputError, TEMPORARY_SUFFIX, folder_of};
+use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
 
 use super::names;
@@ -64,6 +63,16 @@ pub enum ExportError {
     /// Standard output, or the stream's file.
     #[error("could not write: {0}")]
     Stream(#[from] io::Error),
+    /// Some files were written, and then one was not.
+    #[error("{error}. In {} are {written} files by now, the others are missing", root.display())]
+    Partly {
+        /// The folder.
+        root: PathBuf,
+        /// Files that are there.
+        written: u64,
+        /// Why no more.
+        error: Box<ExportError>,
+    },
     /// A library's.
     #[error("an object could not be written: {0}")]
     Format(String),
@@ -118,42 +127,34 @@ fn write_each<'a>(
     Ok(counts)
 }
 
-/// A folder that is being filled.
+/// A folder that is being filled: a folder for each resource and namespace in it, and no link leads out of it.
 #[derive(Debug)]
-pub struct Folder {
-    root: PathBuf,
+pub struct Tree {
+    root: Arc<Folder>,
+    /// The last folder that was written to, by its path below the root: keys come in order.
+    last: Option<(PathBuf, Arc<Folder>)>,
     force: bool,
+    written: u64,
     /// Hashes of the paths that are taken: 8 bytes each.
     taken: HashSet<u64, RandomState>,
     hasher: RandomState,
 }
 
-impl Folder {
+impl Tree {
     /// Makes the folder, or takes an empty one.
     ///
     /// # Errors
     /// It has something in it and `force` is not given; it can't be made.
     pub fn begin(root: &Path, force: bool) -> Result<Self, ExportError> {
-        match fs::read_dir(root) {
-            Ok(mut entries) => {
-                if entries.next().is_some() && !force {
-                    return Err(ExportError::NotEmpty(root.to_owned()));
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = folder_of(root);
-                if !parent.is_dir() {
-                    return Err(OutputError::NoFolder(parent.to_owned()).into());
-                }
-                make_folder(root)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(ExportError::NotAFolder(root.to_owned()));
-            }
-            Err(error) => return Err(OutputError::io(root)(error).into()),
+        let folder = Folder::target_made(root).map_err(|error| match error {
+            OutputError::NotAFolder(path) => ExportError::NotAFolder(path),
+            error => error.into(),
+        })?;
+        if !force && !folder.is_empty()? {
+            return Err(ExportError::NotEmpty(root.to_owned()));
         }
         let (taken, hasher) = (HashSet::default(), RandomState::default());
-        Ok(Self { root: root.to_owned(), force, taken, hasher })
+        Ok(Self { root: Arc::new(folder), last: None, force, written: 0, taken, hasher })
     }
 
     /// Writes all records, a file each, which appears whole or not at all.
@@ -166,7 +167,7 @@ impl Folder {
         shower: &Shower,
         format: Format,
     ) -> Result<Exported, ExportError> {
-        write_each(records, shower, format, |found, piece| {
+        let written = write_each(records, shower, format, |found, piece| {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
                 Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
@@ -174,9 +175,19 @@ impl Folder {
             };
             let path = self.path_for(&found, shower, ending);
             self.write_file(&path, &content)
-        })
+        });
+        let root = self.root.path().to_owned();
+        let synced =
+            written.and_then(|exported| self.root.sync_all().map(|()| exported).map_err(ExportError::from));
+        let exported = synced.map_err(|error| match self.written {
+            0 => error,
+            written => ExportError::Partly { root: root.clone(), written, error: Box::new(error) },
+        })?;
+        is_done(format!("{} is written", root.display()));
+        Ok(exported)
     }
 
+    /// The path of a record's file below the root.
     fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
         let mut path = names::path_of(found.kv.key, &shower.classify(found));
         if !self.taken.insert(self.hasher.hash_one(&path)) {
@@ -184,25 +195,29 @@ impl Folder {
             path = names::another(&path, found.kv.key);
         }
         let name = format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy());
-        self.root.join(path.with_file_name(name))
+        path.with_file_name(name)
     }
 
-    fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), ExportError> {
-        let folder = folder_of(path);
-        make_folder(folder)?;
-        let fail = |error: io::Error| OutputError::io(path)(error);
-        // 0600: values are nobody else's business
-        let temporary = tempfile::Builder::new().prefix(".").suffix(TEMPORARY_SUFFIX).tempfile_in(folder);
-        let mut file = temporary.map_err(OutputError::io(folder))?;
-        file.write_all(content).map_err(fail)?;
-        let done = if self.force { file.persist(path) } else { file.persist_noclobber(path) };
-        done.map_err(|error| fail(error.error))?;
+    fn write_file(&mut self, path: &Path, content: &[u8]) -> Result<(), ExportError> {
+        let folder = self.folder_for(folder_of(path))?;
+        let output = Target::below(&folder, path.file_name().unwrap_or_default(), self.force)?.begin(0)?;
+        output.file().write_all(content).map_err(OutputError::io(output.target()))?;
+        output.commit()?;
+        self.written += 1;
         Ok(())
     }
-}
 
-fn make_folder(path: &Path) -> Result<(), OutputError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(OutputError::io(path))
+    fn folder_for(&mut self, path: &Path) -> Result<Arc<Folder>, OutputError> {
+        if let Some((last, folder)) = &self.last
+            && last == path
+        {
+            return Ok(Arc::clone(folder));
+        }
+        let root = Arc::clone(&self.root);
+        let folder = path.iter().try_fold(root, |folder, name| folder.below(name).map(Arc::new))?;
+        self.last = Some((path.to_owned(), Arc::clone(&folder)));
+        Ok(folder)
+    }
 }
 
 /// An object as a document of YAML.
