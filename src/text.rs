@@ -61,6 +61,17 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// A path, a key or another text as one word of a shell's command.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// Characters that move the cursor, start an escape sequence, or turn the direction of writing.
 #[must_use]
 pub fn is_unsafe(char: char) -> bool {
