@@ -15,10 +15,12 @@
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
+//!   member              the log beside the db: segments, frames, records, entries, config changes
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
 
 pub mod analyze;
+pub mod beside;
 pub mod bolt;
 pub mod check;
 pub mod cleanup;
@@ -28,7 +30,9 @@ pub mod guide;
 pub mod hash;
 pub mod inspect;
 pub mod k8s;
+pub mod member;
 pub mod output;
+pub mod protobuf;
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

@@ -66,6 +66,7 @@ fn read(path: &Path) -> Analysis {
         read_without_lock: false,
         filter: Filter::default(),
         top: 10,
+        cure_refused: None,
     };
     let analysis = analyze::analyze(&source.db, &state, &scanned, &request);
     let checked = check::check(&source.db, &state, &scanned, trailer, 100);

@@ -353,6 +353,7 @@ fn read_all(base: &Base) {
                 read_without_lock: false,
                 filter: Filter::default(),
                 top: usize::MAX,
+                cure_refused: None,
             };
             assert_eq!(analyze(&db, &state, &found, &request).health.sound, sound, "{of}");
             assert_eq!(

@@ -35,6 +35,7 @@ use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
 use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
+use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
 use crate::scan::tally::Tally;
 use crate::text::ByteText;
@@ -184,6 +185,8 @@ pub struct Request<'r> {
     pub filter: Filter,
     /// How many objects to name by each measure.
     pub top: usize,
+    /// Why a full db may not be compacted and disarmed where it is: [`advice::cure_refused`].
+    pub cure_refused: Option<Refusal>,
 }
 
 /// Makes the report of a file that was scanned.
@@ -223,7 +226,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         }),
         advice: Vec::new(),
     };
-    analysis.advice = advice::advise(&analysis, request.read_without_lock);
+    analysis.advice = advice::advise(&analysis, request);
     analysis
 }
 

@@ -163,6 +163,9 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         // `requires` alone lets it pass beside what --in-place conflicts with
         #[arg(long, requires = "in_place", conflicts_with = "out")]
         discard_old: bool,
+        /// Where the member's log lies, if etcd runs with --wal-dir
+        #[arg(long, value_name = "DIR")]
+        wal_dir: Option<PathBuf>,
         /// Replace DST if it exists
         #[arg(long)]
         force: bool,
@@ -379,6 +382,9 @@ pub struct ChangeArgs {
     // `requires` alone lets it pass beside what --in-place conflicts with
     #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
+    /// The member is the only one of its cluster, whatever its files say
+    #[arg(long, conflicts_with = "every_member")]
+    pub only_member: bool,
 }
 
 impl From<&ChangeArgs> for Wish {
@@ -390,6 +396,7 @@ impl From<&ChangeArgs> for Wish {
             drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
+            only_member: args.only_member,
         }
     }
 }

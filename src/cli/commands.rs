@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
 use crate::analyze::keys::{Filter, ResourceUse};
-use crate::analyze::{self, Analysis};
+use crate::analyze::{self, Analysis, advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
@@ -84,6 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             out,
             in_place: _,
             discard_old,
+            wal_dir,
             force,
             no_verify,
             dry_run,
@@ -104,6 +105,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 dry_run: *dry_run,
                 snapshot: *snapshot,
                 skip_hash_check: *skip_hash_check,
+                wal_dir: wal_dir.clone(),
             };
             rewrite::defrag(args, source, &request)
         }
@@ -166,8 +168,14 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> 
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
-    let request =
-        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let request = analyze::Request {
+        path: &path,
+        trailer,
+        read_without_lock: source.read_without_lock,
+        filter,
+        top,
+        cure_refused: advice::cure_refused(&source.path, &state, current),
+    };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };

@@ -17,8 +17,9 @@ use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
 use crate::source::Source;
 
-use super::changes::{ChangeError, Changes, Wish};
+use super::changes::{ChangeError, Changes, Wish, compaction_of};
 use super::content::{Content, first_fault};
+use super::guard::{Refusal, Surroundings};
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
 use super::verify::{self, Compared, Mismatch};
@@ -43,6 +44,8 @@ pub struct Request {
     pub snapshot: bool,
     /// Whether to take a snapshot whose SHA-256 is not its own.
     pub skip_hash_check: bool,
+    /// Where the member's log lies, if not beside its db.
+    pub wal_dir: Option<PathBuf>,
 }
 
 /// Where a copy goes.
@@ -127,18 +130,13 @@ pub enum DefragError {
         /// How many the user knows of.
         confirmed: Option<u64>,
     },
-    /// A member of several would differ from the others.
-    #[error(
-        "{path}: is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy \
-         to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or \
-         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member. The same \
-         if it is in fact the only one: after a restore, etcd 3.4 still lists the members of the snapshot"
-    )]
-    OneOfSeveral {
+    /// A member whose db may not be changed where it is.
+    #[error("{path}: {refusal}")]
+    Refused {
         /// The source.
         path: String,
-        /// How many.
-        members: u64,
+        /// Why.
+        refusal: Refusal,
     },
     /// Something that can't be written.
     #[error(transparent)]
@@ -203,9 +201,12 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
-    let members = state.num_members();
-    if in_place && members > 1 && !request.wish.is_none() && !request.wish.every_member {
-        return Err(DefragError::OneOfSeveral { path: source.path.display().to_string(), members });
+    let surroundings = Surroundings::of(&source.path, &state, request.wal_dir.as_deref());
+    // a revision that is out of range has an error of its own
+    let compaction = compaction_of(&source.db, &state, request.wish.history).ok().flatten();
+    let refusal = surroundings.refusal(&request.wish, compaction);
+    if let Some(refusal) = refusal.clone().filter(|_| in_place) {
+        return Err(DefragError::Refused { path: source.path.display().to_string(), refusal });
     }
     let changes = changes_of(source, &state, &request.wish)?;
     let content = read(source, &changes, progress)?;
@@ -214,6 +215,9 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
     let mut report = report(source, &state, &content, &plan, request, &changes);
+    report.members = surroundings.num_members(&request.wish);
+    report.warnings.extend(notes::of_log(&surroundings.tail, request));
+    report.refused_in_place = refusal;
     if !request.dry_run {
         check_confirmed(report.left_out.as_ref(), &request.wish)?;
         write_and_prove(source, content, &plan, request, (target, &changes), progress, &mut report)?;
@@ -315,7 +319,8 @@ fn report(
         compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
         disarmed: content.left.alarms.iter().map(disarmed).collect(),
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
-        members: state.num_members(),
+        members: 0,
+        refused_in_place: None,
         verified: false,
         verification: None,
         dry_run: request.dry_run,

@@ -132,7 +132,8 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request = Request { path: "file", trailer, read_without_lock: false, filter, top: 10 };
+        let request =
+            Request { path: "file", trailer, read_without_lock: false, filter, top: 10, cure_refused: None };
         let report = analyze(db, &state, &scan, &request);
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
         accounted(file, &scan, &report, status.keys);
