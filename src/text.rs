@@ -68,9 +68,48 @@ pub fn is_unsafe(char: char) -> bool {
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// A file's name as a word of the shell (POSIX `sh`): a printed command can be pasted whatever the name is, and no program takes it for
+/// an option.
+#[must_use]
+pub fn shell_word(name: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte);
+    let prefix = if name.starts_with(b"-") { "./" } else { "" };
+    match std::str::from_utf8(name) {
+        Ok(text) if !name.is_empty() && name.iter().all(is_plain) => format!("{prefix}{text}"),
+        Ok(text) if !text.chars().any(is_unsafe) => format!("'{prefix}{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let octal: String = name.iter().map(|byte| format!("\\{byte:03o}")).collect();
+            format!("\"$(printf '{prefix}{octal}')\"")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_reads_any_name_back() {
+        use std::os::unix::ffi::OsStrExt;
+        let names: [&[u8]; 8] = [
+            b"/var/lib/db",
+            b"-x.db",
+            b"a b",
+            b"it's",
+            b"$(id)`id`\"\\",
+            b"two\nlines",
+            b"\xff\x1b[31m%d",
+            b"-\x01",
+        ];
+        for name in names {
+            let word = shell_word(name);
+            assert!(!word.chars().any(is_unsafe), "{word}");
+            let script = format!("printf %s {word}");
+            let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap().stdout;
+            let expected = if name.starts_with(b"-") { [b"./", name].concat() } else { name.to_vec() };
+            assert_eq!(std::ffi::OsStr::from_bytes(&said), std::ffi::OsStr::from_bytes(&expected), "{word}");
+        }
+    }
 
     #[test]
     fn harmless_text_is_borrowed() {

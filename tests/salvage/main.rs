@@ -43,8 +43,15 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
     fs::write(&wreck.path, &damage.bytes).expect("a file");
     let layout = Layout::default();
-    let request =
-        Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
+    let request = Request {
+        target: target.clone(),
+        force: false,
+        trust,
+        disable_auth: false,
+        layout,
+        snapshot: false,
+        dry_run: false,
+    };
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
