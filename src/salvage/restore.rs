@@ -1,7 +1,7 @@
 //! How etcd starts from the copy: commands that can be pasted, for each version of etcd.
 //!
-//! `snapshot restore` is part of `etcdctl` in 3.4 and of `etcdutl` from 3.5 on. `--bump-revision` came with 3.4.27, 3.5.10 and 3.6
-//! (etcd's changelogs); an older etcd starts from what a newer `etcdutl` restored (`tests/interop_salvage_road.rs`).
+//! `snapshot restore` is part of `etcdctl` in 3.4 and of `etcdutl` from 3.5 on. `etcdutl` has `--bump-revision` from 3.5.10 on (etcd's
+//! changelog), and an older etcd starts from what it restored (`tests/interop_salvage/road.rs`).
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -127,8 +127,10 @@ fn restores(newest_lost: bool, request: &Request) -> Vec<VersionCommand> {
     if newest_lost {
         vec![
             command("3.5.10 and later", "etcdutl"),
-            command("3.4.27 and later of 3.4", "etcdctl"),
-            command("older ones, with the etcdutl of 3.5.10 or later for this one command", "etcdutl"),
+            command(
+                "3.4, and 3.5 before 3.5.10, with the etcdutl of 3.5.10 or later for this one command",
+                "etcdutl",
+            ),
         ]
     } else {
         vec![command("3.5 and later", "etcdutl"), command("3.4", "etcdctl")]

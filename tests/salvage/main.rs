@@ -8,6 +8,7 @@
 mod support;
 
 mod document;
+mod first_start;
 mod others;
 mod patterns;
 mod small;
@@ -27,6 +28,9 @@ use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
 use support::workshop::{Base, Damage, PATTERNS};
 use tempfile::TempDir;
+
+/// Names the folder with the large corpora.
+const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
 const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
 
@@ -55,6 +59,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
+    first_start::has_the_buckets(damage.name, &copy);
     let state = State::read(&copy);
     let found = scan(&copy, &state, Options::default());
     let sound = is_sound(&copy, &state, &found, Trailer::None);

@@ -80,6 +80,8 @@ pub struct Peer {
     bin: PathBuf,
     /// The minor version: 5 of 3.5.1.
     minor: u32,
+    /// The patch: 1 of 3.5.1.
+    patch: u32,
 }
 
 /// Runs `test` beside the etcd in the folder `version` of the peers, as `tests/peers/build` names it.
@@ -108,8 +110,10 @@ impl Peer {
     /// The programs in `bin`, which must be of this version: `3.5` is any patch of it.
     fn of(bin: PathBuf, version: &str) -> Self {
         let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a minor version");
-        let peer = Self { bin, minor };
+        let mut peer = Self { bin, minor, patch: 0 };
         let says = text(&succeeded(peer.command("etcd").arg("--version")));
+        let patch = says.lines().next().and_then(|line| line.split('.').nth(2)?.split('-').next());
+        peer.patch = patch.and_then(|patch| patch.trim().parse().ok()).expect("a patch");
         // what calls itself 3.8.0-alpha.0 as a module was built with the version of 3.7's beta in it
         let matches = says.contains(&format!("etcd Version: {version}")) || version == "3.8";
         assert!(matches, "{} is not etcd {version}: {says}", peer.bin.display());
@@ -119,6 +123,16 @@ impl Peer {
     /// The minor version: 5 of 3.5.1.
     pub fn minor(&self) -> u32 {
         self.minor
+    }
+
+    /// The patch: 1 of 3.5.1.
+    pub fn patch(&self) -> u32 {
+        self.patch
+    }
+
+    /// The folder of its programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
     }
 
     pub fn command(&self, program: &str) -> Command {
@@ -229,6 +243,10 @@ pub struct Member {
 impl Member {
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub fn db(&self) -> PathBuf {
