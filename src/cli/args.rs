@@ -215,6 +215,9 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Read block by block, past what the disk can't give; needs room for a copy beside DST
         #[arg(long)]
         disk_errors: bool,
+        /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+        #[arg(long)]
+        disable_auth: bool,
         /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
         #[arg(long)]
         snapshot: bool,

@@ -187,6 +187,16 @@ impl Peer {
         }
     }
 
+    /// The patch: 1 of 3.5.1.
+    pub fn patch(&self) -> u32 {
+        self.version.1
+    }
+
+    /// The folder of its programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     pub fn command(&self, program: &str) -> Command {
         bounded(&self.bin.join(program))
     }
@@ -295,6 +305,10 @@ pub struct Member {
 impl Member {
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub fn db(&self) -> PathBuf {
