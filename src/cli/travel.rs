@@ -18,7 +18,7 @@ use crate::travel::export::{self, Exported, Format, Tree};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
 use crate::travel::keys::{DeletedRow, KeyRow};
-use crate::travel::shown::{Options, Shower};
+use crate::travel::shown::{Options, Shower, VisibleObject};
 use crate::travel::{self, From, Select};
 
 use super::Outcome;
@@ -240,7 +240,7 @@ struct GetDocument<'g> {
     compact_revision: i64,
     found: Option<KeyRow>,
     encoding: Option<&'static str>,
-    object: Option<&'g serde_json::Map<String, serde_json::Value>>,
+    object: Option<&'g VisibleObject>,
     value: Option<ByteText>,
     redacted: bool,
     unknown_fields: u64,
@@ -283,7 +283,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     document.found = Some(KeyRow::from(&found));
     document.encoding = Some(Shower::encoding(&found));
     if options.how.format == Format::Raw {
-        let bytes = shower.bytes(&found)?;
+        let bytes = shower.bytes(&found)?.get();
         if args.output == Output::Json {
             document.value = Some(bytes.into());
             write_out(|out| json::write(out, "get", args.no_lock, &document))?;
@@ -296,7 +296,9 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
         Ok(shown) => shown,
         Err(error) => {
             let bytes = found.kv.value.len();
-            let advice = format!("{error}. `--format raw` writes its {bytes} bytes as they are stored");
+            let option =
+                if shower.bytes(&found).is_ok() { "--format raw" } else { "--format raw --show-secrets" };
+            let advice = format!("{error}. `{option}` writes its {bytes} bytes as they are stored");
             if args.output == Output::Json {
                 document.error = Some(error.to_string());
                 write_out(|out| json::write(out, "get", args.no_lock, &document))?;

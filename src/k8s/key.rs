@@ -98,6 +98,13 @@ impl Layout {
             .unwrap_or_else(|| leading_path(key))
     }
 
+    /// Where a key of a built-in resource belongs, by its path alone.
+    pub(super) fn built_in<'a>(&self, key: &'a [u8]) -> Option<ObjectKey<'a>> {
+        let (prefix, rest) = self.split_prefix(key)?;
+        let (resource, object) = split_builtin(prefix.family, rest)?;
+        object_key(resource.group, resource.resource.as_bytes(), Some(resource.scope), object)
+    }
+
     /// Whether [`Layout::classify`] gives a key the same place whatever its value.
     #[must_use]
     pub fn decides_by_path(&self, key: &[u8]) -> bool {

@@ -11,6 +11,7 @@
 //!          └► object::read            (the fields that tell whether it is garbage)
 //!         ├─► created                 (when the object was created)
 //!         └─► render                  (the whole object, as JSON and YAML)
+//!                └─► secret           (what of it may be shown)
 //! ```
 //!
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
@@ -22,6 +23,7 @@ mod learn;
 pub mod object;
 pub mod render;
 pub mod resources;
+pub mod secret;
 #[cfg(test)]
 mod tests;
 pub mod value;

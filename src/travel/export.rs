@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::etcd::find::{Found, Origin};
@@ -17,7 +16,7 @@ use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
 
 use super::names;
-use super::shown::{Shower, Shown};
+use super::shown::{Shower, Shown, VisibleBytes, VisibleObject};
 
 /// How an object is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -38,9 +37,9 @@ pub struct Exported {
     pub objects: u64,
     /// Values written as they are stored: no objects, encrypted ones, or those that were asked for so.
     pub raw: u64,
-    /// Secrets that were left out, as nothing of them could be shown.
+    /// Values that were left out, as they are Secrets or may hold the data of one.
     pub withheld: u64,
-    /// Secrets written without their data.
+    /// Objects written without the data of Secrets.
     pub redacted: u64,
     /// Objects with fields of protobuf that are not known here, which are not in what was written.
     pub incomplete: u64,
@@ -81,7 +80,7 @@ pub enum ExportError {
 /// What becomes of a record.
 enum Piece<'a> {
     Object(Shown),
-    Raw(&'a [u8]),
+    Raw(VisibleBytes<'a>),
 }
 
 /// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
@@ -171,7 +170,7 @@ impl Tree {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
                 Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
-                Piece::Raw(bytes) => ("raw", bytes.to_vec()),
+                Piece::Raw(bytes) => ("raw", bytes.get().to_vec()),
             };
             let path = self.path_for(&found, shower, ending);
             self.write_file(&path, &content)
@@ -224,15 +223,17 @@ impl Tree {
 ///
 /// # Errors
 /// A library's.
-pub fn object_yaml(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
-    yaml::yaml(object).map(String::into_bytes).map_err(|error| ExportError::Format(error.to_string()))
+pub fn object_yaml(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
+    yaml::yaml(object.fields())
+        .map(String::into_bytes)
+        .map_err(|error| ExportError::Format(error.to_string()))
 }
 
 /// An object as JSON.
 ///
 /// # Errors
 /// A library's.
-pub fn object_json(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
+pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
     let text = yaml::json(object).map_err(|error| ExportError::Format(error.to_string()))?;
     Ok((text + "\n").into_bytes())
 }
@@ -249,7 +250,7 @@ struct Line<'a> {
     encoding: &'static str,
     redacted: bool,
     unknown_fields: u64,
-    object: Option<&'a Map<String, Value>>,
+    object: Option<&'a VisibleObject>,
     value: Option<ByteText>,
 }
 
@@ -266,7 +267,7 @@ pub fn stream<'a>(
     write_each(records, shower, format, |found, piece| {
         let (shown, value) = match &piece {
             Piece::Object(shown) => (Some(shown), None),
-            Piece::Raw(bytes) => (None, Some(ByteText::from(*bytes))),
+            Piece::Raw(bytes) => (None, Some(ByteText::from(bytes.get()))),
         };
         let line = Line {
             key: found.kv.key.into(),
