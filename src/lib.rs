@@ -8,6 +8,7 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
+//!   filter              what a user names, and the nearest names where a file has no such one
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
@@ -26,6 +27,7 @@ pub mod check;
 pub mod cleanup;
 pub mod cli;
 pub mod etcd;
+pub mod filter;
 pub mod guide;
 pub mod hash;
 pub mod inspect;

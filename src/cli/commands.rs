@@ -8,13 +8,14 @@ use clap::CommandFactory;
 use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
-use crate::analyze::keys::{Filter, ResourceUse};
+use crate::analyze::keys::ResourceUse;
 use crate::analyze::{self, Analysis, advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
+use crate::filter::Wanted;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
@@ -66,8 +67,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
     }
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
-            let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
-            analyze(args, file, *top, *sort, filter)
+            let wanted = Wanted { resource: resource.clone(), namespace: namespace.clone() };
+            analyze(args, file, *top, *sort, &wanted)
         }
         Command::Status { files, quota, disk, warn, crit } => {
             let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
@@ -164,12 +165,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
-fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
+fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
+    let filter = wanted.of(&scan).with_context(|| path.clone())?;
     let request = analyze::Request {
         path: &path,
         trailer,

@@ -84,7 +84,12 @@ enum Piece<'a> {
 }
 
 /// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
-fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Option<Piece<'a>> {
+fn piece<'a>(
+    shower: &Shower<'_>,
+    found: &Found<'a>,
+    format: Format,
+    counts: &mut Exported,
+) -> Option<Piece<'a>> {
     if format != Format::Raw {
         match shower.object(found) {
             Ok(shown) => {
@@ -113,7 +118,7 @@ fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Ex
 /// Gives `write` each record with what becomes of it, but for those of which nothing may be shown. Counts all.
 fn write_each<'a>(
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
     mut write: impl FnMut(Found<'a>, Piece<'a>) -> Result<(), ExportError>,
 ) -> Result<Exported, ExportError> {
@@ -163,7 +168,7 @@ impl Tree {
     pub fn write<'a>(
         mut self,
         records: impl Iterator<Item = Found<'a>>,
-        shower: &Shower,
+        shower: &Shower<'_>,
         format: Format,
     ) -> Result<Exported, ExportError> {
         let written = write_each(records, shower, format, |found, piece| {
@@ -187,8 +192,9 @@ impl Tree {
     }
 
     /// The path of a record's file below the root.
-    fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
-        let mut path = names::path_of(found.kv.key, &shower.classify(found));
+    fn path_for(&mut self, found: &Found<'_>, shower: &Shower<'_>, ending: &str) -> PathBuf {
+        let object = shower.classify(found);
+        let mut path = names::path_of(found.kv.key, &object, shower.tenant(&object).as_ref());
         if !self.taken.insert(self.hasher.hash_one(&path)) {
             // two prefixes in one file, as OpenShift has
             path = names::another(&path, found.kv.key);
@@ -261,7 +267,7 @@ struct Line<'a> {
 pub fn stream<'a>(
     out: &mut (impl Write + ?Sized),
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
 ) -> Result<Exported, ExportError> {
     write_each(records, shower, format, |found, piece| {

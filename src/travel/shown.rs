@@ -9,6 +9,11 @@ use thiserror::Error;
 use crate::etcd::find::Found;
 use crate::k8s::render::{Unrenderable, change, render};
 use crate::k8s::{Encoding, Layout, ObjectKey, secret};
+use crate::scan::tenants::Tenants;
+use crate::text::ByteText;
+
+use super::index::Sorted;
+use super::narrow::layout_of;
 
 /// How values are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,16 +69,30 @@ pub struct SecretWithheld;
 
 /// Shows values of one file.
 #[derive(Clone, Debug, Default)]
-pub struct Shower {
-    layout: Layout,
+pub struct Shower<'p> {
+    layout: Layout<'p>,
+    tenants: Option<Tenants>,
     options: Options,
 }
 
-impl Shower {
+impl<'p> Shower<'p> {
     /// Shows values so.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { layout: Layout::new(), options }
+        Self { layout: Layout::new(), tenants: None, options }
+    }
+
+    /// The same, of these records: where their keys stand is learned from all of them.
+    #[must_use]
+    pub fn of(self, found: &Sorted<'p>) -> Self {
+        let (layout, tenants) = layout_of(found);
+        Self { layout, tenants: Some(tenants), ..self }
+    }
+
+    /// What a key's tenant is called; `None` where there is no other.
+    #[must_use]
+    pub fn tenant(&self, object: &ObjectKey<'_>) -> Option<ByteText> {
+        self.tenants?.name(object.tenant)
     }
 
     /// Where a record's key belongs.
