@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 use serde::Serialize;
 
-use crate::analyze::BucketUse;
+use crate::analyze::{self, BucketUse};
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Entry, Page, PageError};
-use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, path_of};
+use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, short_path_of};
 use crate::bolt::{Db, PageId, PageKind, Threads};
+use crate::etcd::schema::State;
 use crate::etcd::{KeyValue, RecordKey};
-use crate::scan::leaked_runs;
+use crate::scan::{self, leaked_runs};
 use crate::text::ByteText;
 
 /// One node, or a run of pages that are alike.
@@ -67,7 +68,7 @@ pub fn pages(db: &Db) -> Vec<PageRow> {
         while let Some(window) = walk.next_window(node_rows) {
             found.extend(window.into_iter().flatten());
         }
-        let bucket = Arc::new(ByteText(path_of(walker.buckets(), id)));
+        let bucket = Arc::new(ByteText(short_path_of(walker.buckets(), id)));
         rows.extend(found.into_iter().map(|row| PageRow { bucket: Some(Arc::clone(&bucket)), ..row }));
     }
     walker.claim_freelist();
@@ -166,6 +167,15 @@ pub struct BucketRow {
     pub usage: BucketUse,
     /// See [`fingerprints`]: 8 hexadecimal digits.
     pub fingerprint: String,
+}
+
+/// Every bucket, in the order in which a scan finds them.
+#[must_use]
+pub fn buckets(db: &Db) -> Vec<BucketRow> {
+    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
+    let usage = analyze::buckets(&scan::scan(db, &State::default(), options)).into_iter();
+    let rows = usage.zip(fingerprints(db));
+    rows.map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") }).collect()
 }
 
 /// A fingerprint of each bucket's plain entries, in the order in which a scan finds the buckets: two files whose bucket

@@ -86,6 +86,29 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Bytes of a text's beginning and of its end that are shown where it is too long for a table or a sentence.
+const SHOWN: (usize, usize) = (400, 100);
+
+/// A text as it fits into a table or a sentence: of a very long one, its beginning and its end. Whatever comes from a file goes
+/// through here before a library lays it out: some of them take quadratic time.
+#[must_use]
+pub fn cut(text: &str) -> Cow<'_, str> {
+    let (first, last) = SHOWN;
+    if text.len() <= first + last {
+        return Cow::Borrowed(text);
+    }
+    let boundary = |at: &usize| text.is_char_boundary(*at);
+    let head = (0..=first).rev().find(boundary).and_then(|end| text.get(..end));
+    let tail = (text.len() - last..text.len()).find(boundary).and_then(|start| text.get(start..));
+    Cow::Owned(format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default()))
+}
+
+/// The bytes as harmless text of a length that fits into a table or a sentence.
+#[must_use]
+pub fn brief(bytes: &[u8]) -> String {
+    cut(&escape(bytes)).into_owned()
+}
+
 /// A path as text that can be shown: see [`escape`].
 #[must_use]
 pub fn shown(path: &Path) -> Cow<'_, str> {
@@ -295,6 +318,16 @@ mod tests {
             assert_eq!(unescape(&shown), bytes);
             assert!(seen.insert(shown));
         }
+    }
+
+    #[test]
+    fn of_a_long_text_both_ends_are_shown() {
+        assert!(matches!(cut(&"x".repeat(500)), Cow::Borrowed(_)));
+        let text = format!("begin{}end", "\u{1f642}".repeat(100_000));
+        let shown = cut(&text);
+        assert!(shown.starts_with("begin\u{1f642}") && shown.ends_with("\u{1f642}end"), "{shown}");
+        assert!((490..=503).contains(&shown.len()), "{}", shown.len());
+        assert!(brief(&[0x9b; 1 << 20]).len() <= 503);
     }
 
     #[test]

@@ -120,8 +120,8 @@ pub struct Timelines {
     pub all: Timeline,
     /// The number of the span with most bytes, the earliest of several.
     pub peak: usize,
-    /// What each resource has in that span, as (group, resource, records and bytes).
-    pub in_peak: Vec<(String, ByteText, Span)>,
+    /// The resource that has most bytes in that span, as (group, resource, its records and bytes).
+    pub in_peak: Option<(String, ByteText, Span)>,
 }
 
 impl Timelines {
@@ -129,7 +129,7 @@ impl Timelines {
         let mut all = Timeline::default();
         let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
         rows().for_each(|(_, row)| all.append(&row.timeline));
-        let largest_last = all.spans().iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
+        let largest_last = all.spans().into_iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
         let peak = largest_last.map_or(0, |(number, _)| number);
         let mut in_peak: BTreeMap<Resource<'_>, Span> = BTreeMap::new();
         for (&resource, row) in rows() {
@@ -137,10 +137,12 @@ impl Timelines {
                 in_peak.entry(resource).or_default().add(span);
             }
         }
+        // the first of several
+        let largest = in_peak.into_iter().rev().max_by_key(|(_, span)| span.bytes);
         let owned = |(Resource { group, resource }, span): (Resource<'_>, Span)| {
             (group.to_owned(), ByteText::from(resource), span)
         };
-        Self { all, peak, in_peak: in_peak.into_iter().map(owned).collect() }
+        Self { all, peak, in_peak: largest.map(owned) }
     }
 }
 

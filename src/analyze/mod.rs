@@ -165,7 +165,7 @@ pub struct AlarmInfo {
     /// The member that raised it.
     pub member_id: u64,
     /// etcd's name for it.
-    pub alarm: String,
+    pub alarm: &'static str,
     /// What it means.
     pub meaning: &'static str,
 }
@@ -322,6 +322,6 @@ impl From<&crate::etcd::schema::Alarm> for AlarmInfo {
             "CORRUPT" => "members were found to differ: etcd refuses all requests but reads of the alarm",
             _ => "not known to this program",
         };
-        Self { member_id: alarm.member_id, alarm: alarm.name().to_owned(), meaning }
+        Self { member_id: alarm.member_id, alarm: alarm.name(), meaning }
     }
 }

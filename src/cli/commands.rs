@@ -255,13 +255,7 @@ struct BucketsDocument {
 
 fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     let source = open(args, file)?;
-    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
-    let scan = scan::scan(&source.db, &State::default(), options);
-    let usage = analyze::buckets(&scan).into_iter();
-    let fingerprints = inspect::fingerprints(&source.db).into_iter();
-    let rows =
-        usage.zip(fingerprints).map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") });
-    let document = BucketsDocument { buckets: rows.collect() };
+    let document = BucketsDocument { buckets: inspect::buckets(&source.db) };
     let view = view(args);
     render(args, "buckets", &document, |out| report::simple::bucket_rows(out, &view, &document.buckets))?;
     Ok(Outcome::Sound)
@@ -311,16 +305,12 @@ pub(super) fn render<T: Serialize>(
     args: &Args,
     command: &str,
     result: &T,
-    text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    text: impl FnOnce(&mut &mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    write_out(|out| match args.output {
+    write_out(|mut out| match args.output {
         Output::Json => json::write(out, command, args.no_lock, result),
         // `status` alone has it, and writes it by itself
-        Output::Text | Output::Prometheus => {
-            let mut rendered = Vec::new();
-            text(&mut rendered)?;
-            out.write_all(&rendered)
-        }
+        Output::Text | Output::Prometheus => text(&mut out),
     })
 }
 

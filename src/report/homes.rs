@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::analyze::homes::HomeUse;
 use crate::analyze::{Analysis, fragmentation::share};
-use crate::text::ByteText;
+use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent};
 
 use super::analyze::{key_disk_bytes, more};
@@ -41,7 +41,7 @@ pub(super) fn namespaces(out: &mut impl Write, view: &View, report: &Analysis) -
 }
 
 fn name(name: Option<&ByteText>) -> String {
-    name.map_or("(none)".to_owned(), ToString::to_string)
+    name.map_or("(none)".to_owned(), |name| brief(&name.0))
 }
 
 fn write<'r>(
@@ -49,7 +49,7 @@ fn write<'r>(
     view: &View,
     report: &Analysis,
     names: &[&str],
-    rows: impl Iterator<Item = (Vec<String>, &'r HomeUse)>,
+    rows: impl Iterator<Item = (Vec<String>, &'r HomeUse)> + Clone,
 ) -> io::Result<()> {
     let all = key_disk_bytes(report);
     let cells = |(mut cells, sum): (Vec<String>, &HomeUse)| {
@@ -73,5 +73,5 @@ fn write<'r>(
         Column("", Left),
     ];
     let columns: Vec<_> = names.iter().map(|&name| Column(name, Left)).chain(figures).collect();
-    table::write(out, view, &columns, rows.take(view.top).map(cells).collect())
+    table::write(out, view, &columns, rows.take(view.top).map(cells))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
 use crate::salvage::run::Report;
-use crate::text::escape;
+use crate::text::{brief, escape};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -121,8 +121,9 @@ fn verified(report: &Report) -> String {
 
 fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
     // of what was not found at all, more was said first
-    let with_gaps = report.buckets.iter().filter(|bucket| bucket.from.is_some() && !bucket.gaps.is_empty());
-    for bucket in with_gaps {
+    let with_gaps =
+        || report.buckets.iter().filter(|bucket| bucket.from.is_some() && !bucket.gaps.is_empty());
+    for bucket in with_gaps().take(SHOWN) {
         let pages = bucket.gaps.iter().take(SHOWN).map(u64::to_string).collect::<Vec<_>>().join(", ");
         let more = bucket.gaps.len().checked_sub(SHOWN).filter(|&more| more > 0);
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
@@ -132,13 +133,14 @@ fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()>
                 format!("; of other leaves, {} taken, {} left out", count(orphan, "entry"), grouped(left_out))
             }
         };
-        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", bucket.name)?;
+        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", brief(&bucket.name.0))?;
+    }
+    if let Some(more @ 1..) = with_gaps().count().checked_sub(SHOWN) {
+        writeln!(out, "and {more} more buckets with gaps: --output json has them")?;
     }
     for derived in &report.derived {
-        let value = derived
-            .value
-            .as_deref()
-            .map_or_else(|| "none".to_owned(), |value| escape(value.as_bytes()).into_owned());
+        let value =
+            derived.value.as_deref().map_or_else(|| "none".to_owned(), |value| brief(value.as_bytes()));
         table::prose(out, view, &format!("{:<10}  ", derived.key), &format!("{value}: {}", derived.why))?;
     }
     Ok(())
@@ -167,7 +169,7 @@ fn lost(out: &mut impl Write, view: &View, lost: &[Lost]) -> io::Result<()> {
         Column("page", Right),
         Column("because", Left),
     ];
-    table::write(out, view, &columns, rows.collect())?;
+    table::write(out, view, &columns, rows)?;
     match lost.len().checked_sub(SHOWN) {
         Some(more @ 1..) => writeln!(out, "  and {more} more ranges: --output json has them"),
         _ => Ok(()),
@@ -197,7 +199,7 @@ fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()
     });
     let columns =
         [Column("resource", Left), Column("keys that may be stale", Right), Column("namespaces", Right)];
-    table::write(out, view, &columns, rows.collect())
+    table::write(out, view, &columns, rows)
 }
 
 fn next(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {

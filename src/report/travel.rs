@@ -106,7 +106,7 @@ pub fn history(out: &mut impl Write, view: &View, history: &History) -> io::Resu
             if row.origin == crate::etcd::find::Origin::Live { fate } else { "dropped it".to_owned() },
         ]
     });
-    table::write(out, view, &columns, rows.collect())
+    table::write(out, view, &columns, rows)
 }
 
 /// What an export came to: what was written, and then what to know of it.

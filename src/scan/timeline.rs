@@ -81,37 +81,68 @@ impl Span {
     }
 }
 
-/// One [`Span`] for each bin.
-#[derive(Clone, Debug)]
-pub struct Timeline(Box<[Span; NUM_BINS]>);
+/// Spans that a timeline has by themselves, before it has all of them: a file may have a hundred thousand resources of a few
+/// records each.
+const FEW: usize = 4;
 
-impl Default for Timeline {
-    fn default() -> Self {
-        Self(Box::new([Span::default(); NUM_BINS]))
-    }
+/// One [`Span`] for each bin.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    few: Vec<(usize, Span)>,
+    all: Option<Box<[Span; NUM_BINS]>>,
 }
 
 impl Timeline {
     /// Counts a record of this many bytes.
     #[inline]
     pub fn add(&mut self, bin: usize, bytes: u64) {
-        if let Some(span) = self.0.get_mut(bin) {
-            span.records += 1;
-            span.bytes += bytes;
+        self.add_span(bin, &Span { records: 1, bytes });
+    }
+
+    #[inline]
+    fn add_span(&mut self, bin: usize, more: &Span) {
+        match &mut self.all {
+            Some(all) => {
+                if let Some(span) = all.get_mut(bin) {
+                    span.add(more);
+                }
+            }
+            None => self.add_to_few(bin, more),
+        }
+    }
+
+    fn add_to_few(&mut self, bin: usize, more: &Span) {
+        if let Some((_, span)) = self.few.iter_mut().find(|(other, _)| *other == bin) {
+            span.add(more);
+        } else if self.few.len() < FEW {
+            self.few.push((bin, *more));
+        } else {
+            self.all = Some(Box::new(self.spans()));
+            self.few = Vec::new();
+            self.add_span(bin, more);
         }
     }
 
     /// Adds another's spans to these.
     pub fn append(&mut self, other: &Self) {
-        for (span, more) in self.0.iter_mut().zip(other.0.iter()) {
-            span.add(more);
+        for (bin, span) in other.spans().iter().enumerate().filter(|(_, span)| span.records > 0) {
+            self.add_span(bin, span);
         }
     }
 
     /// The spans, from the oldest revisions on.
     #[must_use]
-    pub fn spans(&self) -> &[Span] {
-        self.0.as_slice()
+    pub fn spans(&self) -> [Span; NUM_BINS] {
+        if let Some(all) = &self.all {
+            return **all;
+        }
+        let mut spans = [Span::default(); NUM_BINS];
+        for (bin, span) in &self.few {
+            if let Some(place) = spans.get_mut(*bin) {
+                *place = *span;
+            }
+        }
+        spans
     }
 }
 
@@ -135,6 +166,22 @@ mod tests {
                     assert_eq!(cursor.bin_of(revision, &bins), bins.bin_of(revision), "{revision}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_timeline_of_few_spans_is_one_of_many() {
+        let (mut one, mut both) = (Timeline::default(), Timeline::default());
+        let mut expected = [Span::default(); NUM_BINS];
+        for number in 0..200 {
+            let (bin, bytes) = ((number * number) % NUM_BINS, number as u64);
+            expected[bin].add(&Span { records: 1, bytes });
+            one.add(bin, bytes);
+            assert_eq!(one.spans(), expected, "{number}");
+            let mut other = Timeline::default();
+            other.add(bin, bytes);
+            both.append(&other);
+            assert_eq!(both.spans(), expected, "{number}");
         }
     }
 
