@@ -2,7 +2,6 @@
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
 
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 
@@ -21,10 +20,9 @@ impl Output {
     /// Gives the file mode, owner, ACL and extended attributes of its source. What could not be kept, in words.
     ///
     /// # Errors
-    /// The source can't be opened; the mode can't be set.
-    pub fn copy_attributes(&self, source: &Path) -> Result<Vec<String>, OutputError> {
-        let from = File::open(source).map_err(OutputError::io(source))?;
-        let metadata = from.metadata().map_err(OutputError::io(source))?;
+    /// The mode can't be set.
+    pub fn copy_attributes(&self, from: &File) -> Result<Vec<String>, OutputError> {
+        let metadata = from.metadata().map_err(OutputError::io(self.path()))?;
         let mut lost = Vec::new();
         let (uid, gid) = (metadata.uid(), metadata.gid());
         let owned = self.give_to(uid, gid).map_err(OutputError::io(self.path()))?;
@@ -37,7 +35,7 @@ impl Output {
         let mode = metadata.mode() & if owned { 0o7777 } else { 0o777 };
         let mode = Permissions::from_mode(mode);
         self.file.set_permissions(mode).map_err(OutputError::io(self.path()))?;
-        let names = copy_extended(&from, &self.file);
+        let names = copy_extended(from, &self.file);
         if names.iter().any(|name| name == ACL) {
             // without the ACL, what bounds its entries would be the group's own rights
             let mode = Permissions::from_mode(metadata.mode() & 0o707);

@@ -50,14 +50,20 @@ impl Output {
         // without a second name, it is removed only if the new file is safe
         let synced = self.sync_name(old.as_deref().filter(|_| kept.is_none()));
         let removed = match old {
-            Some(old) if synced.is_ok() || kept.is_some() => {
-                let path = self.target.made_in.path_of(&old);
-                self.target.made_in.remove(&old).map_err(|error| OutputError::Remains { old: path, error })
-            }
-            _ => Ok(()),
+            Some(old) => self.remove_old(&old, synced.is_ok() || kept.is_some()),
+            None => Ok(()),
         };
         synced.and(removed)?;
         Ok(kept.map(|kept| self.target.made_in.path_of(&kept)))
+    }
+
+    /// Removes the old file's temporary name, or, if it is not `safe` to, leaves it alone.
+    fn remove_old(&self, old: &OsStr, safe: bool) -> Result<(), OutputError> {
+        let mut registry = registry();
+        registry.forget(old);
+        let made_in = &self.target.made_in;
+        let removed = if safe { made_in.remove(old) } else { Ok(()) };
+        removed.map_err(|error| OutputError::Remains { old: made_in.path_of(old), error })
     }
 
     /// Takes a name that nobody has.
@@ -101,14 +107,15 @@ impl Output {
         Err(OutputError::Exists(path.clone()))
     }
 
-    /// Takes back the second name of the old file, unless it has no other by now.
+    /// Takes back the second name of the old file, unless it has no other by now, or only a temporary one.
     fn forget_kept(&self, error: OutputError, replaced: &Replaced, kept: Option<OsString>) -> OutputError {
         let Some(kept) = kept else { return error };
         let made_in = &self.target.made_in;
-        if replaced.has_another_name(made_in, &kept) && made_in.remove(&kept).is_ok() {
-            return error;
-        }
         match error {
+            OutputError::Exchanged { path, why, error, .. } => {
+                OutputError::Exchanged { path, old: made_in.path_of(&kept), why, error }
+            }
+            error if replaced.has_another_name(made_in, &kept) && made_in.remove(&kept).is_ok() => error,
             OutputError::Changed { path, how, .. } => {
                 OutputError::Changed { path, how, kept: Some(made_in.path_of(&kept)) }
             }
@@ -138,6 +145,8 @@ impl Output {
         if self.target.purpose != Purpose::OneOfMany {
             registry.say_done(self.target.says(kept));
         }
+        // a signal removes it from here on
+        old.iter().for_each(|old| registry.note(made_in, old));
         Ok(old)
     }
 

@@ -218,8 +218,11 @@ impl Folder {
     /// # Errors
     /// [`OutputError::NoSpace`].
     pub fn check_space(&self, needed: u64) -> Result<(), OutputError> {
-        // a file system that does not say is tried
+        // a file system that does not say is tried; of one in memory without a limit, every number is 0
         let Ok(found) = fstatvfs(self) else { return Ok(()) };
+        if found.f_blocks == 0 {
+            return Ok(());
+        }
         let available = found.f_bavail.saturating_mul(found.f_frsize);
         if available >= needed {
             return Ok(());

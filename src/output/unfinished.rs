@@ -34,6 +34,10 @@ pub(super) fn registry() -> MutexGuard<'static, Registry> {
 }
 
 impl Registry {
+    pub(super) fn note(&mut self, folder: &Arc<Folder>, name: &OsStr) {
+        self.unfinished.push((Arc::clone(folder), name.to_owned()));
+    }
+
     pub(super) fn forget(&mut self, name: &OsStr) {
         self.unfinished.retain(|(_, unfinished)| unfinished != name);
     }
@@ -112,7 +116,7 @@ impl Target {
         // held until the file's name is noted
         let mut registry = registry();
         let (file, name) = make_temporary(&self.made_in, &self.name, mode)?;
-        registry.unfinished.push((Arc::clone(&self.made_in), name.clone()));
+        registry.note(&self.made_in, &name);
         drop(registry);
         // whoever opens it as soon as it has its name, an etcd or a second run, waits until the old file is out of the way; where
         // there are no locks, nobody does

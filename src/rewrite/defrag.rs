@@ -369,7 +369,9 @@ fn write_and_prove(
     })?;
     // its memory is not needed any more: the proof reads both files afresh
     drop(content);
-    report.warnings.extend(output.copy_attributes(&source.path)?);
+    if let Some(mapping) = source.db.mapping() {
+        report.warnings.extend(output.copy_attributes(mapping.file())?);
+    }
     let copy = map_file(output.path(), Lock::None).map_err(DefragError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(DefragError::Reread)?;
     // the disk is busy with what was written, the processors with the proof

@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -279,7 +280,8 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         WriteError::Io(error) => OutputError::io(output.target())(error).into(),
         error => SalvageError::Source(error),
     })?;
-    report.warnings.extend(output.copy_attributes(&wreck.path)?);
+    let file = File::open(&wreck.path).map_err(OutputError::io(&wreck.path))?;
+    report.warnings.extend(output.copy_attributes(&file)?);
     let copy = map_file(output.path(), Lock::None).map_err(SalvageError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(SalvageError::Reread)?;
     let (flushed, proved) = std::thread::scope(|scope| {
