@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
         }
         Command::Pages { file } => pages(args, file),
-        Command::Page { file, ids, hex } => page(args, file, ids, *hex),
+        Command::Page { file, ids, hex, show_secrets } => page(args, file, ids, *hex, *show_secrets),
         Command::Buckets { file } => buckets(args, file),
         Command::Defrag {
             source,
@@ -235,12 +235,22 @@ struct PageDocument {
     pages: Vec<PageView>,
 }
 
-fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
+fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) -> Result<Outcome> {
     let source = open(args, file)?;
+    let hide = !show_secrets && inspect::may_hold_secrets(&source.db);
+    ensure!(
+        !(hex && hide),
+        "{}: may be etcd's, and its bytes those of Secrets: --hex shows them with --show-secrets only",
+        source.path.display()
+    );
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
-        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+        let mut view = view.with_context(|| source.path.display().to_string())?;
+        if hide {
+            view.hide_values(&source.db);
+        }
+        document.pages.push(view);
     }
     render(args, "page", &document, |out| {
         document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))

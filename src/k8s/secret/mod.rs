@@ -20,8 +20,6 @@ mod known;
 mod path;
 mod redact;
 mod says;
-#[cfg(test)]
-mod tests;
 mod unpack;
 
 use serde_json::Value;
