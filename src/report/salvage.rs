@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::salvage::document::Report;
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
-use crate::salvage::run::Report;
 use crate::text::{brief, escape};
 use crate::units::{count, grouped};
 
