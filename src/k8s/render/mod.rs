@@ -5,11 +5,13 @@
 //! | `schema` | the messages of Kubernetes' protobuf: numbers, JSON names, types |
 //! | `protobuf` | protobuf → JSON |
 //! | `cbor` | CBOR → JSON |
+//! | `budget` | how much memory an object may take |
 //! | [`change`] | what is taken out of an object: Secrets' data, what only its cluster can say |
 //! | [`yaml`] | JSON → YAML |
 //!
-//! Values are hostile: depth and number of nodes are bounded, and what can't be read is said rather than guessed.
+//! Values are hostile: depth and memory are bounded, and what can't be read is said rather than guessed.
 
+mod budget;
 mod cbor;
 pub mod change;
 mod protobuf;
@@ -21,12 +23,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::value::{CBOR_MAGIC, Encoding};
+use budget::Budget;
 
 /// Nothing of Kubernetes' nests deeper: its schemas end at about 20, and its own JSON is checked.
 const MAX_DEPTH: usize = 64;
-/// An object of more fields and elements is not shown: each takes some 200 bytes here. Kubernetes' largest, of etcd's 1.5 MB, have
-/// a fifth.
-const MAX_NODES: usize = 1_000_000;
 /// A value of more bytes is not shown: etcd refuses more than 1.5 MiB unless told otherwise.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -75,10 +75,17 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
     if value.len() > MAX_BYTES {
         return Err(Unrenderable::TooLarge);
     }
+    let rendered = parse(value)?;
+    budget::hold_text(&rendered.object, value.len())?;
+    Ok(rendered)
+}
+
+fn parse(value: &[u8]) -> Result<Rendered, Unrenderable> {
+    let mut budget = Budget::of(value.len());
     let parsed = match Encoding::of(value) {
-        Encoding::Protobuf => return protobuf::render(value),
-        Encoding::Json => json(value)?,
-        Encoding::Cbor => cbor::read(value.strip_prefix(CBOR_MAGIC).unwrap_or_default())?,
+        Encoding::Protobuf => return protobuf::render(value, budget),
+        Encoding::Json => json(value, &mut budget)?,
+        Encoding::Cbor => cbor::read(value.strip_prefix(CBOR_MAGIC).unwrap_or_default(), &mut budget)?,
         Encoding::Encrypted { prefix } => return Err(Unrenderable::Encrypted(prefix.to_owned())),
         Encoding::Other => return Err(Unrenderable::NoObject),
     };
@@ -91,12 +98,9 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
     }
 }
 
-/// serde_json bounds the depth itself, at 128; the nodes are at most a half of the bytes.
-fn json(bytes: &[u8]) -> Result<Value, Unrenderable> {
-    let nodes = memchr::memchr3_iter(b',', b':', b'[', bytes).take(MAX_NODES).count();
-    if nodes >= MAX_NODES {
-        return Err(Unrenderable::TooLarge);
-    }
+/// serde_json bounds the depth itself, at 128.
+fn json(bytes: &[u8], budget: &mut Budget) -> Result<Value, Unrenderable> {
+    budget.charge_json(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Value::deserialize(&mut deserializer);
     let value = value.and_then(|value| deserializer.end().map(|()| value));
