@@ -106,7 +106,16 @@ pub fn cut(text: &str) -> Cow<'_, str> {
 /// The bytes as harmless text of a length that fits into a table or a sentence.
 #[must_use]
 pub fn brief(bytes: &[u8]) -> String {
-    cut(&escape(bytes)).into_owned()
+    let (first, last) = SHOWN;
+    if bytes.len() <= first + last {
+        return cut(&escape(bytes)).into_owned();
+    }
+    // a character that is cut in two is shown as bytes
+    let (head, tail) = (bytes.get(..first), bytes.get(bytes.len() - last..));
+    let both = [head, tail].map(|part| escape(part.unwrap_or_default()));
+    let [head, tail] = &both;
+    let joined = format!("{head}…{tail}");
+    cut(&joined).into_owned()
 }
 
 /// A path as text that can be shown: see [`escape`].
@@ -328,6 +337,7 @@ mod tests {
         assert!(shown.starts_with("begin\u{1f642}") && shown.ends_with("\u{1f642}end"), "{shown}");
         assert!((490..=503).contains(&shown.len()), "{}", shown.len());
         assert!(brief(&[0x9b; 1 << 20]).len() <= 503);
+        assert_eq!(brief("é".repeat(1000).as_bytes()), format!("{}…{}", "é".repeat(200), "é".repeat(50)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
-use crate::text::shell_word;
+use crate::text::{brief, shell_word};
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
@@ -223,7 +223,7 @@ fn dominant(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let all = mvcc.live.disk_bytes + mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
     let part = share(row.disk_bytes, all);
-    let name = resource_name(&row.group, &row.resource.to_string());
+    let name = brief(resource_name(&row.group, &row.resource.to_string()).as_bytes());
     let text = format!(
         "{name} takes {} of all records' bytes ({}): {}, {} a key at the median",
         percent(part),
@@ -251,7 +251,7 @@ fn flood(report: &Analysis) -> Option<Advice> {
         peak.times_median,
         bytes(peak.bin.bytes),
         percent(peak.resource_share),
-        resource_name(&peak.group, &peak.resource.to_string())
+        brief(resource_name(&peak.group, &peak.resource.to_string()).as_bytes())
     );
     // where compaction has thinned out the past, the recent past stands out without any flood
     let several = report.timeline.as_ref().is_some_and(|timeline| timeline.bins.len() >= 10);
@@ -264,7 +264,7 @@ fn large_values(report: &Analysis) -> Option<Advice> {
         report.top_objects.iter().filter(|object| object.live).max_by_key(|object| object.value_bytes)?;
     let text = format!(
         "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default (--max-request-bytes)",
-        largest.key,
+        brief(&largest.key.0),
         bytes(largest.value_bytes)
     );
     (largest.value_bytes >= LARGE_VALUE).then(|| new("large-value", Severity::Warning, text, ""))

@@ -27,10 +27,14 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
     time(out, view, report)?;
     heading(out, "What could be deleted")?;
     // etcd's and Kubernetes' own classes, and as many floods as there are rows, which come last
-    let classes = || {
-        let floods = report.classes.iter().filter(|class| class.resource.is_some()).take(view.top);
-        report.classes.iter().filter(|class| class.resource.is_none()).chain(floods)
-    };
+    let is_flood = |class: &&ClassUse| class.resource.is_some();
+    let mut floods: Vec<_> = report.classes.iter().filter(is_flood).collect();
+    let num_floods = floods.len() + usize::try_from(report.more_floods).unwrap_or(0);
+    if floods.len() > view.top {
+        floods.sort_by_key(|class| std::cmp::Reverse(class.sum.disk_bytes));
+        floods.truncate(view.top);
+    }
+    let classes = || report.classes.iter().filter(|class| !is_flood(class)).chain(floods.iter().copied());
     let rows = classes().map(|class| cells(view, &title(class), &class.sum));
     let total = cells(view, "each key once", &report.total);
     let columns = [
@@ -41,8 +45,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
         Column("on disk", Right),
     ];
     table::write(out, view, &columns, rows.chain([total]))?;
-    let floods = report.classes.iter().filter(|class| class.resource.is_some()).count();
-    more(out, floods, view.top, "flood")?;
+    more(out, num_floods, view.top, "flood")?;
     for class in classes().filter(|class| class.sum.objects > 0) {
         details(out, view, class)?;
     }

@@ -175,10 +175,10 @@ fn element_words(element: &ElementView) -> String {
     let key = match (&element.revision, &element.key) {
         (Some(revision), _) if element.tombstone => format!("revision {revision} (tombstone)"),
         (Some(revision), _) => format!("revision {revision}"),
-        (None, Some(key)) => key.to_string(),
+        (None, Some(key)) => brief(&key.0),
         (None, None) => String::new(),
     };
-    let etcd_key = element.etcd_key.as_ref().map(|key| format!("  {key}")).unwrap_or_default();
+    let etcd_key = element.etcd_key.as_ref().map(|key| format!("  {}", brief(&key.0))).unwrap_or_default();
     let rest = match (element.child_page, element.bucket_root, element.value_bytes) {
         (Some(page), ..) => format!("  -> page {page}"),
         (_, Some(0), _) => "  bucket, inline".to_owned(),

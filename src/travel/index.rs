@@ -71,7 +71,10 @@ impl<'a> Index<'a> {
             Slot::Vacant(slot) => drop(slot.insert(Place::of(found))),
             Slot::Occupied(mut slot) => {
                 let newer = slot.get().read(db).is_none_or(|present| {
-                    let rank = |found: &Found<'_>| (found.place.revision, std::cmp::Reverse(found.origin));
+                    // a tombstone of the same revision comes behind the put, as in the tree
+                    let rank = |found: &Found<'_>| {
+                        (found.place.revision, found.place.tombstone, std::cmp::Reverse(found.origin))
+                    };
                     rank(found) > rank(&present)
                 });
                 if newer {

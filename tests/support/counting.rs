@@ -50,17 +50,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What one step may take beside the file itself.
+/// What one step may take beside the file itself, as docs/report.md says ("Whatever the file holds").
 pub fn memory_bound(file: usize, step: &str) -> usize {
     let all = 4 * file + (12 << 20);
     match step {
         // a page has 65,535 elements at most: what one view of it takes does not grow with the file
         "page" => all + (8 << 20),
-        // it holds every record, of whatever age, with where it lies: most where records are a few bytes long
-        "salvage" => all + 16 * file,
-        // one object at a time, each of whose fields and elements takes its place in a tree, though it be of two bytes: a
-        // million of them at most
-        "travel" => all + (256 * file).min(256 << 20),
+        // every record, of whatever age, with where it lies; every resource, with what it adds up to: most where a file has tens of
+        // thousands of them
+        "salvage" | "analyze" | "cleanup" => all + 24 * file,
+        // one object at a time, each of whose fields and elements takes its place in a tree, though it be of two bytes
+        "get" | "export" => all + (256 * file).min(256 << 20),
         _ => all,
     }
 }

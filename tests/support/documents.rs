@@ -438,6 +438,7 @@ objects! {
         doubtful_times: u64,
         total: CleanupUse,
         classes: Vec<CleanupClass>,
+        more_floods: u64,
         unread: Vec<Unread>,
     }
     AsOf {

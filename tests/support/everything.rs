@@ -142,35 +142,11 @@ pub fn saved_copy(file: &Bytes) {
     assert_eq!(again.dropped.malformed, 0, "nothing malformed was taken");
 }
 
-/// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
-pub fn by_scan(file: &Bytes, db: &Db, Asked { top, max_findings }: Asked) -> bool {
+/// What rests on a scan: `status`, `check`, `analyze` and `cleanup`; they must agree. `hash` and `plan` must agree with them, too.
+pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     let state = step("state", || State::read(db));
-    let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
-    let scan = step("scan", || scan(db, &state, options));
-    let trailer = trailer::verify(db.data());
-    let status = step("status", || {
-        let status = Status::of("file", db, &state, &scan, trailer, Limits::default());
-        let files = std::slice::from_ref(&status);
-        print(file.len(), "status", &status, |out| report::status::write(out, &view(top), files));
-        status
-    });
-    let sound = step("check", || {
-        let checked = check(db, &state, &scan, trailer, max_findings);
-        print(file.len(), "check", &checked, |out| report::simple::check(out, "file", &checked));
-        assert_eq!(checked.sound, checked.num_findings == 0);
-        let shown = checked.num_findings.min(max_findings as u64);
-        assert_eq!(checked.findings.len() as u64, shown, "findings");
-        checked.sound
-    });
-    step("analyze", || {
-        let filter = Filter::default();
-        let request =
-            Request { path: "file", trailer, read_without_lock: false, filter, top, cure_refused: None };
-        let report = analyze(db, &state, &scan, &request);
-        print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
-        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
-        accounted(file, &scan, &report, status.keys);
-    });
+    let status = scanned(file, db, &state, asked);
+    let sound = status.sound;
     step("plan", || {
         let Ok(content) = Content::read(db, &Changes::default(), &|_| {}) else {
             return assert!(!sound, "a sound file has content");
@@ -185,7 +161,7 @@ pub fn by_scan(file: &Bytes, db: &Db, Asked { top, max_findings }: Asked) -> boo
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
-        print(file.len(), "hash", &found, |out| report::hash::write(out, &view(top), &found));
+        print(file.len(), "hash", &found, |out| report::hash::write(out, &view(asked.top), &found));
         assert_eq!(found.sound, found.num_faults == 0);
         assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
         if sound && status.revision.is_some() {
@@ -193,18 +169,48 @@ pub fn by_scan(file: &Bytes, db: &Db, Asked { top, max_findings }: Asked) -> boo
             assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
         }
     });
+    sound
+}
+
+fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> Status {
+    let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
+    let scan = step("scan", || scan(db, state, options));
+    let trailer = trailer::verify(db.data());
+    let status = step("status", || {
+        let status = Status::of("file", db, state, &scan, trailer, Limits::default());
+        let files = std::slice::from_ref(&status);
+        print(file.len(), "status", &status, |out| report::status::write(out, &view(top), files));
+        status
+    });
+    let sound = step("check", || {
+        let checked = check(db, state, &scan, trailer, max_findings);
+        print(file.len(), "check", &checked, |out| report::simple::check(out, "file", &checked));
+        assert_eq!(checked.sound, checked.num_findings == 0);
+        let shown = checked.num_findings.min(max_findings as u64);
+        assert_eq!(checked.findings.len() as u64, shown, "findings");
+        checked.sound
+    });
+    step("analyze", || {
+        let filter = Filter::default();
+        let request =
+            Request { path: "file", trailer, read_without_lock: false, filter, top, cure_refused: None };
+        let report = analyze(db, state, &scan, &request);
+        print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
+        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
+        accounted(file, &scan, &report, status.keys);
+    });
     step("cleanup", || {
         let (thresholds, trailer) =
             (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
         let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top };
-        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+        let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
         print(file.len(), "cleanup", &found, |out| report::cleanup::write(out, &view(top), &found));
         assert_eq!(found.health.sound, sound, "one verdict");
         assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
     });
-    sound
+    status
 }
 
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.

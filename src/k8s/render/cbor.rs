@@ -9,18 +9,16 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ciborium::Value as Cbor;
 use serde_json::{Map, Number, Value};
 
+use super::budget::Budget;
 use super::json::insert;
-use super::{MAX_DEPTH, MAX_NODES, Overwritten, Unrenderable};
+use super::{MAX_DEPTH, Overwritten, Unrenderable};
 use Unrenderable::Malformed;
 
 type Read<T> = Result<T, Unrenderable>;
 
 /// Reads what follows the magic number.
-pub(super) fn read(bytes: &[u8], overwritten: &mut Overwritten) -> Read<Value> {
-    // each byte may be a node, of 32 bytes of memory
-    if bytes.len() > MAX_NODES.saturating_mul(4) {
-        return Err(Unrenderable::TooLarge);
-    }
+pub(super) fn read(bytes: &[u8], budget: &mut Budget, overwritten: &mut Overwritten) -> Read<Value> {
+    budget.charge_cbor(bytes)?;
     let mut rest = bytes;
     let parsed =
         ciborium::de::from_reader_with_recursion_limit::<Cbor, _>(&mut rest, MAX_DEPTH.saturating_mul(2));

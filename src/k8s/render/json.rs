@@ -6,16 +6,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_NODES, Overwritten, Unrenderable};
+use super::budget::Budget;
+use super::{Overwritten, Unrenderable};
 
-/// Reads JSON. serde_json bounds the depth itself, at 128; the nodes are at most a half of the bytes.
+/// Reads JSON. serde_json bounds the depth itself, at 128.
 ///
 /// Of a name that is said twice the last one counts, as in Go; the others go into `overwritten`.
-pub(super) fn read(bytes: &[u8], overwritten: &mut Overwritten) -> Result<Value, Unrenderable> {
-    let nodes = memchr::memchr3_iter(b',', b':', b'[', bytes).take(MAX_NODES).count();
-    if nodes >= MAX_NODES {
-        return Err(Unrenderable::TooLarge);
-    }
+pub(super) fn read(
+    bytes: &[u8],
+    budget: &mut Budget,
+    overwritten: &mut Overwritten,
+) -> Result<Value, Unrenderable> {
+    budget.charge_json(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Tree(overwritten).deserialize(&mut deserializer);
     let value = value.and_then(|value| deserializer.end().map(|()| value));

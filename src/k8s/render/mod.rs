@@ -6,11 +6,13 @@
 //! | `protobuf` | protobuf → JSON |
 //! | `cbor` | CBOR → JSON |
 //! | `json` | JSON → JSON |
+//! | `budget` | how much memory an object may take |
 //! | [`change`] | what is taken out of an object: what only its cluster can say |
 //! | [`yaml`] | JSON → YAML |
 //!
-//! Values are hostile: depth and number of nodes are bounded, and what can't be read is said rather than guessed.
+//! Values are hostile: depth and memory are bounded, and what can't be read is said rather than guessed.
 
+mod budget;
 mod cbor;
 pub mod change;
 mod json;
@@ -22,12 +24,10 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::value::{CBOR_MAGIC, Encoding};
+use budget::Budget;
 
 /// Nothing of Kubernetes' nests deeper: its schemas end at about 20, and its own JSON is checked.
 const MAX_DEPTH: usize = 64;
-/// An object of more fields and elements is not shown: each takes some 200 bytes here. Kubernetes' largest, of etcd's 1.5 MB, have
-/// a fifth.
-const MAX_NODES: usize = 1_000_000;
 /// A value of more bytes is not shown: etcd refuses more than 1.5 MiB unless told otherwise.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -84,11 +84,21 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
     if value.len() > MAX_BYTES {
         return Err(Unrenderable::TooLarge);
     }
+    let rendered = parse(value)?;
+    budget::hold_text(&rendered.object, value.len())?;
+    Ok(rendered)
+}
+
+fn parse(value: &[u8]) -> Result<Rendered, Unrenderable> {
+    let mut budget = Budget::of(value.len());
     let mut overwritten = Vec::new();
     let parsed = match Encoding::of(value) {
-        Encoding::Protobuf => return protobuf::render(value),
-        Encoding::Json => json::read(value, &mut overwritten)?,
-        Encoding::Cbor => cbor::read(value.strip_prefix(CBOR_MAGIC).unwrap_or_default(), &mut overwritten)?,
+        Encoding::Protobuf => return protobuf::render(value, budget),
+        Encoding::Json => json::read(value, &mut budget, &mut overwritten)?,
+        Encoding::Cbor => {
+            let bytes = value.strip_prefix(CBOR_MAGIC).unwrap_or_default();
+            cbor::read(bytes, &mut budget, &mut overwritten)?
+        }
         Encoding::Encrypted { prefix } => return Err(Unrenderable::Encrypted(prefix.to_owned())),
         Encoding::Other => return Err(Unrenderable::NoObject),
     };
@@ -103,10 +113,10 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
 
 /// Any JSON, or CBOR without its magic number, that need not be an object of Kubernetes'.
 pub(super) fn tree(bytes: &[u8]) -> Option<(Value, Overwritten)> {
-    let mut overwritten = Vec::new();
+    let (mut budget, mut overwritten) = (Budget::of(bytes.len()), Vec::new());
     let value = match bytes.trim_ascii_start().first()? {
-        b'{' | b'[' | b'"' => json::read(bytes, &mut overwritten),
-        0xa0..=0xbf => cbor::read(bytes, &mut overwritten),
+        b'{' | b'[' | b'"' => json::read(bytes, &mut budget, &mut overwritten),
+        0xa0..=0xbf => cbor::read(bytes, &mut budget, &mut overwritten),
         _ => return None,
     };
     Some((value.ok()?, overwritten))

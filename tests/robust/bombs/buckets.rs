@@ -12,7 +12,7 @@ pub fn inline_buckets(n: usize) -> Vec<u8> {
 }
 
 pub fn buckets_of_a_page(n: usize) -> Vec<u8> {
-    let mut file = FileBuilder::new(512);
+    let mut file = FileBuilder::new(1024);
     let entries: Vec<_> =
         (0..n).map(|n| bucket(format!("{n:08x}"), file.leaf(&[plain("k", [7; 400])]))).collect();
     of_root(file, &entries)

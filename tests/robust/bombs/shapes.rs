@@ -35,7 +35,7 @@ shapes! {
         members 60 member_urls 3 member_name 1 members_of_long_names 30_000 no_members 30 leases 30 alarms 25 users 45
         cluster_version 1 storage_version 1 voters 2 conf_state_of_objects 7 removed_members 40;
     buckets:
-        inline_buckets 60 buckets_of_a_page 560 nested 1_100 nested_of_long_names 65_000 inline_in_inline 200 long_name 1
+        inline_buckets 60 buckets_of_a_page 1_100 nested 1_100 nested_of_long_names 65_000 inline_in_inline 200 long_name 1
         long_name_of_escapes 1 faults_in_a_long_name 1 faults_below_long_names 1 elements_out_of_bounds 16 tiny_entries 20
         values_in_root 24 keys_in_disorder 24 children_that_are_not_there 20 children_of_long_keys 30_000
         empty_elements 16 pages_of_a_long_name 1_100;
