@@ -157,10 +157,19 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let (scheduled, finished) =
         (mvcc.scheduled_compact_revision?, mvcc.finished_compact_revision.unwrap_or(0));
-    let text = format!(
-        "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
-         goes on with it at its next start"
-    );
+    // etcdutl/snapshot/v3_snapshot.go, unsafeMarkRevisionCompacted: marked as begun, and left to etcd
+    let is_bumped = mvcc.gaps.iter().any(|gap| gap.last_revision.saturating_add(1) == scheduled);
+    let text = if is_bumped {
+        format!(
+            "A restore with --bump-revision --mark-compacted raised the current revision to {scheduled}, and left it to etcd \
+             to compact all history up to there at its next start"
+        )
+    } else {
+        format!(
+            "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
+             goes on with it at its next start. A restore with --bump-revision --mark-compacted leaves the same"
+        )
+    };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
 }
 
@@ -168,12 +177,12 @@ fn history(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
     let part = share(gain, report.file.allocated_bytes);
-    let retained = mvcc.revision - mvcc.compact_revision.max(0);
+    let retained = report.retention.as_ref().map_or(0, |retention| retention.revisions);
     let text = format!(
         "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
          of a defrag ({} of the file)",
         bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
-        count(retained.unsigned_abs(), ""),
+        count(retained, ""),
         bytes(gain),
         percent(part)
     );

@@ -219,7 +219,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,
-        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses)),
+        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses, &scan.gaps)),
         mvcc,
         gains,
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
@@ -251,6 +251,7 @@ fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums<'_>) -> Mvcc {
     Mvcc {
         revision: current_revision(state, scan),
         compact_revision: state.compact_revision(),
+        gaps: scan.gaps.as_slice().to_vec(),
         finished_compact_revision: state.finished_compact_revision,
         scheduled_compact_revision: state.scheduled_compact_revision,
         distinct_keys: scan.keyspace.num_keys(),

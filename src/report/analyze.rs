@@ -8,6 +8,7 @@ use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
 use crate::analyze::keys::{Mvcc, Records, ResourceUse};
 use crate::analyze::space::Class;
+use crate::analyze::timeline::TimelineBin;
 use crate::analyze::top::{Metric, TopObject};
 use crate::analyze::{AlarmInfo, Analysis, Leases};
 use crate::text::{ByteText, brief};
@@ -359,7 +360,20 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     let (first, last) = (first.first_revision, last.last_revision);
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
-    writeln!(out, "{}", columns(&bytes))?;
+    let follows = |bin: &TimelineBin, next: &TimelineBin| bin.last_revision + 1 == next.first_revision;
+    let bars = columns(&bytes);
+    for (bar, pair) in bars.chars().zip(timeline.bins.windows(2)) {
+        let gap = if matches!(pair, [bin, next] if !follows(bin, next)) { "┊" } else { "" };
+        write!(out, "{bar}{gap}")?;
+    }
+    writeln!(out, "{}", bars.chars().last().unwrap_or_default())?;
+    for gap in report.mvcc.iter().flat_map(|mvcc| &mvcc.gaps) {
+        let text = format!(
+            "┊: revisions {} to {} never existed, as after a restore with --bump-revision",
+            gap.first_revision, gap.last_revision
+        );
+        prose(out, view, "  ", &text)?;
+    }
     let text = format!(
         "peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
         peak.bin.first_revision,
