@@ -92,7 +92,7 @@ fn in_single_quotes(word: &Word) -> Vec<u8> {
 /// The bytes as what `printf` writes; in octal digits, what it, a shell or a terminal takes for something else.
 fn by_printf(bytes: &[u8]) -> String {
     let mut format = String::with_capacity(bytes.len() * 2);
-    let mut octal = |format: &mut String, bytes: &[u8]| {
+    let octal = |format: &mut String, bytes: &[u8]| {
         for byte in bytes {
             let _ = write!(format, "\\{byte:03o}");
         }
@@ -137,11 +137,31 @@ mod tests {
     /// Whatever a name is: each shell gives back its bytes, and the line is one, of characters that can be seen.
     #[test]
     fn a_shell_gives_back_what_was_quoted() {
-        let mut names: Vec<Vec<u8>> = (1..=255_u8).flat_map(|byte| [vec![byte], vec![b'a', byte, b'b']]).collect();
+        let mut names: Vec<Vec<u8>> =
+            (1..=255_u8).flat_map(|byte| [vec![byte], vec![b'a', byte, b'b']]).collect();
         names.extend((1..=255_u8).map(|byte| vec![b'%', byte, byte, b'\'', b'\\', b'1', byte]));
         let more = [
-            "a;touch PWNED;.db", "$(touch PWNED)", "`touch PWNED`", "!!", "a!b\n", "~", "~root", "*", "[a-z]?", "#a", "=ls",
-            "\u{1b}]52;c;QQ==\u{7}", "\u{202e}a\n\n", "\n", "{a,b}", "a\\", "\\n", "-n", "-\n", "%s\u{1b}\\%d", "$HOME\u{7f}",
+            "a;touch PWNED;.db",
+            "$(touch PWNED)",
+            "`touch PWNED`",
+            "!!",
+            "a!b\n",
+            "~",
+            "~root",
+            "*",
+            "[a-z]?",
+            "#a",
+            "=ls",
+            "\u{1b}]52;c;QQ==\u{7}",
+            "\u{202e}a\n\n",
+            "\n",
+            "{a,b}",
+            "a\\",
+            "\\n",
+            "-n",
+            "-\n",
+            "%s\u{1b}\\%d",
+            "$HOME\u{7f}",
         ];
         names.extend(more.map(|name| name.as_bytes().to_vec()));
         let shells: Vec<_> = ["sh", "bash", "dash", "zsh", "busybox"]

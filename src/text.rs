@@ -225,8 +225,7 @@ mod tests {
                     bytes.push(u8::from_str_radix(&digits, 16).expect("digits"));
                 }
                 'u' => {
-                    let digits: String =
-                        chars.by_ref().skip(1).take_while(|&char| char != '}').collect();
+                    let digits: String = chars.by_ref().skip(1).take_while(|&char| char != '}').collect();
                     let number = u32::from_str_radix(&digits, 16).expect("digits");
                     push(char::from_u32(number).expect("a character"));
                 }
@@ -264,7 +263,9 @@ mod tests {
             assert!(is_unsafe(char), "U+{:04X}", u32::from(char));
             assert!(escape(char.to_string().as_bytes()).is_ascii());
         }
-        for char in " a~\u{a1}\u{e9}\u{300}\u{e01}\u{e31}\u{915}\u{94d}\u{4e2d}\u{ac00}\u{fffd}\u{1f600}".chars() {
+        for char in
+            " a~\u{a1}\u{e9}\u{300}\u{e01}\u{e31}\u{915}\u{94d}\u{4e2d}\u{ac00}\u{fffd}\u{1f600}".chars()
+        {
             assert!(!is_unsafe(char), "U+{:04X}", u32::from(char));
         }
     }

@@ -57,16 +57,10 @@ fn read(path: &Path) -> Analysis {
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
-    let name = path.display().to_string();
-    let request = analyze::Request {
-        path: &name,
-        trailer,
-        read_without_lock: false,
-        filter: Filter::default(),
-        top: 10,
-    };
+    let request =
+        analyze::Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: 10 };
     let analysis = analyze::analyze(&source.db, &state, &scanned, &request);
-    let checked = check::check(&source.db, &state, &scanned, trailer, 100);
+    let checked = check::check(path, &source.db, &state, &scanned, trailer, 100);
     assert!(checked.findings.is_empty(), "{:?}", checked.findings.first());
     analysis
 }

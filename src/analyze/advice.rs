@@ -1,10 +1,15 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
+use crate::shell::Command;
+use crate::text::escape;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
@@ -78,7 +83,7 @@ fn damage(report: &Analysis) -> Option<Advice> {
     let text = format!(
         "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
-    let command = format!("etcd-medic check {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic check", report);
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
@@ -140,7 +145,7 @@ fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = format!("etcd-medic plan {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic plan", report);
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -158,27 +163,39 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let text = format!("A defrag gives back {gain} ({part_text} of the file)");
+    let stopped = if data_dir_of(report.file.path.as_path()).is_some() { ", with etcd stopped" } else { "" };
+    let text = format!("A defrag{stopped} gives back {gain} ({part_text} of the file)");
     Some(new("defrag", Severity::Warning, text, defrag_command(report, "")))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
 /// where the content changes, and others have it, too, the copy is a snapshot from which all of them are restored.
 fn defrag_command(report: &Analysis, changes: &str) -> String {
-    let path = &report.file.path;
-    let (file, packed) = (quoted(path), quoted(&format!("{path}.packed")));
-    let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
+    let path = report.file.path.as_path();
     let of_several = !changes.is_empty() && report.file.members.len() > 1;
-    match path.strip_suffix("/member/snap/db").filter(|_| !of_several) {
-        Some(data_dir) => {
-            let data_dir = quoted(data_dir);
-            format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
-        }
-        None if report.file.snapshot_trailer == Trailer::None && !of_several => {
-            format!("etcd-medic defrag {changes}{file} -o {packed}")
-        }
-        None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
+    if let Some(data_dir) = data_dir_of(path).filter(|_| !of_several) {
+        let command = Command::new("etcd-medic defrag --in-place --steady").and(changes);
+        return command.path(data_dir).to_string();
     }
+    let is_plain_copy = report.file.snapshot_trailer == Trailer::None && !of_several;
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    Command::new("etcd-medic defrag")
+        .and(changes)
+        .path(path)
+        .and(if is_plain_copy { "-o" } else { "--snapshot -o" })
+        .path(&PathBuf::from(packed))
+        .to_string()
+}
+
+/// The data dir whose db this is.
+fn data_dir_of(db: &Path) -> Option<&Path> {
+    let data_dir = db.ancestors().nth(3).filter(|_| db.ends_with("member/snap/db"))?;
+    Some(if data_dir.as_os_str().is_empty() { Path::new(".") } else { data_dir })
+}
+
+fn of_file(words: &str, report: &Analysis) -> String {
+    Command::new(words).path(report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -254,7 +271,7 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
         count(objects, "object"),
         bytes(rows().map(|row| row.disk_bytes).sum())
     );
-    let command = format!("etcd-medic cleanup {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic cleanup", report);
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
@@ -265,18 +282,8 @@ fn unlocked() -> Advice {
     new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
 }
 
-/// `deployments.apps`, as kubectl takes it.
+/// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
 #[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

@@ -27,6 +27,7 @@ pub mod space;
 pub mod timeline;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -174,8 +175,8 @@ pub struct Auth {
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.

@@ -23,6 +23,7 @@ use crate::salvage::{self, find::Trust};
 use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Limits, Thresholds};
+use crate::text::shown;
 
 use super::args::{Args, Command, Output, Sort};
 use super::{Outcome, progress, rewrite, status, synth, travel};
@@ -126,7 +127,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         }
         Command::Man { folder } => {
             clap_mangen::generate_to(Args::command(), folder)
-                .with_context(|| format!("{}: man pages could not be written", folder.display()))?;
+                .with_context(|| format!("{}: man pages could not be written", shown(folder)))?;
             Ok(Outcome::Sound)
         }
     }
@@ -137,9 +138,13 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> 
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
-    let path = source.path.display().to_string();
-    let request =
-        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let request = analyze::Request {
+        path: &source.path,
+        trailer,
+        read_without_lock: source.read_without_lock,
+        filter,
+        top,
+    };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };
@@ -166,9 +171,8 @@ fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, max_findings, None);
-    let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
-    let path = source.path.display().to_string();
-    render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
+    let checked: Checked = check::check(&source.path, &source.db, &state, &scan, trailer, max_findings);
+    render(args, "check", &checked, |out| report::simple::check(out, &view(args), &source.path, &checked))?;
     Ok(if checked.sound { Outcome::Sound } else { Outcome::Problems })
 }
 
@@ -200,7 +204,7 @@ fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
-        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+        document.pages.push(view.with_context(|| shown(&source.path).into_owned())?);
     }
     render(args, "page", &document, |out| {
         document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))
@@ -231,7 +235,7 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
     let source = Source::open(file, lock)?;
     if args.no_lock {
-        let path = source.path.display();
+        let path = shown(&source.path);
         super::report_error(&format!(
             "{path}: read without a lock: if etcd is writing to it, figures may not fit together"
         ));

@@ -8,6 +8,7 @@ mod commands;
 #[cfg(test)]
 mod documented;
 mod hash;
+mod parse;
 mod progress;
 mod rewrite;
 mod salvage;
@@ -19,9 +20,10 @@ mod travel;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::Args;
+use crate::rewrite::defrag::DefragError;
+use crate::salvage::open::WreckError;
+use crate::source::SourceError;
+use crate::text::harmless;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -54,13 +56,16 @@ impl From<Outcome> for ExitCode {
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    let args = match parse::arguments() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     let run = || signals::say_what_cannot_be_read().and_then(|()| commands::run(&args));
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
         Ok(Err(error)) => {
-            report_error(&format!("{error:#}"));
+            report_failure(&format!("{error:#}"), next_command(&error).as_deref());
             Outcome::Failed.into()
         }
         Err(_) => {
@@ -83,6 +88,25 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// The command that an error names to go on with.
+fn next_command(error: &anyhow::Error) -> Option<String> {
+    let next = error
+        .downcast_ref::<SourceError>()
+        .and_then(SourceError::next)
+        .or_else(|| error.downcast_ref::<WreckError>()?.next())
+        .or_else(|| error.downcast_ref::<DefragError>()?.next());
+    next.map(|command| command.to_string())
+}
+
+/// A message, whose names are escaped already.
 fn report_error(message: &str) {
-    anstream::eprintln!("etcd-medic: {}", crate::text::escape(message.as_bytes()));
+    anstream::eprintln!("etcd-medic: {}", harmless(message));
+}
+
+/// A message, and below it, on a line of its own, the command to go on with.
+fn report_failure(message: &str, command: Option<&str>) {
+    report_error(message);
+    if let Some(command) = command {
+        anstream::eprintln!("     $ {}", harmless(command));
+    }
 }

@@ -13,7 +13,7 @@ use crate::etcd::schema::State;
 use crate::report::{self, json};
 use crate::rewrite::output::{self, Output as OutputFile};
 use crate::source::Source;
-use crate::text::{ByteText, escape};
+use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Exported, Folder, Format};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
@@ -115,7 +115,7 @@ fn warn_of(source: &Source, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
-    let path = source.path.display();
+    let path = shown(&source.path);
     super::report_error(&format!(
         "{path}: the live tree is damaged ({unreadable} faults): the answer may lack something. `etcd-medic check` \
          lists the faults, `--deleted` and `--from any` look at every page"
@@ -157,7 +157,7 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
     }
     let When { rev, from } = options.when;
     let answer = travel::at(&source.db, &state, from, rev, select);
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer.with_context(|| shown(&source.path).into_owned())?;
     let found = &answer.found;
     match args.output {
         Output::Json => write_out(|out| {
@@ -227,7 +227,7 @@ pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> 
     let found = travel::history::history(&source.db, &state, key.as_bytes());
     render(args, "history", &found, |out| report::travel::history(out, &view(args), &found))?;
     if found.records.is_empty() {
-        super::report_error(&format!("{}: no record of {} can be found", source.path.display(), found.key));
+        super::report_error(&format!("{}: no record of {} can be found", shown(&source.path), found.key));
         return Ok(Outcome::Problems);
     }
     Ok(warn_of(&source, found.unreadable))
@@ -256,7 +256,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     let When { rev, from } = options.when;
     let key = options.key.as_bytes();
     let answer = travel::at(&source.db, &state, from, rev, Select::Key(key));
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer.with_context(|| shown(&source.path).into_owned())?;
     let mut document = GetDocument {
         key: key.into(),
         revision: answer.revision,
@@ -313,7 +313,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     } else if options.how.format == Format::Json {
         write_bytes(&export::object_json(&shown.object)?)?;
     } else {
-        write_bytes(&export::object_yaml(&shown.object)?)?;
+        write_bytes(&export::object_yaml(&shown.object))?;
     }
     Ok(Outcome::Sound)
 }
@@ -329,7 +329,7 @@ fn warn_of_unknown(fields: u64) {
 
 /// What is known of a key that is not there.
 fn not_found(source: &Source, history: &History, revision: i64) -> String {
-    let place = format!("{}: no key {} at revision {revision}", source.path.display(), history.key);
+    let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
     let deleted =
@@ -353,8 +353,8 @@ fn write_bytes(bytes: &[u8]) -> Result<()> {
 }
 
 #[derive(Serialize)]
-struct ExportDocument<'e> {
-    target: &'e str,
+struct ExportDocument {
+    target: ByteText,
     revision: Option<i64>,
     unreadable: u64,
     exported: Exported,
@@ -372,23 +372,21 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
     } else {
         let When { rev, from } = options.when;
         let answer = travel::at(&source.db, &state, from, rev, select);
-        let answer = answer.with_context(|| source.path.display().to_string())?;
+        let answer = answer.with_context(|| shown(&source.path).into_owned())?;
         (answer.found, Some(answer.revision), answer.unreadable)
     };
     let exported = write_export(&source, options, &shower, &found)?;
     let outcome = warn_of(&source, unreadable);
-    let target = options.out.display().to_string();
+    let target = ByteText::from(options.out.as_path());
     let to_stdout = options.out.as_os_str() == "-";
     if args.output == Output::Json && !to_stdout {
-        let document = ExportDocument { target: &target, revision, unreadable, exported };
+        let document = ExportDocument { target, revision, unreadable, exported };
         write_out(|out| json::write(out, "export", args.no_lock, &document))?;
     } else if to_stdout {
         report::travel::exported(&exported).into_iter().skip(1).for_each(|line| super::report_error(&line));
     } else {
         let lines = report::travel::exported(&exported);
-        write_out(|out| {
-            lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes())))
-        })?;
+        write_out(|out| lines.iter().try_for_each(|line| writeln!(out, "{target}: {line}")))?;
     }
     let incomplete = exported.withheld > 0 || exported.unreadable > 0 || found.is_empty();
     Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))

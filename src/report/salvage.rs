@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::salvage::lost::Lost;
 use crate::salvage::run::Report;
-use crate::text::escape;
+use crate::text::{escape, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -20,13 +20,10 @@ const SHOWN: usize = 12;
 /// # Errors
 /// The writer's.
 pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
-    let target = escape(report.target.path.as_bytes());
+    let target = &report.target.path;
     let recovered = report.recovered;
     let mut rows = vec![
-        (
-            "source",
-            format!("{}  {}", view.bytes(report.source.file_bytes), escape(report.source.path.as_bytes())),
-        ),
+        ("source", format!("{}  {}", view.bytes(report.source.file_bytes), report.source.path)),
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
         (
@@ -55,12 +52,19 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<10}")))?;
     }
     for warning in &report.warnings {
-        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &harmless(warning))?;
     }
     buckets(out, view, report)?;
     lost(out, view, &report.lost)?;
     affected(out, view, report)?;
-    table::prose(out, view, "next        ", &next(report))
+    if report.dry_run {
+        return table::prose(out, view, "next        ", "the same command without --dry-run writes it");
+    }
+    table::prose(out, view, "next        ", &report.restore.reason)?;
+    match report.restore.command.as_str() {
+        "" => Ok(()),
+        command => table::command(out, command),
+    }
 }
 
 /// Nothing where the disk gave all.
@@ -179,12 +183,4 @@ fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()
     let columns =
         [Column("resource", Left), Column("keys that may be stale", Right), Column("namespaces", Right)];
     table::write(out, view, &columns, rows.collect())
-}
-
-fn next(report: &Report) -> String {
-    if report.dry_run {
-        return "the same command without --dry-run writes it".to_owned();
-    }
-    let command = escape(report.restore.command.as_bytes());
-    format!("{}: {command}", escape(report.restore.reason.as_bytes()))
 }

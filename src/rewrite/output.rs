@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::text::shown;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use tempfile::{NamedTempFile, TempPath};
 use thiserror::Error;
@@ -24,28 +25,28 @@ const MAX_PREFIX: usize = 32;
 #[derive(Debug, Error)]
 pub enum OutputError {
     /// There is one already.
-    #[error("{}: exists already: choose another name, or replace it with --force", .0.display())]
+    #[error("{}: exists already: choose another name, or replace it with --force", shown(.0))]
     Exists(PathBuf),
     /// A folder stands there.
-    #[error("{}: is a folder: name the file to write", .0.display())]
+    #[error("{}: is a folder: name the file to write", shown(.0))]
     IsFolder(PathBuf),
     /// A device, a pipe, a socket stands there.
-    #[error("{}: is no regular file, and is not replaced by one: name another", .0.display())]
+    #[error("{}: is no regular file, and is not replaced by one: name another", shown(.0))]
     NotAFile(PathBuf),
     /// The target is the source itself, by whatever name.
     #[error(
         "{}: is the source itself, which is never written to: name another file; for the db of a stopped etcd, \
          --in-place puts a verified copy in its place and keeps the old one",
-        .0.display()
+        shown(.0)
     )]
     IsSource(PathBuf),
     /// The folder is missing.
-    #[error("{}: there is no such folder to write into: make it first, or name another", .0.display())]
+    #[error("{}: there is no such folder to write into: make it first, or name another", shown(.0))]
     NoFolder(PathBuf),
     /// Not enough room.
     #[error(
         "{}: {needed} bytes are needed, {available} are free there: make room, or write to another disk with -o",
-        folder.display()
+        shown(folder)
     )]
     NoSpace {
         /// Where it was to be written.
@@ -56,7 +57,7 @@ pub enum OutputError {
         available: u64,
     },
     /// The operating system said no.
-    #[error("{}: {error}{}", path.display(), advice(error))]
+    #[error("{}: {error}{}", shown(path), advice(error))]
     Io {
         /// The file or folder.
         path: PathBuf,

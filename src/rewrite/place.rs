@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::source::Source;
+use crate::text::shown;
 
 use super::defrag::{DefragError, Destination};
 use super::output::{self, Output, OutputError, folder_of};
@@ -38,7 +39,7 @@ impl Place {
                     Ok(replaced) => Some(replaced),
                     Err(OpenError::Locked { holder }) => {
                         let who = holder.unwrap_or_else(|| "another process".to_owned());
-                        return Err(DefragError::TargetInUse { path: path.display().to_string(), who });
+                        return Err(DefragError::TargetInUse { path: shown(path).into_owned(), who });
                     }
                     // not there, or nothing that bbolt could have locked
                     Err(_) => None,
@@ -68,7 +69,7 @@ impl Place {
         }
         // looked for last of all, as an etcd may be started at any moment
         let put = match self.replaced.as_ref().and_then(Mapping::waiting_for_lock) {
-            Some(who) => Err(DefragError::Awaited { path: self.target.display().to_string(), who }),
+            Some(who) => Err(DefragError::Awaited { path: shown(&self.target).into_owned(), who }),
             None => output.finish(&self.target, self.replace).map_err(DefragError::from),
         };
         put.inspect_err(|_| {

@@ -19,7 +19,8 @@ use crate::etcd::trailer::TRAILER_SIZE;
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
 use crate::rewrite::output::{self, Output, OutputError, folder_of};
-use crate::text::ByteText;
+use crate::shell::Command;
+use crate::text::{ByteText, shown};
 
 use super::assemble::Saved;
 use super::derive::Derived;
@@ -100,7 +101,7 @@ impl Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -119,7 +120,7 @@ pub struct SourceFile {
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -259,7 +260,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let entries =
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
-    let path = wreck.path.display().to_string();
+    let path = shown(&wreck.path).into_owned();
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
         let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
         return Err(SalvageError::Doubtful { path, what });
@@ -362,7 +363,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let compacted = finds.compacted.unwrap_or(-1);
     let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
     let target = TargetFile {
-        path: request.target.display().to_string(),
+        path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
@@ -371,7 +372,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         sha256: None,
     };
     let source = SourceFile {
-        path: wreck.path.display().to_string(),
+        path: wreck.path.as_path().into(),
         file_bytes: wreck.db.file_size(),
         page_size: wreck.db.page_size(),
         page_size_derived: wreck.page_size_derived,
@@ -459,7 +460,6 @@ fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
 
 /// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
 fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, target: &TargetFile) -> Restore {
-    let path = crate::text::escape(target.path.as_bytes()).into_owned();
     if !finds.is_etcd {
         let reason =
             "it is not etcd's: its own program must say whether it can do with what is left".to_owned();
@@ -468,14 +468,16 @@ fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, target: &TargetFile) -
     if whole && finds.consistent_index.is_some() {
         return Restore {
             in_place: true,
-            command: format!("etcd-medic check {path}"),
+            command: Command::new("etcd-medic check").path(target.path.as_path()).to_string(),
             reason: "nothing is missing: with etcd stopped, it may take the place of member/snap/db"
                 .to_owned(),
         };
     }
-    let skip = if target.sha256.is_some() { "" } else { " --skip-hash-check" };
+    let skip = if target.sha256.is_some() { "" } else { "--skip-hash-check" };
     let newest_lost = lost.iter().any(|range| range.last_revision.is_none());
-    let bump = if newest_lost { " --bump-revision 1000000000 --mark-compacted" } else { "" };
+    let bump = if newest_lost { "--bump-revision 1000000000 --mark-compacted" } else { "" };
+    let restore = Command::new("etcdutl snapshot restore").path(target.path.as_path());
+    let restore = restore.and(skip).and(bump).and("--data-dir NEW_DATA_DIR");
     let reason = match finds.consistent_index {
         None => "the raft log up to which it was applied is not known (bucket meta is lost)",
         Some(_) => {
@@ -484,7 +486,7 @@ fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, target: &TargetFile) -
     };
     Restore {
         in_place: false,
-        command: format!("etcdutl snapshot restore {path}{skip}{bump} --data-dir NEW_DATA_DIR"),
+        command: restore.to_string(),
         reason: format!("{reason}: restore every member from this one file"),
     }
 }

@@ -16,6 +16,7 @@ use crate::etcd::find::{Found, Origin};
 use crate::k8s::render::yaml;
 use crate::rewrite::output::{OutputError, TEMPORARY_SUFFIX, folder_of};
 use crate::text::ByteText;
+use crate::text::shown;
 
 use super::names;
 use super::shown::{Shower, Shown};
@@ -53,10 +54,10 @@ pub struct Exported {
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// Something is there.
-    #[error("{}: is not empty: choose another folder, or write into it with --force", .0.display())]
+    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
     NotEmpty(PathBuf),
     /// A file stands there.
-    #[error("{}: is no folder: name one, or a file that ends in .ndjson", .0.display())]
+    #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
     NotAFolder(PathBuf),
     /// The operating system said no.
     #[error(transparent)]
@@ -169,7 +170,7 @@ impl Folder {
         write_each(records, shower, format, |found, piece| {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
-                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
+                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)),
                 Piece::Raw(bytes) => ("raw", bytes.to_vec()),
             };
             let path = self.path_for(&found, shower, ending);
@@ -206,11 +207,9 @@ fn make_folder(path: &Path) -> Result<(), OutputError> {
 }
 
 /// An object as a document of YAML.
-///
-/// # Errors
-/// A library's.
-pub fn object_yaml(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
-    yaml::yaml(object).map(String::into_bytes).map_err(|error| ExportError::Format(error.to_string()))
+#[must_use]
+pub fn object_yaml(object: &Map<String, Value>) -> Vec<u8> {
+    yaml::yaml(object).into_bytes()
 }
 
 /// An object as JSON.

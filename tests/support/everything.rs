@@ -122,9 +122,10 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
     let scan = step("scan", || scan(db, &state, options));
     let trailer = trailer::verify(db.data());
-    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
+    let status =
+        step("status", || Status::of("file".as_ref(), db, &state, &scan, trailer, Limits::default()));
     let sound = step("check", || {
-        let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
+        let checked = check("file".as_ref(), db, &state, &scan, trailer, MAX_FINDINGS);
         assert_eq!(checked.sound, checked.num_findings == 0);
         let shown = checked.num_findings.min(MAX_FINDINGS as u64);
         assert_eq!(checked.findings.len() as u64, shown, "findings");
@@ -132,7 +133,7 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request = Request { path: "file", trailer, read_without_lock: false, filter, top: 10 };
+        let request = Request { path: "file".as_ref(), trailer, read_without_lock: false, filter, top: 10 };
         let report = analyze(db, &state, &scan, &request);
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
         accounted(file, &scan, &report, status.keys);
@@ -161,7 +162,7 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     step("cleanup", || {
         let (thresholds, trailer) =
             (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
+        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top: 10 };
         let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
