@@ -4,6 +4,7 @@ pub mod pattern;
 pub mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -106,9 +107,10 @@ enum FileFault {
     EntriesUndecodable { count: u64 },
 }
 
-/// Puts together all that is wrong with a file that was scanned.
+/// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
 #[must_use]
 pub fn check<'a>(
+    path: &Path,
     db: &'a Db,
     state: &State<'a>,
     scan: &Scan<'a>,
@@ -136,7 +138,7 @@ pub fn check<'a>(
         let named = scan.records.iter().filter_map(|finding| finding.key);
         let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
         let touched = touched::touched(db, state, scan, &of_file, &keys);
-        let next = touched::next(db, scan, &touched);
+        let next = touched::next(path, db, scan, &touched);
         (touched, next)
     };
     findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));

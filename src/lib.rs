@@ -26,6 +26,7 @@ pub mod bolt;
 pub mod check;
 pub mod cleanup;
 pub mod cli;
+pub mod content;
 pub mod etcd;
 pub mod filter;
 pub mod guide;

@@ -1,6 +1,7 @@
 //! One line a file: how large, how full, how sound.
 
 use serde::Serialize;
+use std::path::Path;
 
 use crate::analyze::{AlarmInfo, current_revision};
 use crate::bolt::Db;
@@ -9,6 +10,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::guide::{DiskRoom, QuotaRoom};
 use crate::scan::Scan;
+use crate::text::ByteText;
 
 use crate::analyze::fragmentation::share;
 
@@ -16,7 +18,7 @@ use crate::analyze::fragmentation::share;
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Bytes of the file.
     pub file_bytes: u64,
     /// Bytes of the pages below the high water mark: what etcd's quota counts.
@@ -88,7 +90,7 @@ impl Status {
     /// Of a file that was scanned.
     #[must_use]
     pub fn of(
-        path: &str,
+        path: &Path,
         db: &Db,
         state: &State<'_>,
         scan: &Scan<'_>,
@@ -107,7 +109,7 @@ impl Status {
             _ => Level::Ok,
         };
         Self {
-            path: path.to_owned(),
+            path: path.into(),
             file_bytes: db.file_size(),
             allocated_bytes,
             in_use_bytes: scan.reached_pages * db.page_size(),

@@ -15,7 +15,7 @@ use std::io::{Write, stderr};
 use std::path::Path;
 
 use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::keys::{Filter, Metric, ResourceUse};
+use etcd_medic::analyze::keys::{Metric, ResourceUse};
 use etcd_medic::analyze::space::Class;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::Db;
@@ -55,7 +55,7 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
     let request = Request {
-        path,
+        path: path.as_ref(),
         trailer,
         read_without_lock: false,
         filter: Filter::default(),
@@ -63,8 +63,8 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
         cure_refused: None,
     };
     let report = analyze(db, &state, &scan, &request);
-    let status = Status::of(path, db, &state, &scan, trailer, Limits::default());
-    let checked = check(db, &state, &scan, trailer, 10);
+    let status = Status::of(path.as_ref(), db, &state, &scan, trailer, Limits::default());
+    let checked = check(path.as_ref(), db, &state, &scan, trailer, 10);
     assert!(checked.sound, "{path}: {:?}", checked.findings);
     assert!(status.sound && report.health.sound, "{path}");
     let mut records = Vec::new();

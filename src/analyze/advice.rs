@@ -1,6 +1,7 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -10,7 +11,8 @@ use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
-use crate::text::{brief, shell_word};
+use crate::shell::Command;
+use crate::text::{brief, escape};
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
@@ -86,7 +88,7 @@ fn damage(report: &Analysis) -> Option<Advice> {
     let text = format!(
         "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
-    let command = format!("etcd-medic check {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic check", report);
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
@@ -187,7 +189,7 @@ fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = format!("etcd-medic plan {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic plan", report);
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -205,26 +207,38 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let text = format!("A defrag gives back {gain} ({part_text} of the file)");
+    let stopped = if data_dir_of(report.file.path.as_path()).is_some() { ", with etcd stopped" } else { "" };
+    let text = format!("A defrag{stopped} gives back {gain} ({part_text} of the file)");
     Some(new("defrag", Severity::Warning, text, defrag_command(report, "", false)))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
 /// where that can't be done, the copy is a snapshot to be restored from.
 fn defrag_command(report: &Analysis, changes: &str, to_restore: bool) -> String {
-    let path = &report.file.path;
-    let (file, packed) = (shell_word(path), shell_word(&format!("{path}.packed")));
-    let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
-    match path.strip_suffix("/member/snap/db").filter(|_| !to_restore) {
-        Some(data_dir) => {
-            let data_dir = shell_word(data_dir);
-            format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
-        }
-        None if report.file.snapshot_trailer == Trailer::None && !to_restore => {
-            format!("etcd-medic defrag {changes}{file} -o {packed}")
-        }
-        None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
+    let path = report.file.path.as_path();
+    if let Some(data_dir) = data_dir_of(path).filter(|_| !to_restore) {
+        let command = Command::new("etcd-medic defrag --in-place --steady").and(changes);
+        return command.path(data_dir).to_string();
     }
+    let is_plain_copy = report.file.snapshot_trailer == Trailer::None && !to_restore;
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    Command::new("etcd-medic defrag")
+        .and(changes)
+        .path(path)
+        .and(if is_plain_copy { "-o" } else { "--snapshot -o" })
+        .path(&PathBuf::from(packed))
+        .to_string()
+}
+
+/// The data dir whose db this is.
+fn data_dir_of(db: &Path) -> Option<&Path> {
+    let data_dir = db.ancestors().nth(3).filter(|_| db.ends_with("member/snap/db"))?;
+    Some(if data_dir.as_os_str().is_empty() { Path::new(".") } else { data_dir })
+}
+
+fn of_file(words: &str, report: &Analysis) -> String {
+    Command::new(words).path(report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -300,7 +314,7 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
         count(objects, "object"),
         bytes(rows().map(|row| row.disk_bytes).sum())
     );
-    let command = format!("etcd-medic cleanup {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic cleanup", report);
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
@@ -311,8 +325,8 @@ fn unlocked() -> Advice {
     new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
 }
 
-/// `deployments.apps`, as kubectl takes it.
+/// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
 #[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

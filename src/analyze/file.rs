@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use std::path::Path;
 
 use crate::bolt::Db;
 use crate::bolt::meta::Meta;
 use crate::etcd::schema::{Member, State};
 use crate::etcd::trailer::Trailer;
+use crate::text::ByteText;
 
 /// What the file is.
 #[derive(Clone, Debug, Serialize)]
 pub struct FileInfo {
     /// Its path, as it was resolved.
-    pub path: String,
+    pub path: ByteText,
     /// Whether it is etcd's: it has a `key` bucket.
     pub is_etcd: bool,
     /// Bytes of the file.
@@ -63,7 +65,7 @@ pub struct MetaInfo {
 impl FileInfo {
     /// Of this file.
     #[must_use]
-    pub fn of(path: &str, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
+    pub fn of(path: &Path, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
         let metas = db.metas();
         let info = |(slot, meta): (usize, &Result<Meta, _>)| MetaInfo {
             slot,
@@ -71,7 +73,7 @@ impl FileInfo {
             error: meta.err().map(|error: crate::bolt::meta::MetaError| error.to_string()),
         };
         Self {
-            path: path.to_owned(),
+            path: path.into(),
             is_etcd: state.key_bucket.is_some(),
             file_bytes: db.file_size(),
             allocated_bytes: db.high_water_mark().saturating_mul(db.page_size()),

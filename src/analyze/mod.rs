@@ -31,6 +31,7 @@ pub mod timeline;
 pub mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -184,8 +185,8 @@ pub struct Auth {
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.

@@ -17,6 +17,7 @@ mod sums;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -67,8 +68,8 @@ impl Default for Thresholds {
 /// What is asked for, beside the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// From where on something counts as garbage.
@@ -83,7 +84,7 @@ pub struct Request<'r> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Cleanup {
     /// The file's path.
-    pub path: String,
+    pub path: ByteText,
     /// Its size.
     pub file_bytes: u64,
     /// Whether nothing is wrong with the file: if something is, figures are of what could be read.
@@ -226,7 +227,7 @@ pub fn cleanup(
     let disk = Disk { bytes: disk, whole };
     let Classes { total, rows: classes, more_floods } = all.classes(state, scan, disk, &request.thresholds);
     Ok(Cleanup {
-        path: request.path.to_owned(),
+        path: request.path.into(),
         file_bytes: db.file_size(),
         health: Health {
             sound: check::is_sound(db, state, scan, request.trailer),

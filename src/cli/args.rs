@@ -18,7 +18,7 @@ FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). 
 
 /// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
 #[derive(Parser, Debug)]
-#[command(name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "etcd-medic", bin_name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,

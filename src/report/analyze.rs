@@ -47,7 +47,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
 fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     let file = &report.file;
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", file.path, view.bytes(file.file_bytes))?;
     let freelist =
         file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
     let pages = format!(
@@ -461,10 +461,10 @@ fn advice(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()
             Severity::Info => FAINT,
         };
         let severity = format!("{:?}", advice.severity).to_lowercase();
-        let text = format!("{} {}", styled(style, &severity), crate::text::escape(advice.text.as_bytes()));
+        let text = format!("{} {}", styled(style, &severity), crate::text::harmless(&advice.text));
         prose(out, view, &format!("  {}. ", number + 1), &text)?;
         if !advice.command.is_empty() {
-            writeln!(out, "     $ {}", crate::text::escape(advice.command.as_bytes()))?;
+            table::command(out, &advice.command)?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
 use crate::cleanup::{ClassUse, Cleanup, Use};
-use crate::text::{brief, escape};
+use crate::text::{brief, cut, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -19,7 +19,7 @@ use Align::{Left, Right};
 /// The writer's.
 pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", escape(report.path.as_bytes()), view.bytes(report.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", report.path, view.bytes(report.file_bytes))?;
     if !report.health.sound {
         let text = "what is below covers what could be read; `etcd-medic check` says what is wrong";
         prose(out, view, "  ", text)?;
@@ -96,7 +96,7 @@ fn cells(view: &View, name: &str, sum: &Use) -> Vec<String> {
 
 fn title(class: &ClassUse) -> String {
     match &class.resource {
-        Some(resource) => format!("{}: {}", class.class, brief(resource.as_bytes())),
+        Some(resource) => format!("{}: {}", class.class, harmless(&cut(resource))),
         None => class.class.to_owned(),
     }
 }
@@ -113,7 +113,7 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     prose(out, view, "  prevent:  ", class.prevention)?;
     // a command is one line, however long, so that it can be copied
     for command in &class.commands {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     namespaces(out, view, class)?;
     top(out, view, class)
@@ -160,7 +160,7 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
     // where no command is for all, each has its own
     let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
     for command in commands.filter(|_| class.commands.is_empty()) {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     Ok(())
 }

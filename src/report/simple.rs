@@ -1,13 +1,14 @@
 //! `check`, `pages`, `page` and `buckets` as text.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::analyze::BucketUse;
 use crate::analyze::advice::resource_name;
 use crate::check::Checked;
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
-use crate::text::{ByteText, brief, escape};
+use crate::text::{ByteText, brief, shown};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -19,8 +20,8 @@ use Align::{Left, Right};
 ///
 /// # Errors
 /// The writer's.
-pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<()> {
-    let path = escape(path.as_bytes());
+pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) -> io::Result<()> {
+    let path = shown(path);
     for finding in &checked.findings {
         let place = match (finding.page, finding.offset) {
             (Some(page), Some(offset)) => format!("page {page} (byte {offset}): "),
@@ -46,7 +47,8 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
         writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
         touched(out, &checked.touched)?;
         for next in &checked.next {
-            writeln!(out, "next: {}: {}", next.command.replacen("FILE", &path, 1), next.why)?;
+            table::prose(out, view, "next: ", next.why)?;
+            table::command(out, &next.command)?;
         }
         Ok(())
     }

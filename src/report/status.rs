@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use crate::guide::{self, DEFAULT_QUOTA, DiskRoom, QuotaRoom, SUGGESTED_MAX_QUOTA};
 use crate::status::{Level, Status};
-use crate::text::escape;
 use crate::units::{self, grouped, percent};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -72,7 +71,7 @@ fn cells(view: &View, file: &Status) -> Vec<String> {
         revision(file.compact_revision),
         number(file.keys),
         styled(style, &file.verdict()),
-        escape(file.path.as_bytes()).into_owned(),
+        file.path.to_string(),
     ]);
     cells
 }

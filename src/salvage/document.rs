@@ -65,7 +65,7 @@ impl Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -84,7 +84,7 @@ pub struct SourceFile {
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.

@@ -19,7 +19,7 @@ use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
-use crate::text::ByteText;
+use crate::text::{ByteText, shown};
 
 use super::assemble::Saved;
 use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
@@ -108,7 +108,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let entries =
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
-    let path = wreck.path.display().to_string();
+    let path = shown(&wreck.path).into_owned();
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
         let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
         return Err(SalvageError::Doubtful { path, what });
@@ -206,7 +206,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let compacted = finds.compacted.unwrap_or(-1);
     let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
     let target = TargetFile {
-        path: request.target.display().to_string(),
+        path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
@@ -215,7 +215,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         sha256: None,
     };
     let source = SourceFile {
-        path: wreck.path.display().to_string(),
+        path: wreck.path.as_path().into(),
         file_bytes: wreck.db.file_size(),
         page_size: wreck.db.page_size(),
         page_size_derived: wreck.page_size_derived,

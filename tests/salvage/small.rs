@@ -275,7 +275,7 @@ fn a_bucket_that_lost_its_flag() {
         let db = Db::new(damage.bytes.clone()).expect("a db");
         let state = State::read(&db);
         let found = scan(&db, &state, Options::default());
-        let checked = check(&db, &state, &found, Trailer::None, 1000);
+        let checked = check("db".as_ref(), &db, &state, &found, Trailer::None, 1000);
         let kinds: Vec<_> = checked.findings.iter().map(|finding| finding.kind).collect();
         assert!(kinds.contains(&"values-in-root"), "{index}: {kinds:?}");
         let saved = salvage(&damage, Trust::Strict).expect("saved");

@@ -203,7 +203,7 @@ fn every_truncation_and_every_flip_is_survived() {
             changed[len] ^= change;
             if let Ok(rendered) = render(&changed) {
                 let mut object = rendered.object;
-                yaml::yaml(&object).expect("YAML");
+                assert!(!yaml::yaml(&object).is_empty());
                 change::clean(&mut object);
             }
         }
@@ -329,7 +329,7 @@ fn text_stays_text_in_yaml() {
     ];
     for text in odd {
         let Value::Object(object) = json!({"a": text, text: 1}) else { unreachable!() };
-        let shown = yaml::yaml(&object).expect("YAML");
+        let shown = yaml::yaml(&object);
         let line = shown.lines().find(|line| line.starts_with("a: ")).expect("a line");
         assert!(line == format!("a: \"{text}\"") || line == format!("a: '{text}'"), "{text}: {line}");
     }
@@ -337,13 +337,13 @@ fn text_stays_text_in_yaml() {
     else {
         unreachable!()
     };
-    let shown = yaml::yaml(&object).expect("YAML");
+    let shown = yaml::yaml(&object);
     assert!(shown.contains("script: |\n  #!/bin/sh\n  \techo \"hi\"\n"), "{shown}");
     assert!(shown.lines().count() == 4, "long lines stay whole: {shown}");
 
     let hostile = "a\u{1b}[31m\u{202e}\\x01\u{1}202E\u{1}\u{200b}\n'b'\u{9b}\u{feff}\u{7f}";
     let Value::Object(object) = json!({"a": {hostile: [hostile, "x"]}}) else { unreachable!() };
-    let (shown, as_json) = (yaml::yaml(&object).expect("YAML"), yaml::json(&object).expect("JSON"));
+    let (shown, as_json) = (yaml::yaml(&object), yaml::json(&object).expect("JSON"));
     for shown in [&shown, &as_json] {
         let steers =
             |char: &char| char.is_control() && *char != '\n' || "\u{202e}\u{200b}\u{feff}".contains(*char);

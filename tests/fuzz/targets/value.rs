@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     let object = Value::Object(rendered.object.clone());
     let json = yaml::json(&rendered.object).expect("JSON");
     assert_eq!(serde_json::from_str::<Value>(&json).expect("JSON again"), object);
-    yaml::yaml(&rendered.object).expect("YAML");
+    assert!(!yaml::yaml(&rendered.object).is_empty());
     let mut changed = rendered.object;
     change::clean(&mut changed);
     let once = changed.clone();
