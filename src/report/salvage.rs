@@ -210,5 +210,9 @@ fn next(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
         writeln!(out, "etcd {}:", one.etcd)?;
         commands(out, std::iter::once(one.command.as_str()))?;
     }
+    if !restore.after_start.is_empty() {
+        writeln!(out, "once etcd runs, as an alarm is raised in the copy:")?;
+        commands(out, restore.after_start.iter().map(String::as_str))?;
+    }
     restore.notes.iter().try_for_each(|note| table::prose(out, view, "note ", note))
 }

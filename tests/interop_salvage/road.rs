@@ -141,6 +141,10 @@ impl Case<'_> {
         }
         let login = has_auth(&folder.path().join(saved)).then_some("root:throw-away");
         let member = peer.start_on(into_data(folder), &[], login);
+        for command in &report.restore.after_start {
+            let command = format!("export ETCDCTL_ENDPOINTS={}\n{command}", member.endpoint());
+            shell(&path_of(peer, false), member.folder(), &command);
+        }
         starts_as_restored(member, &restored, report.target.keys, &of);
     }
 
@@ -165,7 +169,8 @@ impl Case<'_> {
         }
         let report: documents::Salvage = document("salvage", &text(&json.stdout));
         let shown = text(&run("text").stdout);
-        for command in report.restore.commands.iter().map(|one| &one.command) {
+        let commands = report.restore.commands.iter().map(|one| &one.command);
+        for command in commands.chain(&report.restore.after_start) {
             assert!(
                 shown.lines().any(|line| line == format!("  {command}")),
                 "{}: {command}\n{shown}",

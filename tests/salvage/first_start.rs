@@ -39,7 +39,7 @@ pub fn has_the_buckets(of: &str, copy: &Db) {
 }
 
 /// A damaged file of which only the bytes matter.
-fn only(bytes: Vec<u8>) -> Damage {
+pub fn only(bytes: Vec<u8>) -> Damage {
     let items = Default::default;
     Damage {
         name: "a part",

@@ -9,6 +9,7 @@ mod support;
 
 mod document;
 mod first_start;
+mod lacks;
 mod others;
 mod patterns;
 mod small;

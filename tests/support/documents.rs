@@ -607,6 +607,7 @@ objects! {
         command: String,
         reason: String,
         commands: Vec<VersionCommand>,
+        after_start: Vec<String>,
         notes: Vec<String>,
     }
     VersionCommand { etcd: String, command: String }
