@@ -68,6 +68,8 @@ impl Maker {
         if self.random.percent(20) {
             let len = self.random.between(8, 60);
             let bytes = self.random.bytes(usize::try_from(len).unwrap());
+            // no text
+            let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte | 0x80).collect();
             self.needles.add(&bytes);
             return STANDARD.encode(bytes);
         }

@@ -17,32 +17,53 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Data that must not be shown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Needles {
-    /// Every run of so many bytes.
-    run: usize,
-    runs: HashSet<Vec<u8>>,
+    /// Every run of so many bytes, which must not stand there in clear.
+    clear: Runs,
+    /// And of one byte more, in any other form: what is decoded though it is none has all sorts of four bytes.
+    encoded: Runs,
     /// Shorter values, whole.
     whole: HashSet<Vec<u8>>,
 }
 
+#[derive(Debug)]
+struct Runs {
+    len: usize,
+    runs: HashSet<Vec<u8>>,
+}
+
+impl Runs {
+    fn find(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        bytes.windows(self.len).find(|run| self.runs.contains(*run)).map(<[u8]>::to_vec)
+    }
+
+    fn forget(&mut self, public: &[u8]) {
+        for run in public.windows(self.len) {
+            self.runs.remove(run);
+        }
+    }
+}
+
 impl Needles {
     /// Looks for every run of so many bytes; shorter values as a whole, of four bytes at least.
-    pub fn of_runs(run: usize) -> Self {
-        Self { run, ..Self::default() }
+    pub fn of_runs(len: usize) -> Self {
+        let runs = |len| Runs { len, runs: HashSet::new() };
+        Self { clear: runs(len), encoded: runs(len + 1), whole: HashSet::new() }
     }
 
     pub fn add(&mut self, value: &[u8]) {
-        if value.len() >= self.run {
-            self.runs.extend(value.windows(self.run).map(<[u8]>::to_vec));
-        } else if value.len() >= 4 {
+        for Runs { len, runs } in [&mut self.clear, &mut self.encoded] {
+            runs.extend(value.windows(*len).map(<[u8]>::to_vec));
+        }
+        if (4..=self.clear.len).contains(&value.len()) {
             self.whole.insert(value.to_vec());
         }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.runs.len() + self.whole.len()
+        self.clear.runs.len() + self.whole.len()
     }
 
     /// Forgets what is known from elsewhere, and base64 of it.
@@ -50,9 +71,8 @@ impl Needles {
         let encoded =
             (0..3).filter_map(|skip| public.get(skip..)).map(|public| LENIENT.encode(public).into_bytes());
         for public in std::iter::once(public.to_vec()).chain(encoded) {
-            for run in public.windows(self.run) {
-                self.runs.remove(run);
-            }
+            self.clear.forget(&public);
+            self.encoded.forget(&public);
             self.whole.retain(|value| memmem::find(&public, value).is_none());
         }
     }
@@ -63,9 +83,9 @@ impl Needles {
     }
 
     fn find_below(&self, bytes: &[u8], level: usize) -> Option<Vec<u8>> {
-        let as_is = bytes.windows(self.run).find(|run| self.runs.contains(*run)).map(<[u8]>::to_vec);
-        let as_is =
-            as_is.or_else(|| self.whole.iter().find(|value| memmem::find(bytes, value).is_some()).cloned());
+        let runs = if level == 0 { &self.clear } else { &self.encoded };
+        let whole = || self.whole.iter().find(|value| memmem::find(bytes, value).is_some()).cloned();
+        let as_is = runs.find(bytes).or_else(whole);
         if as_is.is_some() || level > 9 {
             return as_is;
         }
@@ -116,8 +136,26 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     if bytes.first() == Some(&0x78) {
         forms.push(unpacked(ZlibDecoder::new(bytes)));
     }
+    let squeezed = squeezed(bytes);
+    if squeezed.len() < bytes.len() {
+        forms.push(squeezed);
+    }
     forms.retain(|form| form.len() >= 4);
     forms
+}
+
+/// Without the ends of lines, as they are or as JSON writes them, however often.
+fn squeezed(bytes: &[u8]) -> Vec<u8> {
+    let mut squeezed: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut escaped = false;
+    for &byte in bytes {
+        let is_end = byte == b'\n' || (escaped && byte == b'n');
+        escaped = byte == b'\\';
+        if !is_end && !escaped {
+            squeezed.push(byte);
+        }
+    }
+    squeezed
 }
 
 fn unpacked(reader: impl Read) -> Vec<u8> {

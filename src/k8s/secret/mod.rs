@@ -43,7 +43,7 @@ pub fn shown(layout: &Layout<'_>, key: &[u8], value: &[u8]) -> Result<(Rendered,
     let mut search = Search::of(value.len());
     let whole = by_path || says::is_secret(&rendered.object) || search.in_overwritten(&rendered.overwritten);
     let redacted = if whole {
-        redact::secret(&mut rendered.object, key);
+        search.redact_secret(&mut rendered.object, key);
         true
     } else {
         search.redact_fields(&mut rendered.object)
