@@ -90,6 +90,13 @@ fn scanned<'a>(db: &'a Db, options: Options<'_>) -> (State<'a>, Scan<'a>) {
 fn analyzed(db: &Db, path: &str) -> Analysis {
     let options = Options { outline: Some(&[]), ..COUNT_ONLY };
     let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
-    let request = Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: 10 };
+    let request = Request {
+        path,
+        trailer,
+        read_without_lock: false,
+        filter: Filter::default(),
+        top: 10,
+        cure_refused: None,
+    };
     analyze(db, &state, &scan, &request)
 }

@@ -54,8 +54,14 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let state = State::read(db);
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
-    let request =
-        Request { path, trailer, read_without_lock: false, filter: Filter::default(), top: usize::MAX };
+    let request = Request {
+        path,
+        trailer,
+        read_without_lock: false,
+        filter: Filter::default(),
+        top: usize::MAX,
+        cure_refused: None,
+    };
     let report = analyze(db, &state, &scan, &request);
     let status = Status::of(path, db, &state, &scan, trailer, Limits::default());
     let checked = check(db, &state, &scan, trailer, 10);

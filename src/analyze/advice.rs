@@ -1,16 +1,21 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
+use std::path::Path;
+
 use serde::Serialize;
 
+use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
-use crate::text::brief;
+use crate::rewrite::changes::{AlarmKind, History, Wish};
+use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
+use crate::text::{brief, shell_word};
 use crate::units::{bytes, count, percent};
 
-use super::Analysis;
 use super::fragmentation::share;
 use super::keys::ResourceUse;
+use super::{Analysis, Request};
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,25 +53,27 @@ const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
 #[must_use]
-pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
-    let checks = [
-        damage,
-        trailer,
-        no_space,
-        corrupt,
-        cut_short,
-        history,
-        defrag,
-        dominant,
-        flood,
-        large_values,
-        orphans,
-        cleanup,
-    ];
-    let unlocked = read_without_lock.then(unlocked);
-    let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).chain(unlocked).collect();
+pub fn advise(report: &Analysis, request: &Request<'_>) -> Vec<Advice> {
+    let checks = [cut_short, history, defrag, dominant, flood, large_values, orphans, cleanup];
+    let worst =
+        [damage(report), trailer(report), no_space(report, request.cure_refused.as_ref()), corrupt(report)];
+    let unlocked = request.read_without_lock.then(unlocked);
+    let others = checks.iter().filter_map(|check| check(report)).chain(unlocked);
+    let mut advice: Vec<_> = worst.into_iter().flatten().chain(others).collect();
     advice.sort_by_key(|advice| advice.severity);
     advice
+}
+
+/// What cures a full quota in one step.
+fn cure() -> Wish {
+    Wish { history: History::Current, disarm: vec![AlarmKind::Nospace], ..Wish::default() }
+}
+
+/// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
+#[must_use]
+pub fn cure_refused(db: &Path, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
+    state.alarms.iter().find(|alarm| alarm.name() == AlarmKind::Nospace.name())?;
+    Surroundings::of(db, state, None).refusal(&cure(), current_revision)
 }
 
 fn new(kind: &'static str, severity: Severity, text: String, command: impl Into<String>) -> Advice {
@@ -79,7 +86,7 @@ fn damage(report: &Analysis) -> Option<Advice> {
     let text = format!(
         "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
-    let command = format!("etcd-medic check {}", quoted(&report.file.path));
+    let command = format!("etcd-medic check {}", shell_word(&report.file.path));
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
@@ -91,22 +98,52 @@ fn trailer(report: &Analysis) -> Option<Advice> {
     invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
 }
 
-fn no_space(report: &Analysis) -> Option<Advice> {
-    report.alarms.iter().find(|alarm| alarm.alarm == "NOSPACE")?;
-    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
+fn no_space(report: &Analysis, refused: Option<&Refusal>) -> Option<Advice> {
+    report.alarms.iter().find(|alarm| alarm.alarm == AlarmKind::Nospace.name())?;
     if report.health.structural_faults > 0 {
         let text =
             "NOSPACE is raised, and the file is damaged: save what can be read before anything rewrites it";
         return Some(new("alarm-nospace", Severity::Critical, text.to_owned(), ""));
     }
-    let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
+    let running = on_a_running_etcd(&cure(), report.mvcc.as_ref().map(|mvcc| mvcc.revision));
+    let running_text: Vec<_> = running.iter().map(|command| format!("`{command}`")).collect();
+    let running_text = running_text.join(", ");
+    let offline = "--compact-to current --disarm";
+    let (how, command) = match refused {
+        None => (
+            format!(
+                "with etcd stopped, one command does both and disarms; with etcd running, {running_text}"
+            ),
+            defrag_command(report, offline, false),
+        ),
+        Some(Refusal::OneOfSeveral { .. } | Refusal::MembersUnclear { .. }) => (
+            format!(
+                "with etcd stopped, one file does both and disarms, and all members are restored from it; with etcd running, \
+                 {running_text}"
+            ),
+            defrag_command(report, offline, true),
+        ),
+        Some(Refusal::BehindItsLog { consistent_index, last_index, .. }) => (
+            format!(
+                "with etcd running, as its log goes on to entry {last_index}, and the db has the effect of entries up to \
+                 {consistent_index}"
+            ),
+            running.join(" && "),
+        ),
+        Some(Refusal::LogUnclear { reason, .. }) => (
+            format!(
+                "with etcd running, {running_text}; if it can't start, a restore from the copy that one command writes. In \
+                 place it can't be done: {reason}"
+            ),
+            defrag_command(report, offline, true),
+        ),
+    };
     let text = format!(
-        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: with etcd stopped, one command \
-         does both and disarms; with etcd running, `etcdctl compact {revision}`, `etcdctl defrag`, `etcdctl alarm disarm`",
+        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: {how}",
         bytes(gain),
         bytes(size)
     );
-    let command = defrag_command(report, "--compact-to current --disarm");
     Some(new("alarm-nospace", Severity::Critical, text, command))
 }
 
@@ -141,7 +178,7 @@ fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = format!("etcd-medic plan {}", quoted(&report.file.path));
+    let command = format!("etcd-medic plan {}", shell_word(&report.file.path));
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -160,22 +197,21 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
     let text = format!("A defrag gives back {gain} ({part_text} of the file)");
-    Some(new("defrag", Severity::Warning, text, defrag_command(report, "")))
+    Some(new("defrag", Severity::Warning, text, defrag_command(report, "", false)))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
-/// where the content changes, and others have it, too, the copy is a snapshot from which all of them are restored.
-fn defrag_command(report: &Analysis, changes: &str) -> String {
+/// where that can't be done, the copy is a snapshot to be restored from.
+fn defrag_command(report: &Analysis, changes: &str, to_restore: bool) -> String {
     let path = &report.file.path;
-    let (file, packed) = (quoted(path), quoted(&format!("{path}.packed")));
+    let (file, packed) = (shell_word(path), shell_word(&format!("{path}.packed")));
     let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
-    let of_several = !changes.is_empty() && report.file.members.len() > 1;
-    match path.strip_suffix("/member/snap/db").filter(|_| !of_several) {
+    match path.strip_suffix("/member/snap/db").filter(|_| !to_restore) {
         Some(data_dir) => {
-            let data_dir = quoted(data_dir);
+            let data_dir = shell_word(data_dir);
             format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
         }
-        None if report.file.snapshot_trailer == Trailer::None && !of_several => {
+        None if report.file.snapshot_trailer == Trailer::None && !to_restore => {
             format!("etcd-medic defrag {changes}{file} -o {packed}")
         }
         None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
@@ -255,7 +291,7 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
         count(objects, "object"),
         bytes(rows().map(|row| row.disk_bytes).sum())
     );
-    let command = format!("etcd-medic cleanup {}", quoted(&report.file.path));
+    let command = format!("etcd-medic cleanup {}", shell_word(&report.file.path));
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
@@ -270,14 +306,4 @@ fn unlocked() -> Advice {
 #[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
 }

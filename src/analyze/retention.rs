@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::guide;
-use crate::k8s::created::creation_seconds;
+use crate::k8s::metadata::creation_seconds;
 use crate::scan::keyspace::{KeyState, ValueKind};
 
 use super::keys::Mvcc;

@@ -163,6 +163,9 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         // `requires` alone lets it pass beside what --in-place conflicts with
         #[arg(long, requires = "in_place", conflicts_with = "out")]
         discard_old: bool,
+        /// Where the member's log lies, if etcd runs with --wal-dir
+        #[arg(long, value_name = "DIR")]
+        wal_dir: Option<PathBuf>,
         /// Replace DST if it exists
         #[arg(long)]
         force: bool,
@@ -212,6 +215,9 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Read block by block, past what the disk can't give; needs room for a copy beside DST
         #[arg(long)]
         disk_errors: bool,
+        /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+        #[arg(long)]
+        disable_auth: bool,
         /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
         #[arg(long)]
         snapshot: bool,
@@ -379,6 +385,9 @@ pub struct ChangeArgs {
     // `requires` alone lets it pass beside what --in-place conflicts with
     #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
+    /// The member is the only one of its cluster, whatever its files say
+    #[arg(long, conflicts_with = "every_member")]
+    pub only_member: bool,
 }
 
 impl From<&ChangeArgs> for Wish {
@@ -390,6 +399,7 @@ impl From<&ChangeArgs> for Wish {
             drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
+            only_member: args.only_member,
         }
     }
 }

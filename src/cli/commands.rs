@@ -8,13 +8,14 @@ use clap::CommandFactory;
 use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
-use crate::analyze::keys::{Filter, ResourceUse};
-use crate::analyze::{self, Analysis};
+use crate::analyze::keys::ResourceUse;
+use crate::analyze::{self, Analysis, advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
+use crate::filter::Wanted;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
@@ -25,7 +26,33 @@ use crate::source::Source;
 use crate::status::{Limits, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, status, synth, travel};
+use super::{Outcome, progress, rewrite, signals, status, synth, travel};
+
+impl Command {
+    /// Whether it writes files, which a signal must not leave unfinished.
+    fn writes_files(&self) -> bool {
+        match self {
+            Self::Defrag { .. }
+            | Self::Salvage { .. }
+            | Self::Synth { .. }
+            | Self::Export { .. }
+            | Self::Man { .. } => true,
+            Self::Analyze { .. }
+            | Self::Status { .. }
+            | Self::Check { .. }
+            | Self::Pages { .. }
+            | Self::Page { .. }
+            | Self::Buckets { .. }
+            | Self::Plan { .. }
+            | Self::Hash { .. }
+            | Self::Cleanup { .. }
+            | Self::Keys { .. }
+            | Self::History { .. }
+            | Self::Get { .. }
+            | Self::Completions { .. } => false,
+        }
+    }
+}
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -35,10 +62,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         args.output != Output::Prometheus || matches!(args.command, Command::Status { .. }),
         "--output prometheus is for `status` only: text or json here"
     );
+    if args.command.writes_files() {
+        signals::end_cleanly()?;
+    }
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
-            let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
-            analyze(args, file, *top, *sort, filter)
+            let wanted = Wanted { resource: resource.clone(), namespace: namespace.clone() };
+            analyze(args, file, *top, *sort, &wanted)
         }
         Command::Status { files, quota, disk, warn, crit } => {
             let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
@@ -55,6 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             out,
             in_place: _,
             discard_old,
+            wal_dir,
             force,
             no_verify,
             dry_run,
@@ -75,6 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 dry_run: *dry_run,
                 snapshot: *snapshot,
                 skip_hash_check: *skip_hash_check,
+                wal_dir: wal_dir.clone(),
             };
             rewrite::defrag(args, source, &request)
         }
@@ -85,6 +117,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             strict,
             best_effort,
             disk_errors,
+            disable_auth,
             snapshot,
             dry_run,
             layout,
@@ -98,6 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 target: out.clone(),
                 force: *force,
                 trust,
+                disable_auth: *disable_auth,
                 layout: Layout::from(*layout),
                 snapshot: *snapshot,
                 dry_run: *dry_run,
@@ -125,21 +159,27 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             Ok(Outcome::Sound)
         }
         Command::Man { folder } => {
-            clap_mangen::generate_to(Args::command(), folder)
-                .with_context(|| format!("{}: man pages could not be written", folder.display()))?;
+            super::man::write(folder)?;
             Ok(Outcome::Sound)
         }
     }
 }
 
-fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
+fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
-    let request =
-        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let filter = wanted.of(&scan).with_context(|| path.clone())?;
+    let request = analyze::Request {
+        path: &path,
+        trailer,
+        read_without_lock: source.read_without_lock,
+        filter,
+        top,
+        cure_refused: advice::cure_refused(&source.path, &state, current),
+    };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };
@@ -222,7 +262,12 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
 }
 
 pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
-    let lock = if args.no_lock { Lock::None } else { Lock::Shared };
+    open_under(args, file, Lock::Shared)
+}
+
+/// Opens a file under this lock, unless the user wants none.
+pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
+    let lock = if args.no_lock { Lock::None } else { lock };
     let source = Source::open(file, lock)?;
     if args.no_lock {
         let path = source.path.display();

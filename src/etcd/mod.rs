@@ -10,6 +10,8 @@
 //! | [`hash`] | HashKV |
 //! | [`crc`] | CRC-32C, in parts |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
+//! | [`membership`] | whether a member is the only one of its cluster |
+//! | [`tail`] | how far a db is in the log beside it |
 //! | [`trailer`] | the SHA-256 behind a snapshot |
 //! | [`data_dir`] | from a path that a user names to the db in it |
 
@@ -20,8 +22,10 @@ pub mod hash;
 pub mod history;
 pub mod kept;
 pub mod key_value;
+pub mod membership;
 pub mod revision;
 pub mod schema;
+pub mod tail;
 pub mod trailer;
 
 pub use kept::Kept;

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use prost::Message;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::bolt::Db;
 use crate::bolt::bucket::{End, for_each_entry, outermost_entry, top_level};
@@ -48,6 +48,8 @@ pub struct State<'a> {
     pub term: Option<u64>,
     /// `confState`: who votes, as etcd's own JSON.
     pub conf_state: Option<serde_json::Value>,
+    /// Whether there is a `confState`, readable or not.
+    pub has_conf_state: bool,
     /// `storageVersion`, from etcd 3.6 on.
     pub storage_version: Option<String>,
     /// `scheduledCompactRev`: a compaction to it was begun.
@@ -264,7 +266,11 @@ impl<'a> State<'a> {
         match key {
             b"consistent_index" => self.consistent_index = number(),
             b"term" => self.term = number(),
-            b"confState" if value.len() <= MAX_CONF_STATE => self.conf_state = serde_json::from_slice(value).ok(),
+            b"confState" => {
+                self.has_conf_state = true;
+                let read = || serde_json::from_slice(value).ok();
+                self.conf_state = (value.len() <= MAX_CONF_STATE).then(read).flatten();
+            }
             b"storageVersion" => self.storage_version = text(value),
             SCHEDULED_COMPACT => self.scheduled_compact_revision = revision(),
             FINISHED_COMPACT => self.finished_compact_revision = revision(),
@@ -297,16 +303,12 @@ impl<'a> State<'a> {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
-    /// Members of the cluster, learners among them. From etcd 3.5 on, raft's own list is the last word; before, the
-    /// `members` bucket, in which a restore by etcd 3.4 leaves those of the snapshot.
+    /// The minor version of etcd 3 that all members speak: 5 of 3.5.0; `None` where the db does not tell.
     #[must_use]
-    pub fn num_members(&self) -> u64 {
-        let count =
-            |list: &str| self.conf_state.as_ref()?.get(list)?.as_array().map(|list| list.len() as u64);
-        match count("voters") {
-            Some(voters @ 1..) => voters.saturating_add(count("learners").unwrap_or(0)),
-            _ => self.members.len() as u64,
-        }
+    pub fn cluster_minor(&self) -> Option<u32> {
+        let mut parts = self.cluster_version.as_deref()?.split('.');
+        (parts.next() == Some("3")).then_some(())?;
+        parts.next()?.parse().ok()
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.

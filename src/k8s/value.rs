@@ -18,6 +18,9 @@ pub(super) const CBOR_MAGIC: &[u8] = &[0xd9, 0xd9, 0xf7];
 const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 /// All that is looked at for an encrypted value's prefix: room for any sensible key name.
 const MAX_ENCRYPTED_PREFIX: usize = 512;
+/// Less than this is no ciphertext: the shortest that any provider writes has an initialization vector or nonce, and a block or
+/// tag behind it (kubernetes, `apiserver/pkg/storage/value/encrypt`). Then what stands there may be anything, and no key's name.
+const MIN_CIPHERTEXT: usize = 16;
 /// All that is looked at for JSON's opening brace; the API server itself writes it first.
 const MAX_JSON_SPACE: usize = 64;
 
@@ -33,7 +36,8 @@ pub enum Encoding<'a> {
     /// Encrypted at rest.
     Encrypted {
         /// `k8s:enc:<provider>:<version>:<key name>` without the last colon, which ends at the
-        /// first colon behind the key name's start; just `k8s:enc` where that shape is broken.
+        /// first colon behind the key name's start; just `k8s:enc` where that shape is broken, or no
+        /// ciphertext follows.
         prefix: &'a str,
     },
     /// Anything else, an empty value too.
@@ -84,6 +88,7 @@ fn encrypted_prefix(value: &[u8]) -> Option<&str> {
     let colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
     // Behind `k8s`, `enc`, the provider, the version and the key name.
     let end = colons.into_iter().nth(4)?;
+    value.get(end..)?.get(..=MIN_CIPHERTEXT)?;
     str::from_utf8(head.get(..end)?).ok()
 }
 

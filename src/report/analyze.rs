@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use crate::analyze::advice::{Severity, resource_name};
 use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
-use crate::analyze::keys::{Metric, Mvcc, Records, ResourceUse, TopObject};
+use crate::analyze::keys::{Mvcc, Records, ResourceUse};
 use crate::analyze::space::Class;
+use crate::analyze::top::{Metric, TopObject};
 use crate::analyze::{AlarmInfo, Analysis, Leases};
 use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent, span};
 
+use super::homes;
 use super::table::{self, Align, Column, bar, columns, heading, histogram, prose};
 use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
 
@@ -27,7 +29,8 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
     if let Some(mvcc) = &report.mvcc {
         records(out, view, mvcc)?;
         resources(out, view, report)?;
-        namespaces(out, view, report)?;
+        homes::tenants(out, view, report)?;
+        homes::namespaces(out, view, report)?;
         top_objects(out, view, report)?;
     } else {
         heading(out, &format!("Buckets ({})", count(report.buckets.len() as u64, "row")))?;
@@ -60,8 +63,7 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     }
     let trailer: &str = (&file.snapshot_trailer).into();
     let mut facts = vec![format!("snapshot trailer: {trailer}")];
-    let shown =
-        |name: &str, version: &String| format!("{name} version {}", brief(version.as_bytes()));
+    let shown = |name: &str, version: &String| format!("{name} version {}", brief(version.as_bytes()));
     facts.extend(file.storage_version.as_ref().map(|version| shown("storage", version)));
     facts.extend(file.cluster_version.as_ref().map(|version| shown("cluster", version)));
     facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
@@ -266,7 +268,7 @@ fn quantiles(histogram: &Histogram, show: &dyn Fn(u64) -> String) -> String {
 }
 
 /// What the records take of the file: what shares of resources and namespaces are of.
-fn key_disk_bytes(report: &Analysis) -> u64 {
+pub(super) fn key_disk_bytes(report: &Analysis) -> u64 {
     let states =
         report.mvcc.as_ref().map(|mvcc| [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable]);
     states.into_iter().flatten().map(|records| records.disk_bytes).sum()
@@ -276,8 +278,7 @@ fn key_disk_bytes(report: &Analysis) -> u64 {
 const MAX_ENCODINGS: usize = 10;
 
 fn encodings(row: &ResourceUse) -> String {
-    let names: Vec<_> =
-        row.encodings.keys().take(MAX_ENCODINGS).map(|name| brief(name.as_bytes())).collect();
+    let names: Vec<_> = row.encodings.keys().take(MAX_ENCODINGS).map(|name| brief(name.as_bytes())).collect();
     let more = row.encodings.len() - names.len();
     let more = if more > 0 { format!(", and {} more", grouped(more as u64)) } else { String::new() };
     names.join(", ") + &more
@@ -287,47 +288,18 @@ fn range(from: u64, to: u64, show: &dyn Fn(u64) -> String) -> String {
     if from == to { show(from) } else { format!("{} – {}", show(from), show(to)) }
 }
 
-fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
+pub(super) fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
     match rows.saturating_sub(shown) {
         0 => Ok(()),
         left => writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: --top {rows}"))),
     }
 }
 
-fn namespaces(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
-    heading(out, &format!("Namespaces ({})", count(report.namespaces.len() as u64, "row")))?;
-    let all = key_disk_bytes(report);
-    let rows = report.namespaces.iter().take(view.top).map(|row| {
-        let name = row.namespace.as_ref().map_or("(none)".to_owned(), |name| brief(&name.0));
-        let part = share(row.disk_bytes, all);
-        let (live, history) = (view.bytes(row.live_bytes), view.bytes(row.history_bytes));
-        vec![
-            name,
-            grouped(row.objects),
-            live,
-            history,
-            view.bytes(row.disk_bytes),
-            percent(part),
-            bar(part, 16),
-        ]
-    });
-    let headings = [
-        Column("namespace", Left),
-        Column("objects", Right),
-        Column("live", Right),
-        Column("history", Right),
-        Column("on disk", Right),
-        Column("share", Right),
-        Column("", Left),
-    ];
-    table::write(out, view, &headings, rows)?;
-    more(out, report.namespaces.len(), view.top)
-}
-
 fn top_objects(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     for metric in Metric::ALL {
-        let objects: Vec<&TopObject> =
-            report.top_objects.iter().filter(|object| object.by == metric).collect();
+        let mut objects: Vec<&TopObject> =
+            report.top_objects.iter().filter(|object| object.ranks.by(metric).is_some()).collect();
+        objects.sort_by_key(|object| object.ranks.by(metric));
         let title = match metric {
             Metric::LiveBytes => "Largest objects, by their newest record",
             Metric::HistoryBytes => "Largest objects, by their history",

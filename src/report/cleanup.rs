@@ -125,7 +125,8 @@ fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result
         .iter()
         .take(view.top)
         .map(|row| {
-            let name = row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
+            let name =
+                row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
             cells(view, &name, &row.sum)
         })
         .collect();
@@ -148,7 +149,11 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
         return Ok(());
     }
     let rows = class.top.iter().map(|object| {
-        vec![format!("  {}", brief(&object.key.0)), view.bytes(object.live_bytes), view.bytes(object.history_bytes)]
+        vec![
+            format!("  {}", brief(&object.key.0)),
+            view.bytes(object.live_bytes),
+            view.bytes(object.history_bytes),
+        ]
     });
     let columns = [Column("  largest", Left), Column("live", Right), Column("history", Right)];
     table::write(out, view, &columns, rows)?;

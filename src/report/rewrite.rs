@@ -151,6 +151,11 @@ fn next_step(report: &Report) -> String {
             report.members
         ),
         (false, true) => restore,
+        (false, false) if report.refused_in_place.is_some() => {
+            "this copy must not go beside the log of its source, which etcd would apply to it (see the note). Write it with \
+             --snapshot, and restore from it"
+                .to_owned()
+        }
         (false, false) => format!(
             "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
              `etcd-medic defrag --in-place --steady DATA_DIR` does both in one step"

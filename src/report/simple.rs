@@ -61,7 +61,11 @@ fn touched(out: &mut impl Write, touched: &Touched) -> io::Result<()> {
     if !touched.buckets.is_empty() {
         let name =
             |name: &ByteText| if name.0.is_empty() { "the root bucket".to_owned() } else { brief(&name.0) };
-        writeln!(out, "buckets touched: {}", first_few(&touched.buckets, |bucket| name(&bucket.name), "buckets"))?;
+        writeln!(
+            out,
+            "buckets touched: {}",
+            first_few(&touched.buckets, |bucket| name(&bucket.name), "buckets")
+        )?;
     }
     if !touched.revisions.is_empty() {
         let spans = first_few(&touched.revisions, span_words, "ranges");
@@ -208,7 +212,9 @@ pub fn largest_buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse])
     table::write(out, view, &BUCKET_COLUMNS, shown.iter().map(|bucket| bucket_cells(view, bucket)))?;
     match buckets.len() - shown.len() {
         0 => Ok(()),
-        left => writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: etcd-medic buckets lists all"))),
+        left => {
+            writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: etcd-medic buckets lists all")))
+        }
     }
 }
 

@@ -234,7 +234,11 @@ mod tests {
         let columns = [Column("name", Align::Left), Column("n", Align::Right), Column("why", Align::Left)];
         let view = View { width: 40, exact_bytes: false, top: 10 };
         let row = |number: usize| {
-            vec![format!("name-{number:04}"), (1_000_000 + number).to_string(), "some words of no use".to_owned()]
+            vec![
+                format!("name-{number:04}"),
+                (1_000_000 + number).to_string(),
+                "some words of no use".to_owned(),
+            ]
         };
         let written = |rows: usize| {
             let mut out = Vec::new();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::text::ByteText;
 
 use super::content::LeftKey;
+use super::guard::Refusal;
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,9 @@ pub struct Report {
     pub left_out: Option<LeftOut>,
     /// Members of the cluster that the file belongs to; 0 for a file that isn't etcd's.
     pub members: u64,
+    /// Why this copy may not take the place of its source; `None`: it may.
+    #[serde(skip)]
+    pub refused_in_place: Option<Refusal>,
     /// Bytes that the source has more than the copy; negative where it has fewer.
     pub saved_bytes: i64,
     /// Whether the copy was compared with its source, entry by entry.

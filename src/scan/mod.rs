@@ -15,6 +15,7 @@ pub mod keyspace;
 pub mod outline;
 pub mod part;
 pub mod tally;
+pub mod tenants;
 pub mod timeline;
 
 use crate::bolt::fault::{Fault, FaultKind};
@@ -59,7 +60,7 @@ pub struct Scan<'a> {
     /// The keys of the `key` bucket; empty where there is none.
     pub keyspace: Keyspace<'a>,
     /// How keys were read as Kubernetes' objects, prefixes learned from this file included.
-    pub layout: Layout,
+    pub layout: Layout<'a>,
     /// Runs of pages that nothing refers to, in ascending order.
     pub unreached: Vec<(PageId, u64)>,
     /// Pages that somebody refers to: metas, freelist, nodes, and pages that could not be read as a node.
@@ -88,7 +89,12 @@ pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a>
 }
 
 /// On all threads; and again on one where a page is reached twice, as who comes first must not be left to chance.
-fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options: Options<'_>) -> Scan<'a> {
+fn scan_uncontested<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    layout: &Layout<'a>,
+    options: Options<'_>,
+) -> Scan<'a> {
     let (found, contested) = scan_once(db, state, layout, options, Threads::All);
     if contested { scan_once(db, state, layout, options, Threads::One).0 } else { found }
 }
@@ -97,7 +103,7 @@ fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options:
 fn scan_once<'a>(
     db: &'a Db,
     state: &State<'a>,
-    layout: &Layout,
+    layout: &Layout<'a>,
     options: Options<'_>,
     threads: Threads,
 ) -> (Scan<'a>, bool) {

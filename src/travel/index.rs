@@ -91,6 +91,17 @@ impl<'a> Index<'a> {
         place.read(self.db)
     }
 
+    /// Keeps the records that are wanted.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+        let Self { db, table, .. } = self;
+        table.retain(|place| place.read(db).is_some_and(|found| wanted(&found)));
+    }
+
+    /// Each record, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = Found<'a>> {
+        self.table.iter().filter_map(|place| place.read(self.db))
+    }
+
     /// Forgets keys whose newest record is a tombstone.
     pub fn drop_tombstones(&mut self) {
         self.table.retain(|place| !place.tombstone);
@@ -124,6 +135,12 @@ impl<'a> Sorted<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Keeps the records that are wanted.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+        let db = self.db;
+        self.places.retain(|(_, place)| place.read(db).is_some_and(|found| wanted(&found)));
     }
 
     /// Each record.

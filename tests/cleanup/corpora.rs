@@ -151,7 +151,14 @@ fn disk_bytes_are_those_of_analyze(db: &Db, name: &str, found: &Cleanup) {
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
     let filter = Filter::default();
-    let request = analyze::Request { path: "db", trailer, read_without_lock: false, filter, top: 1 };
+    let request = analyze::Request {
+        path: "db",
+        trailer,
+        read_without_lock: false,
+        filter,
+        top: 1,
+        cure_refused: None,
+    };
     let report = analyze(db, &state, &scan, &request);
     let mut floods = 0;
     for row in found.classes.iter().filter(|row| row.class == "custom-resource-flood") {

@@ -98,7 +98,8 @@ impl Cases {
         let begun = Instant::now();
         PATIENCE.store(counting::patience(size).as_millis() as u64, Ordering::Relaxed);
         BEGUN.store(millis(), Ordering::Relaxed);
-        let (result, steps) = counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything_asked(&file, asked))));
+        let (result, steps) =
+            counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything_asked(&file, asked))));
         BEGUN.store(0, Ordering::Relaxed);
         if result.is_err() && std::env::var_os("BOMB_TABLE").is_some() {
             let _ = writeln!(stderr(), "{}: PANIC", name());
@@ -114,10 +115,20 @@ impl Cases {
             for step in &steps {
                 let bound = counting::memory_bound(size, step.name);
                 if step.peak > bound || step.elapsed > Duration::from_millis(500 + size as u64 / 4000) {
-                    let _ = writeln!(stderr(), "{:50} {:16} {:>9} of {:>9} KiB  {:>6} ms", name(), step.name, step.peak >> 10, bound >> 10, step.elapsed.as_millis());
+                    let _ = writeln!(
+                        stderr(),
+                        "{:50} {:16} {:>9} of {:>9} KiB  {:>6} ms",
+                        name(),
+                        step.name,
+                        step.peak >> 10,
+                        bound >> 10,
+                        step.elapsed.as_millis()
+                    );
                 }
             }
-        } else { counting::hold_to_bound(size, &steps, || format!("{}: {}", self.sort, name())); }
+        } else {
+            counting::hold_to_bound(size, &steps, || format!("{}: {}", self.sort, name()));
+        }
         self.count += 1;
         self.peak = steps.iter().fold(self.peak, |peak, step| peak.max(step.peak));
         let elapsed = begun.elapsed();
@@ -158,4 +169,3 @@ impl Cases {
         );
     }
 }
-

@@ -324,4 +324,3 @@ fn changed_in_structure() {
     }
     assert_eq!(cases.done() as u64, wanted);
 }
-

@@ -8,6 +8,7 @@
 mod support;
 
 mod document;
+mod first_start;
 mod others;
 mod patterns;
 mod small;
@@ -25,8 +26,12 @@ use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
 use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
+use support::peers::assert_bbolt_accepts;
 use support::workshop::{Base, Damage, PATTERNS};
 use tempfile::TempDir;
+
+/// Names the folder with the large corpora.
+const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
 const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
 
@@ -43,11 +48,20 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
     fs::write(&wreck.path, &damage.bytes).expect("a file");
     let layout = Layout::default();
-    let request =
-        Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
+    let request = Request {
+        target: target.clone(),
+        force: false,
+        trust,
+        disable_auth: false,
+        layout,
+        snapshot: false,
+        dry_run: false,
+    };
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
+    assert_bbolt_accepts(&target, damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
+    first_start::has_the_buckets(damage.name, &copy);
     let state = State::read(&copy);
     let found = scan(&copy, &state, Options::default());
     let sound = is_sound(&copy, &state, &found, Trailer::None);

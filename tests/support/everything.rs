@@ -11,10 +11,10 @@ use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
 use etcd_medic::cleanup::{self, Thresholds};
+use etcd_medic::etcd::find::Found;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::hash::hashes;
-use etcd_medic::etcd::find::Found;
 use etcd_medic::inspect;
 use etcd_medic::report;
 use etcd_medic::rewrite::changes::{History, Wish};
@@ -88,7 +88,9 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
         };
         match run::salvage(&wreck, &request, silent) {
             Ok(report) => {
-                print(file.len(), "salvage", &report, |out| report::salvage::salvage(out, &view(10), &report));
+                print(file.len(), "salvage", &report, |out| {
+                    report::salvage::salvage(out, &view(10), &report)
+                });
                 let from = report.recovered;
                 assert_eq!(
                     from.reachable + from.older_root + from.orphan + from.free,
@@ -188,7 +190,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request = Request { path: "file", trailer, read_without_lock: false, filter, top };
+        let request = Request { path: "file", trailer, read_without_lock: false, filter, top, cure_refused: None };
         let report = analyze(db, state, &scan, &request);
         print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
@@ -262,7 +264,9 @@ pub fn travel(db: &Db) {
         [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
     {
         let shower = Shower::new(shown::Options { show_secrets, clean: show_secrets });
-        let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else { continue };
+        let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
+            continue;
+        };
         step("keys --long", || {
             report::travel::keys(&mut sink(), &view(10), answer.found.iter()).expect("a sink takes all");
         });
@@ -288,11 +292,15 @@ pub fn travel(db: &Db) {
 /// An object as `get` writes it.
 fn shown_alone(shower: &Shower, found: &Found<'_>) {
     let Ok(shown) = shower.object(found) else { return };
-    let lengths = [export::object_yaml, export::object_json].map(|write| write(&shown.object).expect("written").len());
+    let lengths =
+        [export::object_yaml, export::object_json].map(|write| write(&shown.object).expect("written").len());
     let most = printed::object_bound(found.kv.value.len());
     if std::env::var_os("BOMB_TABLE").is_some() {
         if lengths.iter().any(|&len| len > most) {
-            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("   get {lengths:?} of {}\n", found.kv.value.len()));
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("   get {lengths:?} of {}\n", found.kv.value.len()),
+            );
         }
         return;
     }
@@ -321,7 +329,9 @@ fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>
 /// Every bucket, with its fingerprint.
 fn buckets(db: &Db) {
     let rows = inspect::buckets(db);
-    print(db.data().len(), "buckets", &rows_of(&rows), |out| report::simple::bucket_rows(out, &view(10), &rows));
+    print(db.data().len(), "buckets", &rows_of(&rows), |out| {
+        report::simple::bucket_rows(out, &view(10), &rows)
+    });
 }
 
 pub fn pages(db: &Db) {
@@ -337,7 +347,8 @@ pub fn each_page(file: &Bytes, db: &Db) {
         if let Ok(view) = inspect::page(db, PageId(id)) {
             assert!(view.bytes.len() <= file.len(), "page {id}");
             let text = report::simple::page(&mut sink(), &view, false);
-            text.and_then(|()| serde_json::to_writer(sink(), &view).map_err(Into::into)).expect("a sink takes all");
+            text.and_then(|()| serde_json::to_writer(sink(), &view).map_err(Into::into))
+                .expect("a sink takes all");
         }
     }
 }

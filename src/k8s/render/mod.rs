@@ -5,8 +5,9 @@
 //! | `schema` | the messages of Kubernetes' protobuf: numbers, JSON names, types |
 //! | `protobuf` | protobuf → JSON |
 //! | `cbor` | CBOR → JSON |
+//! | `json` | JSON → JSON |
 //! | `budget` | how much memory an object may take |
-//! | [`change`] | what is taken out of an object: Secrets' data, what only its cluster can say |
+//! | [`change`] | what is taken out of an object: what only its cluster can say |
 //! | [`yaml`] | JSON → YAML |
 //!
 //! Values are hostile: depth and memory are bounded, and what can't be read is said rather than guessed.
@@ -14,11 +15,11 @@
 mod budget;
 mod cbor;
 pub mod change;
+mod json;
 mod protobuf;
 mod schema;
 pub mod yaml;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -30,6 +31,9 @@ const MAX_DEPTH: usize = 64;
 /// A value of more bytes is not shown: etcd refuses more than 1.5 MiB unless told otherwise.
 const MAX_BYTES: usize = 64 << 20;
 
+/// What names said that are said again, and so is not in the object.
+pub(super) type Overwritten = Vec<(String, Value)>;
+
 /// An object.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rendered {
@@ -37,6 +41,8 @@ pub struct Rendered {
     pub object: Map<String, Value>,
     /// Fields of protobuf that the table does not know, and so are not in the object: those of a newer Kubernetes.
     pub unknown_fields: u64,
+    /// What names said that are said again: the last one is in the object, as Kubernetes reads it.
+    pub overwritten: Vec<(String, Value)>,
 }
 
 /// Why a value can't be shown as an object.
@@ -65,6 +71,9 @@ pub enum Unrenderable {
     /// More than any object.
     #[error("the value is larger than any object")]
     TooLarge,
+    /// Which type it says is not told, as its key says that it is a Secret.
+    #[error("the value is a Secret's, and is none that can be read")]
+    UnreadableSecret,
 }
 
 /// Shows a value as an object.
@@ -81,28 +90,33 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
 }
 
 fn parse(value: &[u8]) -> Result<Rendered, Unrenderable> {
-    let mut budget = Budget::of(value.len());
+    let (mut budget, mut overwritten) = (Budget::of(value.len()), Vec::new());
     let parsed = match Encoding::of(value) {
         Encoding::Protobuf => return protobuf::render(value, budget),
-        Encoding::Json => json(value, &mut budget)?,
-        Encoding::Cbor => cbor::read(value.strip_prefix(CBOR_MAGIC).unwrap_or_default(), &mut budget)?,
+        Encoding::Json => json::read(value, &mut budget, &mut overwritten)?,
+        Encoding::Cbor => {
+            let content = value.strip_prefix(CBOR_MAGIC).unwrap_or_default();
+            cbor::read(content, &mut budget, &mut overwritten)?
+        }
         Encoding::Encrypted { prefix } => return Err(Unrenderable::Encrypted(prefix.to_owned())),
         Encoding::Other => return Err(Unrenderable::NoObject),
     };
     let is_text = |name: &str, object: &Map<String, Value>| object.get(name).is_some_and(Value::is_string);
     match parsed {
         Value::Object(object) if is_text("apiVersion", &object) && is_text("kind", &object) => {
-            Ok(Rendered { object, unknown_fields: 0 })
+            Ok(Rendered { object, unknown_fields: 0, overwritten })
         }
         _ => Err(Unrenderable::NoObject),
     }
 }
 
-/// serde_json bounds the depth itself, at 128.
-fn json(bytes: &[u8], budget: &mut Budget) -> Result<Value, Unrenderable> {
-    budget.charge_json(bytes)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Value::deserialize(&mut deserializer);
-    let value = value.and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|_| Unrenderable::Malformed("it is no JSON"))
+/// Any JSON, or CBOR without its magic number, that need not be an object of Kubernetes'.
+pub(super) fn tree(bytes: &[u8]) -> Option<(Value, Overwritten)> {
+    let (mut budget, mut overwritten) = (Budget::of(bytes.len()), Vec::new());
+    let value = match bytes.trim_ascii_start().first()? {
+        b'{' | b'[' | b'"' => json::read(bytes, &mut budget, &mut overwritten),
+        0xa0..=0xbf => cbor::read(bytes, &mut budget, &mut overwritten),
+        _ => return None,
+    };
+    Some((value.ok()?, overwritten))
 }

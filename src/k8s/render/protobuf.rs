@@ -13,9 +13,10 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use serde_json::{Map, Value, json};
 
 use super::super::value::PROTOBUF_MAGIC;
-use super::schema::{Field, Kind, Message, SCHEMA, Shape};
 use super::budget::{Budget, MAP, VALUE};
-use super::{MAX_DEPTH, Rendered, Unrenderable};
+use super::json::insert;
+use super::schema::{Field, Kind, Message, SCHEMA, Shape};
+use super::{MAX_DEPTH, Overwritten, Rendered, Unrenderable};
 use Unrenderable::Malformed;
 
 type Read<T> = Result<T, Unrenderable>;
@@ -86,6 +87,7 @@ fn each_field<'a>(mut message: &'a [u8], mut show: impl FnMut(u32, Wire<'a>) -> 
 /// Renders a value that begins with Kubernetes' magic number.
 pub(super) fn render(value: &[u8], budget: Budget) -> Read<Rendered> {
     let (mut api_version, mut kind, mut raw) = ("", "", &b""[..]);
+    let mut overwritten = Vec::new();
     let message = value.strip_prefix(PROTOBUF_MAGIC).ok_or(Malformed("no magic number"))?;
     // runtime.Unknown
     each_field(message, |number, wire| {
@@ -93,7 +95,12 @@ pub(super) fn render(value: &[u8], budget: Budget) -> Read<Rendered> {
             1 => each_field(wire.bytes()?, |number, wire| {
                 match number {
                     1 => api_version = wire.text()?,
-                    2 => kind = wire.text()?,
+                    2 => {
+                        if !kind.is_empty() {
+                            overwritten.push(("kind".to_owned(), json!(kind)));
+                        }
+                        kind = wire.text()?;
+                    }
                     _ => {}
                 }
                 Ok(())
@@ -107,18 +114,19 @@ pub(super) fn render(value: &[u8], budget: Budget) -> Read<Rendered> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let unknown = || Unrenderable::UnknownType { api_version: api_version.to_owned(), kind: kind.to_owned() };
     let message = SCHEMA.message_of(group, version, kind).ok_or_else(unknown)?;
-    let mut walk = Walk { budget, unknown_fields: 0 };
+    let mut walk = Walk { budget, unknown_fields: 0, overwritten };
     let mut object = Map::new();
     walk.object(message, raw, 0, &mut object)?;
     object.insert("apiVersion".to_owned(), json!(api_version));
     object.insert("kind".to_owned(), json!(kind));
-    Ok(Rendered { object, unknown_fields: walk.unknown_fields })
+    Ok(Rendered { object, unknown_fields: walk.unknown_fields, overwritten: walk.overwritten })
 }
 
 /// A few bytes of a hostile message become many empty values: each is charged before it is made.
 struct Walk {
     budget: Budget,
     unknown_fields: u64,
+    overwritten: Overwritten,
 }
 
 impl Walk {
@@ -239,7 +247,7 @@ impl Walk {
             self.budget.charge(VALUE * 2)?;
             let whole = Field { pointer: true, repeated: false, map: false, ..*field };
             let value = self.single(&whole, value, depth)?.unwrap_or_else(|| json!(""));
-            entries.insert(key.to_owned(), value);
+            insert(&mut entries, key.to_owned(), value, &mut self.overwritten);
         }
         Ok((!entries.is_empty()).then_some(Value::Object(entries)))
     }
@@ -289,7 +297,11 @@ impl Walk {
                     }
                     Ok(())
                 })?;
-                let value = if raw.is_empty() { Ok(Value::Null) } else { super::json(raw, &mut self.budget) };
+                let value = if raw.is_empty() {
+                    Ok(Value::Null)
+                } else {
+                    super::json::read(raw, &mut self.budget, &mut self.overwritten)
+                };
                 value.map_err(|error| match error {
                     Malformed(_) => Malformed("JSON within it is damaged"),
                     other => other,

@@ -81,7 +81,8 @@ pub fn faults_below_long_names(n: usize) -> Vec<u8> {
 
 pub fn elements_out_of_bounds(n: usize) -> Vec<u8> {
     let mut file = FileBuilder::new(4096);
-    let leaves = (0..n.div_ceil(2000)).map(|number| (number.to_be_bytes().to_vec(), bad_leaf(&mut file, 2000)));
+    let leaves =
+        (0..n.div_ceil(2000)).map(|number| (number.to_be_bytes().to_vec(), bad_leaf(&mut file, 2000)));
     let leaves = leaves.collect();
     let data = branches(&mut file, leaves);
     of_root(file, &[bucket("data", data)])

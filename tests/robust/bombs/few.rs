@@ -4,8 +4,8 @@
 use etcd_medic::k8s::object::{self, Kind};
 
 use super::super::cases::{Answer, Cases};
-use super::super::support::{etcd_file, fixture};
 use super::super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
+use super::super::support::{etcd_file, fixture};
 
 /// The file is made when it is this test's turn: what others make meanwhile would count as this one's memory.
 fn one(name: &'static str, expected: Answer, make: impl FnOnce() -> FileBuilder) {
@@ -53,8 +53,7 @@ fn many_buckets_in_one_of_a_long_name() {
     one("5,000 buckets in one of a long name", Answer::Sound, || {
         let entries: Vec<_> = (0..5_000).map(|n: u32| inline_bucket(format!("{n:06}"), &[])).collect();
         let mut file = FileBuilder::new(4096);
-        let leaves: Vec<_> =
-            entries.chunks(50).map(|part| (part[0].key.clone(), file.leaf(part))).collect();
+        let leaves: Vec<_> = entries.chunks(50).map(|part| (part[0].key.clone(), file.leaf(part))).collect();
         let top = branches(&mut file, leaves);
         let root = file.leaf(&[bucket(vec![b'n'; 30_000], top)]);
         file.root(root);

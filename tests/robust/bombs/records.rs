@@ -40,7 +40,8 @@ pub fn versions_of_one_key(n: usize) -> Vec<u8> {
 pub fn revisions_far_apart(n: usize) -> Vec<u8> {
     let apart = (i64::MAX - 10) / n as i64;
     let main = |number: usize| 2 + number as i64 * apart;
-    let records = (0..n).map(|number| put(main(number), number.to_string().as_bytes(), main(number), 1, b"", 0));
+    let records =
+        (0..n).map(|number| put(main(number), number.to_string().as_bytes(), main(number), 1, b"", 0));
     of_records(&records.collect::<Vec<_>>())
 }
 

@@ -75,7 +75,8 @@ pub fn json_deep_lines(n: usize) -> Vec<u8> {
 }
 
 pub fn many_objects(n: usize) -> Vec<u8> {
-    let value = |n: usize| format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p{n}"}}}}"#).into_bytes();
+    let value =
+        |n: usize| format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p{n}"}}}}"#).into_bytes();
     of_values((0..n).map(|n| (format!("/registry/pods/d/p{n}").into_bytes(), value(n))))
 }
 
