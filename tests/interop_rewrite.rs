@@ -314,6 +314,7 @@ fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
         dry_run: false,
         snapshot: false,
         skip_hash_check: false,
+        wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let refused = defrag(source, &request, quiet).expect_err("refused").to_string();

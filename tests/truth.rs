@@ -15,8 +15,9 @@ use std::io::{Write, stderr};
 use std::path::Path;
 
 use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::keys::{Metric, ResourceUse};
+use etcd_medic::analyze::keys::ResourceUse;
 use etcd_medic::analyze::space::Class;
+use etcd_medic::analyze::top::Metric;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::for_each_entry;
@@ -26,6 +27,7 @@ use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::etcd::{KeyValue, RecordKey};
+use etcd_medic::filter::Filter;
 use etcd_medic::inspect::{self, RowKind};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
@@ -379,10 +381,10 @@ fn sums(made: &Made<'_, '_>) {
     }
 
     let namespaces = &report.namespaces;
-    assert_eq!(namespaces.iter().map(|row| row.disk_bytes).sum::<u64>(), key.disk_bytes, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.objects).sum::<u64>(), mvcc.live.records, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.records).sum::<u64>(), key.entries, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.live_bytes).sum::<u64>(), mvcc.live.bytes, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.disk_bytes).sum::<u64>(), key.disk_bytes, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.objects).sum::<u64>(), mvcc.live.records, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.records).sum::<u64>(), key.entries, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.live_bytes).sum::<u64>(), mvcc.live.bytes, "namespaces");
 
     let timeline = report.timeline.as_ref().expect("a timeline");
     assert_eq!(timeline.bins.iter().map(|bin| bin.records).sum::<u64>(), key.entries, "timeline");
@@ -390,7 +392,7 @@ fn sums(made: &Made<'_, '_>) {
     assert_eq!(timeline.bins.iter().map(|bin| bin.bytes).sum::<u64>(), bytes, "timeline");
 
     // every key is ranked, as no limit was set: each measure adds up, too
-    let ranked = |by: Metric| report.top_objects.iter().filter(move |object| object.by == by);
+    let ranked = |by: Metric| report.top_objects.iter().filter(move |object| object.ranks.by(by).is_some());
     assert_eq!(ranked(Metric::Revisions).map(|object| object.revisions).sum::<u64>(), key.entries);
     assert_eq!(ranked(Metric::LiveBytes).map(|object| object.live_bytes).sum::<u64>(), mvcc.live.bytes);
     let history = mvcc.superseded.bytes + mvcc.tombstones.bytes;

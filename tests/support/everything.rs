@@ -5,7 +5,6 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::filter::Filter;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
@@ -14,6 +13,7 @@ use etcd_medic::cleanup::{self, Thresholds};
 use etcd_medic::etcd::find::Found;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::report;
@@ -303,8 +303,10 @@ pub fn travel(db: &Db) {
 /// An object as `get` writes it.
 fn shown_alone(shower: &Shower, found: &Found<'_>) {
     let Ok(shown) = shower.object(found) else { return };
-    let lengths =
-        [export::object_yaml(&shown.object).len(), export::object_json(&shown.object).expect("written").len()];
+    let lengths = [
+        export::object_yaml(&shown.object).len(),
+        export::object_json(&shown.object).expect("written").len(),
+    ];
     let most = printed::object_bound(found.kv.value.len());
     if std::env::var_os("BOMB_TABLE").is_some() {
         if lengths.iter().any(|&len| len > most) {
