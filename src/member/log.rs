@@ -249,7 +249,14 @@ impl Reader {
         let metadata = metadata.ok_or(FaultKind::Head)?;
         let log = Log { metadata, state, snapshots, entries };
         let (commit, last) = (log.state.commit, log.last_index());
-        if commit > last { Err(FaultKind::CommitBeyondEnd { commit, last }) } else { Ok(log) }
+        if commit > last {
+            return Err(FaultKind::CommitBeyondEnd { commit, last });
+        }
+        let has_beginning = log.snapshots.iter().any(|snapshot| log.entries.follow(snapshot.index));
+        match log.entries.first {
+            first @ 2.. if !has_beginning => Err(FaultKind::NoBeginning { first }),
+            _ => Ok(log),
+        }
     }
 }
 

@@ -137,6 +137,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
         dry_run: false,
         snapshot: false,
         skip_hash_check: false,
+        wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let refused = defrag::defrag(&source, &request, quiet).expect_err("refused");

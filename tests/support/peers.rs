@@ -121,6 +121,11 @@ impl Peer {
         self.minor
     }
 
+    /// The folder of its programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     pub fn command(&self, program: &str) -> Command {
         bounded(&self.bin.join(program))
     }
@@ -233,6 +238,11 @@ impl Member {
 
     pub fn db(&self) -> PathBuf {
         self.data_dir.join("member/snap/db")
+    }
+
+    /// Where its clients find it.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub fn stop(&mut self) {
