@@ -242,7 +242,6 @@ fn members_are_counted_after_a_restore(peer: &Peer) {
     let ports = [free_ports()];
     let data = restored(peer, &of_three, &["alone"], alone.path(), &ports);
     assert_taken(&data[0], &change, "one, restored from three's snapshot");
-    // 3.7 would count the members that 3.4 left in the db, and 3.6 lists them
     let (processes, client) = started(peer, &data, &["alone"], &ports);
     let put = ["--endpoints", &client, "put", "/interop/a", "text"];
     succeeded(peer.command("etcdctl").args(put));

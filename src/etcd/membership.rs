@@ -3,7 +3,7 @@
 //! | source | after `snapshot restore` |
 //! |---|---|
 //! | the log: the last snapshot record's members, and the changes behind it | the new cluster's |
-//! | the bucket `members` | the new cluster's; restored by etcd 3.4, also those of the snapshot |
+//! | the bucket `members` | the new cluster's; restored by etcd 3.4, those of the snapshot, and from its first start on both |
 //! | `confState` in the bucket `meta`, from 3.5 on | the snapshot's, until the first change |
 //!
 //! (`etcdutl/snapshot/v3_snapshot.go`; 3.4: `clientv3/snapshot/v3_snapshot.go`.) So the log decides where it was read whole,
@@ -68,16 +68,20 @@ impl Membership {
                 log.members(committed, snaps).map_or(Said::NotTold, Said::Members)
             }
         };
-        let node_id = match log {
-            LogSays::Log(log, _) => Some(log.metadata.node_id),
-            _ => None,
+        let (node_id, is_restored_only) = match log {
+            LogSays::Log(log, _) => (
+                Some(log.metadata.node_id),
+                log.is_restored_only() && state.consistent_index == Some(log.last_index()),
+            ),
+            _ => (None, false),
         };
         if let Said::Members(members) = &by_log {
             if members.len() > 1 {
                 return Self::Several(members.len() as u64);
             }
+            // a db that does not list the log's member may be another's
             let is_in_bucket = |id| matches!(&bucket, Said::Members(listed) if listed.contains(&id));
-            if node_id.is_some_and(|id| members.contains(&id) && is_in_bucket(id)) {
+            if node_id.is_some_and(|id| members.contains(&id) && (is_restored_only || is_in_bucket(id))) {
                 return Self::Alone(1);
             }
         }

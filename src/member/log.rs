@@ -87,6 +87,12 @@ impl Log {
         self.entries.term_at(index).or(of_snapshot)
     }
 
+    /// Whether the log holds nothing but the members with which it begins, as a restore writes it.
+    #[must_use]
+    pub fn is_restored_only(&self) -> bool {
+        self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
+    }
+
     /// The members, where the log tells: as of entry `committed`, and whom entries behind it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
     #[must_use]
