@@ -3,7 +3,8 @@
 pub mod pattern;
 pub mod touched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -11,7 +12,7 @@ use strum::IntoStaticStr;
 use crate::bolt::Db;
 use crate::bolt::bucket::for_each_entry;
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, short_path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
@@ -63,8 +64,8 @@ pub struct Finding {
     pub page: Option<u64>,
     /// Byte offset in the file.
     pub offset: Option<u64>,
-    /// The bucket, where it is known.
-    pub bucket: Option<ByteText>,
+    /// The bucket, where it is known: one path for all findings in it.
+    pub bucket: Option<Arc<ByteText>>,
     /// The etcd key, where it could be read.
     pub key: Option<ByteText>,
     /// What is wrong, for people.
@@ -114,8 +115,10 @@ pub fn check<'a>(
     trailer: Trailer,
     max_findings: usize,
 ) -> Checked {
-    let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
-    let records = scan.records.iter().map(of_record);
+    let mut paths = Paths { scan, known: BTreeMap::new() };
+    let structure = scan.structure.faults.iter().map(|fault| of_structure(fault, &mut paths));
+    let key_bucket = Arc::new(ByteText::from(KEY_BUCKET));
+    let records = scan.records.iter().map(|finding| of_record(finding, &key_bucket));
     let mut findings: Vec<_> = structure.chain(records).collect();
     let whole: Vec<_> = of_whole_file(db, state, scan, trailer).collect();
     let of_file: Vec<Pattern> = whole.iter().map(|finding: &Finding| finding.pattern).collect();
@@ -136,7 +139,7 @@ pub fn check<'a>(
         let next = touched::next(db, scan, &touched);
         (touched, next)
     };
-    findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key)));
+    findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));
     findings.extend(whole);
     findings
         .sort_by(|a, b| (a.offset, a.page, a.kind, &a.message).cmp(&(b.offset, b.page, b.kind, &b.message)));
@@ -155,26 +158,39 @@ pub fn check<'a>(
     }
 }
 
-fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
-    let name = |id: BucketId| scan.buckets.get(id.0 as usize).map(|_| path_of(&scan.buckets, id));
+/// The paths of buckets, each made once.
+struct Paths<'s, 'a> {
+    scan: &'s Scan<'a>,
+    known: BTreeMap<BucketId, Arc<ByteText>>,
+}
+
+impl Paths<'_, '_> {
+    fn of(&mut self, id: BucketId) -> Option<Arc<ByteText>> {
+        self.scan.buckets.get(id.0 as usize)?;
+        let new = || Arc::new(ByteText(short_path_of(&self.scan.buckets, id)));
+        Some(Arc::clone(self.known.entry(id).or_insert_with(new)))
+    }
+}
+
+fn of_structure(fault: &Fault, paths: &mut Paths<'_, '_>) -> Finding {
     Finding {
         kind: (&fault.kind).into(),
         pattern: Pattern::of_structure(&fault.kind),
         page: fault.page.map(|page| page.0),
         offset: fault.offset,
-        bucket: fault.bucket.and_then(name).map(ByteText),
+        bucket: fault.bucket.and_then(|id| paths.of(id)),
         key: None,
         message: fault.kind.to_string(),
     }
 }
 
-fn of_record(finding: &RecordFinding<'_>) -> Finding {
+fn of_record(finding: &RecordFinding<'_>, key_bucket: &Arc<ByteText>) -> Finding {
     Finding {
         kind: (&finding.fault).into(),
         pattern: Pattern::of_record(&finding.fault),
         page: Some(finding.at.page.0),
         offset: Some(finding.at.offset),
-        bucket: Some(KEY_BUCKET.into()),
+        bucket: Some(Arc::clone(key_bucket)),
         key: finding.key.map(ByteText::from),
         message: finding.fault.to_string(),
     }
@@ -197,7 +213,7 @@ fn of_whole_file(
         },
         page: None,
         offset,
-        bucket: bucket.map(|name| name.as_bytes().into()),
+        bucket: bucket.map(|name| Arc::new(name.as_bytes().into())),
         key: None,
         message: fault.to_string(),
     };
@@ -279,7 +295,7 @@ fn offset_of(db: &Db, key: &KeyState<'_>) -> Option<u64> {
     db.offset_in_file(key.newest_bytes()).map(|offset| offset.saturating_sub(17))
 }
 
-fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
+fn of_orphan(db: &Db, key: &KeyState<'_>, key_bucket: &Arc<ByteText>) -> Finding {
     let kv = key.newest();
     let offset = offset_of(db, key);
     let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
@@ -288,7 +304,7 @@ fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
         pattern: Pattern::of_record(&fault),
         page: offset.map(|offset| offset / db.page_size()),
         offset,
-        bucket: Some(KEY_BUCKET.into()),
+        bucket: Some(Arc::clone(key_bucket)),
         key: Some(kv.key.into()),
         message: fault.to_string(),
     }

@@ -8,9 +8,11 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
+//!   filter              what a user names, and the nearest names where a file has no such one
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
+//!   output              files that appear whole or not at all, and what they may replace
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
@@ -25,16 +27,19 @@ pub mod check;
 pub mod cleanup;
 pub mod cli;
 pub mod etcd;
+pub mod filter;
 pub mod guide;
 pub mod hash;
 pub mod inspect;
 pub mod k8s;
 pub mod member;
+pub mod output;
 pub mod protobuf;
 pub mod report;
 pub mod rewrite;
 pub mod salvage;
 pub mod scan;
+pub mod shell;
 pub mod source;
 pub mod status;
 pub mod synth;

@@ -134,7 +134,12 @@ impl Status {
         if !self.sound {
             words.push("FAULTS".to_owned());
         }
-        words.extend(self.alarms.iter().map(|alarm| alarm.alarm.clone()));
+        for alarm in &self.alarms {
+            // every member may have raised it
+            if !words.iter().any(|word| word == alarm.alarm) {
+                words.push(alarm.alarm.to_owned());
+            }
+        }
         match self.level {
             Level::Critical if self.alarms.is_empty() => words.push("CRITICAL".to_owned()),
             Level::Warning => words.push("WARNING".to_owned()),

@@ -21,6 +21,7 @@ use etcd_medic::synth::history::HistoryError;
 use etcd_medic::synth::scatter::Scatter;
 use etcd_medic::synth::{Extent, Options, Report, Request, SynthError, synth};
 use support::documents::{Synth, parse};
+use support::peers::assert_bbolt_accepts;
 use tempfile::TempDir;
 
 const SIZE: u64 = 24 << 20;
@@ -47,6 +48,7 @@ fn make_with(options: Options, snapshot: bool) -> Made {
     let path = folder.path().join("synth.db");
     let request = Request { target: path.clone(), force: false, snapshot, options };
     let report = synth(&request, SILENT).unwrap_or_else(|error| panic!("{options:?}: {error}"));
+    assert_bbolt_accepts(&path, &format!("{options:?}"));
     let read = read(&path);
     Made { _folder: folder, path, report, read }
 }

@@ -423,7 +423,7 @@ fn leases_and_alarms(made: &Made<'_, '_>, corpus: &Corpus) {
 
     let alarm = |id: u64, name: &str| format!("memberID:{id} alarm:{name}");
     let raised: Vec<_> =
-        made.report.alarms.iter().map(|raised| alarm(raised.member_id, &raised.alarm)).collect();
+        made.report.alarms.iter().map(|raised| alarm(raised.member_id, raised.alarm)).collect();
     assert_eq!(raised, truth.alarms);
     assert_eq!(made.status.alarms, made.report.alarms);
     assert_eq!(made.report.auth.expect("auth").enabled, truth.auth_enabled);
@@ -592,7 +592,7 @@ fn small_cluster(made: &Made<'_, '_>, file: &str, truth: &Value) {
         made.state.alarms.iter().map(|alarm| (Some(alarm.member_id), Some(i64::from(alarm.alarm)))).collect();
     assert_eq!(found, alarms, "{file}: alarms");
     assert_eq!(
-        report.alarms.iter().map(|alarm| alarm.alarm.as_str()).collect::<Vec<_>>(),
+        report.alarms.iter().map(|alarm| alarm.alarm).collect::<Vec<_>>(),
         vec!["NOSPACE"; alarms.len()]
     );
     assert_eq!(alarms.len(), usize::from(truth["what"] == "nospace"), "{file}");

@@ -27,6 +27,7 @@ use etcd_medic::text::ByteText;
 use support::anatomy::{Anatomy, Items};
 use support::content::contents;
 use support::corpus::Corpus;
+use support::peers::assert_bbolt_accepts;
 use support::program::{folder_of, path_in, run};
 use support::workshop::{Base, Damage, PATTERNS, bases, frag, seeds};
 use support::{memory, testdata};
@@ -393,6 +394,7 @@ fn defrag(damage: &Damage, of: &str) {
     let target = path_in(&folder, "copy.db");
     let ran = run(["defrag", &path_in(&folder, "damaged.db"), "-o", &target, "--skip-hash-check"]);
     if ran.code == 0 {
+        assert_bbolt_accepts(target.as_ref(), of);
         let copy = Anatomy::of(&Db::new(std::fs::read(&target).expect("read")).expect("a db")).items();
         // this reads sound trees only: a refusal was right where it can't
         let tree = Anatomy::of(&Db::new(damage.bytes.clone()).expect("a db")).items();

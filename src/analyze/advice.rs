@@ -10,7 +10,7 @@ use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
-use crate::text::shell_word;
+use crate::text::{brief, shell_word};
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
@@ -157,10 +157,19 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let (scheduled, finished) =
         (mvcc.scheduled_compact_revision?, mvcc.finished_compact_revision.unwrap_or(0));
-    let text = format!(
-        "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
-         goes on with it at its next start"
-    );
+    // etcdutl/snapshot/v3_snapshot.go, unsafeMarkRevisionCompacted: marked as begun, and left to etcd
+    let is_bumped = mvcc.gaps.iter().any(|gap| gap.last_revision.saturating_add(1) == scheduled);
+    let text = if is_bumped {
+        format!(
+            "A restore with --bump-revision --mark-compacted raised the current revision to {scheduled}, and left it to etcd \
+             to compact all history up to there at its next start"
+        )
+    } else {
+        format!(
+            "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
+             goes on with it at its next start. A restore with --bump-revision --mark-compacted leaves the same"
+        )
+    };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
 }
 
@@ -168,12 +177,12 @@ fn history(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
     let part = share(gain, report.file.allocated_bytes);
-    let retained = mvcc.revision - mvcc.compact_revision.max(0);
+    let retained = report.retention.as_ref().map_or(0, |retention| retention.revisions);
     let text = format!(
         "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
          of a defrag ({} of the file)",
         bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
-        count(retained.unsigned_abs(), ""),
+        count(retained, ""),
         bytes(gain),
         percent(part)
     );
@@ -223,7 +232,7 @@ fn dominant(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let all = mvcc.live.disk_bytes + mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
     let part = share(row.disk_bytes, all);
-    let name = resource_name(&row.group, &row.resource.to_string());
+    let name = brief(resource_name(&row.group, &row.resource.to_string()).as_bytes());
     let text = format!(
         "{name} takes {} of all records' bytes ({}): {}, {} a key at the median",
         percent(part),
@@ -251,7 +260,7 @@ fn flood(report: &Analysis) -> Option<Advice> {
         peak.times_median,
         bytes(peak.bin.bytes),
         percent(peak.resource_share),
-        resource_name(&peak.group, &peak.resource.to_string())
+        brief(resource_name(&peak.group, &peak.resource.to_string()).as_bytes())
     );
     // where compaction has thinned out the past, the recent past stands out without any flood
     let several = report.timeline.as_ref().is_some_and(|timeline| timeline.bins.len() >= 10);
@@ -264,7 +273,7 @@ fn large_values(report: &Analysis) -> Option<Advice> {
         report.top_objects.iter().filter(|object| object.live).max_by_key(|object| object.value_bytes)?;
     let text = format!(
         "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default (--max-request-bytes)",
-        largest.key,
+        brief(&largest.key.0),
         bytes(largest.value_bytes)
     );
     (largest.value_bytes >= LARGE_VALUE).then(|| new("large-value", Severity::Warning, text, ""))

@@ -1,5 +1,7 @@
 //! What the file is: its metas, its trailer, whose it is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::bolt::Db;
@@ -41,7 +43,7 @@ pub struct FileInfo {
     /// Its term.
     pub term: Option<u64>,
     /// Members of the cluster; the file does not say which of them wrote it.
-    pub members: Vec<Member>,
+    pub members: Arc<[Member]>,
     /// Members that were removed.
     pub members_removed: u64,
 }
@@ -84,7 +86,7 @@ impl FileInfo {
             cluster_version: state.cluster_version.clone(),
             consistent_index: state.consistent_index,
             term: state.term,
-            members: state.members.clone(),
+            members: Arc::clone(&state.members),
             members_removed: state.members_removed,
         }
     }

@@ -15,6 +15,8 @@ pub enum Lock {
     /// Ask for it, shared and without waiting; refuse to read while somebody writes.
     #[default]
     Shared,
+    /// Ask for it as one who writes does: nobody else may read or write meanwhile. For a file that is to be replaced.
+    Exclusive,
     /// Read all the same. What is read may be changing.
     None,
 }
@@ -28,7 +30,7 @@ pub enum OpenError {
     /// A folder, a pipe, a device.
     #[error("is not a regular file")]
     NotAFile,
-    /// Another process holds bbolt's lock, so it may be writing.
+    /// Another process holds bbolt's lock: it may be writing, or, where the exclusive lock was asked for, reading.
     #[error("is locked by {}", holder.as_deref().unwrap_or("another process"))]
     Locked {
         /// Who, where the system tells: `etcd (process 4711)`.
@@ -48,6 +50,7 @@ struct LockedMap {
     /// `None` for an empty file, which can't be mapped.
     map: Option<Mmap>,
     file: File,
+    lock: Lock,
 }
 
 impl AsRef<[u8]> for Mapping {
@@ -80,11 +83,16 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// Who waits for an exclusive lock on this file: an etcd that was started meanwhile does, and would go on with this
-    /// file, under whatever name it has by then. Processes of other users are seen by root only.
+    /// The file itself.
     #[must_use]
-    pub fn waiting_for_lock(&self) -> Option<String> {
-        lock_user(&self.0.file, Waiting::Yes).or_else(|| writer_of(&self.0.file))
+    pub fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    /// The lock that it is held under.
+    #[must_use]
+    pub fn lock(&self) -> Lock {
+        self.0.lock
     }
 }
 
@@ -98,16 +106,37 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
         return Err(OpenError::NotAFile);
     }
     let file = File::open(path)?;
-    if lock == Lock::Shared {
-        match file.try_lock_shared() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { holder: lock_user(&file, Waiting::No) });
-            }
-            Err(TryLockError::Error(error)) => return Err(OpenError::LockUnsupported(error)),
+    let file = match take_lock(&file, lock) {
+        // NFS makes a lock of fcntl(2) of it, for which the file must be open for writing
+        Err(OpenError::LockUnsupported(error)) if lock == Lock::Exclusive && is_not_for_writing(&error) => {
+            let file = File::options().read(true).write(true).open(path)?;
+            take_lock(&file, lock)?;
+            file
         }
-    }
-    Ok(map_opened(file)?)
+        taken => taken.map(|()| file)?,
+    };
+    let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
+    Ok(Mapping(Arc::new(LockedMap { map, file, lock })))
+}
+
+fn is_not_for_writing(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error())
+}
+
+/// Asks for bbolt's lock on a file (bbolt's `bolt_unix.go`, `flock`), without waiting. It is held until the file is closed.
+///
+/// # Errors
+/// [`OpenError::Locked`], [`OpenError::LockUnsupported`].
+pub fn take_lock(file: &File, lock: Lock) -> Result<(), OpenError> {
+    let taken = match lock {
+        Lock::Shared => file.try_lock_shared(),
+        Lock::Exclusive => file.try_lock(),
+        Lock::None => Ok(()),
+    };
+    taken.map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked { holder: lock_user(file, Waiting::No) },
+        TryLockError::Error(error) => OpenError::LockUnsupported(error),
+    })
 }
 
 /// Maps a file that is open, read-only: one of our own, which nobody else knows, or one whose lock is held.
@@ -116,7 +145,20 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
 /// The operating system's.
 pub fn map_opened(file: File) -> io::Result<Mapping> {
     let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
-    Ok(Mapping(Arc::new(LockedMap { map, file })))
+    Ok(Mapping(Arc::new(LockedMap { map, file, lock: Lock::None })))
+}
+
+/// Who else has this file open for writing, or waits for its lock. bbolt does not wait in the kernel, where the table of locks
+/// would show it, but asks again every 50 ms (`bolt_unix.go`, `flock`), for as long as it takes: an etcd that was started
+/// while this program has the lock goes on with this very file as soon as it is free, whatever name the file has by then.
+/// `file` must be open for reading only.
+#[must_use]
+pub fn writer(file: &File) -> Option<String> {
+    lock_user(file, Waiting::Yes).or_else(|| match is_open_for_writing(file) {
+        Some(false) => None,
+        Some(true) => Some(writer_in_proc(file).unwrap_or_else(|| "another process".to_owned())),
+        None => writer_in_proc(file),
+    })
 }
 
 #[expect(unsafe_code, reason = "the one place where a file becomes memory")]
@@ -136,7 +178,7 @@ enum Waiting {
     No,
 }
 
-/// Who holds an exclusive lock on this file, or waits for one, by Linux' own table: `etcd (process 4711)`.
+/// Who holds a lock on this file, or waits for an exclusive one, by Linux' own table: `etcd (process 4711)`.
 #[cfg(target_os = "linux")]
 fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
@@ -150,16 +192,43 @@ fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
         let is_waiting = words.get(1) == Some(&"->");
         let words = words.get(if is_waiting { 2.. } else { 1.. })?;
         let place = words.get(4)?;
-        let ours = place.rsplit(':').next() == Some(inode.as_str()) && words.get(2) == Some(&"WRITE");
+        let excludes = words.get(2) == Some(&"WRITE") || waiting == Waiting::No;
+        let ours =
+            place.rsplit(':').next() == Some(inode.as_str()) && words.first() == Some(&"FLOCK") && excludes;
         words.get(3).copied().filter(|_| ours && is_waiting == (waiting == Waiting::Yes))
     })?;
     Some(process_name(pid))
 }
 
-/// Another process that has this file open for writing. bbolt does not wait for its lock in the kernel, where the table
-/// of locks would show it, but asks again every 50 ms (bolt_unix.go, `flock`): nothing but its open file tells of it.
+/// Whether anybody has this file open for writing, by the kernel's own count: it gives out a lease for reading only where
+/// nobody has (fcntl(2), `F_SETLEASE`). `None` where it can't be asked: only for files of one's own or with `CAP_LEASE`, and
+/// on local file systems.
 #[cfg(target_os = "linux")]
-fn writer_of(file: &File) -> Option<String> {
+#[expect(unsafe_code, reason = "leases are asked for by fcntl(2), for which there is no safe function")]
+fn is_open_for_writing(file: &File) -> Option<bool> {
+    use std::os::fd::AsRawFd;
+
+    // include/uapi/asm-generic/fcntl.h
+    const F_SETSIG: libc::c_int = 10;
+    // SAFETY: the descriptor is open for as long as `file` is borrowed; these commands take a number, and touch no memory.
+    let set =
+        |command: libc::c_int, number: libc::c_int| unsafe { libc::fcntl(file.as_raw_fd(), command, number) };
+    // who opens it for writing while the lease is held sends a signal: not SIGIO, which would end this program, but one
+    // that is ignored
+    if set(F_SETSIG, libc::SIGURG) != 0 {
+        return None;
+    }
+    if set(libc::F_SETLEASE, libc::F_RDLCK) == 0 {
+        set(libc::F_SETLEASE, libc::F_UNLCK);
+        return Some(false);
+    }
+    (io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)).then_some(true)
+}
+
+/// Another process that has this file open for writing, by its list of open files. Those of other users are seen by root only,
+/// those of other containers not at all.
+#[cfg(target_os = "linux")]
+fn writer_in_proc(file: &File) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
 
     let identity = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
@@ -168,12 +237,15 @@ fn writer_of(file: &File) -> Option<String> {
     names_in("/proc").filter(is_other).find_map(|pid| {
         names_in(&format!("/proc/{pid}/fd")).find_map(|descriptor| {
             let open = std::fs::metadata(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+            if identity(&open) != ours {
+                return None;
+            }
             let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
             // "flags:\t0100002", in octal digits: how open(2) was asked
             let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
             let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
             // read-only is 0; for writing 1, for both 2
-            (identity(&open) == ours && flags & 3 != 0).then(|| process_name(&pid))
+            (flags & 3 != 0).then(|| process_name(&pid))
         })
     })
 }
@@ -198,6 +270,11 @@ fn lock_user(_file: &File, _waiting: Waiting) -> Option<String> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn writer_of(_file: &File) -> Option<String> {
+fn is_open_for_writing(_file: &File) -> Option<bool> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn writer_in_proc(_file: &File) -> Option<String> {
     None
 }

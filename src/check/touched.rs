@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::bolt::fault::{FaultKind, Lost};
 use crate::bolt::page::{Page, PageErrorKind};
-use crate::bolt::walk::{BucketId, path_of};
+use crate::bolt::walk::{BucketId, short_path_of};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
@@ -100,19 +100,23 @@ pub(super) fn touched<'a>(
     keys: &BTreeSet<&'a [u8]>,
 ) -> Touched {
     let mut patterns: BTreeMap<Pattern, u64> = BTreeMap::new();
-    let mut buckets: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut faults: BTreeMap<BucketId, u64> = BTreeMap::new();
     let mut lost = Vec::new();
     let mut add = |pattern| *patterns.entry(pattern).or_default() += 1;
     for fault in &scan.structure.faults {
         add(Pattern::of_structure(&fault.kind));
         let Some(id) = fault.bucket else { continue };
-        *buckets.entry(path_of(&scan.buckets, id)).or_default() += 1;
+        *faults.entry(id).or_default() += 1;
         if Some(id) == scan.key_bucket {
             lost.extend(fault.lost.as_ref().and_then(span_of));
         } else if id == BucketId::ROOT && state.key_bucket.is_none() && fault.lost.is_some() {
             // the bucket's name is lost, and with it all
             lost.push(RevisionSpan { first_revision: None, last_revision: None });
         }
+    }
+    let mut buckets: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for (id, findings) in faults {
+        *buckets.entry(short_path_of(&scan.buckets, id)).or_default() += findings;
     }
     for finding in &scan.records {
         add(Pattern::of_record(&finding.fault));

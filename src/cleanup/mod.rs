@@ -15,6 +15,7 @@ pub mod clock;
 mod floods;
 mod sums;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
@@ -97,8 +98,10 @@ pub struct Cleanup {
     pub doubtful_times: u64,
     /// All classes together, each key once.
     pub total: Use,
-    /// The classes, and then the floods.
+    /// The classes, and then the floods: the thousand largest, where there are more.
     pub classes: Vec<ClassUse>,
+    /// Floods that are not among these.
+    pub more_floods: u64,
     /// Values that tell nothing.
     pub unread: Vec<Unread>,
 }
@@ -221,7 +224,7 @@ pub fn cleanup(
     let (objects_read, doubtful_times) = (all.objects_read, all.doubtful_times);
     let whole = all.every_key.leaf_bytes + scan.keyspace.unreadable.leaf_bytes;
     let disk = Disk { bytes: disk, whole };
-    let (total, classes) = all.classes(state, scan, disk, &request.thresholds);
+    let Classes { total, rows: classes, more_floods } = all.classes(state, scan, disk, &request.thresholds);
     Ok(Cleanup {
         path: request.path.to_owned(),
         file_bytes: db.file_size(),
@@ -236,6 +239,7 @@ pub fn cleanup(
         doubtful_times,
         total,
         classes,
+        more_floods,
         unread,
     })
 }
@@ -415,15 +419,19 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 }
 
+/// Floods that have a row, the largest ones: with a low threshold, every custom resource is one.
+const MAX_FLOODS: usize = 1000;
+
+/// The classes, and what they come to.
+struct Classes {
+    total: Use,
+    rows: Vec<ClassUse>,
+    more_floods: u64,
+}
+
 /// The report's rows.
 impl Found<'_, '_> {
-    fn classes(
-        mut self,
-        state: &State<'_>,
-        scan: &Scan<'_>,
-        disk: Disk,
-        limits: &Thresholds,
-    ) -> (Use, Vec<ClassUse>) {
+    fn classes(mut self, state: &State<'_>, scan: &Scan<'_>, disk: Disk, limits: &Thresholds) -> Classes {
         let mut total = self.total;
         let mut rows = Vec::new();
         for class in Class::FIXED {
@@ -435,15 +443,24 @@ impl Found<'_, '_> {
             row.sum = lease_use(unused);
             row.commands = commands(Class::LeasesWithoutKeys, &row.sum, limits, None);
         }
+        let mut floods = Vec::new();
         for (resource, reasons, found) in self.floods.finish(&self.every_key, limits) {
             if reasons.is_empty() {
                 total.append(&found.elsewhere);
                 continue;
             }
             total.append(&found.sums.all);
+            floods.push((resource, reasons, found));
+        }
+        let more_floods = floods.len().saturating_sub(MAX_FLOODS);
+        if more_floods > 0 {
+            floods.sort_by_key(|(_, _, found)| Reverse(found.sums.all.own_bytes));
+            floods.truncate(MAX_FLOODS);
+        }
+        for (resource, reasons, found) in floods {
             rows.push(row(Class::Flood, Some(resource), reasons, found.sums, scan, disk, limits));
         }
-        (total.finish(disk), rows)
+        Classes { total: total.finish(disk), rows, more_floods: more_floods as u64 }
     }
 }
 

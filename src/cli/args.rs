@@ -113,19 +113,22 @@ pub enum Command {
         /// Any bbolt file
         file: PathBuf,
     },
-    /// Single pages, taken apart; values are shown by --hex only
+    /// Single pages, taken apart; values are shown by --hex only, those of etcd with --show-secrets
     #[command(after_help = "Examples:
   etcd-medic page snapshot.db 0 1
-  etcd-medic page snapshot.db 17 --hex")]
+  etcd-medic page snapshot.db 17 --hex --show-secrets")]
     Page {
         /// Any bbolt file
         file: PathBuf,
         /// Page ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<u64>,
-        /// Show the bytes, values included: a snapshot holds Secrets
+        /// Show the bytes, values included; of a file that may be etcd's with --show-secrets only
         #[arg(long)]
         hex: bool,
+        /// Show what may be a Secret's: all bytes, and what stands where a page's header should be
+        #[arg(long)]
+        show_secrets: bool,
     },
     /// The buckets: entries, pages, levels, sequence, and a fingerprint of their content
     #[command(after_help = "Examples:
@@ -215,6 +218,9 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Read block by block, past what the disk can't give; needs room for a copy beside DST
         #[arg(long)]
         disk_errors: bool,
+        /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+        #[arg(long)]
+        disable_auth: bool,
         /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
         #[arg(long)]
         snapshot: bool,

@@ -8,13 +8,14 @@ use clap::CommandFactory;
 use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
-use crate::analyze::keys::{Filter, ResourceUse};
+use crate::analyze::keys::ResourceUse;
 use crate::analyze::{self, Analysis, advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
+use crate::filter::Wanted;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
@@ -25,7 +26,33 @@ use crate::source::Source;
 use crate::status::{Limits, Thresholds};
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, status, synth, travel};
+use super::{Outcome, progress, rewrite, signals, status, synth, travel};
+
+impl Command {
+    /// Whether it writes files, which a signal must not leave unfinished.
+    fn writes_files(&self) -> bool {
+        match self {
+            Self::Defrag { .. }
+            | Self::Salvage { .. }
+            | Self::Synth { .. }
+            | Self::Export { .. }
+            | Self::Man { .. } => true,
+            Self::Analyze { .. }
+            | Self::Status { .. }
+            | Self::Check { .. }
+            | Self::Pages { .. }
+            | Self::Page { .. }
+            | Self::Buckets { .. }
+            | Self::Plan { .. }
+            | Self::Hash { .. }
+            | Self::Cleanup { .. }
+            | Self::Keys { .. }
+            | Self::History { .. }
+            | Self::Get { .. }
+            | Self::Completions { .. } => false,
+        }
+    }
+}
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -35,10 +62,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         args.output != Output::Prometheus || matches!(args.command, Command::Status { .. }),
         "--output prometheus is for `status` only: text or json here"
     );
+    if args.command.writes_files() {
+        signals::end_cleanly()?;
+    }
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
-            let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
-            analyze(args, file, *top, *sort, filter)
+            let wanted = Wanted { resource: resource.clone(), namespace: namespace.clone() };
+            analyze(args, file, *top, *sort, &wanted)
         }
         Command::Status { files, quota, disk, warn, crit } => {
             let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
@@ -48,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
         }
         Command::Pages { file } => pages(args, file),
-        Command::Page { file, ids, hex } => page(args, file, ids, *hex),
+        Command::Page { file, ids, hex, show_secrets } => page(args, file, ids, *hex, *show_secrets),
         Command::Buckets { file } => buckets(args, file),
         Command::Defrag {
             source,
@@ -87,6 +117,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             strict,
             best_effort,
             disk_errors,
+            disable_auth,
             snapshot,
             dry_run,
             layout,
@@ -100,6 +131,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 target: out.clone(),
                 force: *force,
                 trust,
+                disable_auth: *disable_auth,
                 layout: Layout::from(*layout),
                 snapshot: *snapshot,
                 dry_run: *dry_run,
@@ -127,19 +159,19 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             Ok(Outcome::Sound)
         }
         Command::Man { folder } => {
-            clap_mangen::generate_to(Args::command(), folder)
-                .with_context(|| format!("{}: man pages could not be written", folder.display()))?;
+            super::man::write(folder)?;
             Ok(Outcome::Sound)
         }
     }
 }
 
-fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
+fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let path = source.path.display().to_string();
+    let filter = wanted.of(&scan).with_context(|| path.clone())?;
     let request = analyze::Request {
         path: &path,
         trailer,
@@ -203,12 +235,22 @@ struct PageDocument {
     pages: Vec<PageView>,
 }
 
-fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
+fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) -> Result<Outcome> {
     let source = open(args, file)?;
+    let hide = !show_secrets && inspect::may_hold_secrets(&source.db);
+    ensure!(
+        !(hex && hide),
+        "{}: may be etcd's, and its bytes those of Secrets: --hex shows them with --show-secrets only",
+        source.path.display()
+    );
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
-        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+        let mut view = view.with_context(|| source.path.display().to_string())?;
+        if hide {
+            view.hide_values(&source.db);
+        }
+        document.pages.push(view);
     }
     render(args, "page", &document, |out| {
         document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))
@@ -223,20 +265,19 @@ struct BucketsDocument {
 
 fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     let source = open(args, file)?;
-    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
-    let scan = scan::scan(&source.db, &State::default(), options);
-    let usage = analyze::buckets(&scan).into_iter();
-    let fingerprints = inspect::fingerprints(&source.db).into_iter();
-    let rows =
-        usage.zip(fingerprints).map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") });
-    let document = BucketsDocument { buckets: rows.collect() };
+    let document = BucketsDocument { buckets: inspect::buckets(&source.db) };
     let view = view(args);
     render(args, "buckets", &document, |out| report::simple::bucket_rows(out, &view, &document.buckets))?;
     Ok(Outcome::Sound)
 }
 
 pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
-    let lock = if args.no_lock { Lock::None } else { Lock::Shared };
+    open_under(args, file, Lock::Shared)
+}
+
+/// Opens a file under this lock, unless the user wants none.
+pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
+    let lock = if args.no_lock { Lock::None } else { lock };
     let source = Source::open(file, lock)?;
     if args.no_lock {
         let path = source.path.display();
@@ -274,16 +315,12 @@ pub(super) fn render<T: Serialize>(
     args: &Args,
     command: &str,
     result: &T,
-    text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    text: impl FnOnce(&mut &mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    write_out(|out| match args.output {
+    write_out(|mut out| match args.output {
         Output::Json => json::write(out, command, args.no_lock, result),
         // `status` alone has it, and writes it by itself
-        Output::Text | Output::Prometheus => {
-            let mut rendered = Vec::new();
-            text(&mut rendered)?;
-            out.write_all(&rendered)
-        }
+        Output::Text | Output::Prometheus => text(&mut out),
     })
 }
 

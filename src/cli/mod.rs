@@ -1,6 +1,7 @@
 //! The program: arguments in, text or JSON out, an exit code. Only this module prints.
 //!
-//! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
+//! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it. What was done before something failed is not
+//! undone: a copy that has its name, and whose report could not be written, is a problem (1), not a failure (2).
 
 mod args;
 mod cleanup;
@@ -8,6 +9,7 @@ mod commands;
 #[cfg(test)]
 mod documented;
 mod hash;
+mod man;
 mod progress;
 mod rewrite;
 mod salvage;
@@ -16,10 +18,12 @@ mod status;
 mod synth;
 mod travel;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::output;
 
 use args::Args;
 
@@ -54,20 +58,41 @@ impl From<Outcome> for ExitCode {
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return explain(&answer).into(),
+    };
     let run = || signals::say_what_cannot_be_read().and_then(|()| commands::run(&args));
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => {
-            report_error(&format!("{error:#}"));
-            Outcome::Failed.into()
-        }
+        Ok(Err(error)) => failed(&format!("{error:#}")).into(),
         Err(_) => {
-            report_error(
-                "this is a bug of etcd-medic's: please report it, with the message above and the command",
-            );
-            Outcome::Failed.into()
+            failed("this is a bug of etcd-medic's: please report it, with the message above and the command")
+                .into()
+        }
+    }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn explain(answer: &clap::Error) -> Outcome {
+    match answer.print() {
+        _ if answer.use_stderr() => Outcome::Failed,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(&error.to_string()),
+        _ => Outcome::Sound,
+    }
+}
+
+/// Says why it could not be done, or what is done nevertheless.
+fn failed(why: &str) -> Outcome {
+    match output::done() {
+        Some(done) => {
+            report_error(&format!("{done}. But this went wrong after that: {why}"));
+            Outcome::Problems
+        }
+        None => {
+            report_error(why);
+            Outcome::Failed
         }
     }
 }
@@ -84,5 +109,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn report_error(message: &str) {
-    anstream::eprintln!("etcd-medic: {}", crate::text::escape(message.as_bytes()));
+    // where standard error is full or closed, nobody can be told: the exit code says the rest
+    let _ = writeln!(anstream::stderr(), "etcd-medic: {}", crate::text::escape(message.as_bytes()));
 }

@@ -6,19 +6,21 @@ use std::sync::Mutex;
 use anyhow::Result;
 use indicatif::ProgressBar;
 
+use crate::bolt::open::Lock;
 use crate::report;
 use crate::rewrite::changes::History;
-use crate::rewrite::defrag::{self, Layout, Progress, Request};
+use crate::rewrite::defrag::{self, Destination, Layout, Progress, Request};
 use crate::rewrite::plan;
 
 use super::args::Args;
-use super::commands::{open, render, view};
-use super::{Outcome, progress, signals};
+use super::commands::{open, open_under, render, view};
+use super::{Outcome, progress};
 
 /// Writes a copy.
 pub(super) fn defrag(args: &Args, source: &Path, request: &Request) -> Result<Outcome> {
-    signals::end_cleanly()?;
-    let source = open(args, source)?;
+    // what is replaced must not be read or written by anybody else meanwhile
+    let replaced = matches!(request.destination, Destination::InPlace { .. }) && !request.dry_run;
+    let source = open_under(args, source, if replaced { Lock::Exclusive } else { Lock::Shared })?;
     let steps = Steps::default();
     let report = steps.watch(|progress| defrag::defrag(&source, request, progress))?;
     render(args, "defrag", &report, |out| report::rewrite::defrag(out, &view(args), &report))?;

@@ -1,4 +1,4 @@
-//! Signals that end the program: what is unfinished goes with it, and whoever reads is told why.
+//! Signals that end the program: temporary files are removed, and what is finished is said.
 
 use std::process::exit;
 use std::thread;
@@ -7,20 +7,37 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGBUS, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::rewrite::output;
+use crate::output;
 
 use super::Outcome;
 
-/// Lets a signal that ends the program take the unfinished copy with it. A limit on file sizes becomes an error of the
-/// write that passes it, rather than the end of the program.
+/// Removes temporary files before a signal ends the program; one that was ignored when the program was started, as `nohup` does
+/// with HUP, stays ignored. A limit on file sizes becomes an error of the write that passes it, rather than the end of the program.
 pub(super) fn end_cleanly() -> Result<()> {
-    wait_for(&[SIGINT, SIGTERM, SIGHUP, SIGXFSZ], |signal| {
+    let ignored = mask("SigIgn:");
+    let signals: Vec<i32> =
+        [SIGINT, SIGTERM, SIGHUP, SIGXFSZ].into_iter().filter(|signal| !has(ignored, *signal)).collect();
+    wait_for(&signals, |signal| {
         if signal != SIGXFSZ {
-            output::remove_unfinished();
+            let ending = output::end();
+            if let Some(done) = ending.done() {
+                super::report_error(&format!("ended by signal {signal}, but {done}"));
+            }
             // as the shell counts: 128 and the signal's number
             exit(128 + signal);
         }
     })
+}
+
+/// A line of signals in `/proc/self/status`, a bit each; none where there is no such file.
+fn mask(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|found| found.strip_prefix(line));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn has(mask: u64, signal: i32) -> bool {
+    mask & (1 << (signal - 1)) != 0
 }
 
 /// Lets a part of the file that can't be read end the program with a message. A file that is mapped has no other way to tell:
@@ -30,11 +47,14 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
     let code = i32::from(Outcome::Failed.code());
     forget_handler_of_sigbus();
     wait_for(&[SIGBUS], move |_| {
-        output::remove_unfinished();
+        let ending = output::end();
         super::report_error(
             "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \
              written to it. `etcd-medic salvage FILE -o DST --disk-errors`, with DST on another disk, reads past such parts",
         );
+        if let Some(done) = ending.done() {
+            super::report_error(done);
+        }
         exit(code);
     })
 }
@@ -44,10 +64,7 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
 /// sent by ourselves, makes it do so now (std, `sys/pal/unix/stack_overflow.rs`). Where it isn't there, that would be the end:
 /// so Linux is asked first.
 fn forget_handler_of_sigbus() {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    if caught & (1 << (SIGBUS - 1)) != 0 {
+    if has(mask("SigCgt:"), SIGBUS) {
         // without it, the message may be lost, nothing else
         let _ = signal_hook::low_level::raise(SIGBUS);
     }

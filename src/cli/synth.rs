@@ -16,7 +16,6 @@ use super::Outcome;
 use super::args::{Args, parse_page_size, parse_percent};
 use super::commands::{render, view};
 use super::rewrite::Steps;
-use super::signals;
 
 /// What a made-up file is like.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -118,7 +117,6 @@ pub(super) fn synth(
     snapshot: bool,
     options: &SynthArgs,
 ) -> Result<Outcome> {
-    signals::end_cleanly()?;
     let request = Request { target: target.to_owned(), force, snapshot, options: Options::from(options) };
     let report = Steps::default().watch(|progress| synth::synth(&request, progress))?;
     render(args, "synth", &report, |out| report::synth::synth(out, &view(args), &report))?;

@@ -10,20 +10,23 @@ use serde::Serialize;
 
 use crate::etcd::find::Found;
 use crate::etcd::schema::State;
+use crate::filter::Wanted;
+use crate::output::Target;
 use crate::report::{self, json};
-use crate::rewrite::output::{self, Output as OutputFile};
+use crate::scan::Scan;
 use crate::source::Source;
 use crate::text::{ByteText, escape};
-use crate::travel::export::{self, Exported, Folder, Format};
+use crate::travel::export::{self, Exported, Format, Tree};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
-use crate::travel::keys::{DeletedRow, KeyRow};
-use crate::travel::shown::{Options, Shower};
-use crate::travel::{self, From, Select};
+use crate::travel::keys::{Deleted, DeletedRow, KeyRow};
+use crate::travel::narrow::{Narrow, check_prefix};
+use crate::travel::shown::{Options, Shower, VisibleObject};
+use crate::travel::{self, Answer, From, Select};
 
 use super::Outcome;
 use super::args::{Args, Output};
-use super::commands::{open, render, view, write_out};
+use super::commands::{open, render, scan_and_verify, view, write_out};
 
 /// Which part of the data.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -34,6 +37,49 @@ pub struct When {
     /// Where to look
     #[arg(long, value_enum, default_value_t = From::Live)]
     from: From,
+}
+
+/// Which keys.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Which {
+    /// Only keys that begin so
+    prefix: Option<OsString>,
+    /// Only of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// Only of this namespace
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+impl Which {
+    fn prefix(&self) -> &[u8] {
+        self.prefix.as_ref().map(|prefix| prefix.as_bytes()).unwrap_or_default()
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() }
+    }
+
+    /// Whether no name needs to be looked up: none was given, or a prefix of which keys were found.
+    fn is_answered(&self, is_empty: bool) -> bool {
+        self.wanted().is_none() && (self.prefix().is_empty() || !is_empty)
+    }
+
+    /// Of what begins with the prefix, what is of the resource and namespace. A name that is nobody's is an error.
+    fn narrow<'a>(&self, scan: &Scan<'a>, found: &mut Sorted<'a>) -> Result<()> {
+        if found.is_empty() {
+            check_prefix(self.prefix(), scan)?;
+        }
+        Ok(Narrow::to(&self.wanted(), scan).answer(found)?)
+    }
+
+    fn narrow_deleted<'a>(&self, scan: &Scan<'a>, found: &mut Deleted<'a>) -> Result<()> {
+        if found.is_empty() {
+            check_prefix(self.prefix(), scan)?;
+        }
+        Ok(Narrow::to(&self.wanted(), scan).deleted(found)?)
+    }
 }
 
 /// How objects are shown.
@@ -51,7 +97,7 @@ pub struct How {
 }
 
 impl How {
-    fn shower(self) -> Result<Shower> {
+    fn shower(self) -> Result<Shower<'static>> {
         ensure!(!(self.clean && self.format == Format::Raw), "--clean is for objects: not with --format raw");
         Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
     }
@@ -60,8 +106,8 @@ impl How {
 /// `keys`
 #[derive(clap::Args, Clone, Debug)]
 pub struct KeysArgs {
-    /// Only keys that begin so
-    prefix: Option<OsString>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     when: When,
     /// Keys that do not exist now, of which a record can still be found
@@ -89,8 +135,8 @@ pub struct GetArgs {
 /// `export`
 #[derive(clap::Args, Clone, Debug)]
 pub struct ExportArgs {
-    /// Only keys that begin so
-    prefix: Option<OsString>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     when: When,
     /// Of keys that do not exist now, the newest value that can still be found
@@ -104,10 +150,6 @@ pub struct ExportArgs {
     /// Replace FILE.ndjson if it exists, or write into DIR though it is not empty
     #[arg(long)]
     force: bool,
-}
-
-fn prefix_of(prefix: Option<&OsString>) -> Select<'_> {
-    Select::Prefix(prefix.map(|prefix| prefix.as_bytes()).unwrap_or_default())
 }
 
 /// Says that an answer may lack something.
@@ -151,13 +193,10 @@ struct DeletedDocument<'r> {
 pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let select = prefix_of(options.prefix.as_ref());
     if options.deleted {
-        return deleted(args, &source, &state, select, options);
+        return deleted(args, &source, &state, options);
     }
-    let When { rev, from } = options.when;
-    let answer = travel::at(&source.db, &state, from, rev, select);
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer(&source, &state, options.when, &options.which)?;
     let found = &answer.found;
     match args.output {
         Output::Json => write_out(|out| {
@@ -177,14 +216,31 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
     Ok(warn_of(&source, answer.unreadable))
 }
 
-fn deleted(
-    args: &Args,
-    source: &Source,
-    state: &State<'_>,
-    select: Select<'_>,
-    options: &KeysArgs,
-) -> Result<Outcome> {
-    let deleted = travel::keys::deleted(&source.db, state, select);
+/// The keys that exist at a revision, of those that were asked for.
+fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
+    let path = || source.path.display().to_string();
+    let When { rev, from } = when;
+    let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
+    let mut answer = answer.with_context(path)?;
+    if !which.is_answered(answer.found.is_empty()) {
+        let (scan, _) = scan_and_verify(source, state, 0, None);
+        which.narrow(&scan, &mut answer.found).with_context(path)?;
+    }
+    Ok(answer)
+}
+
+/// The same of keys that do not exist now.
+fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
+    let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
+    if !which.is_answered(deleted.is_empty()) {
+        let (scan, _) = scan_and_verify(source, state, 0, None);
+        which.narrow_deleted(&scan, &mut deleted).with_context(|| source.path.display().to_string())?;
+    }
+    Ok(deleted)
+}
+
+fn deleted(args: &Args, source: &Source, state: &State<'_>, options: &KeysArgs) -> Result<Outcome> {
+    let deleted = find_deleted(source, state, &options.which)?;
     match args.output {
         Output::Json => write_out(|out| {
             let document = DeletedDocument {
@@ -240,7 +296,7 @@ struct GetDocument<'g> {
     compact_revision: i64,
     found: Option<KeyRow>,
     encoding: Option<&'static str>,
-    object: Option<&'g serde_json::Map<String, serde_json::Value>>,
+    object: Option<&'g VisibleObject>,
     value: Option<ByteText>,
     redacted: bool,
     unknown_fields: u64,
@@ -283,7 +339,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     document.found = Some(KeyRow::from(&found));
     document.encoding = Some(Shower::encoding(&found));
     if options.how.format == Format::Raw {
-        let bytes = shower.bytes(&found)?;
+        let bytes = shower.bytes(&found)?.get();
         if args.output == Output::Json {
             document.value = Some(bytes.into());
             write_out(|out| json::write(out, "get", args.no_lock, &document))?;
@@ -296,7 +352,9 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
         Ok(shown) => shown,
         Err(error) => {
             let bytes = found.kv.value.len();
-            let advice = format!("{error}. `--format raw` writes its {bytes} bytes as they are stored");
+            let option =
+                if shower.bytes(&found).is_ok() { "--format raw" } else { "--format raw --show-secrets" };
+            let advice = format!("{error}. `{option}` writes its {bytes} bytes as they are stored");
             if args.output == Output::Json {
                 document.error = Some(error.to_string());
                 write_out(|out| json::write(out, "get", args.no_lock, &document))?;
@@ -364,17 +422,15 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
     let shower = options.how.shower()?;
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let select = prefix_of(options.prefix.as_ref());
     let (found, revision, unreadable) = if options.deleted {
-        let deleted = travel::keys::deleted(&source.db, &state, select);
+        let deleted = find_deleted(&source, &state, &options.which)?;
         let unreadable = deleted.unreadable;
         (deleted.into_recoverable(), None, unreadable)
     } else {
-        let When { rev, from } = options.when;
-        let answer = travel::at(&source.db, &state, from, rev, select);
-        let answer = answer.with_context(|| source.path.display().to_string())?;
+        let answer = answer(&source, &state, options.when, &options.which)?;
         (answer.found, Some(answer.revision), answer.unreadable)
     };
+    let shower = shower.of(&found);
     let exported = write_export(&source, options, &shower, &found)?;
     let outcome = warn_of(&source, unreadable);
     let target = options.out.display().to_string();
@@ -397,7 +453,7 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
 fn write_export(
     source: &Source,
     options: &ExportArgs,
-    shower: &Shower,
+    shower: &Shower<'_>,
     found: &Sorted<'_>,
 ) -> Result<Exported> {
     let format = options.how.format;
@@ -410,16 +466,14 @@ fn write_export(
         return Ok(exported);
     }
     if target.extension().is_some_and(|ending| ending == "ndjson" || ending == "jsonl") {
-        output::check_target(target, Some(&source.path), options.force)?;
-        let file = OutputFile::begin(output::folder_of(target), target, 0)?;
-        file.file().set_len(0)?;
+        let file = Target::new(target, Some(&source.path), options.force)?.begin(0)?;
         let mut out = BufWriter::new(file.file());
         let exported = export::stream(&mut out, records(), shower, format)?;
         out.flush()?;
         drop(out);
         file.sync()?;
-        file.finish(target, options.force)?;
+        file.commit()?;
         return Ok(exported);
     }
-    Ok(Folder::begin(target, options.force)?.write(records(), shower, format)?)
+    Ok(Tree::begin(target, options.force)?.write(records(), shower, format)?)
 }

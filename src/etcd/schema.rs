@@ -4,9 +4,12 @@
 //! `server/storage/mvcc/store.go`.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use prost::Message;
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::bolt::Db;
 use crate::bolt::bucket::{End, for_each_entry, outermost_entry, top_level};
@@ -25,6 +28,12 @@ pub const LEASE_BUCKET: &[u8] = b"lease";
 pub const SCHEDULED_COMPACT: &[u8] = b"scheduledCompactRev";
 /// In the meta bucket: the revision to which a compaction was finished.
 pub const FINISHED_COMPACT: &[u8] = b"finishedCompactRev";
+
+/// A longer `confState` is not read: each of its values takes much more memory than room, and seven members take 200 bytes.
+const MAX_CONF_STATE: usize = 64 << 10;
+
+/// URLs of a member that are kept: etcd's members have one or two.
+const MAX_URLS: usize = 64;
 
 /// What the small buckets of an etcd file say. Entries that can't be decoded are counted, and left out.
 #[derive(Debug, Default)]
@@ -50,7 +59,7 @@ pub struct State<'a> {
     /// `clusterVersion`: the version that all members speak.
     pub cluster_version: Option<String>,
     /// Members of the cluster.
-    pub members: Vec<Member>,
+    pub members: Arc<[Member]>,
     /// Number of members removed.
     pub members_removed: u64,
     /// Leases, in the order of their ids.
@@ -76,14 +85,41 @@ pub struct Member {
     #[serde(default)]
     pub name: String,
     /// Where other members find it.
-    #[serde(rename(deserialize = "peerURLs"), default)]
+    #[serde(rename(deserialize = "peerURLs"), default, deserialize_with = "first_urls")]
     pub peer_urls: Option<Vec<String>>,
     /// Where clients find it.
-    #[serde(rename(deserialize = "clientURLs"), default)]
+    #[serde(rename(deserialize = "clientURLs"), default, deserialize_with = "first_urls")]
     pub client_urls: Option<Vec<String>>,
     /// Whether it does not vote.
     #[serde(rename(deserialize = "isLearner"), default)]
     pub is_learner: bool,
+}
+
+/// The first [`MAX_URLS`] of a list, whatever its length; `null` as etcd's Go writes a list that is empty.
+fn first_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    struct FirstUrls;
+    impl<'de> Visitor<'de> for FirstUrls {
+        type Value = Option<Vec<String>>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of URLs")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut urls = Vec::new();
+            while let Some(url) = list.next_element()? {
+                if urls.len() < MAX_URLS {
+                    urls.push(url);
+                }
+            }
+            Ok(Some(urls))
+        }
+    }
+    deserializer.deserialize_any(FirstUrls)
 }
 
 /// A lease (`server/lease/leasepb/lease.proto`).
@@ -204,8 +240,8 @@ impl<'a> State<'a> {
             }
             b"alarm" => self.alarms = self.decode_all(db, &bucket, "alarm", |key, _| Alarm::decode(key).ok()),
             b"members" => {
-                self.members =
-                    self.decode_all(db, &bucket, "members", |_, value| serde_json::from_slice(value).ok());
+                let member = |_: &[u8], value: &[u8]| serde_json::from_slice(value).ok();
+                self.members = self.decode_all(db, &bucket, "members", member).into();
             }
             b"members_removed" => self.members_removed = count(db, &bucket),
             b"authUsers" => self.auth_users = count(db, &bucket),
@@ -232,7 +268,8 @@ impl<'a> State<'a> {
             b"term" => self.term = number(),
             b"confState" => {
                 self.has_conf_state = true;
-                self.conf_state = serde_json::from_slice(value).ok();
+                let read = || serde_json::from_slice(value).ok();
+                self.conf_state = (value.len() <= MAX_CONF_STATE).then(read).flatten();
             }
             b"storageVersion" => self.storage_version = text(value),
             SCHEDULED_COMPACT => self.scheduled_compact_revision = revision(),

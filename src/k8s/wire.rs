@@ -30,6 +30,7 @@ const TEXT_STRING: u8 = 3;
 const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
+const NULL: u8 = 0xf6;
 
 impl<'a> Cbor<'a> {
     /// Enters a map; gives the number of its pairs.
@@ -45,6 +46,17 @@ impl<'a> Cbor<'a> {
         match self.head()? {
             (BYTE_STRING | TEXT_STRING, len) => take(&mut self.0, len),
             _ => None,
+        }
+    }
+
+    /// A string, or `None` within for a null.
+    pub(super) fn string_or_null(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.0.strip_prefix(&[NULL]) {
+            Some(rest) => {
+                self.0 = rest;
+                Some(None)
+            }
+            None => self.string().map(Some),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
 use crate::cleanup::{ClassUse, Cleanup, Use};
-use crate::text::escape;
+use crate::text::{brief, escape};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -25,7 +26,16 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
     }
     time(out, view, report)?;
     heading(out, "What could be deleted")?;
-    let rows = report.classes.iter().map(|class| cells(view, &title(class), &class.sum));
+    // etcd's and Kubernetes' own classes, and as many floods as there are rows, which come last
+    let is_flood = |class: &&ClassUse| class.resource.is_some();
+    let mut floods: Vec<_> = report.classes.iter().filter(is_flood).collect();
+    let num_floods = floods.len() + usize::try_from(report.more_floods).unwrap_or(0);
+    if floods.len() > view.top {
+        floods.sort_by_key(|class| std::cmp::Reverse(class.sum.disk_bytes));
+        floods.truncate(view.top);
+    }
+    let classes = || report.classes.iter().filter(|class| !is_flood(class)).chain(floods.iter().copied());
+    let rows = classes().map(|class| cells(view, &title(class), &class.sum));
     let total = cells(view, "each key once", &report.total);
     let columns = [
         Column("class", Left),
@@ -34,8 +44,9 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
         Column("history", Right),
         Column("on disk", Right),
     ];
-    table::write(out, view, &columns, rows.chain([total]).collect())?;
-    for class in report.classes.iter().filter(|class| class.sum.objects > 0) {
+    table::write(out, view, &columns, rows.chain([total]))?;
+    more(out, num_floods, view.top, "flood")?;
+    for class in classes().filter(|class| class.sum.objects > 0) {
         details(out, view, class)?;
     }
     unread(out, view, report)?;
@@ -85,7 +96,7 @@ fn cells(view: &View, name: &str, sum: &Use) -> Vec<String> {
 
 fn title(class: &ClassUse) -> String {
     match &class.resource {
-        Some(resource) => format!("{}: {}", class.class, escape(resource.as_bytes())),
+        Some(resource) => format!("{}: {}", class.class, brief(resource.as_bytes())),
         None => class.class.to_owned(),
     }
 }
@@ -114,7 +125,8 @@ fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result
         .iter()
         .take(view.top)
         .map(|row| {
-            let name = row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {name}"));
+            let name =
+                row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
             cells(view, &name, &row.sum)
         })
         .collect();
@@ -137,10 +149,14 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
         return Ok(());
     }
     let rows = class.top.iter().map(|object| {
-        vec![format!("  {}", object.key), view.bytes(object.live_bytes), view.bytes(object.history_bytes)]
+        vec![
+            format!("  {}", brief(&object.key.0)),
+            view.bytes(object.live_bytes),
+            view.bytes(object.history_bytes),
+        ]
     });
     let columns = [Column("  largest", Left), Column("live", Right), Column("history", Right)];
-    table::write(out, view, &columns, rows.collect())?;
+    table::write(out, view, &columns, rows)?;
     // where no command is for all, each has its own
     let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
     for command in commands.filter(|_| class.commands.is_empty()) {
@@ -164,9 +180,9 @@ fn unread(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()>
         return Ok(());
     }
     heading(out, "What could not be looked into")?;
-    let rows = report.unread.iter().map(|row| {
+    let rows = report.unread.iter().take(view.top).map(|row| {
         vec![
-            crate::analyze::advice::resource_name(&row.group, &row.resource.to_string()),
+            brief(resource_name(&row.group, &row.resource.to_string()).as_bytes()),
             grouped(row.encrypted),
             view.bytes(row.encrypted_bytes),
             grouped(row.malformed),
@@ -180,7 +196,8 @@ fn unread(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()>
         Column("malformed", Right),
         Column("without a time", Right),
     ];
-    table::write(out, view, &columns, rows.collect())
+    table::write(out, view, &columns, rows)?;
+    more(out, report.unread.len(), view.top, "resource")
 }
 
 fn after(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {

@@ -158,9 +158,7 @@ fn alarms(out: &mut (impl Write + ?Sized), files: &[(String, Sample<'_>)]) -> io
     let raised: BTreeSet<(&String, u64, &str)> = files
         .iter()
         .flat_map(|(label, file)| file.status.map(|status| (label, &status.alarms)))
-        .flat_map(|(label, alarms)| {
-            alarms.iter().map(move |alarm| (label, alarm.member_id, alarm.alarm.as_str()))
-        })
+        .flat_map(|(label, alarms)| alarms.iter().map(move |alarm| (label, alarm.member_id, alarm.alarm)))
         .collect();
     if raised.is_empty() {
         return Ok(());

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::analyze::advice::resource_name;
 use crate::rewrite::outcome::Report;
 use crate::rewrite::plan::{Choice, PlanReport};
-use crate::text::escape;
+use crate::text::{brief, escape};
 use crate::units::{count, grouped, percent};
 
 use super::table::{self, Align, Column};
@@ -13,7 +13,7 @@ use super::view::{FAINT, GOOD, HEADING, View, WARNING, styled};
 
 use Align::{Left, Right};
 
-/// Keys that were given up, and are named one by one.
+/// Keys that were given up, and alarms that were disarmed, that are named one by one.
 const KEYS_SHOWN: usize = 5;
 /// Resources whose history is shown.
 const RESOURCES_SHOWN: usize = 10;
@@ -78,19 +78,18 @@ fn changes(view: &View, report: &Report) -> Vec<(&'static str, String)> {
             ),
         ));
     }
-    rows.extend(
-        report
-            .disarmed
-            .iter()
-            .map(|gone| ("disarmed", format!("{} of member {:x}", gone.alarm, gone.member_id))),
-    );
+    let disarmed = report.disarmed.iter().take(KEYS_SHOWN);
+    rows.extend(disarmed.map(|gone| ("disarmed", format!("{} of member {:x}", gone.alarm, gone.member_id))));
+    if let Some(more @ 1..) = report.disarmed.len().checked_sub(KEYS_SHOWN) {
+        rows.push(("", format!("and {} more", grouped(more as u64))));
+    }
     let Some(left_out) = &report.left_out else { return rows };
     for row in &left_out.prefixes {
         let (keys, records) = (count(row.keys, "key"), count(row.records, "record"));
         let what = format!("{keys} ({} live), {records}, {}", grouped(row.live_keys), view.bytes(row.bytes));
         rows.push(("left out", format!("{what}: {}", row.prefix)));
     }
-    rows.extend(left_out.keys.iter().take(KEYS_SHOWN).map(|left| ("", left.key.to_string())));
+    rows.extend(left_out.keys.iter().take(KEYS_SHOWN).map(|left| ("", brief(&left.key.0))));
     if let Some(more) = left_out.keys.len().checked_sub(KEYS_SHOWN + 1) {
         rows.push(("", format!("and {} more: --output json lists each", grouped(more as u64 + 1))));
     }

@@ -14,6 +14,7 @@ use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
+use crate::output::{Output, OutputError, Target};
 use crate::source::Source;
 
 use super::changes::{ChangeError, Changes, Wish, compaction_of};
@@ -21,8 +22,6 @@ use super::content::{Content, first_fault};
 use super::guard::{Refusal, Surroundings};
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
-use super::output::{self, Output, OutputError};
-use super::place::Place;
 use super::verify::{self, Compared, Mismatch};
 
 /// The most pages of a node, unless asked otherwise: docs/packing.md has the measurements behind it.
@@ -157,33 +156,6 @@ pub enum DefragError {
     /// The copy is no bbolt file.
     #[error("the copy can't be read again: {0}")]
     Reread(FormatError),
-    /// The source was read without a lock, so another may be writing to it.
-    #[error(
-        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
-    )]
-    InPlaceWithoutLock,
-    /// The file that --force would replace is a running etcd's.
-    #[error(
-        "{path}: is locked by {who}, which would go on with the old file: nothing was replaced; stop it first, or name \
-         another file"
-    )]
-    TargetInUse {
-        /// The target.
-        path: String,
-        /// Who has it.
-        who: String,
-    },
-    /// Somebody opened the file that is to be replaced meanwhile.
-    #[error(
-        "{path}: {who} was started meanwhile and waits for it; it would go on with the old file. Nothing was replaced: \
-         stop it, and run this again"
-    )]
-    Awaited {
-        /// The file.
-        path: String,
-        /// Who waits.
-        who: String,
-    },
 }
 
 impl DefragError {
@@ -216,11 +188,11 @@ pub struct Progress<'p> {
 /// Writes a copy of `source` without free pages and with as little slack as can be.
 ///
 /// # Errors
-/// See [`DefragError`]. In each case the source is as it was, there is no temporary file, and what stood at the target
-/// still does.
+/// See [`DefragError`]. But for [`OutputError::Unsynced`] and [`OutputError::Remains`], the source is as it was, there is no
+/// temporary file, and the target is as it was.
 pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Result<Report, DefragError> {
     let began = Instant::now();
-    let place = Place::of(source, &request.destination)?;
+    let target = target(source, &request.destination)?;
     let trailer = trailer::trailer_size(source.db.file_size());
     if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
         return Err(DefragError::Trailer { path: source.path.display().to_string() });
@@ -248,10 +220,20 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     report.refused_in_place = refusal;
     if !request.dry_run {
         check_confirmed(report.left_out.as_ref(), &request.wish)?;
-        write_and_prove(source, content, &plan, request, (&place, &changes), progress, &mut report)?;
+        write_and_prove(source, content, &plan, request, (target, &changes), progress, &mut report)?;
     }
     report.elapsed_seconds = began.elapsed().as_secs_f64();
     Ok(report)
+}
+
+fn target(source: &Source, destination: &Destination) -> Result<Target, OutputError> {
+    match destination {
+        Destination::File { path, force } => Target::new(path, Some(&source.path), *force),
+        Destination::InPlace { keep_old } => {
+            let mapping = source.db.mapping().ok_or(OutputError::NotLocked)?;
+            Target::in_place(&source.path, mapping, *keep_old)
+        }
+    }
 }
 
 fn changes_of<'a>(source: &'a Source, state: &State<'a>, wish: &Wish) -> Result<Changes<'a>, DefragError> {
@@ -374,24 +356,21 @@ fn write_and_prove(
     content: Content<'_>,
     plan: &Plan,
     request: &Request,
-    (place, changes): (&Place, &Changes<'_>),
+    (target, changes): (Target, &Changes<'_>),
     progress: Progress<'_>,
     report: &mut Report,
 ) -> Result<(), DefragError> {
-    output::check_space(&place.folder, report.target.file_bytes)?;
-    let output = Output::begin(&place.folder, &place.target, plan.file_bytes())?;
+    target.check_space(report.target.file_bytes)?;
+    let output = target.begin(plan.file_bytes())?;
     (progress.begin)("writing", plan.file_bytes());
     write::write(plan, &content, output.file(), progress.advance).map_err(|error| match error {
-        WriteError::Io(error) => OutputError::io(&place.folder)(error).into(),
+        WriteError::Io(error) => OutputError::io(output.target())(error).into(),
         error => DefragError::Source(error),
     })?;
     // its memory is not needed any more: the proof reads both files afresh
     drop(content);
-    if !output.copy_ownership(&source.path)? {
-        report.warnings.push(format!(
-            "the copy belongs to whoever ran this: give it to the source's owner with `chown --reference={} {}`",
-            report.source.path, report.target.path
-        ));
+    if let Some(mapping) = source.db.mapping() {
+        report.warnings.extend(output.copy_attributes(mapping.file())?);
     }
     let copy = map_file(output.path(), Lock::None).map_err(DefragError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(DefragError::Reread)?;
@@ -406,7 +385,7 @@ fn write_and_prove(
     report.target.sha256 = flushed?;
     report.verified = report.verification.is_some();
     drop(copy);
-    report.kept_old = place.put(output)?.map(|old| old.display().to_string());
+    report.kept_old = output.commit()?.map(|old| old.display().to_string());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::beside::Beside;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
-use crate::text::shell_word;
+use crate::shell::Command;
 
 use super::changes::Wish;
 
@@ -158,8 +158,7 @@ impl Surroundings {
 pub fn on_a_running_etcd(wish: &Wish, compaction: Option<i64>) -> Vec<String> {
     let mut commands = Vec::new();
     for prefix in &wish.drop_prefixes {
-        let prefix = shell_word(&String::from_utf8_lossy(prefix));
-        commands.push(format!("etcdctl del --prefix -- {prefix}"));
+        commands.push(Command::new("etcdctl del --prefix --").word(prefix).to_string());
     }
     if let Some(revision) = compaction {
         commands.push(format!("etcdctl compact --physical --command-timeout=10m {revision}"));

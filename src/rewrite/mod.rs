@@ -4,9 +4,7 @@
 //! |---|---|
 //! | [`content`] | what a copy will hold: its buckets, and where each entry lies |
 //! | [`changes`] | what a copy leaves out: compaction of revisions, alarms, keys that are given up |
-//! | [`output`] | a file that appears whole or not at all |
 //! | [`guard`] | whether a member's db may be changed where it is |
-//! | [`place`] | where a copy goes, and what becomes of the file that it replaces |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
 //! | [`defrag`](mod@defrag) | all of it, in order |
 //! | [`notes`] | what the user should know of a copy, beside its figures |
@@ -20,8 +18,6 @@ pub mod defrag;
 pub mod guard;
 pub mod notes;
 pub mod outcome;
-pub mod output;
-pub mod place;
 pub mod plan;
 pub mod planned;
 pub mod verify;

@@ -31,8 +31,8 @@ use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::write::{self, Packing, Plan, PlanError, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::trailer::TRAILER_SIZE;
+use crate::output::{OutputError, Target};
 use crate::rewrite::defrag::{Progress, seal};
-use crate::rewrite::output::{self, Output, OutputError, folder_of};
 
 use content::Content;
 use fit::Fitted;
@@ -181,17 +181,18 @@ pub enum SynthError {
 /// Makes a file.
 ///
 /// # Errors
-/// See [`SynthError`]. In each case there is no temporary file, and what stood at the target still does.
+/// See [`SynthError`]. There is no temporary file, and, but for [`OutputError::Unsynced`] and [`OutputError::Remains`], the
+/// target is as it was.
 pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthError> {
     let began = Instant::now();
     let Request { target, force, snapshot, options } = request;
-    output::check_target(target, None, *force)?;
+    let place = Target::new(target, None, *force)?;
     let trailer = if *snapshot { TRAILER_SIZE as u64 } else { 0 };
     let Fitted { content, mut plan, free_pages: free } = fit::fit(options, trailer)?;
     let nodes = plan.nodes().count() as u64;
     let free_runs = scatter::scatter(&mut plan, options.seed, options.scatter, free, options.shuffle);
-    output::check_space(folder_of(target), plan.file_bytes() + trailer)?;
-    let sha256 = write(request, &content, &plan, progress)?;
+    place.check_space(plan.file_bytes() + trailer)?;
+    let sha256 = write(place, *snapshot, &content, &plan, progress)?;
     let history = content.history();
     let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));
     let keys = history.created.len() as u64 - tombstones;
@@ -221,23 +222,22 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
 }
 
 fn write(
-    request: &Request,
+    target: Target,
+    snapshot: bool,
     content: &Content,
     plan: &Plan,
     progress: Progress<'_>,
 ) -> Result<Option<String>, SynthError> {
-    let Request { target, force, snapshot, .. } = request;
-    let folder = folder_of(target);
-    let output = Output::begin(folder, target, plan.file_bytes())?;
+    let output = target.begin(plan.file_bytes())?;
     (progress.begin)("writing", plan.nodes().map(|(_, pages)| pages * plan.page_size).sum());
     write::write(plan, content, output.file(), progress.advance).map_err(|error| match error {
-        WriteError::Io(error) => OutputError::io(folder)(error).into(),
+        WriteError::Io(error) => OutputError::io(output.target())(error).into(),
         error => SynthError::Write(error),
     })?;
     let file = map_file(output.path(), Lock::None).map_err(SynthError::Reopen)?;
     let file = Db::of_mapping(file).map_err(SynthError::Reread)?;
-    let sha256 = seal(&output, &file, *snapshot)?;
+    let sha256 = seal(&output, &file, snapshot)?;
     drop(file);
-    output.finish(target, *force)?;
+    output.commit()?;
     Ok(sha256)
 }

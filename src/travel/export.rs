@@ -1,24 +1,22 @@
 //! Many objects, into a folder (a file each) or a stream (a line of JSON each).
 
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder};
 use std::hash::BuildHasher;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::etcd::find::{Found, Origin};
 use crate::k8s::render::yaml;
-use crate::rewrite::output::{OutputError, TEMPORARY_SUFFIX, folder_of};
+use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
 
 use super::names;
-use super::shown::{Shower, Shown};
+use super::shown::{Shower, Shown, VisibleBytes, VisibleObject};
 
 /// How an object is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -39,9 +37,9 @@ pub struct Exported {
     pub objects: u64,
     /// Values written as they are stored: no objects, encrypted ones, or those that were asked for so.
     pub raw: u64,
-    /// Secrets that were left out, as nothing of them could be shown.
+    /// Values that were left out, as they are Secrets or may hold the data of one.
     pub withheld: u64,
-    /// Secrets written without their data.
+    /// Objects written without the data of Secrets.
     pub redacted: u64,
     /// Objects with fields of protobuf that are not known here, which are not in what was written.
     pub incomplete: u64,
@@ -64,6 +62,16 @@ pub enum ExportError {
     /// Standard output, or the stream's file.
     #[error("could not write: {0}")]
     Stream(#[from] io::Error),
+    /// Some files were written, and then one was not.
+    #[error("{error}. In {} are {written} files by now, the others are missing", root.display())]
+    Partly {
+        /// The folder.
+        root: PathBuf,
+        /// Files that are there.
+        written: u64,
+        /// Why no more.
+        error: Box<ExportError>,
+    },
     /// A library's.
     #[error("an object could not be written: {0}")]
     Format(String),
@@ -72,11 +80,16 @@ pub enum ExportError {
 /// What becomes of a record.
 enum Piece<'a> {
     Object(Shown),
-    Raw(&'a [u8]),
+    Raw(VisibleBytes<'a>),
 }
 
 /// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
-fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Option<Piece<'a>> {
+fn piece<'a>(
+    shower: &Shower<'_>,
+    found: &Found<'a>,
+    format: Format,
+    counts: &mut Exported,
+) -> Option<Piece<'a>> {
     if format != Format::Raw {
         match shower.object(found) {
             Ok(shown) => {
@@ -105,7 +118,7 @@ fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Ex
 /// Gives `write` each record with what becomes of it, but for those of which nothing may be shown. Counts all.
 fn write_each<'a>(
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
     mut write: impl FnMut(Found<'a>, Piece<'a>) -> Result<(), ExportError>,
 ) -> Result<Exported, ExportError> {
@@ -118,42 +131,34 @@ fn write_each<'a>(
     Ok(counts)
 }
 
-/// A folder that is being filled.
+/// A folder that is being filled: a folder for each resource and namespace in it, and no link leads out of it.
 #[derive(Debug)]
-pub struct Folder {
-    root: PathBuf,
+pub struct Tree {
+    root: Arc<Folder>,
+    /// The last folder that was written to, by its path below the root: keys come in order.
+    last: Option<(PathBuf, Arc<Folder>)>,
     force: bool,
+    written: u64,
     /// Hashes of the paths that are taken: 8 bytes each.
     taken: HashSet<u64, RandomState>,
     hasher: RandomState,
 }
 
-impl Folder {
+impl Tree {
     /// Makes the folder, or takes an empty one.
     ///
     /// # Errors
     /// It has something in it and `force` is not given; it can't be made.
     pub fn begin(root: &Path, force: bool) -> Result<Self, ExportError> {
-        match fs::read_dir(root) {
-            Ok(mut entries) => {
-                if entries.next().is_some() && !force {
-                    return Err(ExportError::NotEmpty(root.to_owned()));
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = folder_of(root);
-                if !parent.is_dir() {
-                    return Err(OutputError::NoFolder(parent.to_owned()).into());
-                }
-                make_folder(root)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(ExportError::NotAFolder(root.to_owned()));
-            }
-            Err(error) => return Err(OutputError::io(root)(error).into()),
+        let folder = Folder::target_made(root).map_err(|error| match error {
+            OutputError::NotAFolder(path) => ExportError::NotAFolder(path),
+            error => error.into(),
+        })?;
+        if !force && !folder.is_empty()? {
+            return Err(ExportError::NotEmpty(root.to_owned()));
         }
         let (taken, hasher) = (HashSet::default(), RandomState::default());
-        Ok(Self { root: root.to_owned(), force, taken, hasher })
+        Ok(Self { root: Arc::new(folder), last: None, force, written: 0, taken, hasher })
     }
 
     /// Writes all records, a file each, which appears whole or not at all.
@@ -163,61 +168,78 @@ impl Folder {
     pub fn write<'a>(
         mut self,
         records: impl Iterator<Item = Found<'a>>,
-        shower: &Shower,
+        shower: &Shower<'_>,
         format: Format,
     ) -> Result<Exported, ExportError> {
-        write_each(records, shower, format, |found, piece| {
+        let written = write_each(records, shower, format, |found, piece| {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
                 Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
-                Piece::Raw(bytes) => ("raw", bytes.to_vec()),
+                Piece::Raw(bytes) => ("raw", bytes.get().to_vec()),
             };
             let path = self.path_for(&found, shower, ending);
             self.write_file(&path, &content)
-        })
+        });
+        let root = self.root.path().to_owned();
+        let synced =
+            written.and_then(|exported| self.root.sync_all().map(|()| exported).map_err(ExportError::from));
+        let exported = synced.map_err(|error| match self.written {
+            0 => error,
+            written => ExportError::Partly { root: root.clone(), written, error: Box::new(error) },
+        })?;
+        is_done(format!("{} is written", root.display()));
+        Ok(exported)
     }
 
-    fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
-        let mut path = names::path_of(found.kv.key, &shower.classify(found));
+    /// The path of a record's file below the root.
+    fn path_for(&mut self, found: &Found<'_>, shower: &Shower<'_>, ending: &str) -> PathBuf {
+        let object = shower.classify(found);
+        let mut path = names::path_of(found.kv.key, &object, shower.tenant(&object).as_ref());
         if !self.taken.insert(self.hasher.hash_one(&path)) {
             // two prefixes in one file, as OpenShift has
             path = names::another(&path, found.kv.key);
         }
         let name = format!("{}.{ending}", path.file_name().unwrap_or_default().to_string_lossy());
-        self.root.join(path.with_file_name(name))
+        path.with_file_name(name)
     }
 
-    fn write_file(&self, path: &Path, content: &[u8]) -> Result<(), ExportError> {
-        let folder = folder_of(path);
-        make_folder(folder)?;
-        let fail = |error: io::Error| OutputError::io(path)(error);
-        // 0600: values are nobody else's business
-        let temporary = tempfile::Builder::new().prefix(".").suffix(TEMPORARY_SUFFIX).tempfile_in(folder);
-        let mut file = temporary.map_err(OutputError::io(folder))?;
-        file.write_all(content).map_err(fail)?;
-        let done = if self.force { file.persist(path) } else { file.persist_noclobber(path) };
-        done.map_err(|error| fail(error.error))?;
+    fn write_file(&mut self, path: &Path, content: &[u8]) -> Result<(), ExportError> {
+        let folder = self.folder_for(folder_of(path))?;
+        let output = Target::below(&folder, path.file_name().unwrap_or_default(), self.force)?.begin(0)?;
+        output.file().write_all(content).map_err(OutputError::io(output.target()))?;
+        output.commit()?;
+        self.written += 1;
         Ok(())
     }
-}
 
-fn make_folder(path: &Path) -> Result<(), OutputError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(OutputError::io(path))
+    fn folder_for(&mut self, path: &Path) -> Result<Arc<Folder>, OutputError> {
+        if let Some((last, folder)) = &self.last
+            && last == path
+        {
+            return Ok(Arc::clone(folder));
+        }
+        let root = Arc::clone(&self.root);
+        let folder = path.iter().try_fold(root, |folder, name| folder.below(name).map(Arc::new))?;
+        self.last = Some((path.to_owned(), Arc::clone(&folder)));
+        Ok(folder)
+    }
 }
 
 /// An object as a document of YAML.
 ///
 /// # Errors
 /// A library's.
-pub fn object_yaml(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
-    yaml::yaml(object).map(String::into_bytes).map_err(|error| ExportError::Format(error.to_string()))
+pub fn object_yaml(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
+    yaml::yaml(object.fields())
+        .map(String::into_bytes)
+        .map_err(|error| ExportError::Format(error.to_string()))
 }
 
 /// An object as JSON.
 ///
 /// # Errors
 /// A library's.
-pub fn object_json(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
+pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
     let text = yaml::json(object).map_err(|error| ExportError::Format(error.to_string()))?;
     Ok((text + "\n").into_bytes())
 }
@@ -234,7 +256,7 @@ struct Line<'a> {
     encoding: &'static str,
     redacted: bool,
     unknown_fields: u64,
-    object: Option<&'a Map<String, Value>>,
+    object: Option<&'a VisibleObject>,
     value: Option<ByteText>,
 }
 
@@ -245,13 +267,13 @@ struct Line<'a> {
 pub fn stream<'a>(
     out: &mut (impl Write + ?Sized),
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
 ) -> Result<Exported, ExportError> {
     write_each(records, shower, format, |found, piece| {
         let (shown, value) = match &piece {
             Piece::Object(shown) => (Some(shown), None),
-            Piece::Raw(bytes) => (None, Some(ByteText::from(*bytes))),
+            Piece::Raw(bytes) => (None, Some(ByteText::from(bytes.get()))),
         };
         let line = Line {
             key: found.kv.key.into(),

@@ -5,7 +5,7 @@ use etcd_medic::rewrite::changes::Wish;
 use super::*;
 
 /// A data dir with a db of mode 0600, as etcd leaves it.
-fn data_dir(bytes: &[u8]) -> (TempDir, PathBuf) {
+pub(super) fn data_dir(bytes: &[u8]) -> (TempDir, PathBuf) {
     let files = [
         ("data/member/snap/db", bytes),
         ("data/member/snap/0000000000000001-0000000000000002.snap", b"raft"),
@@ -112,23 +112,6 @@ fn never_without_the_lock() {
 #[test]
 fn never_under_somebody_who_waits_for_the_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
-    let source = Source::open(&db, Lock::Shared).expect("opened");
-    let waiting = thread::spawn({
-        let db = db.clone();
-        move || File::open(db).expect("opened").lock().expect("locked, in the end")
-    });
-    let mapping = source.db.mapping().expect("mapped");
-    let until = Instant::now() + Duration::from_secs(10);
-    while mapping.waiting_for_lock().is_none() {
-        if Instant::now() > until {
-            left_out("somebody who waits for the lock", "/proc/locks does not name them");
-            drop(source);
-            waiting.join().expect("locked");
-            return;
-        }
-        sleep(Duration::from_millis(5));
-    }
-    let before = seen_in(folder.path());
     let request = Request {
         destination: Destination::InPlace { keep_old: true },
         wish: Wish::default(),
@@ -140,18 +123,175 @@ fn never_under_somebody_who_waits_for_the_lock() {
         wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let source = Source::open(&db, Lock::Exclusive).expect("opened");
+    // as bbolt waits: it asks again and again
+    let waiting = File::options().read(true).write(true).open(&db).expect("opened");
+    assert!(waiting.try_lock().is_err());
+    let before = seen_in(folder.path());
     let refused = defrag::defrag(&source, &request, quiet).expect_err("refused");
-    assert!(matches!(refused, DefragError::Awaited { .. }), "{refused}");
+    assert!(matches!(refused, DefragError::Output(OutputError::InUse { .. })), "{refused}");
     assert!(refused.to_string().contains("Nothing was replaced"), "{refused}");
     assert_eq!(seen_in(folder.path()), before);
     // a copy elsewhere is nobody's concern
     let target = folder.path().join("copy.db");
     fs::write(&target, "old").expect("written");
-    let request = Request { destination: Destination::File { path: target.clone(), force: true }, ..request };
-    defrag::defrag(&source, &request, quiet).expect("copied");
+    let elsewhere = Destination::File { path: target.clone(), force: true };
+    defrag::defrag(&source, &Request { destination: elsewhere, ..request }, quiet).expect("copied");
     assert_copy(&db, &target, "somebody waits");
-    drop(source);
-    waiting.join().expect("locked");
+}
+
+/// Under a shared lock, as a dry run has it, others may read: nothing is replaced then.
+#[test]
+fn never_under_a_shared_lock() {
+    let (folder, db) = data_dir(&etcd_file::small().bytes());
+    let source = Source::open(&db, Lock::Shared).expect("opened");
+    let before = seen_in(folder.path());
+    let request = Request {
+        destination: Destination::InPlace { keep_old: false },
+        wish: Wish::default(),
+        layout: Layout::default(),
+        verify: true,
+        dry_run: true,
+        snapshot: false,
+        skip_hash_check: false,
+    };
+    let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    defrag::defrag(&source, &request, quiet).expect("a dry run");
+    let refused =
+        defrag::defrag(&source, &Request { dry_run: false, ..request }, quiet).expect_err("refused");
+    assert!(matches!(refused, DefragError::Output(OutputError::NotLocked)), "{refused}");
+    assert_eq!(seen_in(folder.path()), before);
+}
+
+/// Where the program is started inside of the data dir, `snap` has no name before it.
+#[test]
+fn by_a_relative_path() {
+    let bytes = fixture("k8s-frag/frag.db");
+    for (started_in, named) in [
+        ("data/member", "snap/db"),
+        ("data/member", "snap"),
+        ("data/member/snap", "db"),
+        ("data/member/snap", "./db"),
+        ("data", "."),
+        ("", "data"),
+    ] {
+        let (folder, db) = data_dir(&bytes);
+        let mut command = program();
+        command.current_dir(folder.path().join(started_in)).args(["defrag", "--in-place", named]);
+        let ran = Ran::from(command.output().expect("ran"));
+        assert_eq!(ran.code, 0, "{started_in}, {named}: {}", ran.err);
+        let member = folder.path().join("data/member");
+        assert_eq!(names_of(&member), ["db.before-defrag", "snap", "wal"], "{started_in}, {named}");
+        assert_eq!(names_of(&member.join("snap")), ["0000000000000001-0000000000000002.snap", "db"]);
+        assert_copy(&member.join("db.before-defrag"), &db, named);
+        let kept = ran.out.lines().find_map(|line| line.strip_prefix("old file   kept as ")).expect("said");
+        let kept = folder.path().join(started_in).join(kept);
+        assert!(kept.exists(), "{started_in}, {named}: {}", kept.display());
+    }
+}
+
+/// Mode, owner, ACL and extended attributes are as before, or a note says which are not.
+#[test]
+fn attributes_are_kept() {
+    use std::os::unix::fs::chown;
+    let (folder, db) = data_dir(&fixture("k8s-frag/frag.db"));
+    if is_root() {
+        chown(&db, Some(1234), Some(2345)).expect("given away");
+    }
+    fs::set_permissions(&db, Permissions::from_mode(0o2640)).expect("its own");
+    let acl = [
+        &[2, 0, 0, 0][..],
+        &[1, 0, 6, 0, 255, 255, 255, 255],
+        &[2, 0, 4, 0, 0xe8, 3, 0, 0],
+        &[4, 0, 0, 0, 255, 255, 255, 255],
+        &[16, 0, 4, 0, 255, 255, 255, 255],
+        &[32, 0, 0, 0, 255, 255, 255, 255],
+    ]
+    .concat();
+    let file = File::open(&db).expect("opened");
+    let mut set = Vec::new();
+    for (name, value) in [
+        ("user.note", &b"kept"[..]),
+        ("security.selinux", b"system_u:object_r:container_file_t:s0:c1,c2"),
+        ("system.posix_acl_access", &acl),
+    ] {
+        match rustix::fs::fsetxattr(&file, name, value, rustix::fs::XattrFlags::empty()) {
+            Ok(()) => set.push((name, value)),
+            Err(error) => left_out(name, &error.to_string()),
+        }
+    }
+    let metadata = |path: &Path| {
+        let metadata = path.metadata().expect("there");
+        (metadata.mode(), metadata.uid(), metadata.gid())
+    };
+    let before = metadata(&db);
+    let value = |path: &Path, name: &str| {
+        let mut value = vec![0; 4096];
+        let bytes = rustix::fs::getxattr(path, name, &mut *value).unwrap_or(0);
+        value.truncate(bytes);
+        value
+    };
+    for (command, target) in [("defrag", "copy.db"), ("salvage", "saved.db"), ("defrag", "in place")] {
+        let in_place = target == "in place";
+        let path = if in_place { db.clone() } else { folder.path().join(target) };
+        let args = if in_place { vec!["--in-place"] } else { vec!["-o", text(&path)] };
+        let ran = run([&[command, text(&db)], &args[..]].concat());
+        assert_eq!(ran.code, 0, "{command}: {}", ran.err);
+        assert_eq!(metadata(&path), before, "{command}, {target}");
+        for (name, expected) in &set {
+            assert_eq!(value(&path, name), *expected, "{command}, {target}: {name}");
+        }
+        assert!(!ran.out.contains("attributes"), "{}", ran.out);
+    }
+}
+
+/// Others than the owner may read what the folder's ACL says of new files: not the copy.
+#[test]
+fn a_folder_s_acl_gives_nobody_more() {
+    let (folder, db) = data_dir(&fixture("k8s-frag/frag.db"));
+    let member = folder.path().join("data/member");
+    let default = [
+        &[2, 0, 0, 0][..],
+        &[1, 0, 6, 0, 255, 255, 255, 255],
+        &[2, 0, 6, 0, 0xe8, 3, 0, 0],
+        &[4, 0, 0, 0, 255, 255, 255, 255],
+        &[16, 0, 6, 0, 255, 255, 255, 255],
+        &[32, 0, 0, 0, 255, 255, 255, 255],
+    ]
+    .concat();
+    let opened = File::open(&member).expect("opened");
+    let flags = rustix::fs::XattrFlags::empty();
+    if let Err(error) = rustix::fs::fsetxattr(&opened, "system.posix_acl_default", &default, flags) {
+        left_out("a folder's ACL", &error.to_string());
+        return;
+    }
+    fs::set_permissions(&db, Permissions::from_mode(0o640)).expect("its own");
+    defrag(&db, &["--in-place"]);
+    let mut value = vec![0; 4096];
+    let acl = rustix::fs::getxattr(&db, "system.posix_acl_access", &mut *value);
+    assert!(acl.is_err(), "an ACL that the old file did not have: {:?}", &value[..acl.unwrap_or(0)]);
+    assert_eq!(db.metadata().expect("there").mode() & 0o7777, 0o640);
+}
+
+/// On a file system that has none of them, the note names what is lost; and the group gets no more than it had.
+#[test]
+fn attributes_that_cannot_be_kept_are_named() {
+    let (folder, db) = data_dir(&fixture("k8s-frag/frag.db"));
+    let file = File::open(&db).expect("opened");
+    if rustix::fs::fsetxattr(&file, "user.note", b"kept", rustix::fs::XattrFlags::empty()).is_err() {
+        left_out("attributes that are lost", "this file system has none");
+        return;
+    }
+    let within = folder.path().join("mounted");
+    fs::create_dir(&within).expect("made");
+    // ramfs knows no extended attributes
+    let script = r#"mount -t ramfs none "$1" || exit 99; shift; exec "$@""#;
+    let target = within.join("copy.db");
+    let args = ["defrag", text(&db), "-o", text(&target)];
+    if let Some(ran) = in_own_mounts("a file system without attributes", script, &within, &args) {
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.out.contains("user.note"), "{}", ran.out);
+    }
 }
 
 /// What takes the place of a snapshot is a snapshot, too.

@@ -10,6 +10,7 @@ mod support;
 
 mod alarms;
 mod bumped;
+mod commit;
 mod compaction;
 mod damaged;
 mod ended;
@@ -17,9 +18,11 @@ mod every_sound_file;
 mod in_place;
 mod json;
 mod options;
+mod outputs;
 mod plans;
 mod prefixes;
 mod proof;
+mod races;
 mod surroundings;
 mod targets;
 
@@ -37,14 +40,15 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
+use etcd_medic::output::{OutputError, TEMPORARY_SUFFIX};
 use etcd_medic::rewrite::changes::Wish;
 use etcd_medic::rewrite::defrag::{self, DefragError, Destination, Layout, Progress, Request};
-use etcd_medic::rewrite::output::TEMPORARY_SUFFIX;
 use etcd_medic::source::Source;
 use sha2::{Digest, Sha256};
 use support::content::{assert_equal_contents, contents};
 use support::corpus::Corpus;
 use support::documents::{self, parse};
+use support::peers::assert_bbolt_accepts;
 use support::program::{PROGRAM, Ran, document, folder_of, path_in, plain, program, run};
 use support::random::Random;
 use support::{etcd_file, fixture, lies, memory, names_in, testdata};
@@ -136,8 +140,9 @@ fn defrag_to(source: &Path, target: &Path, options: &[&str]) -> documents::Defra
     report
 }
 
-/// A copy is sound, as `check` has it, and holds what its source holds, as an independent reading has it.
+/// A copy is sound, as `check` and bbolt's own have it, and holds what its source holds, as an independent reading has it.
 fn assert_copy(source: &Path, target: &Path, of: &str) {
+    assert_bbolt_accepts(target, of);
     let checked: documents::Check = document("check", text(target), &[]);
     assert!(checked.sound && checked.findings.is_empty(), "{of}: {:?}", checked.findings);
     let (source, target) = (open(source), open(target));

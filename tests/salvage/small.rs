@@ -6,8 +6,9 @@ use etcd_medic::bolt::Db;
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
+use etcd_medic::salvage::document::{BucketReport, Report};
 use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::{Report, SalvageError};
+use etcd_medic::salvage::run::SalvageError;
 use etcd_medic::scan::{Options, scan};
 use serde_json::json;
 
@@ -26,7 +27,7 @@ fn no_root(base: &Base) -> Damage {
     base.damaged(&NO_ROOT).expect("every file has a root")
 }
 
-fn row<'r>(report: &'r Report, bucket: &str) -> &'r etcd_medic::salvage::run::BucketReport {
+fn row<'r>(report: &'r Report, bucket: &str) -> &'r BucketReport {
     let row = report.buckets.iter().find(|row| row.name.0 == bucket.as_bytes());
     row.unwrap_or_else(|| panic!("{bucket}: {:?}", report.buckets))
 }

@@ -438,6 +438,7 @@ objects! {
         doubtful_times: u64,
         total: CleanupUse,
         classes: Vec<CleanupClass>,
+        more_floods: u64,
         unread: Vec<Unread>,
     }
     AsOf {
@@ -533,6 +534,7 @@ objects! {
     Salvage {
         schema: String,
         read_without_lock: bool,
+        lacks: Vec<Lack>,
         source: SalvageSource,
         target: SalvageTarget,
         dropped: SalvageDropped,
@@ -574,7 +576,7 @@ objects! {
     SalvageBucket {
         name: Bytes,
         entries: u64,
-        from: String,
+        from: Nullable<String>,
         gaps: Vec<u64>,
         older_root: u64,
         orphan: u64,
@@ -600,7 +602,15 @@ objects! {
     AffectedResource { group: String, resource: Bytes, namespaces: Vec<Bytes>, keys: u64 }
     AffectedKey { key: Bytes, what: String, revision: i64 }
     Conflict { revision: String, taken: String, other: String }
-    Restore { in_place: bool, command: String, reason: String }
+    Restore {
+        in_place: bool,
+        command: String,
+        reason: String,
+        commands: Vec<VersionCommand>,
+        notes: Vec<String>,
+    }
+    VersionCommand { etcd: String, command: String }
+    Lack { what: String, state: String, means: String, commands: Vec<String> }
 
     Plan {
         schema: String,

@@ -180,7 +180,7 @@ fn what_is_no_object_is_said() {
     {
         assert_eq!(render(value), Err(Unrenderable::NoObject), "{value:?}");
     }
-    let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01";
+    let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01..............";
     assert_eq!(render(encrypted), Err(Unrenderable::Encrypted("k8s:enc:aescbc:v1:key1".into())));
     let unknown = render(&envelope("example.com/v1", "Thing", b""));
     let says = unknown.expect_err("unknown").to_string();
@@ -204,7 +204,6 @@ fn every_truncation_and_every_flip_is_survived() {
             if let Ok(rendered) = render(&changed) {
                 let mut object = rendered.object;
                 yaml::yaml(&object).expect("YAML");
-                change::redact(&mut object);
                 change::clean(&mut object);
             }
         }
@@ -304,24 +303,6 @@ fn what_only_the_cluster_knew_is_cleaned() {
     ] {
         clean(odd);
     }
-}
-
-#[test]
-fn a_secrets_data_is_a_number_of_bytes() {
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-        "metadata": {"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "MARKER", "a": "b"}},
-        "data": {"password": "TUFSS0VSTUFSS0VS", "empty": "", "odd": {"a": "MARKER"}},
-        "stringData": {"x": "MARKER"}, "extra": ["MARKER"],
-    });
-    let Value::Object(mut object) = secret else { unreachable!() };
-    assert!(change::is_secret(&object));
-    change::redact(&mut object);
-    let shown = Value::Object(object);
-    assert_eq!(shown["data"]["password"], "REDACTED (12 bytes)");
-    assert_eq!(shown["data"]["empty"], "REDACTED (0 bytes)");
-    assert!(shown["metadata"]["annotations"]["a"] == "b" && shown["type"] == "Opaque");
-    assert!(!shown.to_string().contains("MARKER") && !shown.to_string().contains("TUFS"), "{shown}");
 }
 
 /// What YAML 1.1, as `kubectl` reads it, takes for something else than text; and what could steer a terminal.

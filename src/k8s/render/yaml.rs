@@ -61,7 +61,7 @@ fn escape_json(text: &str) -> String {
 }
 
 /// Tabs and line feeds are layout.
-fn must_be_escaped(char: char) -> bool {
+pub(super) fn must_be_escaped(char: char) -> bool {
     is_unsafe(char) && !matches!(char, '\n' | '\t')
 }
 

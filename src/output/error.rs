@@ -1,0 +1,157 @@
+//! What can go wrong with an output, and what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why an output could not be made. But for [`OutputError::Unsynced`] and [`OutputError::Remains`], which come after the file
+/// has its name, the target is as it was.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// There is a file already.
+    #[error("{}: exists already: choose another name, or replace it with --force", .0.display())]
+    Exists(PathBuf),
+    /// There is a symbolic link, which is never followed.
+    #[error("{}: is a symbolic link to {}, and is neither followed nor replaced: name that itself, or another", path.display(), to.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        to: PathBuf,
+    },
+    /// There is a folder.
+    #[error("{}: is a folder: name the file to write", .0.display())]
+    IsFolder(PathBuf),
+    /// There is a file in place of a folder.
+    #[error("{}: is no folder: move it away, or choose another folder", .0.display())]
+    NotAFolder(PathBuf),
+    /// There is a device, a pipe, or a socket.
+    #[error("{}: is no regular file, and is not replaced by one: name another", .0.display())]
+    NotAFile(PathBuf),
+    /// The target is the source itself, by whatever name.
+    #[error(
+        "{}: is the source itself, which is never written to: name another file; for the db of a stopped etcd, \
+         --in-place puts a verified copy in its place and keeps the old one",
+        .0.display()
+    )]
+    IsSource(PathBuf),
+    /// The folder is missing.
+    #[error("{}: there is no such folder to write into: make it first, or name another", .0.display())]
+    NoFolder(PathBuf),
+    /// Another process has the file that would be replaced.
+    #[error(
+        "{}: is in use by {who}, which would go on with the old file. Nothing was replaced: stop it, and run this again, \
+         or name another file",
+        path.display()
+    )]
+    InUse {
+        /// The target.
+        path: PathBuf,
+        /// Who has it locked, waits for its lock, or has it open for writing.
+        who: String,
+    },
+    /// The file that would be replaced is not what it was at the beginning.
+    #[error("{}: {how}. Nothing was replaced: look at it, and run this again{}", path.display(), also_kept(kept.as_deref()))]
+    Changed {
+        /// The target.
+        path: PathBuf,
+        /// What is different.
+        how: &'static str,
+        /// The second name of the file that was read, where that is its last.
+        kept: Option<PathBuf>,
+    },
+    /// The source may be written to meanwhile.
+    #[error(
+        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
+    )]
+    NotLocked,
+    /// Not enough room.
+    #[error(
+        "{}: {needed} bytes are needed, {available} are free there: make room, or write to another disk with -o",
+        folder.display()
+    )]
+    NoSpace {
+        /// Where it was to be written.
+        folder: PathBuf,
+        /// Bytes of the output.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+    },
+    /// The operating system said no.
+    #[error("{}: {error}{}", path.display(), advice(error))]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Two names were exchanged, and could not be exchanged back.
+    #[error(
+        "{}: {why} And the file that had this name could not get it back ({error}): it is now {}. Move it back before \
+         anything is started",
+        path.display(),
+        old.display()
+    )]
+    Exchanged {
+        /// The target: it is the new file.
+        path: PathBuf,
+        /// Where the old file is.
+        old: PathBuf,
+        /// Why it was to be undone.
+        why: Box<OutputError>,
+        /// Why it could not.
+        error: io::Error,
+    },
+    /// The file has its name, but its folder could not be flushed to the disk.
+    #[error(
+        "{}: the folder could not be flushed to the disk ({error}): after a power loss, names in it may be as before. \
+         Make sure that the disk is well{}",
+        folder.display(),
+        also_kept(old.as_deref())
+    )]
+    Unsynced {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+        /// Where the old file is, if it was to be removed.
+        old: Option<PathBuf>,
+    },
+    /// The file has its name, but a name of the old file could not be removed.
+    #[error("{}: this name of the old file could not be removed: {error}", old.display())]
+    Remains {
+        /// The name.
+        old: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl OutputError {
+    /// An error of the operating system's, at this path.
+    pub fn io<E: Into<io::Error>>(path: &Path) -> impl FnOnce(E) -> Self + '_ {
+        |error| Self::Io { path: path.to_owned(), error: error.into() }
+    }
+}
+
+fn also_kept(old: Option<&Path>) -> String {
+    old.map(|old| format!(". The old file is still there, as {}", old.display())).unwrap_or_default()
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ": nothing can be written there; name a file in another folder with -o, or run as its owner"
+        }
+        io::ErrorKind::StorageFull => ": the disk is full; make room, or write to another one with -o",
+        io::ErrorKind::QuotaExceeded => {
+            ": the disk quota is used up; make room, or write to another disk with -o"
+        }
+        io::ErrorKind::FileTooLarge => {
+            ": the file would pass a limit on file sizes; raise it (`ulimit -f`), or write to another disk with -o"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,197 @@
+//! A file in the making.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{FallocateFlags, Mode, fallocate};
+
+use crate::bolt::open::{Lock, take_lock};
+
+use super::{Folder, OutputError, Target};
+
+/// What temporary files' names end in.
+pub const TEMPORARY_SUFFIX: &str = ".etcd-medic-unfinished";
+
+/// Characters of the target's name in that of its temporary file: a name may be as long as a file system allows.
+const MAX_PREFIX: usize = 32;
+
+/// What this process has written and what it has not finished, for whoever has to end it early.
+#[derive(Debug)]
+pub(super) struct Registry {
+    unfinished: Vec<(Arc<Folder>, OsString)>,
+    done: Option<String>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { unfinished: Vec::new(), done: None });
+
+/// The registry. While it is held, no signal removes anything or ends the process: names change only then.
+pub(super) fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    pub(super) fn note(&mut self, folder: &Arc<Folder>, name: &OsStr) {
+        self.unfinished.push((Arc::clone(folder), name.to_owned()));
+    }
+
+    pub(super) fn forget(&mut self, name: &OsStr) {
+        self.unfinished.retain(|(_, unfinished)| unfinished != name);
+    }
+
+    pub(super) fn say_done(&mut self, what: String) {
+        self.done = Some(what);
+    }
+}
+
+/// Notes what is finished, in words: should something fail from here on, whoever tells the user adds this.
+pub fn is_done(what: String) {
+    registry().say_done(what);
+}
+
+/// What is finished. Nothing that fails after it undoes it.
+#[must_use]
+pub fn done() -> Option<String> {
+    registry().done.clone()
+}
+
+/// Removes the temporary files. Until what it gives back is dropped, no file is begun or finished: for a process that is about to
+/// end.
+#[must_use]
+pub fn end() -> Ending {
+    let mut registry = registry();
+    for (folder, name) in registry.unfinished.drain(..) {
+        // the process ends either way
+        let _ = folder.remove(&name);
+    }
+    Ending(registry)
+}
+
+/// The end of the process.
+#[derive(Debug)]
+pub struct Ending(MutexGuard<'static, Registry>);
+
+impl Ending {
+    /// What is finished, in words.
+    #[must_use]
+    pub fn done(&self) -> Option<&str> {
+        self.0.done.as_deref()
+    }
+}
+
+/// A file in the making. Dropped before [`Output::commit`], it is removed.
+#[derive(Debug)]
+pub struct Output {
+    pub(super) file: File,
+    pub(super) target: Target,
+    /// Its temporary name, in the folder that it is made in.
+    pub(super) name: OsString,
+    path: PathBuf,
+}
+
+impl Target {
+    /// Begins the file, which only its owner can read, with room for `size` bytes.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn begin(self, size: u64) -> Result<Output, OutputError> {
+        self.begin_with(Mode::RUSR | Mode::WUSR, size)
+    }
+
+    /// Begins a file that anybody can read, as far as the user's umask allows.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn begin_public(self) -> Result<Output, OutputError> {
+        self.begin_with(Mode::from_bits_truncate(0o666), 0)
+    }
+
+    fn begin_with(self, mode: Mode, size: u64) -> Result<Output, OutputError> {
+        if self.replaced.as_ref().is_some_and(|replaced| !replaced.exclusive) {
+            return Err(OutputError::NotLocked);
+        }
+        // held until the file's name is noted
+        let mut registry = registry();
+        let (file, name) = make_temporary(&self.made_in, &self.name, mode)?;
+        registry.note(&self.made_in, &name);
+        drop(registry);
+        // whoever opens it as soon as it has its name, an etcd or a second run, waits until the old file is out of the way; where
+        // there are no locks, nobody does
+        let _ = take_lock(&file, Lock::Exclusive);
+        let path = self.made_in.path().join(&name);
+        let output = Output { file, target: self, name, path };
+        output.reserve(size)?;
+        Ok(output)
+    }
+}
+
+fn make_temporary(folder: &Folder, target: &OsStr, mode: Mode) -> Result<(File, OsString), OutputError> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let prefix: String = target.to_string_lossy().chars().take(MAX_PREFIX).collect();
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = OsString::from(format!(".{prefix}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
+        match folder.make_file(&name, mode) {
+            Ok(file) => return Ok((file, name)),
+            // of an earlier process of this number, which was killed
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(OutputError::io(folder.path())(error)),
+        }
+    }
+}
+
+impl Output {
+    fn reserve(&self, size: u64) -> Result<(), OutputError> {
+        if size == 0 {
+            return Ok(());
+        }
+        match fallocate(&self.file, FallocateFlags::empty(), 0, size).map_err(io::Error::from) {
+            Ok(()) => Ok(()),
+            // a file system that can't: the room is found out by writing
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.file.set_len(size).map_err(OutputError::io(self.path()))
+            }
+            Err(error) => Err(OutputError::io(self.path())(error)),
+        }
+    }
+
+    /// The file, to write to.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The path that it will have.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        self.target.path()
+    }
+
+    /// Its temporary path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until all of it is on the disk.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn sync(&self) -> Result<(), OutputError> {
+        self.file.sync_all().map_err(OutputError::io(self.path()))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let mut registry = registry();
+        // once it has its name, there is nothing of this name, or what it replaced
+        if registry.unfinished.iter().any(|(_, unfinished)| *unfinished == self.name) {
+            registry.forget(&self.name);
+            let _ = self.target.made_in.remove(&self.name);
+        }
+    }
+}
