@@ -5,6 +5,7 @@ export CI=${CI:-true} CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} CARGO_INCREMEN
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 readonly cargo_fuzz=0.13.2
 corpora=$PWD/../shared/corpora
+members=$PWD/../shared/members
 peers=$CARGO_TARGET_DIR/peers
 
 work=$(mktemp -d)
@@ -60,7 +61,7 @@ install_cargo_tools() {
 
 install_debian_packages() {
   local package missing=()
-  for package in zstd etcd-server etcd-client jq; do
+  for package in zstd etcd-server etcd-client jq strace; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   ((${#missing[@]})) || { echo "nothing to install"; return; }
@@ -114,6 +115,11 @@ with_everything() { # COMMAND...
     local -x ETCD_MEDIC_CORPORA=$corpora
   else
     printf '!!! SKIPPED: no %s: the large real files are NOT tested\n' "$corpora" >&2
+  fi
+  if [[ -d $members ]]; then
+    local -x ETCD_MEDIC_MEMBERS=$members
+  else
+    printf '!!! SKIPPED: no %s: directories of real members are NOT tested\n' "$members" >&2
   fi
   "$@"
 }

@@ -145,7 +145,7 @@ pub enum Command {
   etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
   etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run
 
-The quota is full (the only member, etcd is stopped): history, free pages and the alarm in one step
+The quota is full (the only member, etcd was stopped cleanly): history, free pages and the alarm in one step
   etcd-medic defrag --in-place --steady --compact-to current --disarm /var/lib/etcd
 The same for a cluster: one file, from which every member is restored
   etcd-medic defrag /var/lib/etcd --compact-to current --disarm --snapshot -o cure.db
