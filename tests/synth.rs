@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{self, Analysis};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::Packing;
 use etcd_medic::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
+use etcd_medic::filter::Filter;
 use etcd_medic::rewrite::defrag::Progress;
 use etcd_medic::scan::{self, Options as ScanOptions};
 use etcd_medic::source::Source;

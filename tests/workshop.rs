@@ -12,13 +12,13 @@ use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Request, analyze};
 use etcd_medic::bolt::{Db, PageId};
 use etcd_medic::check::{Checked, check, is_sound};
 use etcd_medic::etcd::key_value::KeyValue;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::scan::{Options, scan};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::etcd::schema::Member;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
@@ -54,6 +55,7 @@ pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
         no_space,
         corrupt,
         cut_short,
+        unknown_members,
         history,
         defrag,
         dominant,
@@ -133,6 +135,13 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
         )
     };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
+}
+
+fn unknown_members(report: &Analysis) -> Option<Advice> {
+    let unknown = &report.file.members_not_in_conf_state;
+    let members = report.file.members.iter().filter(|member| unknown.contains(&member.id));
+    let texts: Vec<_> = members.map(Member::unknown_to_raft_text).collect();
+    (!texts.is_empty()).then(|| new("member-not-in-confstate", Severity::Warning, texts.join(". "), ""))
 }
 
 fn history(report: &Analysis) -> Option<Advice> {

@@ -157,7 +157,8 @@ fn rate(times: &[(i64, u64)], gaps: &Gaps) -> Option<Rate> {
     let within_a_day = long_enough.clone().find(|witness| span(witness) <= PREFERRED_SPAN_SECONDS);
     let first = within_a_day.or_else(|| long_enough.next_back())?;
     let (first_revision, seconds) = (first.0, span(first));
-    let revisions = Some(gaps.existed_between(first_revision, last_revision)).filter(|&revisions| revisions > 0)?;
+    let revisions =
+        Some(gaps.existed_between(first_revision, last_revision)).filter(|&revisions| revisions > 0)?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate, rounded for people")]
     let revisions_per_hour = revisions as f64 * 3600.0 / seconds as f64;
     Some(Rate { first_revision, last_revision, seconds, revisions_per_hour })
@@ -172,7 +173,8 @@ mod tests {
 
     fn at(times: &[(i64, u64)]) -> Option<(i64, i64, u64)> {
         let times: Vec<_> = times.iter().map(|&(revision, hours)| (revision, START + hours * HOUR)).collect();
-        rate(&times, &Gaps::default()).map(|rate| (rate.first_revision, rate.last_revision, rate.seconds / HOUR))
+        rate(&times, &Gaps::default())
+            .map(|rate| (rate.first_revision, rate.last_revision, rate.seconds / HOUR))
     }
 
     #[test]

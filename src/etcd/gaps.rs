@@ -209,7 +209,9 @@ fn is_mark_at(db: &Db, bucket: &Bucket<'_>, main: i64) -> bool {
         let Some(node) = page else { return false };
         if let Ok(leaf) = node.leaf() {
             let mut entries = leaf.entries().filter_map(Result::ok);
-            return entries.find(|entry| main_of(entry.key) == Some(main)).is_some_and(|entry| is_mark(&entry));
+            return entries
+                .find(|entry| main_of(entry.key) == Some(main))
+                .is_some_and(|entry| is_mark(&entry));
         }
         let Ok(branch) = node.branch() else { return false };
         let children = branch.children().filter_map(Result::ok);

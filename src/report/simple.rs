@@ -40,7 +40,7 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
     let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
     if checked.sound {
         writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
-        newer(out, checked.touched.newer)
+        newer(out, checked.touched.newer)?;
     } else {
         let faults = styled(BAD, &count(checked.num_findings, "fault"));
         writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
@@ -48,8 +48,10 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
         for next in &checked.next {
             writeln!(out, "next: {}: {}", next.command.replacen("FILE", &path, 1), next.why)?;
         }
-        Ok(())
     }
+    checked.notes.iter().try_for_each(|note| {
+        writeln!(out, "{}: {}", styled(WARNING, note.kind), escape(note.message.as_bytes()))
+    })
 }
 
 /// What the damage is, and what it touches.

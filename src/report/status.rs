@@ -36,6 +36,8 @@ pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<
         Column("revision", Right),
         Column("compacted", Right),
         Column("keys", Right),
+        Column("as of", Left),
+        Column("etcd", Left),
         Column("verdict", Left),
         Column("file", Left),
     ]);
@@ -71,6 +73,8 @@ fn cells(view: &View, file: &Status) -> Vec<String> {
         revision(file.revision),
         revision(file.compact_revision),
         number(file.keys),
+        file.time.clone().unwrap_or("-".to_owned()),
+        file.etcd_version.as_ref().map_or("-".to_owned(), |version| escape(version.as_bytes()).into_owned()),
         styled(style, &file.verdict()),
         escape(file.path.as_bytes()).into_owned(),
     ]);

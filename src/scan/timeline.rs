@@ -40,7 +40,8 @@ impl Bins {
         let (first, last) = range.filter(|(first, last)| first <= last).unwrap_or((0, 0));
         let mut segments = Vec::new();
         let mut start = first;
-        for gap in gaps.as_slice().iter().filter(|gap| gap.first_revision > first && gap.last_revision < last) {
+        for gap in gaps.as_slice().iter().filter(|gap| gap.first_revision > first && gap.last_revision < last)
+        {
             segments.push(Segment { first: start, last: gap.first_revision - 1, first_bin: 0 });
             start = gap.last_revision + 1;
         }
@@ -88,9 +89,8 @@ impl Bins {
 
 /// The smallest width that cuts the segments into few enough spans.
 fn width_for(segments: &[Segment]) -> u64 {
-    let num_bins = |width: u64| -> u128 {
-        segments.iter().map(|segment| u128::from(segment.num_bins(width))).sum()
-    };
+    let num_bins =
+        |width: u64| -> u128 { segments.iter().map(|segment| u128::from(segment.num_bins(width))).sum() };
     let (mut low, mut high) = (1, segments.iter().map(Segment::len).max().unwrap_or(1));
     while low < high {
         let middle = low + (high - low) / 2;
@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn no_span_has_a_gap_in_it() {
-        let many: Vec<_> = (0..15).map(|number| (100 + number * 200_000, 100_000 + number * 200_000)).collect();
+        let many: Vec<_> =
+            (0..15).map(|number| (100 + number * 200_000, 100_000 + number * 200_000)).collect();
         for (range, missing) in [
             ((2, 1_000_003_002), &[(3002, 1_000_003_001)][..]),
             ((2, 9_000_000_000), &[(100, 4_000_000_000), (4_000_000_500, 8_999_999_000)]),

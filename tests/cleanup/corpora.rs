@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{self, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::cleanup::{Cleanup, Request, Thresholds, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::scan::{Options, scan};
 use etcd_medic::source::Source;
 use jiff::Timestamp;

@@ -5,7 +5,6 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
@@ -13,6 +12,7 @@ use etcd_medic::check::check;
 use etcd_medic::cleanup::{self, Thresholds};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::rewrite::changes::{History, Wish};
