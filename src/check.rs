@@ -41,6 +41,24 @@ pub struct Checked {
     pub touched: Touched,
     /// Which command comes next; none where nothing was found.
     pub next: Vec<Next>,
+    /// What is no fault, and to be known all the same.
+    pub notes: Vec<Note>,
+}
+
+/// What is no fault of the file's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What it is about, for programs.
+    pub kind: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+fn notes(state: &State<'_>) -> Vec<Note> {
+    let unknown = state.members_unknown_to_raft();
+    unknown
+        .map(|member| Note { kind: "member-not-in-confstate", message: member.unknown_to_raft_text() })
+        .collect()
 }
 
 /// What was looked at.
@@ -157,6 +175,7 @@ pub fn check<'a>(
         },
         touched,
         next,
+        notes: notes(state),
     }
 }
 

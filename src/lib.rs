@@ -8,6 +8,7 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
+//!   clock               the file's own time
 //!   filter              what a user names, and the nearest names where a file has no such one
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
@@ -26,6 +27,7 @@ pub mod bolt;
 pub mod check;
 pub mod cleanup;
 pub mod cli;
+pub mod clock;
 pub mod content;
 pub mod etcd;
 pub mod filter;

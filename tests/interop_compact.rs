@@ -392,7 +392,8 @@ fn a_compaction_that_was_cut_short_is_finished_alike(peer: &Peer) {
     let at = revision.to_string();
     // in place it is refused, as the compaction is also in the log, behind what the killed etcd had written
     let copy = folder.path().join("copy.db");
-    let finish = os(&["defrag", "--only-member", "--compact-to", &at, "-o"]);
+    let finish = ["defrag", "--only-member", "--compact-to", &at, "-o"];
+    let finish = os(&finish);
     let report = medic_json(0, finish.chain([copy.as_os_str(), folder.path().join("data").as_os_str()]));
     fs::rename(&copy, folder.path().join("data/member/snap/db")).expect("put there");
     assert_eq!(report["compaction"]["finishes_earlier"], true, "{report}");

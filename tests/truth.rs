@@ -17,7 +17,7 @@ use std::path::Path;
 use etcd_medic::analyze::histogram::Histogram;
 use etcd_medic::analyze::keys::ResourceUse;
 use etcd_medic::analyze::space::Class;
-use etcd_medic::analyze::top::Metric;
+use etcd_medic::analyze::top::TopObject;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::for_each_entry;
@@ -391,14 +391,19 @@ fn sums(made: &Made<'_, '_>) {
     let bytes = mvcc.live.bytes + mvcc.superseded.bytes + mvcc.tombstones.bytes;
     assert_eq!(timeline.bins.iter().map(|bin| bin.bytes).sum::<u64>(), bytes, "timeline");
 
-    // every key is ranked, as no limit was set: each measure adds up, too
-    let ranked = |by: Metric| report.top_objects.iter().filter(move |object| object.ranks.by(by).is_some());
-    assert_eq!(ranked(Metric::Revisions).map(|object| object.revisions).sum::<u64>(), key.entries);
-    assert_eq!(ranked(Metric::LiveBytes).map(|object| object.live_bytes).sum::<u64>(), mvcc.live.bytes);
+    // every key is in some ranking, as no limit was set, and named once: each measure adds up, too
+    let objects = &report.top_objects;
+    let keys: BTreeSet<&[u8]> = objects.iter().map(|object| object.key.0.as_slice()).collect();
+    assert_eq!((keys.len() as u64, objects.len() as u64), (mvcc.distinct_keys, mvcc.distinct_keys));
+    assert_eq!(objects.iter().map(|object| object.revisions).sum::<u64>(), key.entries);
+    assert_eq!(objects.iter().map(|object| object.live_bytes).sum::<u64>(), mvcc.live.bytes);
     let history = mvcc.superseded.bytes + mvcc.tombstones.bytes;
-    assert_eq!(ranked(Metric::HistoryBytes).map(|object| object.history_bytes).sum::<u64>(), history);
-    let on_disk: u64 = ranked(Metric::Revisions).map(|object| object.disk_bytes).sum();
+    assert_eq!(objects.iter().map(|object| object.history_bytes).sum::<u64>(), history);
+    let on_disk: u64 = objects.iter().map(|object| object.disk_bytes).sum();
     assert!(on_disk <= key.disk_bytes && key.disk_bytes - on_disk <= mvcc.distinct_keys, "each rounds down");
+    let has_more = |object: &&TopObject| object.revisions > 1;
+    let most: Vec<_> = objects.iter().filter(|object| object.ranks.revisions.is_some()).collect();
+    assert_eq!(most.len(), objects.iter().filter(has_more).count(), "a key of one record has not many");
 }
 
 fn leases_and_alarms(made: &Made<'_, '_>, corpus: &Corpus) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::etcd::schema::State;
+use crate::etcd::schema::{Member, State};
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
@@ -56,7 +56,8 @@ const LARGE_VALUE: u64 = 1 << 20;
 /// All that a report gives reason for, the worst first.
 #[must_use]
 pub fn advise(report: &Analysis, request: &Request<'_>) -> Vec<Advice> {
-    let checks = [cut_short, history, defrag, dominant, flood, large_values, orphans, cleanup];
+    let checks =
+        [cut_short, unknown_members, history, defrag, dominant, flood, large_values, orphans, cleanup];
     let worst =
         [damage(report), trailer(report), no_space(report, request.cure_refused.as_ref()), corrupt(report)];
     let unlocked = request.read_without_lock.then(unlocked);
@@ -173,6 +174,13 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
         )
     };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
+}
+
+fn unknown_members(report: &Analysis) -> Option<Advice> {
+    let unknown = &report.file.members_not_in_conf_state;
+    let members = report.file.members.iter().filter(|member| unknown.contains(&member.id));
+    let texts: Vec<_> = members.map(Member::unknown_to_raft_text).collect();
+    (!texts.is_empty()).then(|| new("member-not-in-confstate", Severity::Warning, texts.join(". "), ""))
 }
 
 fn history(report: &Analysis) -> Option<Advice> {

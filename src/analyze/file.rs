@@ -46,6 +46,8 @@ pub struct FileInfo {
     pub term: Option<u64>,
     /// Members of the cluster; the file does not say which of them wrote it.
     pub members: Arc<[Member]>,
+    /// Ids of those that are no voters or learners of raft's, where its list is stored.
+    pub members_not_in_conf_state: Vec<u64>,
     /// Members that were removed.
     pub members_removed: u64,
 }
@@ -89,6 +91,7 @@ impl FileInfo {
             consistent_index: state.consistent_index,
             term: state.term,
             members: Arc::clone(&state.members),
+            members_not_in_conf_state: state.members_unknown_to_raft().map(|member| member.id).collect(),
             members_removed: state.members_removed,
         }
     }

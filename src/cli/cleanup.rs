@@ -33,7 +33,7 @@ pub struct CleanupArgs {
     /// ConfigMaps and Secrets from this size on are large
     #[arg(long, value_name = "BYTES", default_value = "256KiB", value_parser = parse_size)]
     large: u64,
-    /// Custom resources of this many objects and more are a flood, whatever their size
+    /// Resources of this many objects and more are a flood, whatever their size
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     flood_objects: u64,
 }

@@ -72,7 +72,9 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     prose(out, view, "  ", &facts.join(", "))?;
     let members = file.members.iter().take(view.top).map(|member| {
         let name = if member.name.is_empty() { "(not started)" } else { &member.name };
-        format!("{} {:x}", brief(name.as_bytes()), member.id)
+        let unknown = file.members_not_in_conf_state.contains(&member.id);
+        let unknown = if unknown { " (not in confState)" } else { "" };
+        format!("{} {:x}{unknown}", brief(name.as_bytes()), member.id)
     });
     let members: Vec<_> = members.collect();
     if !members.is_empty() {
@@ -360,7 +362,8 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     let (first, last) = (first.first_revision, last.last_revision);
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
-    let follows = |bin: &TimelineBin, next: &TimelineBin| bin.last_revision + 1 == next.first_revision;
+    let follows =
+        |bin: &TimelineBin, next: &TimelineBin| bin.last_revision.checked_add(1) == Some(next.first_revision);
     let bars = columns(&bytes);
     for (bar, pair) in bars.chars().zip(timeline.bins.windows(2)) {
         let gap = if matches!(pair, [bin, next] if !follows(bin, next)) { "┊" } else { "" };

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
+use crate::cleanup::floods::Ages;
 use crate::cleanup::{ClassUse, Cleanup, Use};
 use crate::text::{brief, cut, harmless};
 use crate::units::{count, grouped};
@@ -109,6 +110,9 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     if !class.reasons.is_empty() {
         prose(out, view, "  ", &format!("here by: {}", class.reasons.join(", ")))?;
     }
+    if let Some(ages) = &class.ages {
+        prose(out, view, "  ages:     ", &ages_words(ages))?;
+    }
     prose(out, view, "  deleting: ", class.deleting)?;
     prose(out, view, "  prevent:  ", class.prevention)?;
     // a command is one line, however long, so that it can be copied
@@ -119,7 +123,20 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     top(out, view, class)
 }
 
+fn ages_words(ages: &Ages) -> String {
+    let older = ages.older.iter();
+    let mut words: Vec<_> =
+        older.map(|row| format!("{} older than {}", grouped(row.objects), span(row.than_seconds))).collect();
+    if ages.undated > 0 {
+        words.push(format!("{} without a time that can be believed", grouped(ages.undated)));
+    }
+    let created = ages.oldest.as_ref().zip(ages.newest.as_ref());
+    let created = created.map(|(oldest, newest)| format!("; created from {oldest} to {newest}"));
+    format!("{}{}", words.join(", "), created.unwrap_or_default())
+}
+
 fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    let several = class.namespaces.iter().any(|row| row.tenant.is_some());
     let rows: Vec<_> = class
         .namespaces
         .iter()
@@ -127,19 +144,26 @@ fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result
         .map(|row| {
             let name =
                 row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
-            cells(view, &name, &row.sum)
+            let mut cells = cells(view, &name, &row.sum);
+            if several {
+                cells.push(row.tenant.as_ref().map_or("(none)".to_owned(), |name| brief(&name.0)));
+            }
+            cells
         })
         .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = [
+    let mut columns = vec![
         Column("  namespace", Left),
         Column("objects", Right),
         Column("live", Right),
         Column("history", Right),
         Column("on disk", Right),
     ];
+    if several {
+        columns.push(Column("tenant", Left));
+    }
     table::write(out, view, &columns, rows)?;
     more(out, class.namespaces.len(), view.top, "namespace")
 }

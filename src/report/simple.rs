@@ -41,7 +41,7 @@ pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) 
     let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
     if checked.sound {
         writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
-        newer(out, checked.touched.newer)
+        newer(out, checked.touched.newer)?;
     } else {
         let faults = styled(BAD, &count(checked.num_findings, "fault"));
         writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
@@ -50,8 +50,10 @@ pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) 
             table::prose(out, view, "next: ", next.why)?;
             table::command(out, &next.command)?;
         }
-        Ok(())
     }
+    checked.notes.iter().try_for_each(|note| {
+        writeln!(out, "{}: {}", styled(WARNING, note.kind), brief(note.message.as_bytes()))
+    })
 }
 
 /// What the damage is, and what it touches.
