@@ -197,11 +197,6 @@ impl Peer {
         &self.bin
     }
 
-    /// The folder of its programs.
-    pub fn bin(&self) -> &Path {
-        &self.bin
-    }
-
     pub fn command(&self, program: &str) -> Command {
         bounded(&self.bin.join(program))
     }
@@ -318,11 +313,6 @@ impl Member {
 
     pub fn db(&self) -> PathBuf {
         self.data_dir.join("member/snap/db")
-    }
-
-    /// Where its clients find it.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
     }
 
     pub fn stop(&mut self) {
