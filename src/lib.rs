@@ -20,6 +20,9 @@
 //!   member              the log beside the db: segments, frames, records, entries, config changes
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
+//!
+//! Used by several: `source` (a path, opened), `beside` (the log of its member), `protobuf` (the fields of a message), `text`,
+//! `units`, `shell`.
 
 pub mod analyze;
 pub mod beside;
