@@ -100,6 +100,10 @@ fn a_key_tells_a_secret_in_every_layout() {
         ("secrets/d/a", true, true),
         ("/registry/SECRETS/d/a", true, true),
         ("/registry/example.org/secrets/d/a", true, true),
+        ("/registry/example.com/secrets/d/a", true, true),
+        // a tenant that is called as the kind
+        ("/widgets/secrets/d/a", true, true),
+        ("/widgets/x/secrets/d/a", true, true),
         // a tenant that is called as a resource
         ("/registry/events/secrets/d/a", true, true),
         // a namespace, and a name: of a built-in resource by the key, of another by its value
@@ -144,6 +148,23 @@ fn what_holds_no_secret_is_shown_whole() {
         b"x".repeat(1 << 20).as_slice(),
     ] {
         assert!(!may_be_in("/app/state", value), "{}", value.escape_ascii());
+    }
+}
+
+/// Whatever reads names as Go does would take these for a Secret; and what says that it is Kubernetes', and can't be read.
+#[test]
+fn what_may_be_a_secret_is_one() {
+    for text in [
+        r#"{"KIND":"Secret","kind":"A","data":{"a":"TUFSS0VSTUFSS0VS"}}"#,
+        "{\"\u{212a}ind\":\"\u{17f}ecret\",\"data\":{\"a\":\"TUFSS0VSTUFSS0VS\"}}",
+        r#"{"kind ":" Secret\u0000","data":{"a":"TUFSS0VSTUFSS0VS"}}"#,
+        r#"{"kind":["Secret"],"data":{"a":"TUFSS0VSTUFSS0VS"}}"#,
+        r#"{"kind":"A","a":{"kind":"Secret","data":{"a":"TUFSS0VSTUFSS0VS"}},"a":1}"#,
+        "{\"kind\":/* of the core group */\"Secret\",\"data\":{}}",
+        "k8s\0\u{7f}",
+        "k8s\0\n\u{12}\n\u{2}v9\u{12}\u{7}Secrets\u{12}\u{0}",
+    ] {
+        assert!(may_be_in("/app/state", text.as_bytes()), "{text}");
     }
 }
 

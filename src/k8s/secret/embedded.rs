@@ -85,7 +85,8 @@ impl Search {
             Value::Object(object) => self.fields(object, level, each),
             Value::Array(items) => {
                 let below = level.saturating_add(1);
-                items.iter_mut().fold(false, |found, item| each(self, item, below) || found)
+                // all of them, also behind a find
+                items.iter_mut().filter_map(|item| each(self, item, below).then_some(())).count() > 0
             }
             Value::String(text) if self.bytes(text.as_bytes(), level) => {
                 *value = placeholder(text.len());
@@ -97,7 +98,8 @@ impl Search {
 
     fn fields(&mut self, object: &mut Map<String, Value>, level: usize, each: Each) -> bool {
         let below = level.saturating_add(1);
-        let mut found = object.values_mut().fold(false, |found, value| each(self, value, below) || found);
+        let mut found =
+            object.values_mut().filter_map(|value| each(self, value, below).then_some(())).count() > 0;
         let hidden: Vec<String> =
             object.keys().filter(|name| self.bytes(name.as_bytes(), below)).cloned().collect();
         for name in hidden {
@@ -140,8 +142,8 @@ impl Search {
                         || self.fields(&mut rendered.object, level, Self::value);
                     found.then_some(true)
                 }
-                Err(Unrenderable::TooDeep | Unrenderable::TooLarge) => Some(true),
-                Err(_) => None,
+                Err(Unrenderable::UnknownType { kind, .. }) => says::names_secret(&kind).then_some(true),
+                Err(_) => Some(true),
             };
         }
         let cbor = bytes.strip_prefix(CBOR_MAGIC);
