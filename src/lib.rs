@@ -16,6 +16,8 @@
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
+//!
+//! Beside these: `source` (a path, opened), `content` (what is no db), `text` and `shell` (what is shown, and what is pasted).
 
 pub mod analyze;
 pub mod bolt;

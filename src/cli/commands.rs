@@ -26,7 +26,7 @@ use crate::status::{Limits, Thresholds};
 use crate::text::shown;
 
 use super::args::{Args, Command, Output, Sort};
-use super::{Outcome, progress, rewrite, status, synth, travel};
+use super::{Outcome, progress, rewrite, signals, status, synth, travel};
 
 /// Columns where there is no terminal to ask.
 const USUAL_WIDTH: usize = 120;
@@ -233,6 +233,7 @@ fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
 
 pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
+    signals::read_from_now_on(file);
     let source = Source::open(file, lock)?;
     if args.no_lock {
         let path = shown(&source.path);

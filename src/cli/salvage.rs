@@ -18,6 +18,7 @@ use super::signals;
 /// Saves what can be saved of a file.
 pub(super) fn run(args: &Args, source: &Path, disk_errors: bool, request: &run::Request) -> Result<Outcome> {
     signals::end_cleanly()?;
+    signals::read_from_now_on(source);
     let lock = if args.no_lock { Lock::None } else { Lock::Shared };
     let scratch = disk_errors.then(|| folder_of(&request.target));
     let report = Steps::default().watch(|progress| {

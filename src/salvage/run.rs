@@ -244,6 +244,17 @@ pub enum SalvageError {
     },
 }
 
+impl SalvageError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Wreck(error) => error.next(),
+            _ => None,
+        }
+    }
+}
+
 /// Saves what can be saved.
 ///
 /// # Errors
