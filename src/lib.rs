@@ -21,8 +21,8 @@
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
 //!
-//! Used by several: `source` (a path, opened), `beside` (the log of its member), `protobuf` (the fields of a message), `text`,
-//! `units`, `shell`.
+//! Used by several: `source` (a path, opened), `beside` (the log of its member), `content` (what is no db), `protobuf` (the fields of a
+//! message), `text` and `shell` (what is shown, and what is pasted), `units`.
 
 pub mod analyze;
 pub mod beside;

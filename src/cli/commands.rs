@@ -277,6 +277,7 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 /// Opens a file under this lock, unless the user wants none.
 pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { lock };
+    signals::read_from_now_on(file);
     let source = Source::open(file, lock)?;
     if args.no_lock {
         let path = shown(&source.path);

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use crate::output;
 use crate::rewrite::defrag::DefragError;
-use crate::salvage::open::WreckError;
+use crate::salvage::run::SalvageError;
 use crate::source::SourceError;
 use crate::text::harmless;
 
@@ -117,7 +117,7 @@ fn next_command(error: &anyhow::Error) -> Option<String> {
     let next = error
         .downcast_ref::<SourceError>()
         .and_then(SourceError::next)
-        .or_else(|| error.downcast_ref::<WreckError>()?.next())
+        .or_else(|| error.downcast_ref::<SalvageError>()?.next())
         .or_else(|| error.downcast_ref::<DefragError>()?.next());
     next.map(|command| command.to_string())
 }

@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn labels_are_escaped() {
         assert_eq!(label(Path::new("/var/lib/etcd")), "/var/lib/etcd");
-        assert_eq!(label(Path::new(r#"a"b\c"#)), r#"a\"b\\c"#);
+        assert_eq!(label(Path::new(r#"a"b\c"#)), r#"a\"b\\\\c"#);
         assert_eq!(label(Path::new("two\nlines")), r"two\\nlines");
         assert_eq!(label(Path::new("\u{1b}[31m")), r"\\u{1b}[31m");
     }

@@ -19,6 +19,7 @@ use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
+use crate::shell::Command;
 use crate::text::{ByteText, shown};
 
 use super::assemble::Saved;
@@ -90,6 +91,17 @@ pub enum SalvageError {
         /// What is doubtful.
         what: String,
     },
+}
+
+impl SalvageError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Wreck(error) => error.next(),
+            _ => None,
+        }
+    }
 }
 
 /// Saves what can be saved.

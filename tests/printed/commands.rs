@@ -120,6 +120,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 /// Runs the program, text and JSON, and pastes each command that it prints: it is about one of `files`, and ours is taken. How many
 /// there were.
 fn paste_all(bench: &Bench, args: &[&OsStr], files: &[&Path]) -> usize {
+    let shells: &[&str] = if args.contains(&OsStr::new("analyze")) { &["sh", "bash"] } else { &["sh"] };
     let text = bench.run(args);
     let json = bench.run(&[&[OsStr::new("--output"), OsStr::new("json")], args].concat());
     for said in [&text.out, &text.err, &json.out, &json.err] {
@@ -139,7 +140,7 @@ fn paste_all(bench: &Bench, args: &[&OsStr], files: &[&Path]) -> usize {
         if ["kubectl", "etcdctl", "rm "].iter().any(|program| command.starts_with(program)) {
             continue;
         }
-        for shell in ["sh", "bash"] {
+        for shell in shells {
             let (words, ran) = bench.paste(shell, command);
             let means = words.iter().any(|word| {
                 let path = bench.path(word);

@@ -9,7 +9,6 @@ use etcd_medic::text::{escape, is_unsafe};
 use tempfile::TempDir;
 
 use super::support::etcd_file::{file_of, put};
-use super::support::fixture;
 use super::support::program::{plain, program, run};
 use super::{COMMANDS, NAMES, name};
 
@@ -22,7 +21,8 @@ fn assert_harmless(said: &[u8], of: &str) {
 /// Every command, on files of every name: sound, missing, and none.
 #[test]
 fn of_a_path() {
-    let sound = fixture("k8s-frag/frag.db");
+    let records = [put(5, b"key", 5, 1, b"value", 0), put(6, b"key", 5, 2, b"other", 0)];
+    let sound = file_of(4096, &records, 10).bytes();
     for hostile in NAMES {
         let folder = TempDir::new().expect("a folder");
         let file = name(hostile);

@@ -307,7 +307,8 @@ fn a_damaged_db_is_no_other_file() {
 #[test]
 fn what_lies_is_no_archive() {
     let tar = tar(b"x");
-    for at in 0..512 {
+    // the last byte of the checksum's field is none of its digits
+    for at in (0..512).filter(|&at| at != 155) {
         let mut bytes = tar.clone();
         bytes[at] ^= 0x55;
         assert_ne!(Packing::of(&bytes), Some(Packing::Tar), "byte {at}");
