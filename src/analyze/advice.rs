@@ -1,23 +1,19 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 
-use crate::etcd::schema::{Member, State};
+use crate::etcd::schema::Member;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
-use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
 use crate::shell::Command;
 use crate::text::{brief, escape};
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
+use super::gains::Copies;
 use super::keys::ResourceUse;
-use super::{Analysis, Request};
+use super::{Analysis, Request, copy_advice};
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,6 +26,9 @@ pub struct Advice {
     pub text: String,
     /// The next command; empty where there is none.
     pub command: String,
+    /// By how many bytes the file is larger than the copy that `command` writes, to the byte; `null` where it writes none, or one
+    /// that is no smaller.
+    pub gives_back_bytes: Option<u64>,
 }
 
 /// How bad something is, the worst first.
@@ -44,8 +43,8 @@ pub enum Severity {
     Info,
 }
 
-/// A cure is worth its trouble from this share of the file on.
-const WORTH_IT: f64 = 0.1;
+/// A cure is worth its trouble from this share on.
+pub(super) const WORTH_IT: f64 = 0.1;
 /// A resource is called out from this share of the `key` bucket on.
 const DOMINANT: f64 = 0.4;
 /// A span of revisions is a flood from this many times the median on.
@@ -55,32 +54,35 @@ const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
 #[must_use]
-pub fn advise(report: &Analysis, request: &Request<'_>) -> Vec<Advice> {
-    let checks =
-        [cut_short, unknown_members, history, defrag, dominant, flood, large_values, orphans, cleanup];
-    let worst =
-        [damage(report), trailer(report), no_space(report, request.cure_refused.as_ref()), corrupt(report)];
-    let unlocked = request.read_without_lock.then(unlocked);
-    let others = checks.iter().filter_map(|check| check(report)).chain(unlocked);
-    let mut advice: Vec<_> = worst.into_iter().flatten().chain(others).collect();
+pub fn advise(report: &Analysis, request: &Request<'_>, copies: Option<&Copies>) -> Vec<Advice> {
+    let advice = [
+        damage(report),
+        trailer(report),
+        copy_advice::no_space(report, copies, request.cure_refused.as_ref()),
+        corrupt(report),
+        cut_short(report),
+        unknown_members(report),
+        copy_advice::history(report),
+        copy_advice::defrag(report, copies),
+        dominant(report),
+        flood(report),
+        large_values(report),
+        orphans(report),
+        cleanup(report),
+        request.read_without_lock.then(unlocked),
+    ];
+    let mut advice: Vec<_> = advice.into_iter().flatten().collect();
     advice.sort_by_key(|advice| advice.severity);
     advice
 }
 
-/// What cures a full quota in one step.
-fn cure() -> Wish {
-    Wish { history: History::Current, disarm: vec![AlarmKind::Nospace], ..Wish::default() }
-}
-
-/// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
-#[must_use]
-pub fn cure_refused(db: &Path, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
-    state.alarms.iter().find(|alarm| alarm.name() == AlarmKind::Nospace.name())?;
-    Surroundings::of(db, state, None).refusal(&cure(), current_revision)
-}
-
-fn new(kind: &'static str, severity: Severity, text: String, command: impl Into<String>) -> Advice {
-    Advice { kind, severity, text, command: command.into() }
+pub(super) fn new(
+    kind: &'static str,
+    severity: Severity,
+    text: String,
+    command: impl Into<String>,
+) -> Advice {
+    Advice { kind, severity, text, command: command.into(), gives_back_bytes: None }
 }
 
 fn damage(report: &Analysis) -> Option<Advice> {
@@ -94,60 +96,11 @@ fn damage(report: &Analysis) -> Option<Advice> {
 }
 
 fn trailer(report: &Analysis) -> Option<Advice> {
-    let text = "The 32 bytes behind the db are not its SHA-256: the snapshot was cut short or changed, and \
-                `etcdutl snapshot restore` will refuse it. Take another"
+    let text = "The last 32 bytes are not the SHA-256 of the db before them: the snapshot was cut short or changed, and \
+                `etcdutl snapshot restore` will refuse it. Take another, if the cluster is still there"
         .to_owned();
     let invalid = report.file.snapshot_trailer == Trailer::Invalid;
     invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
-}
-
-fn no_space(report: &Analysis, refused: Option<&Refusal>) -> Option<Advice> {
-    report.alarms.iter().find(|alarm| alarm.alarm == AlarmKind::Nospace.name())?;
-    if report.health.structural_faults > 0 {
-        let text =
-            "NOSPACE is raised, and the file is damaged: save what can be read before anything rewrites it";
-        return Some(new("alarm-nospace", Severity::Critical, text.to_owned(), ""));
-    }
-    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
-    let running = on_a_running_etcd(&cure(), report.mvcc.as_ref().map(|mvcc| mvcc.revision));
-    let running_text: Vec<_> = running.iter().map(|command| format!("`{command}`")).collect();
-    let running_text = running_text.join(", ");
-    let offline = "--compact-to current --disarm";
-    let (how, command) = match refused {
-        None => (
-            format!(
-                "with etcd stopped, one command does both and disarms; with etcd running, {running_text}"
-            ),
-            defrag_command(report, offline, false),
-        ),
-        Some(Refusal::OneOfSeveral { .. } | Refusal::MembersUnclear { .. }) => (
-            format!(
-                "with etcd stopped, one file does both and disarms, and all members are restored from it; with etcd running, \
-                 {running_text}"
-            ),
-            defrag_command(report, offline, true),
-        ),
-        Some(Refusal::BehindItsLog { consistent_index, last_index, .. }) => (
-            format!(
-                "with etcd running, as its log goes on to entry {last_index}, and the db has the effect of entries up to \
-                 {consistent_index}"
-            ),
-            running.join(" && "),
-        ),
-        Some(Refusal::LogUnclear { reason, .. }) => (
-            format!(
-                "with etcd running, {running_text}; if it can't start, a restore from the copy that one command writes. In \
-                 place it can't be done: {reason}"
-            ),
-            defrag_command(report, offline, true),
-        ),
-    };
-    let text = format!(
-        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: {how}",
-        bytes(gain),
-        bytes(size)
-    );
-    Some(new("alarm-nospace", Severity::Critical, text, command))
 }
 
 fn corrupt(report: &Analysis) -> Option<Advice> {
@@ -183,69 +136,7 @@ fn unknown_members(report: &Analysis) -> Option<Advice> {
     (!texts.is_empty()).then(|| new("member-not-in-confstate", Severity::Warning, texts.join(". "), ""))
 }
 
-fn history(report: &Analysis) -> Option<Advice> {
-    let mvcc = report.mvcc.as_ref()?;
-    let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
-    let part = share(gain, report.file.allocated_bytes);
-    let retained = report.retention.as_ref().map_or(0, |retention| retention.revisions);
-    let text = format!(
-        "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
-         of a defrag ({} of the file)",
-        bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
-        count(retained, ""),
-        bytes(gain),
-        percent(part)
-    );
-    // what a shorter history would give is the plan's to say
-    let command = of_file("etcd-medic plan", report);
-    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
-}
-
-fn defrag(report: &Analysis) -> Option<Advice> {
-    // of a damaged file nothing is promised, and free pages may hold what is to be saved
-    if report.health.structural_faults > 0 {
-        return None;
-    }
-    let gain = report.gains.defrag_bytes;
-    let part = share(gain, report.file.allocated_bytes);
-    let (gain, part_text) = (bytes(gain), percent(part));
-    if part < WORTH_IT {
-        let text = format!(
-            "A defrag alone would give back only {gain} ({part_text} of the file): not worth its pause"
-        );
-        return Some(new("defrag-useless", Severity::Info, text, ""));
-    }
-    let stopped = if data_dir_of(report.file.path.as_path()).is_some() { ", with etcd stopped" } else { "" };
-    let text = format!("A defrag{stopped} gives back {gain} ({part_text} of the file)");
-    Some(new("defrag", Severity::Warning, text, defrag_command(report, "", false)))
-}
-
-/// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
-/// where that can't be done, the copy is a snapshot to be restored from.
-fn defrag_command(report: &Analysis, changes: &str, to_restore: bool) -> String {
-    let path = report.file.path.as_path();
-    if let Some(data_dir) = data_dir_of(path).filter(|_| !to_restore) {
-        let command = Command::new("etcd-medic defrag --in-place --steady").and(changes);
-        return command.path(data_dir).to_string();
-    }
-    let is_plain_copy = report.file.snapshot_trailer == Trailer::None && !to_restore;
-    let mut packed = OsString::from(path);
-    packed.push(".packed");
-    Command::new("etcd-medic defrag")
-        .and(changes)
-        .path(path)
-        .and(if is_plain_copy { "-o" } else { "--snapshot -o" })
-        .path(&PathBuf::from(packed))
-        .to_string()
-}
-
-/// The data dir whose db this is.
-fn data_dir_of(db: &Path) -> Option<&Path> {
-    let data_dir = db.ancestors().nth(3).filter(|_| db.ends_with("member/snap/db"))?;
-    Some(if data_dir.as_os_str().is_empty() { Path::new(".") } else { data_dir })
-}
-
-fn of_file(words: &str, report: &Analysis) -> String {
+pub(super) fn of_file(words: &str, report: &Analysis) -> String {
     Command::new(words).path(report.file.path.as_path()).to_string()
 }
 

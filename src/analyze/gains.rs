@@ -10,46 +10,106 @@ use crate::rewrite::planned::{Planned, Records};
 use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
 
-/// What each cure would give back, in bytes of what is allocated (the tail comes back by itself). Nothing is promised
-/// of a file with structural faults, or of a scan that did not keep the sizes of records: all are 0.
+/// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
+/// Nothing is promised of a file with structural faults, or of a scan that did not keep the sizes of records: all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Gains {
     /// `etcd-medic defrag`.
     pub defrag_bytes: u64,
     /// `etcd-medic defrag --compact-to current`.
     pub compact_and_defrag_bytes: u64,
+    /// Bytes of the copy that `etcd-medic defrag` writes; `null` where it is not known.
+    pub defrag_copy_bytes: Option<u64>,
+    /// Bytes of the copy that `etcd-medic defrag --compact-to current` writes; `null` where it is not known.
+    pub compact_and_defrag_copy_bytes: Option<u64>,
     /// Whether these are what `etcd-medic` then gives back, to the byte.
     pub exact: bool,
 }
 
-impl Gains {
-    /// Plans the copies; the scan's outline has a compaction to the current revision.
+/// A copy that `defrag` can make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CopyKind {
+    /// With `--compact-to current`.
+    pub compacted: bool,
+    /// With `--steady`.
+    pub steady: bool,
+}
+
+/// The sizes of the copies that `defrag` would write, in bytes, snapshot trailers aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// Bytes of the pages that are allocated in the file.
+    allocated_bytes: u64,
+    plain: Sizes,
+    compacted: Sizes,
+    exact: bool,
+}
+
+/// The sizes of one content in two layouts; `None` where it was not asked for, or can't be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sizes {
+    usual: Option<u64>,
+    steady: Option<u64>,
+}
+
+impl Copies {
+    /// Plans the copies, those with `--steady` only if asked for. The scan's outline has a compaction to the current revision.
+    /// `None` of a file with structural faults, or of a scan that did not keep the sizes of records.
     #[must_use]
-    pub fn of(db: &Db, scan: &Scan<'_>) -> Self {
+    pub fn of(db: &Db, scan: &Scan<'_>, steady: bool) -> Option<Self> {
         let outline = scan.keyspace.outline.as_ref();
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
         if scan.structure.count > 0 || (key_bucket.is_some() && outline.is_none()) {
-            return Self::default();
+            return None;
         }
-        let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {});
-        let compaction = outline.and_then(|outline| outline.compactions().first().copied());
-        let marks = compaction.map(Changes::marks_only).unwrap_or_default();
-        let (Ok(others), Ok(marked)) = (read(Changes::default()), read(marks)) else {
-            return Self::default();
+        let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {}).ok();
+        let others = read(Changes::default())?;
+        let sizes = |plan: &(dyn Fn(Layout) -> Result<Plan, PlanError> + Sync)| {
+            let size = |steady| Some(plan(Layout { steady, ..Layout::default() }).ok()?.file_bytes());
+            let (usual, steady) = rayon::join(|| size(false), || steady.then(|| size(true)).flatten());
+            Sizes { usual, steady }
         };
-        let settings = settings_of(db, key_bucket.is_some(), Layout::default());
-        let allocated = db.high_water_mark().saturating_mul(db.page_size());
-        let gain = |planned: Result<Plan, PlanError>| {
-            planned.map_or(0, |plan| allocated.saturating_sub(plan.file_bytes()))
-        };
+        let settings = |layout| settings_of(db, key_bucket.is_some(), layout);
+        let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
         let Some(outline) = outline.filter(|_| key_bucket.is_some()) else {
             // without records, there is nothing to compact
-            let defrag_bytes = gain(write::plan(&others, settings));
-            return Self { defrag_bytes, compact_and_defrag_bytes: defrag_bytes, exact: true };
+            let plain = sizes(&|layout| write::plan(&others, settings(layout)));
+            return Some(Self { allocated_bytes, plain, compacted: plain, exact: true });
         };
-        let with = |others, records| gain(write::plan(&Planned::new(others, records), settings));
-        let (defrag_bytes, compact_and_defrag_bytes) =
-            rayon::join(|| with(&others, Records::all(outline)), || with(&marked, Records::kept(outline, 0)));
-        Self { defrag_bytes, compact_and_defrag_bytes, exact: outline.is_exact() }
+        let marks = outline.compactions().first().copied().map(Changes::marks_only).unwrap_or_default();
+        let marked = read(marks)?;
+        let of = |others, records: Records<'_>| {
+            let planned = Planned::new(others, records);
+            sizes(&|layout| write::plan(&planned, settings(layout)))
+        };
+        let (plain, compacted) =
+            rayon::join(|| of(&others, Records::all(outline)), || of(&marked, Records::kept(outline, 0)));
+        Some(Self { allocated_bytes, plain, compacted, exact: outline.is_exact() })
+    }
+
+    /// Bytes of a copy.
+    #[must_use]
+    pub fn bytes(&self, kind: CopyKind) -> Option<u64> {
+        let sizes = if kind.compacted { self.compacted } else { self.plain };
+        if kind.steady { sizes.steady } else { sizes.usual }
+    }
+
+    /// How many of the allocated bytes a copy gives back.
+    #[must_use]
+    pub fn gives_back(&self, kind: CopyKind) -> u64 {
+        self.bytes(kind).map_or(0, |bytes| self.allocated_bytes.saturating_sub(bytes))
+    }
+
+    /// The gains with the usual layout.
+    #[must_use]
+    pub fn gains(&self) -> Gains {
+        let [plain, compacted] = [false, true].map(|compacted| CopyKind { compacted, steady: false });
+        Gains {
+            defrag_bytes: self.gives_back(plain),
+            compact_and_defrag_bytes: self.gives_back(compacted),
+            defrag_copy_bytes: self.bytes(plain),
+            compact_and_defrag_copy_bytes: self.bytes(compacted),
+            exact: self.exact,
+        }
     }
 }

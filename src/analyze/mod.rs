@@ -8,6 +8,7 @@
 //! | [`homes`] | tenants and namespaces |
 //! | [`top`] | the largest objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
+//! | [`copy_advice`] | advice on copies: each figure is what the command beside it gives back |
 //! | [`gains`] | what each cure would give back |
 //! | [`timeline`] | records over the revisions |
 //! | [`retention`] | what history costs, and which time it covers |
@@ -18,6 +19,7 @@
 //! explains each figure, docs/json.md lists each field.
 
 pub mod advice;
+pub mod copy_advice;
 pub mod file;
 pub mod fragmentation;
 pub mod gains;
@@ -49,7 +51,7 @@ use crate::text::ByteText;
 use advice::Advice;
 use file::FileInfo;
 use fragmentation::Fragmentation;
-use gains::Gains;
+use gains::{Copies, Gains};
 use homes::{NamespaceUse, TenantUse};
 use keys::{KeySums, Mvcc, ResourceUse};
 use retention::Retention;
@@ -195,7 +197,7 @@ pub struct Request<'r> {
     pub filter: Filter,
     /// How many objects to name by each measure.
     pub top: usize,
-    /// Why a full db may not be compacted and disarmed where it is: [`advice::cure_refused`].
+    /// Why a full db may not be compacted and disarmed where it is: [`copy_advice::cure_refused`].
     pub cure_refused: Option<Refusal>,
 }
 
@@ -207,7 +209,9 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let key_disk =
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
     let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
-    let (gains, sums) = rayon::join(|| Gains::of(db, scan), sums);
+    // only a member that goes on is advised to be steady
+    let steady = copy_advice::data_dir_of(request.path).is_some();
+    let (copies, sums) = rayon::join(|| Copies::of(db, scan, steady), sums);
     let is_etcd = scan.key_bucket.is_some();
     let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
     let mut analysis = Analysis {
@@ -222,7 +226,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         buckets,
         retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses, &scan.gaps)),
         mvcc,
-        gains,
+        gains: copies.as_ref().map(Copies::gains).unwrap_or_default(),
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
         leases: is_etcd.then(|| leases(state, &sums.leases, request.top)),
         resources: sums.resources,
@@ -237,7 +241,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         }),
         advice: Vec::new(),
     };
-    analysis.advice = advice::advise(&analysis, request);
+    analysis.advice = advice::advise(&analysis, request, copies.as_ref());
     analysis
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
 use crate::analyze::keys::ResourceUse;
-use crate::analyze::{self, Analysis, advice};
+use crate::analyze::{self, Analysis, copy_advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
@@ -178,7 +178,7 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) ->
         read_without_lock: source.read_without_lock,
         filter,
         top,
-        cure_refused: advice::cure_refused(&source.path, &state, current),
+        cure_refused: copy_advice::cure_refused(&source.path, &state, current),
     };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);

@@ -104,13 +104,22 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
     if report.health.structural_faults > 0 {
         return writeln!(out, "The file is damaged: what a defrag would give back is not known");
     }
-    let gains = report.gains;
-    let given_back = |bytes: u64| {
-        format!("{} ({})", view.bytes(bytes), percent(share(bytes, report.file.allocated_bytes)))
+    let (gains, file) = (report.gains, &report.file);
+    let has_tail = report.space.bytes_of(Class::Tail) > 0;
+    let given_back = |copy_bytes: Option<u64>, of_allocated: u64| {
+        let of_file = copy_bytes.map_or(0, |copy| file.file_bytes.saturating_sub(copy));
+        let of_file = format!("{} ({})", view.bytes(of_file), percent(share(of_file, file.file_bytes)));
+        if !has_tail {
+            return of_file;
+        }
+        let part = percent(share(of_allocated, file.allocated_bytes));
+        format!("{of_file} of the file, {} ({part}) of the allocated pages", view.bytes(of_allocated))
     };
-    writeln!(out, "etcd-medic defrag gives back  {}", given_back(gains.defrag_bytes))?;
+    let defrag = given_back(gains.defrag_copy_bytes, gains.defrag_bytes);
+    writeln!(out, "etcd-medic defrag gives back  {defrag}")?;
     if report.mvcc.is_some() {
-        writeln!(out, " with a compaction before it  {}", given_back(gains.compact_and_defrag_bytes))?;
+        let both = given_back(gains.compact_and_defrag_copy_bytes, gains.compact_and_defrag_bytes);
+        writeln!(out, " with a compaction before it  {both}")?;
     }
     Ok(())
 }

@@ -217,7 +217,13 @@ objects! {
         unreadable: Records,
     }
     Records { records: u64, bytes: u64, disk_bytes: u64 }
-    Gains { defrag_bytes: u64, compact_and_defrag_bytes: u64, exact: bool }
+    Gains {
+        defrag_bytes: u64,
+        compact_and_defrag_bytes: u64,
+        defrag_copy_bytes: Nullable<u64>,
+        compact_and_defrag_copy_bytes: Nullable<u64>,
+        exact: bool,
+    }
     Resource {
         group: String,
         resource: Bytes,
