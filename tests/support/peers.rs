@@ -393,7 +393,8 @@ impl Member {
     pub fn keys(&self, flags: &[&str]) -> BTreeMap<Vec<u8>, Key> {
         let mut get = self.etcdctl();
         let answer = parse(&succeeded(get.args(["get", "--prefix", "", "-w", "json"]).args(flags)));
-        let keys = answer["kvs"].as_array().expect("keys").iter().map(|key| {
+        // where there is none, etcd leaves the field out
+        let keys = answer["kvs"].as_array().into_iter().flatten().map(|key| {
             let json = JsonKey::deserialize(key).expect("a key");
             let key = Key {
                 create_revision: json.create_revision,
