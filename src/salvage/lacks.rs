@@ -19,7 +19,7 @@ use crate::shell::Command;
 use crate::units::count;
 
 use super::assemble::SavedBucket;
-use super::find::Finds;
+use super::find::{Finds, RootSource};
 use super::kinds::{Small, lease_id};
 
 /// The user and the role that authentication can't be without (`server/auth/store.go`).
@@ -71,7 +71,9 @@ impl What {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Some of it may be missing, or be of an older state.
+    /// It is there as an older state had it: the newest root is lost, or can't be told from an older one.
+    Older,
+    /// Some of it may be missing, or is what an old leaf has.
     Partly,
     /// All of it.
     Lost,
@@ -84,6 +86,7 @@ impl State {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Older => "of an older state",
             Self::Partly => "partly lost",
             Self::Lost => "lost",
             Self::Disabled => "turned off",
@@ -111,15 +114,18 @@ pub fn lacks(finds: &Finds<'_>, target: &Path) -> Vec<Lack> {
 
 /// How much is lacking of several buckets, the most of any; `None` where all of it is there.
 fn state_of(finds: &Finds<'_>, kinds: &[Small]) -> Option<State> {
-    let of_one = |kind: &Small| {
-        let bucket = bucket(finds, *kind)?;
-        match (bucket.gaps.is_empty(), bucket.entries.is_empty()) {
-            (true, _) if bucket.from_orphans == 0 => None,
-            (false, true) => Some(State::Lost),
-            _ => Some(State::Partly),
-        }
-    };
-    kinds.iter().filter_map(of_one).max()
+    kinds.iter().filter_map(|kind| state_of_one(finds, bucket(finds, *kind)?)).max()
+}
+
+fn state_of_one(finds: &Finds<'_>, bucket: &SavedBucket<'_>) -> Option<State> {
+    let is_older =
+        matches!(finds.root.from, RootSource::OlderMeta | RootSource::Searched) || bucket.from_others > 0;
+    match (bucket.gaps.is_empty(), bucket.entries.is_empty()) {
+        (false, true) => Some(State::Lost),
+        (false, false) => Some(State::Partly),
+        (true, _) if bucket.from_orphans > 0 => Some(State::Partly),
+        (true, _) => is_older.then_some(State::Older),
+    }
 }
 
 fn bucket<'f, 'a>(finds: &'f Finds<'a>, kind: Small) -> Option<&'f SavedBucket<'a>> {
@@ -154,12 +160,12 @@ fn auth(finds: &Finds<'_>) -> Option<Lack> {
             (means, root().into_iter().chain(users_and_roles()).chain([enable()]).collect())
         }
         (None, true) => {
-            let means = "whether authentication was on is lost, and it is off in the copy: whoever reaches etcd reads and writes \
-                         everything without a login. If it was on, keep clients out until it is on again";
+            let means = "whether authentication was on can't be told, and it is off in the copy: whoever reaches etcd reads and \
+                         writes everything without a login. If it was on, keep clients out until it is on again";
             (means, users_and_roles().into_iter().chain([enable()]).collect())
         }
         (None, false) => {
-            let means = "whether authentication was on is lost, and it is off in the copy: whoever reaches etcd reads and writes \
+            let means = "whether authentication was on can't be told, and it is off in the copy: whoever reaches etcd reads and writes \
                          everything without a login. If it was on, keep clients out until users and roles are made again and it is on";
             (means, root().into_iter().chain(users_and_roles()).chain([enable()]).collect())
         }
@@ -167,13 +173,15 @@ fn auth(finds: &Finds<'_>) -> Option<Lack> {
     Some(Lack { what: What::Auth, state, means: means.to_owned(), commands })
 }
 
-/// Whether authentication was on; `None` where that is lost.
+/// Whether authentication was on; `None` where that can't be told: what says that it was off may be older than what is lost.
 fn was_on(finds: &Finds<'_>) -> Option<bool> {
     let auth = bucket(finds, Small::Auth)?;
     let users = bucket(finds, Small::AuthUsers)?;
-    let says = auth.value(ENABLED).map(|value| value == [1]);
-    let is_off = auth.gaps.is_empty() || (users.gaps.is_empty() && !has_root(finds));
-    says.or(is_off.then_some(false))
+    if auth.value(ENABLED).is_some_and(|value| value == [1]) {
+        return Some(true);
+    }
+    let is_sure = |bucket| state_of_one(finds, bucket).is_none();
+    (is_sure(auth) || (is_sure(users) && !has_root(finds))).then_some(false)
 }
 
 fn has_root(finds: &Finds<'_>) -> bool {
@@ -204,6 +212,7 @@ fn leases(finds: &Finds<'_>, target: &Path) -> Option<Lack> {
     let state = state_of(finds, &[Small::Lease])?;
     let keys = keys_without_lease(finds);
     let (means, commands) = match keys {
+        0 if state == State::Older => return None,
         0 => ("no key that exists needs one of them; clients ask for new ones".to_owned(), Vec::new()),
         keys => {
             let means = format!(
@@ -236,14 +245,15 @@ fn keys_without_lease(finds: &Finds<'_>) -> u64 {
 }
 
 fn members(finds: &Finds<'_>) -> Option<Lack> {
-    let state = state_of(finds, &[Small::Members, Small::MembersRemoved])?;
+    let state =
+        state_of(finds, &[Small::Members, Small::MembersRemoved]).filter(|state| *state != State::Older)?;
     let means = "a restore writes the members anew, and the cluster gets a new id: no old member can join it. Look their names and URLs \
                  up in etcd's settings, not in the copy";
     Some(Lack { what: What::Members, state, means: means.to_owned(), commands: Vec::new() })
 }
 
 fn alarms(finds: &Finds<'_>) -> Option<Lack> {
-    let state = state_of(finds, &[Small::Alarm])?;
+    let state = state_of(finds, &[Small::Alarm]).filter(|state| *state != State::Older)?;
     let means = "an alarm that was raised is gone. etcd raises NOSPACE again by itself; CORRUPT said that members differ, and members \
                  that are all restored from this one file do not: this shows it";
     let commands = vec!["etcdctl endpoint hashkv --cluster".to_owned()];

@@ -100,6 +100,33 @@ fn authentication() {
     assert!(off.means.contains("stays off"), "{off:?}");
 }
 
+/// The newest root is lost, and in the one before it authentication was not on yet: so it is in the copy, and that is said.
+#[test]
+fn an_older_state_without_authentication() {
+    let record = |main: i64| etcd_file::put(main, format!("/app/{main}").as_bytes(), main, 1, b"text", 0);
+    let records: Vec<_> = (2..20).map(record).collect();
+    for enabled in [0, 1] {
+        let mut file = FileBuilder::new(PAGE as u32);
+        let key = file.leaf(&records);
+        let meta = inline_bucket("meta", &[plain("consistent_index", 77u64.to_be_bytes())]);
+        let auth = |enabled| inline_bucket("auth", &[plain("authEnabled", [enabled])]);
+        let older =
+            file.leaf(&[auth(enabled), inline_bucket("authUsers", &[]), bucket("key", key), meta.clone()]);
+        let newer = file.leaf(&[auth(1), inline_bucket("authUsers", &[]), bucket("key", key), meta]);
+        file.root(older);
+        // meta 1 is the active one
+        file.meta(1, |meta| meta.root.root.set(newer));
+        let mut bytes = file.bytes();
+        let start = usize::try_from(newer).expect("a page") * PAGE;
+        bytes[start..start + PAGE].fill(0);
+        let report = salvage(&only(bytes), Trust::Usual).expect("saved").report;
+        let lack = only_lack(&report);
+        assert_eq!((lack.what, lack.state), (What::Auth, State::Older), "{enabled}");
+        let open = lack.means.contains("without a login");
+        assert_eq!(open, enabled == 0, "{}", lack.means);
+    }
+}
+
 #[test]
 fn members_and_alarms() {
     let lacks = report(0, &[], &["members", "alarm"]).lacks;
