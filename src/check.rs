@@ -3,7 +3,9 @@
 pub mod pattern;
 pub mod touched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -11,7 +13,7 @@ use strum::IntoStaticStr;
 use crate::bolt::Db;
 use crate::bolt::bucket::for_each_entry;
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, short_path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
@@ -39,6 +41,24 @@ pub struct Checked {
     pub touched: Touched,
     /// Which command comes next; none where nothing was found.
     pub next: Vec<Next>,
+    /// What is no fault, and to be known all the same.
+    pub notes: Vec<Note>,
+}
+
+/// What is no fault of the file's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What it is about, for programs.
+    pub kind: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+fn notes(state: &State<'_>) -> Vec<Note> {
+    let unknown = state.members_unknown_to_raft();
+    unknown
+        .map(|member| Note { kind: "member-not-in-confstate", message: member.unknown_to_raft_text() })
+        .collect()
 }
 
 /// What was looked at.
@@ -63,8 +83,8 @@ pub struct Finding {
     pub page: Option<u64>,
     /// Byte offset in the file.
     pub offset: Option<u64>,
-    /// The bucket, where it is known.
-    pub bucket: Option<ByteText>,
+    /// The bucket, where it is known: one path for all findings in it.
+    pub bucket: Option<Arc<ByteText>>,
     /// The etcd key, where it could be read.
     pub key: Option<ByteText>,
     /// What is wrong, for people.
@@ -105,17 +125,20 @@ enum FileFault {
     EntriesUndecodable { count: u64 },
 }
 
-/// Puts together all that is wrong with a file that was scanned.
+/// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
 #[must_use]
 pub fn check<'a>(
+    path: &Path,
     db: &'a Db,
     state: &State<'a>,
     scan: &Scan<'a>,
     trailer: Trailer,
     max_findings: usize,
 ) -> Checked {
-    let structure = scan.structure.faults.iter().map(|fault| of_structure(scan, fault));
-    let records = scan.records.iter().map(of_record);
+    let mut paths = Paths { scan, known: BTreeMap::new() };
+    let structure = scan.structure.faults.iter().map(|fault| of_structure(fault, &mut paths));
+    let key_bucket = Arc::new(ByteText::from(KEY_BUCKET));
+    let records = scan.records.iter().map(|finding| of_record(finding, &key_bucket));
     let mut findings: Vec<_> = structure.chain(records).collect();
     let whole: Vec<_> = of_whole_file(db, state, scan, trailer).collect();
     let of_file: Vec<Pattern> = whole.iter().map(|finding: &Finding| finding.pattern).collect();
@@ -133,10 +156,10 @@ pub fn check<'a>(
         let named = scan.records.iter().filter_map(|finding| finding.key);
         let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
         let touched = touched::touched(db, state, scan, &of_file, &keys);
-        let next = touched::next(db, scan, &touched);
+        let next = touched::next(path, db, scan, &touched);
         (touched, next)
     };
-    findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key)));
+    findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));
     findings.extend(whole);
     findings
         .sort_by(|a, b| (a.offset, a.page, a.kind, &a.message).cmp(&(b.offset, b.page, b.kind, &b.message)));
@@ -152,29 +175,43 @@ pub fn check<'a>(
         },
         touched,
         next,
+        notes: notes(state),
     }
 }
 
-fn of_structure(scan: &Scan<'_>, fault: &Fault) -> Finding {
-    let name = |id: BucketId| scan.buckets.get(id.0 as usize).map(|_| path_of(&scan.buckets, id));
+/// The paths of buckets, each made once.
+struct Paths<'s, 'a> {
+    scan: &'s Scan<'a>,
+    known: BTreeMap<BucketId, Arc<ByteText>>,
+}
+
+impl Paths<'_, '_> {
+    fn of(&mut self, id: BucketId) -> Option<Arc<ByteText>> {
+        self.scan.buckets.get(id.0 as usize)?;
+        let new = || Arc::new(ByteText(short_path_of(&self.scan.buckets, id)));
+        Some(Arc::clone(self.known.entry(id).or_insert_with(new)))
+    }
+}
+
+fn of_structure(fault: &Fault, paths: &mut Paths<'_, '_>) -> Finding {
     Finding {
         kind: (&fault.kind).into(),
         pattern: Pattern::of_structure(&fault.kind),
         page: fault.page.map(|page| page.0),
         offset: fault.offset,
-        bucket: fault.bucket.and_then(name).map(ByteText),
+        bucket: fault.bucket.and_then(|id| paths.of(id)),
         key: None,
         message: fault.kind.to_string(),
     }
 }
 
-fn of_record(finding: &RecordFinding<'_>) -> Finding {
+fn of_record(finding: &RecordFinding<'_>, key_bucket: &Arc<ByteText>) -> Finding {
     Finding {
         kind: (&finding.fault).into(),
         pattern: Pattern::of_record(&finding.fault),
         page: Some(finding.at.page.0),
         offset: Some(finding.at.offset),
-        bucket: Some(KEY_BUCKET.into()),
+        bucket: Some(Arc::clone(key_bucket)),
         key: finding.key.map(ByteText::from),
         message: finding.fault.to_string(),
     }
@@ -197,7 +234,7 @@ fn of_whole_file(
         },
         page: None,
         offset,
-        bucket: bucket.map(|name| name.as_bytes().into()),
+        bucket: bucket.map(|name| Arc::new(name.as_bytes().into())),
         key: None,
         message: fault.to_string(),
     };
@@ -279,7 +316,7 @@ fn offset_of(db: &Db, key: &KeyState<'_>) -> Option<u64> {
     db.offset_in_file(key.newest_bytes()).map(|offset| offset.saturating_sub(17))
 }
 
-fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
+fn of_orphan(db: &Db, key: &KeyState<'_>, key_bucket: &Arc<ByteText>) -> Finding {
     let kv = key.newest();
     let offset = offset_of(db, key);
     let fault = RecordFault::LeaseMissing { main: kv.mod_revision, lease: kv.lease };
@@ -288,7 +325,7 @@ fn of_orphan(db: &Db, key: &KeyState<'_>) -> Finding {
         pattern: Pattern::of_record(&fault),
         page: offset.map(|offset| offset / db.page_size()),
         offset,
-        bucket: Some(KEY_BUCKET.into()),
+        bucket: Some(Arc::clone(key_bucket)),
         key: Some(kv.key.into()),
         message: fault.to_string(),
     }

@@ -8,6 +8,8 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
+//!   clock               the file's own time
+//!   filter              what a user names, and the nearest names where a file has no such one
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
@@ -15,24 +17,35 @@
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
+//!   member              the log beside the db: segments, frames, records, entries, config changes
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
+//!
+//! Used by several: `source` (a path, opened), `beside` (the log of its member), `content` (what is no db), `protobuf` (the fields of a
+//! message), `text` and `shell` (what is shown, and what is pasted), `units`.
 
 pub mod analyze;
+pub mod beside;
 pub mod bolt;
 pub mod check;
 pub mod cleanup;
 pub mod cli;
+pub mod clock;
+pub mod content;
 pub mod etcd;
+pub mod filter;
 pub mod guide;
 pub mod hash;
 pub mod inspect;
 pub mod k8s;
+pub mod member;
 pub mod output;
+pub mod protobuf;
 pub mod report;
 pub mod rewrite;
 pub mod salvage;
 pub mod scan;
+pub mod shell;
 pub mod source;
 pub mod status;
 pub mod synth;

@@ -66,10 +66,12 @@ fn snapshot_is_what_its_status_says(peer: &Peer) {
         assert_eq!(status["revision"], etcd_says["revision"]);
         assert_eq!(status["allocated_bytes"], etcd_says["totalSize"]);
         assert_eq!(status["snapshot_trailer"], "valid");
-        // 3.4 and 3.5 count the entries of all buckets, later versions live keys
         let buckets = report["buckets"].as_array().expect("buckets").iter();
         let entries = buckets.filter(|bucket| bucket["name"] != "").map(|bucket| number(&bucket["entries"]));
-        assert_eq!(entries.sum::<i64>(), number(&etcd_says["totalKey"]), "{}", report["buckets"]);
+        let (entries, keys) = (entries.sum::<i64>(), number(&report["mvcc"]["live"]["records"]));
+        assert_ne!(entries, keys);
+        let counted = if peer.counts_keys_that_exist() { keys } else { entries };
+        assert_eq!(counted, number(&etcd_says["totalKey"]), "{}", report["buckets"]);
         assert_adds_up(&snapshot, &said);
     });
 }
@@ -130,7 +132,9 @@ fn passed_quota_is_reported(peer: &Peer) {
         let status = medic_json(1, ["status".as_ref(), member.data_dir()]);
         let alarm = &status["files"][0]["alarms"][0];
         assert_eq!(alarm["alarm"], "NOSPACE");
-        assert_eq!(format!("memberID:{} alarm:NOSPACE", alarm["member_id"]), alarms.trim());
+        // the spaces between are not always the same: the protobuf library of 3.7 prints one or two, on purpose
+        let alarms: Vec<_> = alarms.split_whitespace().collect();
+        assert_eq!(alarms, [&format!("memberID:{}", alarm["member_id"]), "alarm:NOSPACE"]);
         let quota = QUOTA.to_string();
         let status =
             medic_json(1, ["status".as_ref(), "--quota".as_ref(), quota.as_ref(), member.data_dir()]);
@@ -167,7 +171,6 @@ fn hashes_are_what_etcd_says(peer: &Peer) {
     member.stop();
     assert_hashes(&member.db(), &uncompacted);
 
-    // these versions refuse the compact revision itself, and drop its tombstone
     for compacted in [middle, deletion] {
         member.restart();
         member.ctl(["compact", &compacted.to_string(), "--physical"]);
@@ -176,10 +179,12 @@ fn hashes_are_what_etcd_says(peer: &Peer) {
         }
         member.ctl(["del", "/interop/after"]);
         let newest = member.revision();
-        assert!(!member.try_ctl(["endpoint", "hashkv", "--rev", &compacted.to_string()]).status.success());
-        let said = [compacted + 1, deletion + 1, newest - 2, newest].map(|at| (at, member.hash_kv(at)));
+        let asked = [compacted + 1, deletion + 1, newest - 2, newest];
+        let mut said = asked.map(|at| (at, member.hash_kv(at))).to_vec();
         assert!(said.iter().all(|(_, (_, at))| *at == compacted), "{said:?}");
         let snapshot = member.snapshot("snapshot.db");
+        said.extend(hash_at_compact_revision(peer, &mut member, compacted));
+        said.sort();
         member.stop();
         assert_hashes(&member.db(), &said);
         assert_hashes(&snapshot, &said);
@@ -193,15 +198,29 @@ fn hashes_are_what_etcd_says(peer: &Peer) {
         fs::copy(&file, &copy).expect("a copy");
         let etcd_says = peer.snapshot_status(&copy);
         let status = &medic_json(0, ["hash".as_ref(), &*file])["snapshot_status"];
-        for (ours, theirs) in [
-            ("hash", "hash"),
-            ("revision", "revision"),
-            ("total_entries", "totalKey"),
-            ("total_size", "totalSize"),
-        ] {
+        let total = if peer.counts_keys_that_exist() { "total_key" } else { "total_entries" };
+        for (ours, theirs) in
+            [("hash", "hash"), ("revision", "revision"), (total, "totalKey"), ("total_size", "totalSize")]
+        {
             assert_eq!(status[ours], etcd_says[theirs], "{}: {ours}", file.display());
         }
     }
+}
+
+/// What etcd says at the compact revision itself. As long as it runs, it remembers what it hashed while it compacted, with the
+/// compact revision before that (`server/storage/mvcc/hash.go`, `HashByRev`); what it reads in its file is told after a start.
+fn hash_at_compact_revision(peer: &Peer, member: &mut Member, compacted: i64) -> Option<(i64, (i64, i64))> {
+    if !peer.hashes_at_compact_revision() {
+        let asked = member.try_ctl(["endpoint", "hashkv", "--rev", &compacted.to_string()]);
+        assert!(String::from_utf8_lossy(&asked.stderr).contains("has been compacted"), "{asked:?}");
+        return None;
+    }
+    assert!(member.hash_kv(compacted).1 < compacted);
+    member.stop();
+    member.restart();
+    let said = member.hash_kv(compacted);
+    assert_eq!(said.1, compacted);
+    Some((compacted, said))
 }
 
 /// HashKV of the file at these revisions is what etcd said: (hash, compact revision).

@@ -24,8 +24,8 @@ use etcd_medic::source::Source;
 use serde_json::Value;
 use support::corpus::Corpus;
 use support::peers::{
-    Fingerprint, Key, Member, Peer, Process, fingerprint, medic, medic_json, number, parse, succeeded,
-    with_each_etcd, with_etcd,
+    Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
+    parse, succeeded, with_each_etcd, with_etcd,
 };
 use support::random::Random;
 use support::{fixture, names_in, testdata};
@@ -38,12 +38,28 @@ with_each_etcd!(
     running_member_is_left_alone,
     etcd_started_meanwhile_keeps_its_file,
     who_waits_for_the_lock_keeps_the_file,
+    every_file_keeps_its_hashes,
     starts_beside_a_defrag,
 );
 
-#[test]
-fn every_file_keeps_its_hashes() {
-    with_etcd("3.5", keeps_hashes);
+/// What comes next of etcd: so that we hear of it early.
+mod etcd_3_8 {
+    #[test]
+    fn starts_from_a_copy() {
+        super::with_etcd("3.8", super::starts_from_a_copy);
+    }
+}
+
+/// Of its own db, and of another version's snapshot.
+fn starts_from_a_copy(peer: &Peer) {
+    let mut member = peer.start(&[]);
+    let revisions = write_some(&member);
+    let content = Content::of(&member, &revisions);
+    member.stop();
+    defrag_in_place(&member, &content, &[]);
+    member.restart();
+    Content::of(&member, &revisions).assert_is(&content);
+    keeps_hashes_of(peer, &TestFile::Fixture("k8s-3.6/k8s.db".to_owned()));
 }
 
 /// Who may do everything, where authentication is on.
@@ -62,7 +78,8 @@ fn lives_on_after_a_defrag_in_place(peer: &Peer) {
     member.stop();
     fs::write(member.db().with_file_name("stranger"), "text").expect("a stranger");
     member.restart();
-    assert!(strangers(&member).iter().any(|line| line.contains("stranger")), "{}", member.log());
+    let is_named = strangers(&member).iter().any(|line| line.contains("stranger"));
+    assert_eq!(is_named, peer.names_strangers(), "{}", member.log());
 }
 
 fn lives_on_with_authentication(peer: &Peer) {
@@ -113,6 +130,7 @@ fn snapshots_are_restored(peer: &Peer) {
         let bytes = fs::read(&copy).expect("the copy");
         assert_eq!(report["target"]["file_bytes"], bytes.len());
         assert_eq!(bytes.len() % 512, 32, "{name}");
+        assert_bbolt_accepts(&copy, name);
         // not to be told from a snapshot of etcd's own, so its hash is checked
         let mut restored = peer.start_on(peer.restore(&copy, &[]), &[], None);
         lives_on(&mut restored, &content);
@@ -143,6 +161,7 @@ fn every_layout_is_lived_on(peer: &Peer) {
         let [pages, page_size] =
             ["max_node_pages", "page_size"].map(|field| report["target"][field].to_string());
         assert!([pages, page_size].contains(&layout[1].to_owned()), "{report}");
+        assert_bbolt_accepts(&copy, &layout.join(" "));
         sizes.push(number(&report["target"]["file_bytes"]));
         fs::rename(&copy, &db).expect("renamed");
         let mut copied = peer.start_on(folder, &[], None);
@@ -274,7 +293,7 @@ fn races_with_a_defrag(peer: &Peer, rounds: u32) {
 
 /// Of `tests/defrag/races.rs` with real etcd.
 #[test]
-#[ignore = "takes some minutes"]
+#[ignore = "long: about three minutes"]
 fn many_starts_beside_a_defrag() {
     for version in ["3.4", "3.5.1", "3.5", "3.6", "3.7"] {
         with_etcd(version, |peer| races_with_a_defrag(peer, 20));
@@ -295,6 +314,7 @@ fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
         dry_run: false,
         snapshot: false,
         skip_hash_check: false,
+        wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let refused = defrag(source, &request, quiet).expect_err("refused").to_string();
@@ -317,6 +337,7 @@ fn defrag_in_place(member: &Member, content: &Content, flags: &[&OsStr]) {
     assert_eq!(report["target"]["file_bytes"], metadata.len());
     assert!(metadata.len() < old_bytes.len() as u64, "{report}");
     assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
+    assert_bbolt_accepts(&db, "defragmented in place");
     let mut expected = before;
     if flags.is_empty() {
         let old = member.data_dir().join("member/db.before-defrag");
@@ -387,7 +408,7 @@ fn lives_on(member: &mut Member, before: &Content) {
 }
 
 /// The copy of each etcd file that there is has the hashes of its source, by etcd's own tools.
-fn keeps_hashes(peer: &Peer) {
+fn every_file_keeps_its_hashes(peer: &Peer) {
     let mut files = Vec::new();
     for folder in ["etcd-3.4", "etcd-3.5"] {
         for name in names_in(folder, ".db.zst") {
@@ -459,6 +480,7 @@ fn keeps_hashes_of(peer: &Peer, file: &TestFile<'_>) {
     let report =
         medic_json(0, os(&["defrag", "--snapshot", "-o"]).chain([&*copy, &*source].map(Path::as_os_str)));
     assert_eq!(report["verified"], true, "{name}: {report}");
+    assert_bbolt_accepts(&copy, &name);
     // etcd's tools may write to what they open; the sources are ours to change by now
     let allocated = number(&report["target"]["file_bytes"]) - 32;
     let [of_source, of_copy] = [&source, &copy].map(|path| peer.snapshot_status(path));

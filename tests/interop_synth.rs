@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use etcd_medic::rewrite::defrag::Progress;
 use etcd_medic::synth::{Extent, Options, Report, Request, synth};
 use serde_json::Value;
-use support::peers::{Member, Peer, medic_json, number, parse, succeeded, with_each_etcd};
+use support::peers::{
+    Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
+};
 use tempfile::TempDir;
 
 with_each_etcd!(lives_on, alarm_is_raised, tools_read_it);
@@ -54,6 +56,8 @@ fn tools_read_it(peer: &Peer) {
     assert_eq!(said["revision"], made.report["revision"]);
     let ours = &medic_json(0, ["hash".as_ref(), &*made.path])["snapshot_status"];
     assert_eq!(said["hash"], ours["hash"]);
+    let total = if peer.counts_keys_that_exist() { "total_key" } else { "total_entries" };
+    assert_eq!(said["totalKey"], ours[total]);
     assert_eq!(number(&said["totalSize"]), number(&made.report["file_bytes"]) - 32);
 }
 
@@ -78,6 +82,7 @@ impl Made {
         let request = Request { target: path.clone(), force: false, snapshot: true, options };
         let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
         let report: Report = synth(&request, silent).expect("made");
+        assert_bbolt_accepts(&path, "made up");
         Self { folder, path, report: parse(&serde_json::to_vec(&report).expect("JSON")) }
     }
 }

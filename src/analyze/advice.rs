@@ -1,15 +1,23 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
+use crate::etcd::schema::{Member, State};
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
+use crate::rewrite::changes::{AlarmKind, History, Wish};
+use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
+use crate::shell::Command;
+use crate::text::{brief, escape};
 use crate::units::{bytes, count, percent};
 
-use super::Analysis;
 use super::fragmentation::share;
 use super::keys::ResourceUse;
+use super::{Analysis, Request};
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,25 +55,28 @@ const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
 #[must_use]
-pub fn advise(report: &Analysis, read_without_lock: bool) -> Vec<Advice> {
-    let checks = [
-        damage,
-        trailer,
-        no_space,
-        corrupt,
-        cut_short,
-        history,
-        defrag,
-        dominant,
-        flood,
-        large_values,
-        orphans,
-        cleanup,
-    ];
-    let unlocked = read_without_lock.then(unlocked);
-    let mut advice: Vec<_> = checks.iter().filter_map(|check| check(report)).chain(unlocked).collect();
+pub fn advise(report: &Analysis, request: &Request<'_>) -> Vec<Advice> {
+    let checks =
+        [cut_short, unknown_members, history, defrag, dominant, flood, large_values, orphans, cleanup];
+    let worst =
+        [damage(report), trailer(report), no_space(report, request.cure_refused.as_ref()), corrupt(report)];
+    let unlocked = request.read_without_lock.then(unlocked);
+    let others = checks.iter().filter_map(|check| check(report)).chain(unlocked);
+    let mut advice: Vec<_> = worst.into_iter().flatten().chain(others).collect();
     advice.sort_by_key(|advice| advice.severity);
     advice
+}
+
+/// What cures a full quota in one step.
+fn cure() -> Wish {
+    Wish { history: History::Current, disarm: vec![AlarmKind::Nospace], ..Wish::default() }
+}
+
+/// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
+#[must_use]
+pub fn cure_refused(db: &Path, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
+    state.alarms.iter().find(|alarm| alarm.name() == AlarmKind::Nospace.name())?;
+    Surroundings::of(db, state, None).refusal(&cure(), current_revision)
 }
 
 fn new(kind: &'static str, severity: Severity, text: String, command: impl Into<String>) -> Advice {
@@ -78,7 +89,7 @@ fn damage(report: &Analysis) -> Option<Advice> {
     let text = format!(
         "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
-    let command = format!("etcd-medic check {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic check", report);
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
@@ -90,22 +101,52 @@ fn trailer(report: &Analysis) -> Option<Advice> {
     invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
 }
 
-fn no_space(report: &Analysis) -> Option<Advice> {
-    report.alarms.iter().find(|alarm| alarm.alarm == "NOSPACE")?;
-    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
+fn no_space(report: &Analysis, refused: Option<&Refusal>) -> Option<Advice> {
+    report.alarms.iter().find(|alarm| alarm.alarm == AlarmKind::Nospace.name())?;
     if report.health.structural_faults > 0 {
         let text =
             "NOSPACE is raised, and the file is damaged: save what can be read before anything rewrites it";
         return Some(new("alarm-nospace", Severity::Critical, text.to_owned(), ""));
     }
-    let revision = report.mvcc.as_ref().map_or(0, |mvcc| mvcc.revision);
+    let (gain, size) = (report.gains.compact_and_defrag_bytes, report.file.allocated_bytes);
+    let running = on_a_running_etcd(&cure(), report.mvcc.as_ref().map(|mvcc| mvcc.revision));
+    let running_text: Vec<_> = running.iter().map(|command| format!("`{command}`")).collect();
+    let running_text = running_text.join(", ");
+    let offline = "--compact-to current --disarm";
+    let (how, command) = match refused {
+        None => (
+            format!(
+                "with etcd stopped, one command does both and disarms; with etcd running, {running_text}"
+            ),
+            defrag_command(report, offline, false),
+        ),
+        Some(Refusal::OneOfSeveral { .. } | Refusal::MembersUnclear { .. }) => (
+            format!(
+                "with etcd stopped, one file does both and disarms, and all members are restored from it; with etcd running, \
+                 {running_text}"
+            ),
+            defrag_command(report, offline, true),
+        ),
+        Some(Refusal::BehindItsLog { consistent_index, last_index, .. }) => (
+            format!(
+                "with etcd running, as its log goes on to entry {last_index}, and the db has the effect of entries up to \
+                 {consistent_index}"
+            ),
+            running.join(" && "),
+        ),
+        Some(Refusal::LogUnclear { reason, .. }) => (
+            format!(
+                "with etcd running, {running_text}; if it can't start, a restore from the copy that one command writes. In \
+                 place it can't be done: {reason}"
+            ),
+            defrag_command(report, offline, true),
+        ),
+    };
     let text = format!(
-        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: with etcd stopped, one command \
-         does both and disarms; with etcd running, `etcdctl compact {revision}`, `etcdctl defrag`, `etcdctl alarm disarm`",
+        "NOSPACE is raised: etcd refuses writes. Compaction and defrag give back {} of {}: {how}",
         bytes(gain),
         bytes(size)
     );
-    let command = defrag_command(report, "--compact-to current --disarm");
     Some(new("alarm-nospace", Severity::Critical, text, command))
 }
 
@@ -119,28 +160,44 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let (scheduled, finished) =
         (mvcc.scheduled_compact_revision?, mvcc.finished_compact_revision.unwrap_or(0));
-    let text = format!(
-        "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
-         goes on with it at its next start"
-    );
+    // etcdutl/snapshot/v3_snapshot.go, unsafeMarkRevisionCompacted: marked as begun, and left to etcd
+    let is_bumped = mvcc.gaps.iter().any(|gap| gap.last_revision.saturating_add(1) == scheduled);
+    let text = if is_bumped {
+        format!(
+            "A restore with --bump-revision --mark-compacted raised the current revision to {scheduled}, and left it to etcd \
+             to compact all history up to there at its next start"
+        )
+    } else {
+        format!(
+            "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
+             goes on with it at its next start. A restore with --bump-revision --mark-compacted leaves the same"
+        )
+    };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
+}
+
+fn unknown_members(report: &Analysis) -> Option<Advice> {
+    let unknown = &report.file.members_not_in_conf_state;
+    let members = report.file.members.iter().filter(|member| unknown.contains(&member.id));
+    let texts: Vec<_> = members.map(Member::unknown_to_raft_text).collect();
+    (!texts.is_empty()).then(|| new("member-not-in-confstate", Severity::Warning, texts.join(". "), ""))
 }
 
 fn history(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
     let part = share(gain, report.file.allocated_bytes);
-    let retained = mvcc.revision - mvcc.compact_revision.max(0);
+    let retained = report.retention.as_ref().map_or(0, |retention| retention.revisions);
     let text = format!(
         "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
          of a defrag ({} of the file)",
         bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
-        count(retained.unsigned_abs(), ""),
+        count(retained, ""),
         bytes(gain),
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = format!("etcd-medic plan {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic plan", report);
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -158,27 +215,38 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let text = format!("A defrag gives back {gain} ({part_text} of the file)");
-    Some(new("defrag", Severity::Warning, text, defrag_command(report, "")))
+    let stopped = if data_dir_of(report.file.path.as_path()).is_some() { ", with etcd stopped" } else { "" };
+    let text = format!("A defrag{stopped} gives back {gain} ({part_text} of the file)");
+    Some(new("defrag", Severity::Warning, text, defrag_command(report, "", false)))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
-/// where the content changes, and others have it, too, the copy is a snapshot from which all of them are restored.
-fn defrag_command(report: &Analysis, changes: &str) -> String {
-    let path = &report.file.path;
-    let (file, packed) = (quoted(path), quoted(&format!("{path}.packed")));
-    let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
-    let of_several = !changes.is_empty() && report.file.members.len() > 1;
-    match path.strip_suffix("/member/snap/db").filter(|_| !of_several) {
-        Some(data_dir) => {
-            let data_dir = quoted(data_dir);
-            format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
-        }
-        None if report.file.snapshot_trailer == Trailer::None && !of_several => {
-            format!("etcd-medic defrag {changes}{file} -o {packed}")
-        }
-        None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
+/// where that can't be done, the copy is a snapshot to be restored from.
+fn defrag_command(report: &Analysis, changes: &str, to_restore: bool) -> String {
+    let path = report.file.path.as_path();
+    if let Some(data_dir) = data_dir_of(path).filter(|_| !to_restore) {
+        let command = Command::new("etcd-medic defrag --in-place --steady").and(changes);
+        return command.path(data_dir).to_string();
     }
+    let is_plain_copy = report.file.snapshot_trailer == Trailer::None && !to_restore;
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    Command::new("etcd-medic defrag")
+        .and(changes)
+        .path(path)
+        .and(if is_plain_copy { "-o" } else { "--snapshot -o" })
+        .path(&PathBuf::from(packed))
+        .to_string()
+}
+
+/// The data dir whose db this is.
+fn data_dir_of(db: &Path) -> Option<&Path> {
+    let data_dir = db.ancestors().nth(3).filter(|_| db.ends_with("member/snap/db"))?;
+    Some(if data_dir.as_os_str().is_empty() { Path::new(".") } else { data_dir })
+}
+
+fn of_file(words: &str, report: &Analysis) -> String {
+    Command::new(words).path(report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -186,7 +254,7 @@ fn dominant(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let all = mvcc.live.disk_bytes + mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
     let part = share(row.disk_bytes, all);
-    let name = resource_name(&row.group, &row.resource.to_string());
+    let name = brief(resource_name(&row.group, &row.resource.to_string()).as_bytes());
     let text = format!(
         "{name} takes {} of all records' bytes ({}): {}, {} a key at the median",
         percent(part),
@@ -214,7 +282,7 @@ fn flood(report: &Analysis) -> Option<Advice> {
         peak.times_median,
         bytes(peak.bin.bytes),
         percent(peak.resource_share),
-        resource_name(&peak.group, &peak.resource.to_string())
+        brief(resource_name(&peak.group, &peak.resource.to_string()).as_bytes())
     );
     // where compaction has thinned out the past, the recent past stands out without any flood
     let several = report.timeline.as_ref().is_some_and(|timeline| timeline.bins.len() >= 10);
@@ -227,7 +295,7 @@ fn large_values(report: &Analysis) -> Option<Advice> {
         report.top_objects.iter().filter(|object| object.live).max_by_key(|object| object.value_bytes)?;
     let text = format!(
         "{} holds a value of {}: etcd refuses requests above 1.5 MiB by default (--max-request-bytes)",
-        largest.key,
+        brief(&largest.key.0),
         bytes(largest.value_bytes)
     );
     (largest.value_bytes >= LARGE_VALUE).then(|| new("large-value", Severity::Warning, text, ""))
@@ -254,7 +322,7 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
         count(objects, "object"),
         bytes(rows().map(|row| row.disk_bytes).sum())
     );
-    let command = format!("etcd-medic cleanup {}", quoted(&report.file.path));
+    let command = of_file("etcd-medic cleanup", report);
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
@@ -265,18 +333,8 @@ fn unlocked() -> Advice {
     new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
 }
 
-/// `deployments.apps`, as kubectl takes it.
+/// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
 #[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

@@ -1,41 +1,24 @@
-//! The keys, summed up: by state, by resource, by namespace, and the largest one by one.
+//! The keys, summed up: by state and by resource.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::k8s::{Encoding, Layout};
+use crate::etcd::{Gap, Gaps};
+use crate::filter::Filter;
+use crate::k8s::Encoding;
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, Keyspace, NONE, Resource, Shard, Tombstones, ValueKind};
+use crate::scan::tenants::Tenants;
 use crate::scan::timeline::{Span, Timeline};
 use crate::text::ByteText;
 
 use super::histogram::Histogram;
+use super::homes::{HomeSum, Homes, NamespaceUse, TenantUse};
 use super::retention::Witnesses;
 use super::share::apportion;
-
-/// What the report is narrowed to. An empty filter lets everything through.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// `pods`, `deployments.apps` or `apps/deployments`.
-    pub resource: Option<String>,
-    /// A namespace's name.
-    pub namespace: Option<String>,
-}
-
-impl Filter {
-    fn admits_resource(&self, Resource { group, resource }: &Resource<'_>) -> bool {
-        let Some(wanted) = &self.resource else { return true };
-        let name = String::from_utf8_lossy(resource);
-        *wanted == name || *wanted == format!("{name}.{group}") || *wanted == format!("{group}/{name}")
-    }
-
-    fn admits_namespace(&self, namespace: Option<&[u8]>) -> bool {
-        self.namespace.as_ref().is_none_or(|wanted| namespace == Some(wanted.as_bytes()))
-    }
-}
+use super::top::{Top, TopObject, Whole};
 
 /// How many records, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,6 +38,8 @@ pub struct Mvcc {
     pub revision: i64,
     /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: i64,
+    /// Runs of revisions that never existed, as a restore with `--bump-revision` leaves them; ascending.
+    pub gaps: Vec<Gap>,
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// The compaction that was begun last: above the finished one, it was cut short.
@@ -104,81 +89,6 @@ pub struct ResourceUse {
     pub value_bytes: Histogram,
 }
 
-/// One namespace.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct NamespaceUse {
-    /// Its name; `null` for what has none.
-    pub namespace: Option<ByteText>,
-    /// Keys that exist.
-    pub objects: u64,
-    /// Records of these and of deleted keys.
-    pub records: u64,
-    /// Bytes of the newest record of each key that exists.
-    pub live_bytes: u64,
-    /// Bytes of older records and tombstones.
-    pub history_bytes: u64,
-    /// What all its records take of the file.
-    pub disk_bytes: u64,
-}
-
-/// One of the largest keys.
-#[derive(Clone, Debug, Serialize)]
-pub struct TopObject {
-    /// What it is largest by.
-    pub by: Metric,
-    /// The etcd key.
-    pub key: ByteText,
-    /// API group.
-    pub group: String,
-    /// Resource, or leading path.
-    pub resource: ByteText,
-    /// Namespace, where it has one.
-    pub namespace: Option<ByteText>,
-    /// Name.
-    pub name: ByteText,
-    /// Whether it exists.
-    pub live: bool,
-    /// Bytes of its newest record, if it exists.
-    pub live_bytes: u64,
-    /// Bytes of its other records.
-    pub history_bytes: u64,
-    /// Its records.
-    pub revisions: u64,
-    /// What they take of the file.
-    pub disk_bytes: u64,
-    /// Bytes of its value.
-    pub value_bytes: u64,
-}
-
-/// What objects are ranked by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Bytes of the newest record.
-    LiveBytes,
-    /// Bytes of older records and tombstones.
-    HistoryBytes,
-    /// Number of records.
-    Revisions,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::LiveBytes, Self::HistoryBytes, Self::Revisions];
-
-    fn of(self, key: &KeyState<'_>) -> u64 {
-        match self {
-            Self::LiveBytes => live_bytes(key),
-            Self::HistoryBytes => key.own_bytes - live_bytes(key),
-            Self::Revisions => u64::from(key.records),
-        }
-    }
-}
-
-fn live_bytes(key: &KeyState<'_>) -> u64 {
-    if key.is_live() { key.newest_own_bytes() } else { 0 }
-}
-
 /// All that the keys add up to.
 #[derive(Debug)]
 pub struct KeySums<'a> {
@@ -192,9 +102,11 @@ pub struct KeySums<'a> {
     pub unreadable: Records,
     /// Resources that the filter lets through, the largest on disk first.
     pub resources: Vec<ResourceUse>,
+    /// Tenants of the keys that the filter lets through, the largest on disk first; none where the file has only one.
+    pub tenants: Vec<TenantUse>,
     /// Namespaces of the keys that the filter lets through, the largest on disk first.
     pub namespaces: Vec<NamespaceUse>,
-    /// For each metric, the largest objects that the filter lets through.
+    /// The largest objects that the filter lets through, by any metric.
     pub top_objects: Vec<TopObject>,
     /// Keys attached to each lease, by its id: number and bytes of the newest records.
     pub leases: BTreeMap<i64, (u64, u64)>,
@@ -211,8 +123,8 @@ pub struct Timelines {
     pub all: Timeline,
     /// The number of the span with most bytes, the earliest of several.
     pub peak: usize,
-    /// What each resource has in that span, as (group, resource, records and bytes).
-    pub in_peak: Vec<(String, ByteText, Span)>,
+    /// The resource that has most bytes in that span, as (group, resource, its records and bytes).
+    pub in_peak: Option<(String, ByteText, Span)>,
 }
 
 impl Timelines {
@@ -220,7 +132,7 @@ impl Timelines {
         let mut all = Timeline::default();
         let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
         rows().for_each(|(_, row)| all.append(&row.timeline));
-        let largest_last = all.spans().iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
+        let largest_last = all.spans().into_iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
         let peak = largest_last.map_or(0, |(number, _)| number);
         let mut in_peak: BTreeMap<Resource<'_>, Span> = BTreeMap::new();
         for (&resource, row) in rows() {
@@ -228,10 +140,12 @@ impl Timelines {
                 in_peak.entry(resource).or_default().add(span);
             }
         }
+        // the first of several
+        let largest = in_peak.into_iter().rev().max_by_key(|(_, span)| span.bytes);
         let owned = |(Resource { group, resource }, span): (Resource<'_>, Span)| {
             (group.to_owned(), ByteText::from(resource), span)
         };
-        Self { all, peak, in_peak: in_peak.into_iter().map(owned).collect() }
+        Self { all, peak, in_peak: largest.map(owned) }
     }
 }
 
@@ -239,12 +153,12 @@ impl Timelines {
 #[must_use]
 pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums<'a> {
     let keyspace = &scan.keyspace;
-    let revision = keyspace.max_revision;
+    let (revision, gaps) = (keyspace.max_revision, &scan.gaps);
     let sums: Vec<ShardSums<'_, '_>> =
-        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top, revision)).collect();
-    let mut merged = Merged::new(revision);
+        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top, revision, gaps)).collect();
+    let mut merged = Merged::new(revision, top, gaps);
     for (sum, shard) in sums.into_iter().zip(keyspace.shards()) {
-        merged.add(sum, shard, top);
+        merged.add(sum, shard);
     }
     merged.finish(scan, filter, disk_bytes)
 }
@@ -265,61 +179,28 @@ struct ResourceSum {
     values: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct NamespaceSum {
-    objects: u64,
-    records: u64,
-    own_bytes: u64,
-    leaf_bytes: u64,
-    live_bytes: u64,
-}
-
-/// The largest keys by one metric: ties go to the smaller key, so that the choice does not depend on any order.
-type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a>)>>;
-
-/// A key in a ranking: never compared, as no two have the same bytes.
-#[derive(Clone, Copy, Debug)]
-struct Ranked<'s, 'a>(&'s KeyState<'a>, Resource<'a>, Option<&'a [u8]>);
-
-impl PartialEq for Ranked<'_, '_> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-impl Eq for Ranked<'_, '_> {}
-impl PartialOrd for Ranked<'_, '_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Ranked<'_, '_> {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
-
 /// What one shard's keys add up to.
 struct ShardSums<'s, 'a> {
     resources: Vec<ResourceSum>,
-    /// One for each namespace of the shard, and one behind them for what has none.
-    namespaces: Vec<NamespaceSum>,
-    rest: NamespaceSum,
-    largest: [Largest<'s, 'a>; Metric::ALL.len()],
+    /// One for each home of the shard, and one behind them for what has none.
+    homes: Vec<HomeSum>,
+    rest: HomeSum,
+    top: Top<'s, 'a>,
     leases: Vec<(u64, u64)>,
     live: (u64, u64, u64),
     witnesses: Witnesses<'a>,
 }
 
 impl<'s, 'a> ShardSums<'s, 'a> {
-    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64) -> Self {
+    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64, gaps: &Gaps) -> Self {
         let mut sums = Self {
             resources: vec![ResourceSum::default(); shard.resources().len()],
-            namespaces: vec![NamespaceSum::default(); shard.namespaces().len() + 1],
-            rest: NamespaceSum::default(),
-            largest: Default::default(),
+            homes: vec![HomeSum::default(); shard.homes().len() + 1],
+            rest: HomeSum::default(),
+            top: Top::new(top),
             leases: vec![(0, 0); shard.leases().len()],
             live: (0, 0, 0),
-            witnesses: Witnesses::before(revision),
+            witnesses: Witnesses::before(revision, gaps),
         };
         for (sum, row) in sums.resources.iter_mut().zip(shard.rows()) {
             sum.tombstones = row.tombstones;
@@ -332,9 +213,9 @@ impl<'s, 'a> ShardSums<'s, 'a> {
             sums.witnesses.see(key);
             let admitted = admitted.get(usize::from(key.resource)).is_some_and(|&admitted| admitted);
             let admitted = admitted && filter.admits_namespace(shard.namespace(key));
-            sums.add_to_namespace(key, admitted);
+            sums.add_to_home(key, admitted);
             if admitted {
-                sums.rank(shard, key, top);
+                sums.top.rank(shard, key);
             }
         }
         sums
@@ -372,39 +253,19 @@ impl<'s, 'a> ShardSums<'s, 'a> {
         }
     }
 
-    fn add_to_namespace(&mut self, key: &KeyState<'a>, admitted: bool) {
-        let place = if key.namespace == NONE { self.namespaces.len() - 1 } else { key.namespace as usize };
-        let Some(sum) = self.namespaces.get_mut(place).filter(|_| admitted).or(Some(&mut self.rest)) else {
-            return;
-        };
-        sum.objects += u64::from(key.is_live());
-        sum.records += u64::from(key.records);
-        sum.own_bytes += key.own_bytes;
-        sum.leaf_bytes += key.leaf_bytes;
-        sum.live_bytes += live_bytes(key);
-    }
-
-    fn rank(&mut self, shard: &'s Shard<'a>, key: &'s KeyState<'a>, top: usize) {
-        for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
-            let value = metric.of(key);
-            // the key's own bytes lie in the file, far away: they are asked for only where they may matter
-            let smallest = largest.peek().filter(|_| largest.len() >= top).map(|Reverse((value, ..))| *value);
-            if value > 0 && smallest.is_none_or(|smallest| value >= smallest) {
-                let ranked = Ranked(key, shard.resource(key), shard.namespace(key));
-                largest.push(Reverse((value, Reverse(key.key()), ranked)));
-                if largest.len() > top {
-                    largest.pop();
-                }
-            }
+    fn add_to_home(&mut self, key: &KeyState<'a>, admitted: bool) {
+        let place = if key.home == NONE { self.homes.len() - 1 } else { key.home as usize };
+        match self.homes.get_mut(place).filter(|_| admitted) {
+            Some(sum) => sum.add(key),
+            None => self.rest.add(key),
         }
     }
 }
 
 struct Merged<'s, 'a> {
     resources: BTreeMap<Resource<'a>, ResourceSum>,
-    namespaces: BTreeMap<Option<&'a [u8]>, NamespaceSum>,
-    rest: NamespaceSum,
-    largest: [Largest<'s, 'a>; Metric::ALL.len()],
+    homes: Homes<'a>,
+    top: Top<'s, 'a>,
     leases: BTreeMap<i64, (u64, u64)>,
     live: (u64, u64, u64),
     tombstones: Tombstones,
@@ -412,34 +273,29 @@ struct Merged<'s, 'a> {
 }
 
 impl<'s, 'a> Merged<'s, 'a> {
-    fn new(revision: i64) -> Self {
+    fn new(revision: i64, top: usize, gaps: &Gaps) -> Self {
         Self {
             resources: BTreeMap::new(),
-            namespaces: BTreeMap::new(),
-            rest: NamespaceSum::default(),
-            largest: Default::default(),
+            homes: Homes::default(),
+            top: Top::new(top),
             leases: BTreeMap::new(),
             live: (0, 0, 0),
             tombstones: Tombstones::default(),
-            witnesses: Witnesses::before(revision),
+            witnesses: Witnesses::before(revision, gaps),
         }
     }
 
-    fn add(&mut self, sums: ShardSums<'s, 'a>, shard: &Shard<'a>, top: usize) {
+    fn add(&mut self, sums: ShardSums<'s, 'a>, shard: &Shard<'a>) {
         for (&resource, sum) in shard.resources().iter().zip(sums.resources) {
             self.resources.entry(resource).or_default().append(sum);
         }
-        let names = shard.namespaces().iter().copied().map(Some).chain([None]);
-        for (name, sum) in names.zip(sums.namespaces) {
-            self.namespaces.entry(name).or_default().append(&sum);
+        let homes = shard.homes().iter().copied().map(Some).chain([None]);
+        for (home, sum) in homes.zip(&sums.homes) {
+            let tenant = home.and_then(|home| shard.tenants().get(home.tenant as usize).copied());
+            self.homes.add(tenant, home.and_then(|home| home.namespace), sum);
         }
-        self.rest.append(&sums.rest);
-        for (largest, more) in self.largest.iter_mut().zip(sums.largest) {
-            largest.extend(more);
-            while largest.len() > top {
-                largest.pop();
-            }
-        }
+        self.homes.add_rest(&sums.rest);
+        self.top.append(sums.top);
         for (&lease, (keys, bytes)) in shard.leases().iter().zip(sums.leases) {
             let sum = self.leases.entry(lease).or_default();
             *sum = (sum.0 + keys, sum.1 + bytes);
@@ -472,15 +328,23 @@ impl<'s, 'a> Merged<'s, 'a> {
             };
             Records { records, bytes, disk_bytes }
         };
-        let whole = leaf_bytes + unreadable.leaf_bytes;
+        let tenants = Tenants::of(&scan.keyspace);
+        let whole = Whole {
+            layout: &scan.layout,
+            tenants,
+            leaf_bytes: leaf_bytes + unreadable.leaf_bytes,
+            disk_bytes,
+        };
+        let (tenants, namespaces) = self.homes.finish(tenants, unreadable.leaf_bytes, disk_bytes);
         KeySums {
             live: state(0),
             superseded: state(1),
             tombstones: state(2),
             unreadable: state(3),
             resources: resources(self.resources, filter, unreadable.leaf_bytes, disk_bytes),
-            namespaces: namespaces(self.namespaces, self.rest.leaf_bytes + unreadable.leaf_bytes, disk_bytes),
-            top_objects: top_objects(self.largest, &scan.layout, whole, disk_bytes),
+            tenants,
+            namespaces,
+            top_objects: self.top.finish(whole),
             leases: self.leases.into_iter().filter(|(_, (keys, _))| *keys > 0).collect(),
             timelines: Timelines::of(&scan.keyspace),
             witnesses: self.witnesses,
@@ -536,16 +400,6 @@ impl ResourceSum {
     }
 }
 
-impl NamespaceSum {
-    fn append(&mut self, other: &Self) {
-        self.objects += other.objects;
-        self.records += other.records;
-        self.own_bytes += other.own_bytes;
-        self.leaf_bytes += other.leaf_bytes;
-        self.live_bytes += other.live_bytes;
-    }
-}
-
 fn resources(
     sums: BTreeMap<Resource<'_>, ResourceSum>,
     filter: &Filter,
@@ -559,67 +413,4 @@ fn resources(
     let mut rows: Vec<_> = rows.into_par_iter().map(|((name, sum), disk)| sum.finish(name, disk)).collect();
     rows.sort_by(|a, b| (b.disk_bytes, &a.group, &a.resource).cmp(&(a.disk_bytes, &b.group, &b.resource)));
     rows
-}
-
-fn namespaces(
-    sums: BTreeMap<Option<&[u8]>, NamespaceSum>,
-    not_shown: u64,
-    disk_bytes: u64,
-) -> Vec<NamespaceUse> {
-    let weights: Vec<u64> = sums.values().map(|sum| sum.leaf_bytes).chain([not_shown]).collect();
-    let disk = apportion(disk_bytes, &weights);
-    let rows = sums.into_iter().zip(disk).filter(|((_, sum), _)| sum.records > 0);
-    let mut rows: Vec<_> = rows
-        .map(|((name, sum), disk_bytes)| NamespaceUse {
-            namespace: name.map(ByteText::from),
-            objects: sum.objects,
-            records: sum.records,
-            live_bytes: sum.live_bytes,
-            history_bytes: sum.own_bytes - sum.live_bytes,
-            disk_bytes,
-        })
-        .collect();
-    rows.sort_by(|a, b| (b.disk_bytes, &a.namespace).cmp(&(a.disk_bytes, &b.namespace)));
-    rows
-}
-
-fn top_objects(
-    largest: [Largest<'_, '_>; Metric::ALL.len()],
-    layout: &Layout,
-    whole: u64,
-    disk_bytes: u64,
-) -> Vec<TopObject> {
-    let ranking = |(largest, by): (Largest<'_, '_>, Metric)| {
-        let sorted = largest.into_sorted_vec().into_iter();
-        sorted
-            .map(move |Reverse((_, _, ranked))| top_object(by, ranked, layout, whole, disk_bytes))
-            .collect::<Vec<_>>()
-    };
-    largest.into_iter().zip(Metric::ALL).flat_map(ranking).collect()
-}
-
-fn top_object(
-    by: Metric,
-    Ranked(key, resource, namespace): Ranked<'_, '_>,
-    layout: &Layout,
-    whole: u64,
-    disk: u64,
-) -> TopObject {
-    let kv = key.newest();
-    let live = live_bytes(key);
-    let disk_bytes = u128::from(key.leaf_bytes) * u128::from(disk) / u128::from(whole.max(1));
-    TopObject {
-        by,
-        key: kv.key.into(),
-        group: resource.group.to_owned(),
-        resource: resource.resource.into(),
-        namespace: namespace.map(ByteText::from),
-        name: layout.classify(kv.key, None).name.into(),
-        live: key.is_live(),
-        live_bytes: live,
-        history_bytes: key.own_bytes - live,
-        revisions: u64::from(key.records),
-        disk_bytes: u64::try_from(disk_bytes).unwrap_or(u64::MAX),
-        value_bytes: u64::from(key.value_len()),
-    }
 }

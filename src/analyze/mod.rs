@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`file`](mod@file) | the file itself |
 //! | [`space`] | classes of bytes that add up to its size |
-//! | [`keys`] | records by state, resources, namespaces, top objects |
+//! | [`keys`] | records by state, resources |
+//! | [`homes`] | tenants and namespaces |
+//! | [`top`] | the largest objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
 //! | [`gains`] | what each cure would give back |
 //! | [`timeline`] | records over the revisions |
@@ -20,13 +22,16 @@ pub mod file;
 pub mod fragmentation;
 pub mod gains;
 pub mod histogram;
+pub mod homes;
 pub mod keys;
 pub mod retention;
 pub mod share;
 pub mod space;
 pub mod timeline;
+pub mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -35,6 +40,8 @@ use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
 use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
+use crate::filter::Filter;
+use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
 use crate::scan::tally::Tally;
 use crate::text::ByteText;
@@ -43,10 +50,12 @@ use advice::Advice;
 use file::FileInfo;
 use fragmentation::Fragmentation;
 use gains::Gains;
-use keys::{Filter, KeySums, Mvcc, NamespaceUse, ResourceUse, TopObject};
+use homes::{NamespaceUse, TenantUse};
+use keys::{KeySums, Mvcc, ResourceUse};
 use retention::Retention;
 use space::Space;
 use timeline::TimelineReport;
+use top::TopObject;
 
 /// The full report.
 #[derive(Clone, Debug, Serialize)]
@@ -65,9 +74,11 @@ pub struct Analysis {
     pub gains: Gains,
     /// Resources, the largest first.
     pub resources: Vec<ResourceUse>,
+    /// Tenants, the largest first; none where the file has only one.
+    pub tenants: Vec<TenantUse>,
     /// Namespaces, the largest first.
     pub namespaces: Vec<NamespaceUse>,
-    /// The largest objects, by each of three measures.
+    /// The largest objects, by any of three measures.
     pub top_objects: Vec<TopObject>,
     /// How scattered the file is.
     pub fragmentation: Fragmentation,
@@ -155,7 +166,7 @@ pub struct AlarmInfo {
     /// The member that raised it.
     pub member_id: u64,
     /// etcd's name for it.
-    pub alarm: String,
+    pub alarm: &'static str,
     /// What it means.
     pub meaning: &'static str,
 }
@@ -174,8 +185,8 @@ pub struct Auth {
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.
@@ -184,6 +195,8 @@ pub struct Request<'r> {
     pub filter: Filter,
     /// How many objects to name by each measure.
     pub top: usize,
+    /// Why a full db may not be compacted and disarmed where it is: [`advice::cure_refused`].
+    pub cure_refused: Option<Refusal>,
 }
 
 /// Makes the report of a file that was scanned.
@@ -207,12 +220,13 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,
-        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses)),
+        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses, &scan.gaps)),
         mvcc,
         gains,
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
         leases: is_etcd.then(|| leases(state, &sums.leases, request.top)),
         resources: sums.resources,
+        tenants: sums.tenants,
         namespaces: sums.namespaces,
         top_objects: sums.top_objects,
         alarms: state.alarms.iter().map(AlarmInfo::from).collect(),
@@ -223,7 +237,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         }),
         advice: Vec::new(),
     };
-    analysis.advice = advice::advise(&analysis, request.read_without_lock);
+    analysis.advice = advice::advise(&analysis, request);
     analysis
 }
 
@@ -238,6 +252,7 @@ fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums<'_>) -> Mvcc {
     Mvcc {
         revision: current_revision(state, scan),
         compact_revision: state.compact_revision(),
+        gaps: scan.gaps.as_slice().to_vec(),
         finished_compact_revision: state.finished_compact_revision,
         scheduled_compact_revision: state.scheduled_compact_revision,
         distinct_keys: scan.keyspace.num_keys(),
@@ -309,6 +324,6 @@ impl From<&crate::etcd::schema::Alarm> for AlarmInfo {
             "CORRUPT" => "members were found to differ: etcd refuses all requests but reads of the alarm",
             _ => "not known to this program",
         };
-        Self { member_id: alarm.member_id, alarm: alarm.name().to_owned(), meaning }
+        Self { member_id: alarm.member_id, alarm: alarm.name(), meaning }
     }
 }

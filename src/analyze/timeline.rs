@@ -52,10 +52,10 @@ pub struct Peak {
 impl TimelineReport {
     /// Of these timelines.
     #[must_use]
-    pub fn of(timelines: &Timelines, bins: Bins) -> Self {
-        let spans = timelines.all.spans().iter().take(bins.count()).enumerate();
+    pub fn of(timelines: &Timelines, bins: &Bins) -> Self {
+        let spans = timelines.all.spans().into_iter().take(bins.count()).enumerate();
         let rows: Vec<_> = spans
-            .map(|(bin, &Span { records, bytes })| {
+            .map(|(bin, Span { records, bytes })| {
                 let (first_revision, last_revision) = bins.range_of(bin);
                 TimelineBin { first_revision, last_revision, records, bytes }
             })
@@ -67,7 +67,7 @@ impl TimelineReport {
 
 fn peak(timelines: &Timelines, rows: &[TimelineBin]) -> Option<Peak> {
     let &bin = rows.get(timelines.peak)?;
-    let (group, resource, span) = timelines.in_peak.iter().rev().max_by_key(|(.., span)| span.bytes)?;
+    let (group, resource, span) = timelines.in_peak.as_ref()?;
     if bin.records == 0 {
         return None;
     }

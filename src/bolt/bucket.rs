@@ -3,7 +3,7 @@
 //! Damage is passed over in silence here: [`super::walk`] reports it.
 
 use super::db::Db;
-use super::page::Entry;
+use super::page::{Entry, Leaf};
 use super::walk::{Bucket, BucketId, BucketRoot, Content, MAX_DEPTH, Subtree, Threads, Walker};
 
 /// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
@@ -21,14 +21,13 @@ pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
 pub fn for_each_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, mut each: impl FnMut(Entry<'a>)) {
     let mut walker = Walker::new(db, None, Threads::One, 0);
     let id = walker.adopt(*bucket);
-    let plain = |entry: &Entry<'a>| !entry.is_bucket();
     let Some(mut walk) = walker.walk_bucket(id) else { return };
-    let read = |subtree: &mut Subtree<'_, 'a>| {
-        let leaves = subtree.filter_map(|node| node.leaf());
-        leaves.flat_map(|leaf| leaf.entries().filter_map(Result::ok)).filter(plain).collect::<Vec<_>>()
-    };
-    while let Some(window) = walk.next_window(read) {
-        window.into_iter().flatten().for_each(&mut each);
+    // not the entries: these may be of a few bytes
+    let leaves =
+        |subtree: &mut Subtree<'_, 'a>| subtree.filter_map(|node| node.leaf()).collect::<Vec<Leaf<'a>>>();
+    while let Some(window) = walk.next_window(leaves) {
+        let entries = window.into_iter().flatten().flat_map(|leaf| leaf.entries().filter_map(Result::ok));
+        entries.filter(|entry| !entry.is_bucket()).for_each(&mut each);
     }
 }
 

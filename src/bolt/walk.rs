@@ -88,6 +88,34 @@ pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
     names.join(&b'/')
 }
 
+/// The same for what stands beside each finding and page: names that are themselves very long are cut, too.
+#[must_use]
+pub fn short_path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
+    const SHOWN: (usize, usize) = (400, 100);
+    let path = path_of(buckets, id);
+    let (first, last) = (path.get(..SHOWN.0), path.len().checked_sub(SHOWN.1).and_then(|at| path.get(at..)));
+    match first.zip(last) {
+        Some((first, last)) if path.len() > SHOWN.0.saturating_add(SHOWN.1) => {
+            [whole_characters(first), "…".as_bytes(), behind_a_character(last)].concat()
+        }
+        _ => path,
+    }
+}
+
+/// Without the beginning of a character of several bytes at its end.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    match str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or_default(),
+        _ => bytes,
+    }
+}
+
+/// Without the end of a character at its beginning.
+fn behind_a_character(bytes: &[u8]) -> &[u8] {
+    let rest = bytes.iter().take(3).take_while(|&&byte| byte & 0xC0 == 0x80).count();
+    bytes.get(rest..).unwrap_or_default()
+}
+
 /// How many threads may work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Threads {

@@ -19,7 +19,7 @@ FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). 
 
 /// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
 #[derive(Parser, Debug)]
-#[command(name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "etcd-medic", bin_name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -114,19 +114,22 @@ pub enum Command {
         /// Any bbolt file
         file: PathBuf,
     },
-    /// Single pages, taken apart; values are shown by --hex only
+    /// Single pages, taken apart; values are shown by --hex only, those of etcd with --show-secrets
     #[command(after_help = "Examples:
   etcd-medic page snapshot.db 0 1
-  etcd-medic page snapshot.db 17 --hex")]
+  etcd-medic page snapshot.db 17 --hex --show-secrets")]
     Page {
         /// Any bbolt file
         file: PathBuf,
         /// Page ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<u64>,
-        /// Show the bytes, values included: a snapshot holds Secrets
+        /// Show the bytes, values included; of a file that may be etcd's with --show-secrets only
         #[arg(long)]
         hex: bool,
+        /// Show what may be a Secret's: all bytes, and what stands where a page's header should be
+        #[arg(long)]
+        show_secrets: bool,
     },
     /// The buckets: entries, pages, levels, sequence, and a fingerprint of their content
     #[command(after_help = "Examples:
@@ -143,7 +146,7 @@ pub enum Command {
   etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
   etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run
 
-The quota is full (the only member, etcd is stopped): history, free pages and the alarm in one step
+The quota is full (the only member, etcd was stopped cleanly): history, free pages and the alarm in one step
   etcd-medic defrag --in-place --steady --compact-to current --disarm /var/lib/etcd
 The same for a cluster: one file, from which every member is restored
   etcd-medic defrag /var/lib/etcd --compact-to current --disarm --snapshot -o cure.db
@@ -164,6 +167,9 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         // `requires` alone lets it pass beside what --in-place conflicts with
         #[arg(long, requires = "in_place", conflicts_with = "out")]
         discard_old: bool,
+        /// Where the member's log lies, if etcd runs with --wal-dir
+        #[arg(long, value_name = "DIR")]
+        wal_dir: Option<PathBuf>,
         /// Replace DST if it exists
         #[arg(long)]
         force: bool,
@@ -213,6 +219,9 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Read block by block, past what the disk can't give; needs room for a copy beside DST
         #[arg(long)]
         disk_errors: bool,
+        /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+        #[arg(long)]
+        disable_auth: bool,
         /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
         #[arg(long)]
         snapshot: bool,
@@ -380,6 +389,9 @@ pub struct ChangeArgs {
     // `requires` alone lets it pass beside what --in-place conflicts with
     #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
+    /// The member is the only one of its cluster, whatever its files say
+    #[arg(long, conflicts_with = "every_member")]
+    pub only_member: bool,
 }
 
 impl From<&ChangeArgs> for Wish {
@@ -391,6 +403,7 @@ impl From<&ChangeArgs> for Wish {
             drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
+            only_member: args.only_member,
         }
     }
 }

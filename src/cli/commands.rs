@@ -8,13 +8,14 @@ use clap::CommandFactory;
 use serde::Serialize;
 
 use crate::analyze::advice::resource_name;
-use crate::analyze::keys::{Filter, ResourceUse};
-use crate::analyze::{self, Analysis};
+use crate::analyze::keys::ResourceUse;
+use crate::analyze::{self, Analysis, advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;
 use crate::check::{self, Checked};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
+use crate::filter::Wanted;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
@@ -23,6 +24,7 @@ use crate::salvage::{self, find::Trust};
 use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Limits, Thresholds};
+use crate::text::shown;
 
 use super::args::{Args, Command, Output, Sort};
 use super::{Outcome, progress, rewrite, signals, status, synth, travel};
@@ -66,8 +68,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
     }
     match &args.command {
         Command::Analyze { file, top, sort, resource, namespace } => {
-            let filter = Filter { resource: resource.clone(), namespace: namespace.clone() };
-            analyze(args, file, *top, *sort, filter)
+            let wanted = Wanted { resource: resource.clone(), namespace: namespace.clone() };
+            analyze(args, file, *top, *sort, &wanted)
         }
         Command::Status { files, quota, disk, warn, crit } => {
             let thresholds = quota.map(|quota| Thresholds { quota, warn: *warn, crit: *crit });
@@ -77,13 +79,14 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
         }
         Command::Pages { file } => pages(args, file),
-        Command::Page { file, ids, hex } => page(args, file, ids, *hex),
+        Command::Page { file, ids, hex, show_secrets } => page(args, file, ids, *hex, *show_secrets),
         Command::Buckets { file } => buckets(args, file),
         Command::Defrag {
             source,
             out,
             in_place: _,
             discard_old,
+            wal_dir,
             force,
             no_verify,
             dry_run,
@@ -104,6 +107,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 dry_run: *dry_run,
                 snapshot: *snapshot,
                 skip_hash_check: *skip_hash_check,
+                wal_dir: wal_dir.clone(),
             };
             rewrite::defrag(args, source, &request)
         }
@@ -114,6 +118,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             strict,
             best_effort,
             disk_errors,
+            disable_auth,
             snapshot,
             dry_run,
             layout,
@@ -127,6 +132,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
                 target: out.clone(),
                 force: *force,
                 trust,
+                disable_auth: *disable_auth,
                 layout: Layout::from(*layout),
                 snapshot: *snapshot,
                 dry_run: *dry_run,
@@ -160,14 +166,20 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
-fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, filter: Filter) -> Result<Outcome> {
+fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
-    let path = source.path.display().to_string();
-    let request =
-        analyze::Request { path: &path, trailer, read_without_lock: source.read_without_lock, filter, top };
+    let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
+    let request = analyze::Request {
+        path: &source.path,
+        trailer,
+        read_without_lock: source.read_without_lock,
+        filter,
+        top,
+        cure_refused: advice::cure_refused(&source.path, &state, current),
+    };
     let mut report = analyze::analyze(&source.db, &state, &scan, &request);
     sort_resources(&mut report, sort);
     let view = View { top, ..view(args) };
@@ -194,9 +206,8 @@ fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, max_findings, None);
-    let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
-    let path = source.path.display().to_string();
-    render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
+    let checked: Checked = check::check(&source.path, &source.db, &state, &scan, trailer, max_findings);
+    render(args, "check", &checked, |out| report::simple::check(out, &view(args), &source.path, &checked))?;
     Ok(if checked.sound { Outcome::Sound } else { Outcome::Problems })
 }
 
@@ -223,12 +234,22 @@ struct PageDocument {
     pages: Vec<PageView>,
 }
 
-fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
+fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) -> Result<Outcome> {
     let source = open(args, file)?;
+    let hide = !show_secrets && inspect::may_hold_secrets(&source.db);
+    ensure!(
+        !(hex && hide),
+        "{}: may be etcd's, and its bytes those of Secrets: --hex shows them with --show-secrets only",
+        shown(&source.path)
+    );
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
-        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+        let mut view = view.with_context(|| shown(&source.path).into_owned())?;
+        if hide {
+            view.hide_values(&source.db);
+        }
+        document.pages.push(view);
     }
     render(args, "page", &document, |out| {
         document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))
@@ -243,13 +264,7 @@ struct BucketsDocument {
 
 fn buckets(args: &Args, file: &Path) -> Result<Outcome> {
     let source = open(args, file)?;
-    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
-    let scan = scan::scan(&source.db, &State::default(), options);
-    let usage = analyze::buckets(&scan).into_iter();
-    let fingerprints = inspect::fingerprints(&source.db).into_iter();
-    let rows =
-        usage.zip(fingerprints).map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") });
-    let document = BucketsDocument { buckets: rows.collect() };
+    let document = BucketsDocument { buckets: inspect::buckets(&source.db) };
     let view = view(args);
     render(args, "buckets", &document, |out| report::simple::bucket_rows(out, &view, &document.buckets))?;
     Ok(Outcome::Sound)
@@ -262,9 +277,10 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 /// Opens a file under this lock, unless the user wants none.
 pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { lock };
+    signals::read_from_now_on(file);
     let source = Source::open(file, lock)?;
     if args.no_lock {
-        let path = source.path.display();
+        let path = shown(&source.path);
         super::report_error(&format!(
             "{path}: read without a lock: if etcd is writing to it, figures may not fit together"
         ));
@@ -299,16 +315,12 @@ pub(super) fn render<T: Serialize>(
     args: &Args,
     command: &str,
     result: &T,
-    text: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    text: impl FnOnce(&mut &mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    write_out(|out| match args.output {
+    write_out(|mut out| match args.output {
         Output::Json => json::write(out, command, args.no_lock, result),
         // `status` alone has it, and writes it by itself
-        Output::Text | Output::Prometheus => {
-            let mut rendered = Vec::new();
-            text(&mut rendered)?;
-            out.write_all(&rendered)
-        }
+        Output::Text | Output::Prometheus => text(&mut out),
     })
 }
 

@@ -10,20 +10,23 @@ use serde::Serialize;
 
 use crate::etcd::find::Found;
 use crate::etcd::schema::State;
+use crate::filter::Wanted;
 use crate::output::Target;
 use crate::report::{self, json};
+use crate::scan::Scan;
 use crate::source::Source;
-use crate::text::{ByteText, escape};
+use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Exported, Format, Tree};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
-use crate::travel::keys::{DeletedRow, KeyRow};
-use crate::travel::shown::{Options, Shower};
-use crate::travel::{self, From, Select};
+use crate::travel::keys::{Deleted, DeletedRow, KeyRow};
+use crate::travel::narrow::{Narrow, check_prefix};
+use crate::travel::shown::{Options, Shower, VisibleObject};
+use crate::travel::{self, Answer, From, Select};
 
 use super::Outcome;
 use super::args::{Args, Output};
-use super::commands::{open, render, view, write_out};
+use super::commands::{open, render, scan_and_verify, view, write_out};
 
 /// Which part of the data.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -34,6 +37,49 @@ pub struct When {
     /// Where to look
     #[arg(long, value_enum, default_value_t = From::Live)]
     from: From,
+}
+
+/// Which keys.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Which {
+    /// Only keys that begin so
+    prefix: Option<OsString>,
+    /// Only of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// Only of this namespace
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+impl Which {
+    fn prefix(&self) -> &[u8] {
+        self.prefix.as_ref().map(|prefix| prefix.as_bytes()).unwrap_or_default()
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() }
+    }
+
+    /// Whether no name needs to be looked up: none was given, or a prefix of which keys were found.
+    fn is_answered(&self, is_empty: bool) -> bool {
+        self.wanted().is_none() && (self.prefix().is_empty() || !is_empty)
+    }
+
+    /// Of what begins with the prefix, what is of the resource and namespace. A name that is nobody's is an error.
+    fn narrow<'a>(&self, scan: &Scan<'a>, found: &mut Sorted<'a>) -> Result<()> {
+        if found.is_empty() {
+            check_prefix(self.prefix(), scan)?;
+        }
+        Ok(Narrow::to(&self.wanted(), scan).answer(found)?)
+    }
+
+    fn narrow_deleted<'a>(&self, scan: &Scan<'a>, found: &mut Deleted<'a>) -> Result<()> {
+        if found.is_empty() {
+            check_prefix(self.prefix(), scan)?;
+        }
+        Ok(Narrow::to(&self.wanted(), scan).deleted(found)?)
+    }
 }
 
 /// How objects are shown.
@@ -51,7 +97,7 @@ pub struct How {
 }
 
 impl How {
-    fn shower(self) -> Result<Shower> {
+    fn shower(self) -> Result<Shower<'static>> {
         ensure!(!(self.clean && self.format == Format::Raw), "--clean is for objects: not with --format raw");
         Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
     }
@@ -60,8 +106,8 @@ impl How {
 /// `keys`
 #[derive(clap::Args, Clone, Debug)]
 pub struct KeysArgs {
-    /// Only keys that begin so
-    prefix: Option<OsString>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     when: When,
     /// Keys that do not exist now, of which a record can still be found
@@ -89,8 +135,8 @@ pub struct GetArgs {
 /// `export`
 #[derive(clap::Args, Clone, Debug)]
 pub struct ExportArgs {
-    /// Only keys that begin so
-    prefix: Option<OsString>,
+    #[command(flatten)]
+    which: Which,
     #[command(flatten)]
     when: When,
     /// Of keys that do not exist now, the newest value that can still be found
@@ -106,16 +152,12 @@ pub struct ExportArgs {
     force: bool,
 }
 
-fn prefix_of(prefix: Option<&OsString>) -> Select<'_> {
-    Select::Prefix(prefix.map(|prefix| prefix.as_bytes()).unwrap_or_default())
-}
-
 /// Says that an answer may lack something.
 fn warn_of(source: &Source, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
-    let path = source.path.display();
+    let path = shown(&source.path);
     super::report_error(&format!(
         "{path}: the live tree is damaged ({unreadable} faults): the answer may lack something. `etcd-medic check` \
          lists the faults, `--deleted` and `--from any` look at every page"
@@ -151,13 +193,10 @@ struct DeletedDocument<'r> {
 pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let select = prefix_of(options.prefix.as_ref());
     if options.deleted {
-        return deleted(args, &source, &state, select, options);
+        return deleted(args, &source, &state, options);
     }
-    let When { rev, from } = options.when;
-    let answer = travel::at(&source.db, &state, from, rev, select);
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer(&source, &state, options.when, &options.which)?;
     let found = &answer.found;
     match args.output {
         Output::Json => write_out(|out| {
@@ -177,14 +216,31 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
     Ok(warn_of(&source, answer.unreadable))
 }
 
-fn deleted(
-    args: &Args,
-    source: &Source,
-    state: &State<'_>,
-    select: Select<'_>,
-    options: &KeysArgs,
-) -> Result<Outcome> {
-    let deleted = travel::keys::deleted(&source.db, state, select);
+/// The keys that exist at a revision, of those that were asked for.
+fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
+    let path = || shown(&source.path).into_owned();
+    let When { rev, from } = when;
+    let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
+    let mut answer = answer.with_context(path)?;
+    if !which.is_answered(answer.found.is_empty()) {
+        let (scan, _) = scan_and_verify(source, state, 0, None);
+        which.narrow(&scan, &mut answer.found).with_context(path)?;
+    }
+    Ok(answer)
+}
+
+/// The same of keys that do not exist now.
+fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
+    let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
+    if !which.is_answered(deleted.is_empty()) {
+        let (scan, _) = scan_and_verify(source, state, 0, None);
+        which.narrow_deleted(&scan, &mut deleted).with_context(|| shown(&source.path).into_owned())?;
+    }
+    Ok(deleted)
+}
+
+fn deleted(args: &Args, source: &Source, state: &State<'_>, options: &KeysArgs) -> Result<Outcome> {
+    let deleted = find_deleted(source, state, &options.which)?;
     match args.output {
         Output::Json => write_out(|out| {
             let document = DeletedDocument {
@@ -227,7 +283,7 @@ pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> 
     let found = travel::history::history(&source.db, &state, key.as_bytes());
     render(args, "history", &found, |out| report::travel::history(out, &view(args), &found))?;
     if found.records.is_empty() {
-        super::report_error(&format!("{}: no record of {} can be found", source.path.display(), found.key));
+        super::report_error(&format!("{}: no record of {} can be found", shown(&source.path), found.key));
         return Ok(Outcome::Problems);
     }
     Ok(warn_of(&source, found.unreadable))
@@ -240,7 +296,7 @@ struct GetDocument<'g> {
     compact_revision: i64,
     found: Option<KeyRow>,
     encoding: Option<&'static str>,
-    object: Option<&'g serde_json::Map<String, serde_json::Value>>,
+    object: Option<&'g VisibleObject>,
     value: Option<ByteText>,
     redacted: bool,
     unknown_fields: u64,
@@ -256,7 +312,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     let When { rev, from } = options.when;
     let key = options.key.as_bytes();
     let answer = travel::at(&source.db, &state, from, rev, Select::Key(key));
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer.with_context(|| shown(&source.path).into_owned())?;
     let mut document = GetDocument {
         key: key.into(),
         revision: answer.revision,
@@ -283,7 +339,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     document.found = Some(KeyRow::from(&found));
     document.encoding = Some(Shower::encoding(&found));
     if options.how.format == Format::Raw {
-        let bytes = shower.bytes(&found)?;
+        let bytes = shower.bytes(&found)?.get();
         if args.output == Output::Json {
             document.value = Some(bytes.into());
             write_out(|out| json::write(out, "get", args.no_lock, &document))?;
@@ -296,7 +352,9 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
         Ok(shown) => shown,
         Err(error) => {
             let bytes = found.kv.value.len();
-            let advice = format!("{error}. `--format raw` writes its {bytes} bytes as they are stored");
+            let option =
+                if shower.bytes(&found).is_ok() { "--format raw" } else { "--format raw --show-secrets" };
+            let advice = format!("{error}. `{option}` writes its {bytes} bytes as they are stored");
             if args.output == Output::Json {
                 document.error = Some(error.to_string());
                 write_out(|out| json::write(out, "get", args.no_lock, &document))?;
@@ -313,7 +371,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     } else if options.how.format == Format::Json {
         write_bytes(&export::object_json(&shown.object)?)?;
     } else {
-        write_bytes(&export::object_yaml(&shown.object)?)?;
+        write_bytes(&export::object_yaml(&shown.object))?;
     }
     Ok(Outcome::Sound)
 }
@@ -329,7 +387,7 @@ fn warn_of_unknown(fields: u64) {
 
 /// What is known of a key that is not there.
 fn not_found(source: &Source, history: &History, revision: i64) -> String {
-    let place = format!("{}: no key {} at revision {revision}", source.path.display(), history.key);
+    let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
     let deleted =
@@ -353,8 +411,8 @@ fn write_bytes(bytes: &[u8]) -> Result<()> {
 }
 
 #[derive(Serialize)]
-struct ExportDocument<'e> {
-    target: &'e str,
+struct ExportDocument {
+    target: ByteText,
     revision: Option<i64>,
     unreadable: u64,
     exported: Exported,
@@ -364,31 +422,27 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
     let shower = options.how.shower()?;
     let source = open(args, file)?;
     let state = State::read(&source.db);
-    let select = prefix_of(options.prefix.as_ref());
     let (found, revision, unreadable) = if options.deleted {
-        let deleted = travel::keys::deleted(&source.db, &state, select);
+        let deleted = find_deleted(&source, &state, &options.which)?;
         let unreadable = deleted.unreadable;
         (deleted.into_recoverable(), None, unreadable)
     } else {
-        let When { rev, from } = options.when;
-        let answer = travel::at(&source.db, &state, from, rev, select);
-        let answer = answer.with_context(|| source.path.display().to_string())?;
+        let answer = answer(&source, &state, options.when, &options.which)?;
         (answer.found, Some(answer.revision), answer.unreadable)
     };
+    let shower = shower.of(&found);
     let exported = write_export(&source, options, &shower, &found)?;
     let outcome = warn_of(&source, unreadable);
-    let target = options.out.display().to_string();
+    let target = ByteText::from(options.out.as_path());
     let to_stdout = options.out.as_os_str() == "-";
     if args.output == Output::Json && !to_stdout {
-        let document = ExportDocument { target: &target, revision, unreadable, exported };
+        let document = ExportDocument { target, revision, unreadable, exported };
         write_out(|out| json::write(out, "export", args.no_lock, &document))?;
     } else if to_stdout {
         report::travel::exported(&exported).into_iter().skip(1).for_each(|line| super::report_error(&line));
     } else {
         let lines = report::travel::exported(&exported);
-        write_out(|out| {
-            lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes())))
-        })?;
+        write_out(|out| lines.iter().try_for_each(|line| writeln!(out, "{target}: {line}")))?;
     }
     let incomplete = exported.withheld > 0 || exported.unreadable > 0 || found.is_empty();
     Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))
@@ -397,7 +451,7 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
 fn write_export(
     source: &Source,
     options: &ExportArgs,
-    shower: &Shower,
+    shower: &Shower<'_>,
     found: &Sorted<'_>,
 ) -> Result<Exported> {
     let format = options.how.format;

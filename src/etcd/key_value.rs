@@ -5,6 +5,8 @@
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 use thiserror::Error;
 
+use crate::protobuf::{self, WireError};
+
 /// One record's content. A tombstone's has the key only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct KeyValue<'a> {
@@ -128,32 +130,15 @@ fn skip_unknown(field: &[u8]) -> Result<&[u8], DecodeError> {
 
 #[inline]
 fn take_int(rest: &mut &[u8]) -> Result<i64, DecodeError> {
-    take_varint(rest).map(u64::cast_signed).ok_or(DecodeError("a number does not end"))
+    protobuf::take_varint(rest).map(u64::cast_signed).ok_or(DecodeError("a number does not end"))
 }
 
 #[inline]
 fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let len = take_varint(rest).ok_or(DecodeError("a length does not end"))?;
-    let split = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
-    let (bytes, behind) = split.ok_or(DecodeError("a length passes the end"))?;
-    *rest = behind;
-    Ok(bytes)
-}
-
-/// A base 128 varint, its lowest seven bits first; `None` where it does not end, or is above 64 bits.
-#[inline]
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..u64::BITS).step_by(7) {
-        let (&byte, behind) = rest.split_first()?;
-        *rest = behind;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            // the tenth byte has room for one bit only
-            return (shift < 63 || byte <= 1).then_some(value);
-        }
-    }
-    None
+    protobuf::take_bytes(rest).map_err(|error| match error {
+        WireError::Length => DecodeError("a length does not end"),
+        _ => DecodeError("a length passes the end"),
+    })
 }
 
 #[cfg(test)]

@@ -6,24 +6,31 @@
 //! | [`key_value`] | the values of the `key` bucket |
 //! | [`history`] | what one key's records must look like, one behind the other |
 //! | [`find`] | records wherever they lie: in the tree, the older root's, free pages |
+//! | [`gaps`] | runs of revisions that never existed |
 //! | [`kept`] | the records that a compaction keeps |
 //! | [`hash`] | HashKV |
 //! | [`crc`] | CRC-32C, in parts |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
+//! | [`membership`] | whether a member is the only one of its cluster |
+//! | [`tail`] | how far a db is in the log beside it |
 //! | [`trailer`] | the SHA-256 behind a snapshot |
 //! | [`data_dir`] | from a path that a user names to the db in it |
 
 pub mod crc;
 pub mod data_dir;
 pub mod find;
+pub mod gaps;
 pub mod hash;
 pub mod history;
 pub mod kept;
 pub mod key_value;
+pub mod membership;
 pub mod revision;
 pub mod schema;
+pub mod tail;
 pub mod trailer;
 
+pub use gaps::{Gap, Gaps};
 pub use kept::Kept;
 pub use key_value::KeyValue;
 pub use revision::{RecordKey, Revision};

@@ -4,9 +4,12 @@
 //! `server/storage/mvcc/store.go`.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use prost::Message;
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::bolt::Db;
 use crate::bolt::bucket::{End, for_each_entry, outermost_entry, top_level};
@@ -26,6 +29,12 @@ pub const SCHEDULED_COMPACT: &[u8] = b"scheduledCompactRev";
 /// In the meta bucket: the revision to which a compaction was finished.
 pub const FINISHED_COMPACT: &[u8] = b"finishedCompactRev";
 
+/// A longer `confState` is not read: each of its values takes much more memory than room, and seven members take 200 bytes.
+const MAX_CONF_STATE: usize = 64 << 10;
+
+/// URLs of a member that are kept: etcd's members have one or two.
+const MAX_URLS: usize = 64;
+
 /// What the small buckets of an etcd file say. Entries that can't be decoded are counted, and left out.
 #[derive(Debug, Default)]
 pub struct State<'a> {
@@ -39,6 +48,8 @@ pub struct State<'a> {
     pub term: Option<u64>,
     /// `confState`: who votes, as etcd's own JSON.
     pub conf_state: Option<serde_json::Value>,
+    /// Whether there is a `confState`, readable or not.
+    pub has_conf_state: bool,
     /// `storageVersion`, from etcd 3.6 on.
     pub storage_version: Option<String>,
     /// `scheduledCompactRev`: a compaction to it was begun.
@@ -48,7 +59,7 @@ pub struct State<'a> {
     /// `clusterVersion`: the version that all members speak.
     pub cluster_version: Option<String>,
     /// Members of the cluster.
-    pub members: Vec<Member>,
+    pub members: Arc<[Member]>,
     /// Number of members removed.
     pub members_removed: u64,
     /// Leases, in the order of their ids.
@@ -74,14 +85,41 @@ pub struct Member {
     #[serde(default)]
     pub name: String,
     /// Where other members find it.
-    #[serde(rename(deserialize = "peerURLs"), default)]
+    #[serde(rename(deserialize = "peerURLs"), default, deserialize_with = "first_urls")]
     pub peer_urls: Option<Vec<String>>,
     /// Where clients find it.
-    #[serde(rename(deserialize = "clientURLs"), default)]
+    #[serde(rename(deserialize = "clientURLs"), default, deserialize_with = "first_urls")]
     pub client_urls: Option<Vec<String>>,
     /// Whether it does not vote.
     #[serde(rename(deserialize = "isLearner"), default)]
     pub is_learner: bool,
+}
+
+/// The first [`MAX_URLS`] of a list, whatever its length; `null` as etcd's Go writes a list that is empty.
+fn first_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    struct FirstUrls;
+    impl<'de> Visitor<'de> for FirstUrls {
+        type Value = Option<Vec<String>>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of URLs")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut urls = Vec::new();
+            while let Some(url) = list.next_element()? {
+                if urls.len() < MAX_URLS {
+                    urls.push(url);
+                }
+            }
+            Ok(Some(urls))
+        }
+    }
+    deserializer.deserialize_any(FirstUrls)
 }
 
 /// A lease (`server/lease/leasepb/lease.proto`).
@@ -159,6 +197,22 @@ pub struct Permission {
     pub range_end: Vec<u8>,
 }
 
+impl Member {
+    /// What a member of the bucket means that raft does not know.
+    ///
+    /// etcd up to 3.5 takes members from its v2 store, etcd 3.6 from this bucket (`server/etcdserver/api/membership/cluster.go`,
+    /// `Recover`), and 3.5.26 mends it (etcd's issues 13196 and 20967).
+    #[must_use]
+    pub fn unknown_to_raft_text(&self) -> String {
+        let name = if self.name.is_empty() { "without a name" } else { &self.name };
+        format!(
+            "Member {:x} ({name}) is in the bucket `members`, and no voter or learner of confState: etcd 3.6 takes it for a \
+             member again. Start etcd 3.5.26 or a later 3.5, which removes it, before any 3.6",
+            self.id
+        )
+    }
+}
+
 impl Alarm {
     /// etcd's name for the alarm.
     #[must_use]
@@ -202,8 +256,8 @@ impl<'a> State<'a> {
             }
             b"alarm" => self.alarms = self.decode_all(db, &bucket, "alarm", |key, _| Alarm::decode(key).ok()),
             b"members" => {
-                self.members =
-                    self.decode_all(db, &bucket, "members", |_, value| serde_json::from_slice(value).ok());
+                let member = |_: &[u8], value: &[u8]| serde_json::from_slice(value).ok();
+                self.members = self.decode_all(db, &bucket, "members", member).into();
             }
             b"members_removed" => self.members_removed = count(db, &bucket),
             b"authUsers" => self.auth_users = count(db, &bucket),
@@ -228,7 +282,11 @@ impl<'a> State<'a> {
         match key {
             b"consistent_index" => self.consistent_index = number(),
             b"term" => self.term = number(),
-            b"confState" => self.conf_state = serde_json::from_slice(value).ok(),
+            b"confState" => {
+                self.has_conf_state = true;
+                let read = || serde_json::from_slice(value).ok();
+                self.conf_state = (value.len() <= MAX_CONF_STATE).then(read).flatten();
+            }
             b"storageVersion" => self.storage_version = text(value),
             SCHEDULED_COMPACT => self.scheduled_compact_revision = revision(),
             FINISHED_COMPACT => self.finished_compact_revision = revision(),
@@ -261,16 +319,23 @@ impl<'a> State<'a> {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
-    /// Members of the cluster, learners among them. From etcd 3.5 on, raft's own list is the last word; before, the
-    /// `members` bucket, in which a restore by etcd 3.4 leaves those of the snapshot.
+    /// The minor version of etcd 3 that all members speak: 5 of 3.5.0; `None` where the db does not tell.
     #[must_use]
-    pub fn num_members(&self) -> u64 {
-        let count =
-            |list: &str| self.conf_state.as_ref()?.get(list)?.as_array().map(|list| list.len() as u64);
-        match count("voters") {
-            Some(voters @ 1..) => voters.saturating_add(count("learners").unwrap_or(0)),
-            _ => self.members.len() as u64,
-        }
+    pub fn cluster_minor(&self) -> Option<u32> {
+        let mut parts = self.cluster_version.as_deref()?.split('.');
+        (parts.next() == Some("3")).then_some(())?;
+        parts.next()?.parse().ok()
+    }
+
+    /// Members of the `members` bucket that raft's own list, where it is stored, does not have: neither as voters nor as learners,
+    /// leaving or coming ones among them (`raftpb/raft.proto`, `ConfState`).
+    pub fn members_unknown_to_raft(&self) -> impl Iterator<Item = &Member> {
+        let list = |name: &str| self.conf_state.as_ref()?.get(name)?.as_array();
+        let lists = ["voters", "learners", "voters_outgoing", "learners_next"].map(list);
+        let known: BTreeSet<u64> =
+            lists.into_iter().flatten().flatten().filter_map(serde_json::Value::as_u64).collect();
+        // a list without anybody is no list
+        self.members.iter().filter(move |member| !known.is_empty() && !known.contains(&member.id))
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.

@@ -11,7 +11,8 @@
 //!
 //! The rules, in this order:
 //! 1. The longest known prefix that a slash follows is cut off (`--etcd-prefix`, learned or built
-//!    in). Without one, or with too little behind it, the key stands under its leading path.
+//!    in: [`super::layout`]). Without one, or with too little behind it, the key stands under its
+//!    leading path. Under a prefix with logical clusters, kcp's paths come next ([`super::logical`]).
 //! 2. A first segment with a dot in it is a group, then come the plural and the object: the API
 //!    demands a dot in a custom resource's group, and the only two built-in paths with one are of
 //!    this shape themselves. An aggregated API server repeats the group (its prefix is
@@ -29,9 +30,8 @@
 //! exception is the prefix `/`, learned from an object: every application's keys have it too, so
 //! there rule 4 is left out, and rule 2 asks a readable value to agree.
 
-use super::learn;
 use super::resources::{Family, Resource, Scope, split_builtin};
-use super::value::{Encoding, leads_with_type_meta, type_meta};
+use super::value::{Encoding, type_meta};
 
 /// Where a key belongs.
 ///
@@ -44,6 +44,8 @@ pub struct ObjectKey<'a> {
     pub group: &'a str,
     /// The plural (`pods`); for keys that aren't Kubernetes', their leading path (`/app`).
     pub resource: &'a [u8],
+    /// Whose API server's; `None` for keys that aren't Kubernetes'.
+    pub tenant: Option<Tenant<'a>>,
     /// The namespace, if the object has one.
     pub namespace: Option<&'a [u8]>,
     /// The object's name; for keys that aren't Kubernetes', what follows the leading path, or the
@@ -51,151 +53,68 @@ pub struct ObjectKey<'a> {
     pub name: &'a [u8],
 }
 
-/// How many prefixes are learned at most, so that a hostile file can't make every look-up slow.
-const MAX_LEARNED: usize = 16;
-
-/// The prefixes under which Kubernetes' objects stand in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Longest first, so that `/registry/tenant-a` is found before `/registry`.
-    prefixes: Vec<Prefix>,
+/// One of several clusters whose objects share a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tenant<'a> {
+    /// The API server's `--etcd-prefix`, without the slash behind it.
+    pub prefix: &'a [u8],
+    /// kcp's logical cluster, where the prefix has them.
+    pub cluster: Option<&'a [u8]>,
 }
 
-/// A value of `--etcd-prefix`, without the slash behind it; empty where that was `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Prefix {
-    bytes: Vec<u8>,
+impl<'a> ObjectKey<'a> {
+    pub(super) fn of(self, tenant: Tenant<'a>) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+}
+
+/// Rules 2 to 5, on what follows a prefix and its slash. `root`: the prefix is `/`, under which every key of every
+/// application stands, so only a sure path counts.
+pub(super) fn classify<'a>(
     family: Family,
-    learned: bool,
+    root: bool,
+    rest: &'a [u8],
+    value: Option<&'a [u8]>,
+) -> Option<ObjectKey<'a>> {
+    if let Some(object) = custom(rest) {
+        return (!root || may_be_of(object.group, value)).then_some(object);
+    }
+    if let Some((resource, object)) = split_builtin(family, rest) {
+        let group = builtin_group(resource, value);
+        return object_key(group, resource.resource.as_bytes(), Some(resource.scope), object);
+    }
+    if root {
+        return None;
+    }
+    let (resource, object) = split_segment(rest)?;
+    object_key(value_group(value), resource, None, object)
 }
 
-impl Default for Layout {
-    fn default() -> Self {
-        Self::new()
+/// Whether [`classify`] makes the same of a path whatever the value.
+pub(super) fn decides_by_path(family: Family, root: bool, rest: &[u8]) -> bool {
+    if custom(rest).is_some() {
+        return !root;
     }
-}
-
-impl Layout {
-    /// The prefixes that everyone has: Kubernetes' default and OpenShift's two.
-    #[must_use]
-    pub fn new() -> Self {
-        let prefixes = [
-            ("/kubernetes.io", Family::Kubernetes),
-            ("/openshift.io", Family::OpenShift),
-            ("/registry", Family::Kubernetes),
-        ];
-        let builtin = |(text, family): (&str, _)| Prefix { bytes: text.into(), family, learned: false };
-        Self { prefixes: prefixes.map(builtin).into() }
-    }
-
-    /// Tells where a key belongs. Any of the key's values will do; `None` for a tombstone's.
-    ///
-    /// Takes time for the key's first segments only, and allocates nothing.
-    #[must_use]
-    pub fn classify<'a>(&self, key: &'a [u8], value: Option<&'a [u8]>) -> ObjectKey<'a> {
-        self.split_prefix(key)
-            .and_then(|(prefix, rest)| prefix.classify(rest, value))
-            .unwrap_or_else(|| leading_path(key))
-    }
-
-    /// Whether [`Layout::classify`] gives a key the same place whatever its value.
-    #[must_use]
-    pub fn decides_by_path(&self, key: &[u8]) -> bool {
-        let Some((prefix, rest)) = self.split_prefix(key) else { return true };
-        if custom(rest).is_some() {
-            return !prefix.is_root();
-        }
-        match split_builtin(prefix.family, rest) {
-            Some((resource, _)) => resource.shared_with.is_empty(),
-            None => prefix.is_root() || split_segment(rest).is_none(),
-        }
-    }
-
-    /// Learns a prefix from an object whose own group and kind tell where its key's resource
-    /// stands. Says whether something new was learned.
-    ///
-    /// Meant for a pass over the keys before they are classified. A key whose path is known costs
-    /// a look-up, one whose value can't be an object a look at its first bytes.
-    pub fn learn(&mut self, key: &[u8], value: &[u8]) -> bool {
-        if self.knows(key) || !leads_with_type_meta(value) {
-            return false;
-        }
-        let found = type_meta(value).and_then(|meta| learn::prefix_of(key, &meta));
-        found.is_some_and(|(bytes, family)| {
-            self.insert(Prefix { bytes: bytes.to_vec(), family, learned: true })
-        })
-    }
-
-    /// Adds what another layout learned, so that threads can learn each from a part of the file.
-    pub fn merge(&mut self, other: Self) {
-        for prefix in other.prefixes {
-            self.insert(prefix);
-        }
-    }
-
-    /// The learned prefixes, longest first.
-    pub fn learned_prefixes(&self) -> impl Iterator<Item = &[u8]> {
-        self.prefixes.iter().filter(|prefix| prefix.learned).map(|prefix| prefix.bytes.as_slice())
-    }
-
-    /// Whether the path alone tells the key's resource: then there is no prefix to be found in it.
-    fn knows(&self, key: &[u8]) -> bool {
-        self.split_prefix(key).is_some_and(|(prefix, rest)| {
-            custom(rest).is_some() || split_builtin(prefix.family, rest).is_some()
-        })
-    }
-
-    fn split_prefix<'a>(&self, key: &'a [u8]) -> Option<(&Prefix, &'a [u8])> {
-        self.prefixes.iter().find_map(|prefix| {
-            let (head, rest) = key.split_at_checked(prefix.bytes.len())?;
-            // The slash first: that one byte rules out most of the other prefixes.
-            let rest = rest.strip_prefix(b"/")?;
-            (head == prefix.bytes).then_some((prefix, rest))
-        })
-    }
-
-    fn insert(&mut self, new: Prefix) -> bool {
-        let longer_first = |prefix: &Prefix| {
-            let by_length = new.bytes.len().cmp(&prefix.bytes.len());
-            by_length.then_with(|| prefix.bytes.cmp(&new.bytes))
-        };
-        let Err(at) = self.prefixes.binary_search_by(longer_first) else {
-            return false;
-        };
-        self.prefixes.insert(at, new);
-        // Dropping the first in order, not the last that came, makes the outcome independent of how
-        // threads shared the work.
-        if self.learned_prefixes().count() > MAX_LEARNED
-            && let Some(longest) = self.prefixes.iter().position(|prefix| prefix.learned)
-        {
-            self.prefixes.remove(longest);
-            return longest != at;
-        }
-        true
+    match split_builtin(family, rest) {
+        Some((resource, _)) => resource.shared_with.is_empty(),
+        None => root || split_segment(rest).is_none(),
     }
 }
 
-impl Prefix {
-    /// Rules 2 to 5, on what follows the prefix and its slash.
-    fn classify<'a>(&self, rest: &'a [u8], value: Option<&'a [u8]>) -> Option<ObjectKey<'a>> {
-        if let Some(object) = custom(rest) {
-            return (!self.is_root() || may_be_of(object.group, value)).then_some(object);
-        }
-        if let Some((resource, object)) = split_builtin(self.family, rest) {
-            let group = builtin_group(resource, value);
-            return object_key(group, resource.resource.as_bytes(), Some(resource.scope), object);
-        }
-        if self.is_root() {
-            return None;
-        }
-        let (resource, object) = split_segment(rest)?;
-        object_key(value_group(value), resource, None, object)
-    }
+/// Where what follows a prefix and its slash belongs, if it is a built-in resource's by its path alone.
+pub(super) fn built_in(family: Family, rest: &[u8]) -> Option<ObjectKey<'_>> {
+    let (resource, object) = split_builtin(family, rest)?;
+    object_key(resource.group, resource.resource.as_bytes(), Some(resource.scope), object)
+}
 
-    /// Under `/` every key of every application has the prefix, so only a sure path counts.
-    fn is_root(&self) -> bool {
-        self.bytes.is_empty()
-    }
+/// Whether a path is one that only a built-in resource has: no prefix and no logical cluster is to be found in it.
+pub(super) fn is_builtin(family: Family, rest: &[u8]) -> bool {
+    split_builtin(family, rest).is_some_and(|(resource, _)| !resource.path.contains('.'))
+}
+
+/// Whether the path alone tells the resource.
+pub(super) fn is_known(family: Family, rest: &[u8]) -> bool {
+    custom(rest).is_some() || split_builtin(family, rest).is_some()
 }
 
 /// Rule 2: `<group with a dot>/<plural>/[<namespace>/]<name>`.
@@ -258,22 +177,22 @@ fn object_key<'a>(
         Some((namespace, name)) => (Some(namespace), name),
         None => (None, object),
     };
-    Some(ObjectKey { group, resource, namespace, name })
+    Some(ObjectKey { group, resource, tenant: None, namespace, name })
 }
 
 /// A key that isn't Kubernetes': its first segment, with its leading slash, stands for the
 /// resource.
-fn leading_path(key: &[u8]) -> ObjectKey<'_> {
+pub(super) fn leading_path(key: &[u8]) -> ObjectKey<'_> {
     let from = usize::from(key.starts_with(b"/"));
     let slash = key.iter().skip(from).position(|byte| *byte == b'/');
     let end = slash.map_or(key.len(), |at| at.saturating_add(from));
     let (resource, rest) = key.split_at_checked(end).unwrap_or((key, &[]));
     let name = rest.get(1..).filter(|name| !name.is_empty()).unwrap_or(key);
-    ObjectKey { group: "", resource, namespace: None, name }
+    ObjectKey { group: "", resource, tenant: None, namespace: None, name }
 }
 
 /// Cuts at the first slash, which belongs to neither side.
-fn split_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (head, tail) = bytes.split_at_checked(bytes.iter().position(|byte| *byte == b'/')?)?;
     Some((head, tail.get(1..)?))
 }

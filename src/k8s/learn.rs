@@ -1,7 +1,7 @@
 //! Finds a prefix in a key, from what the object behind it says that it is.
 
 use super::key::is_group;
-use super::resources::{Family, Scope, by_name};
+use super::resources::{Family, Scope, by_name, guess_plural};
 use super::value::TypeMeta;
 
 /// The prefix of the key that an object of this group and kind is stored under, if the key is built
@@ -50,26 +50,12 @@ fn unknown<'a>(paths: [Option<&'a [u8]>; 2], plural: &str) -> Option<(&'a [u8], 
 }
 
 /// What stands in front of the path and its slash.
-fn strip_path<'a>(bytes: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn strip_path<'a>(bytes: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
     bytes.strip_suffix(path)?.strip_suffix(b"/")
 }
 
 /// Cuts off the last segment, which must not be empty.
-fn rsplit_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn rsplit_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (head, tail) = bytes.split_at_checked(bytes.iter().rposition(|byte| *byte == b'/')?)?;
     Some((head, tail.get(1..).filter(|segment| !segment.is_empty())?))
-}
-
-/// As apimachinery's `meta.UnsafeGuessKindToResource`.
-fn guess_plural(kind: &str) -> String {
-    let singular = kind.to_lowercase();
-    if singular.ends_with("endpoints") {
-        singular
-    } else if singular.ends_with('s') {
-        singular + "es"
-    } else if let Some(stem) = singular.strip_suffix('y') {
-        format!("{stem}ies")
-    } else {
-        singular + "s"
-    }
 }

@@ -2,30 +2,36 @@
 //! value → encoding, group, version and kind.
 //!
 //! ```text
-//!   key ──► key::Layout::classify ──► ObjectKey       (where it belongs, a row of the report)
+//!   key ──► Layout::classify ──► ObjectKey            (where it belongs, a row of the report)
 //!              │        ▲
-//!              │        └ learn: finds a `--etcd-prefix` from readable values
+//!              │        └ learn: finds a `--etcd-prefix`, and kcp's logical clusters, from readable values
+//!              ├─► key: Kubernetes' paths; logical: kcp's
 //!              ├─► resources: the paths that kube-apiserver and OpenShift compile in
 //!              └─► value::type_meta, only where the path leaves the group open
 //!   value ──► value::Encoding::of     (O(1): the first bytes)
 //!          └► object::read            (the fields that tell whether it is garbage)
-//!         ├─► created                 (when the object was created)
+//!         ├─► metadata                (its name, its namespace, when it was created)
 //!         └─► render                  (the whole object, as JSON and YAML)
+//!                └─► secret           (what of it may be shown)
 //! ```
 //!
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
 //! data or takes more than linear time; what can't be read is `None` or a fallback row.
 
-pub mod created;
 pub mod key;
+mod layout;
 mod learn;
+mod logical;
+pub mod metadata;
 pub mod object;
 pub mod render;
 pub mod resources;
+pub mod secret;
 #[cfg(test)]
 mod tests;
 pub mod value;
 mod wire;
 
-pub use key::{Layout, ObjectKey};
+pub use key::{ObjectKey, Tenant};
+pub use layout::Layout;
 pub use value::{Encoding, TypeMeta, type_meta};

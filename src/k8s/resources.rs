@@ -257,6 +257,12 @@ pub fn by_name(group: &str, plural: &str) -> Option<(Family, &'static Resource)>
     )
 }
 
+/// Whether built-in resources are of this group.
+#[must_use]
+pub fn is_group_of_builtins(group: &str) -> bool {
+    KUBERNETES.iter().any(|resource| resource.stores(group))
+}
+
 fn by_path(family: Family, path: &[u8]) -> Option<&'static Resource> {
     static BY_PATH: LazyLock<[Index; 2]> = LazyLock::new(|| [KUBERNETES, OPENSHIFT].map(index));
     let [kubernetes, openshift] = &*BY_PATH;
@@ -293,4 +299,19 @@ fn bucket_of(path: &[u8]) -> u8 {
         .wrapping_add(byte(0).wrapping_mul(7))
         .wrapping_add(byte(path.len() / 2).wrapping_mul(13))
         .wrapping_add(last)
+}
+
+/// The plural of a kind or singular, as apimachinery's `meta.UnsafeGuessKindToResource` has it.
+#[must_use]
+pub fn guess_plural(kind: &str) -> String {
+    let singular = kind.to_lowercase();
+    if singular.ends_with("endpoints") {
+        singular
+    } else if singular.ends_with('s') {
+        singular + "es"
+    } else if let Some(stem) = singular.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        singular + "s"
+    }
 }

@@ -1,59 +1,24 @@
 //! Just enough protobuf and CBOR to reach two strings, without a copy and without recursion.
 
+use crate::protobuf::{Fields, Value};
+
 /// The first length-delimited field with this number of a protobuf message.
 ///
 /// Protobuf says that the last of several wins; the API server's encoder writes each once, and
 /// stopping at the first also reads a value whose end is lost.
-pub(super) fn protobuf_field(mut message: &[u8], number: u64) -> Option<&[u8]> {
-    loop {
-        let tag = varint(&mut message)?;
-        let field = match tag & 7 {
-            0 => varint(&mut message).map(|_| [].as_slice())?,
-            1 => take(&mut message, 8)?,
-            2 => {
-                let len = varint(&mut message)?;
-                take(&mut message, len)?
-            }
-            5 => take(&mut message, 4)?,
-            // Groups are deprecated, and nothing in these envelopes has one.
-            _ => return None,
-        };
-        if tag & 7 == 2 && tag >> 3 == number {
-            return Some(field);
-        }
-    }
+pub(super) fn protobuf_field(message: &[u8], number: u32) -> Option<&[u8]> {
+    Fields::of(message).map_while(Result::ok).find_map(|field| match field.value {
+        Value::Bytes(bytes) if field.number == number => Some(bytes),
+        _ => None,
+    })
 }
 
 /// The first varint field with this number of a protobuf message.
-pub(super) fn protobuf_varint(mut message: &[u8], number: u64) -> Option<u64> {
-    loop {
-        let tag = varint(&mut message)?;
-        let value = match tag & 7 {
-            0 => varint(&mut message)?,
-            1 => take(&mut message, 8).map(|_| 0)?,
-            2 => {
-                let len = varint(&mut message)?;
-                take(&mut message, len).map(|_| 0)?
-            }
-            5 => take(&mut message, 4).map(|_| 0)?,
-            _ => return None,
-        };
-        if tag & 7 == 0 && tag >> 3 == number {
-            return Some(value);
-        }
-    }
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = take_byte(bytes)?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
+pub(super) fn protobuf_varint(message: &[u8], number: u32) -> Option<u64> {
+    Fields::of(message).map_while(Result::ok).find_map(|field| match field.value {
+        Value::Varint(value) if field.number == number => Some(value),
+        _ => None,
+    })
 }
 
 /// Reads CBOR (RFC 8949) item by item. Indefinite lengths are refused: Kubernetes' encoder never
@@ -65,6 +30,7 @@ const TEXT_STRING: u8 = 3;
 const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
+const NULL: u8 = 0xf6;
 
 impl<'a> Cbor<'a> {
     /// Enters a map; gives the number of its pairs.
@@ -80,6 +46,17 @@ impl<'a> Cbor<'a> {
         match self.head()? {
             (BYTE_STRING | TEXT_STRING, len) => take(&mut self.0, len),
             _ => None,
+        }
+    }
+
+    /// A string, or `None` within for a null.
+    pub(super) fn string_or_null(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.0.strip_prefix(&[NULL]) {
+            Some(rest) => {
+                self.0 = rest;
+                Some(None)
+            }
+            None => self.string().map(Some),
         }
     }
 

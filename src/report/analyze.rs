@@ -1,15 +1,20 @@
 //! The full report as text.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::analyze::advice::{Severity, resource_name};
 use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
-use crate::analyze::keys::{Metric, Mvcc, Records, ResourceUse, TopObject};
+use crate::analyze::keys::{Mvcc, Records, ResourceUse};
 use crate::analyze::space::Class;
-use crate::analyze::{Analysis, Leases};
+use crate::analyze::timeline::TimelineBin;
+use crate::analyze::top::{Metric, TopObject};
+use crate::analyze::{AlarmInfo, Analysis, Leases};
+use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent, span};
 
+use super::homes;
 use super::table::{self, Align, Column, bar, columns, heading, histogram, prose};
 use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
 
@@ -25,11 +30,12 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
     if let Some(mvcc) = &report.mvcc {
         records(out, view, mvcc)?;
         resources(out, view, report)?;
-        namespaces(out, view, report)?;
+        homes::tenants(out, view, report)?;
+        homes::namespaces(out, view, report)?;
         top_objects(out, view, report)?;
     } else {
-        heading(out, "Buckets")?;
-        super::simple::buckets(out, view, &report.buckets)?;
+        heading(out, &format!("Buckets ({})", count(report.buckets.len() as u64, "row")))?;
+        super::simple::largest_buckets(out, view, &report.buckets)?;
     }
     fragmentation(out, view, report)?;
     timeline(out, view, report)?;
@@ -41,7 +47,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
 fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     let file = &report.file;
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", file.path, view.bytes(file.file_bytes))?;
     let freelist =
         file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
     let pages = format!(
@@ -58,20 +64,23 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     }
     let trailer: &str = (&file.snapshot_trailer).into();
     let mut facts = vec![format!("snapshot trailer: {trailer}")];
-    let shown =
-        |name: &str, version: &String| format!("{name} version {}", crate::text::escape(version.as_bytes()));
+    let shown = |name: &str, version: &String| format!("{name} version {}", brief(version.as_bytes()));
     facts.extend(file.storage_version.as_ref().map(|version| shown("storage", version)));
     facts.extend(file.cluster_version.as_ref().map(|version| shown("cluster", version)));
     facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
     facts.extend(file.term.map(|term| format!("term {term}")));
     prose(out, view, "  ", &facts.join(", "))?;
-    let members = file.members.iter().map(|member| {
+    let members = file.members.iter().take(view.top).map(|member| {
         let name = if member.name.is_empty() { "(not started)" } else { &member.name };
-        format!("{} {:x}", crate::text::escape(name.as_bytes()), member.id)
+        let unknown = file.members_not_in_conf_state.contains(&member.id);
+        let unknown = if unknown { " (not in confState)" } else { "" };
+        format!("{} {:x}{unknown}", brief(name.as_bytes()), member.id)
     });
     let members: Vec<_> = members.collect();
     if !members.is_empty() {
-        prose(out, view, "  ", &format!("members: {}", members.join(", ")))?;
+        let more = file.members.len() - members.len();
+        let more = if more > 0 { format!(", and {} more", grouped(more as u64)) } else { String::new() };
+        prose(out, view, "  ", &format!("members: {}{more}", members.join(", ")))?;
     }
     Ok(())
 }
@@ -158,7 +167,7 @@ fn records(out: &mut impl Write, view: &View, mvcc: &Mvcc) -> io::Result<()> {
         Column("on disk", Right),
         Column("share", Right),
     ];
-    table::write(out, view, &headings, shown.map(row).collect())
+    table::write(out, view, &headings, shown.map(row))
 }
 
 fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
@@ -166,10 +175,11 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
     heading(out, &format!("Resources ({})", count(report.resources.len() as u64, "row")))?;
     let bar_width = if view.is_wide() { 12 } else { 6 };
     let with_bar = view.width >= 76;
+    let names = Names::of(report);
     let row = |row: &ResourceUse| {
         let part = share(row.disk_bytes, all);
         let mut cells = vec![
-            short_name(report, row),
+            names.short(row),
             grouped(row.objects),
             view.bytes(row.live_bytes),
             view.bytes(row.history_bytes + row.tombstone_bytes),
@@ -209,7 +219,7 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
     if with_bar {
         headings.push(Column("", Left));
     }
-    table::write(out, view, &headings, report.resources.iter().take(view.top).map(row).collect())?;
+    table::write(out, view, &headings, report.resources.iter().take(view.top).map(row))?;
     more(out, report.resources.len(), view.top)?;
     if view.is_wide() {
         let note = "  revisions: records kept of each object; these and value sizes as median/99th percentile/maximum";
@@ -223,7 +233,7 @@ fn resources(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
 
 /// The histograms of one resource.
 fn resource(out: &mut impl Write, view: &View, row: &ResourceUse) -> io::Result<()> {
-    let name = resource_name(&row.group, &row.resource.to_string());
+    let name = brief_name(&row.group, &row.resource);
     let encodings = encodings(row);
     heading(out, &format!("{name} (values: {})", if encodings.is_empty() { "none" } else { &encodings }))?;
     writeln!(out, "Records kept of each object")?;
@@ -232,10 +242,26 @@ fn resource(out: &mut impl Write, view: &View, row: &ResourceUse) -> io::Result<
     histogram(out, view, &row.value_bytes, |from, to| range(from, to, &|bytes| view.bytes(bytes)))
 }
 
-/// The resource's name as kubectl takes it, with its group only where two share the name.
-fn short_name(report: &Analysis, row: &ResourceUse) -> String {
-    let shared = report.resources.iter().filter(|other| other.resource == row.resource).count() > 1;
-    if shared { resource_name(&row.group, &row.resource.to_string()) } else { row.resource.to_string() }
+/// How many rows have a resource's name, whatever its group.
+struct Names<'r>(BTreeMap<&'r ByteText, usize>);
+
+impl<'r> Names<'r> {
+    fn of(report: &'r Analysis) -> Self {
+        let mut rows = BTreeMap::new();
+        report.resources.iter().for_each(|row| *rows.entry(&row.resource).or_default() += 1);
+        Self(rows)
+    }
+
+    /// The resource's name as kubectl takes it, with its group only where two share the name.
+    fn short(&self, row: &ResourceUse) -> String {
+        let shared = self.0.get(&row.resource).is_some_and(|&rows| rows > 1);
+        if shared { brief_name(&row.group, &row.resource) } else { brief(&row.resource.0) }
+    }
+}
+
+/// A resource's name, as long as fits into a sentence.
+fn brief_name(group: &str, resource: &ByteText) -> String {
+    brief(resource_name(group, &resource.to_string()).as_bytes())
 }
 
 /// `1/2/17`: median, 99th percentile and maximum, one number where they are the same.
@@ -245,63 +271,38 @@ fn quantiles(histogram: &Histogram, show: &dyn Fn(u64) -> String) -> String {
 }
 
 /// What the records take of the file: what shares of resources and namespaces are of.
-fn key_disk_bytes(report: &Analysis) -> u64 {
+pub(super) fn key_disk_bytes(report: &Analysis) -> u64 {
     let states =
         report.mvcc.as_ref().map(|mvcc| [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable]);
     states.into_iter().flatten().map(|records| records.disk_bytes).sum()
 }
 
+/// Encodings that are named: a cluster has a few, each with a key or two.
+const MAX_ENCODINGS: usize = 10;
+
 fn encodings(row: &ResourceUse) -> String {
-    let names: Vec<_> =
-        row.encodings.keys().map(|name| crate::text::escape(name.as_bytes()).into_owned()).collect();
-    names.join(", ")
+    let names: Vec<_> = row.encodings.keys().take(MAX_ENCODINGS).map(|name| brief(name.as_bytes())).collect();
+    let more = row.encodings.len() - names.len();
+    let more = if more > 0 { format!(", and {} more", grouped(more as u64)) } else { String::new() };
+    names.join(", ") + &more
 }
 
 fn range(from: u64, to: u64, show: &dyn Fn(u64) -> String) -> String {
     if from == to { show(from) } else { format!("{} – {}", show(from), show(to)) }
 }
 
-fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
+pub(super) fn more(out: &mut impl Write, rows: usize, shown: usize) -> io::Result<()> {
     match rows.saturating_sub(shown) {
         0 => Ok(()),
         left => writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: --top {rows}"))),
     }
 }
 
-fn namespaces(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
-    heading(out, &format!("Namespaces ({})", count(report.namespaces.len() as u64, "row")))?;
-    let all = key_disk_bytes(report);
-    let rows = report.namespaces.iter().take(view.top).map(|row| {
-        let name = row.namespace.as_ref().map_or("(none)".to_owned(), ToString::to_string);
-        let part = share(row.disk_bytes, all);
-        let (live, history) = (view.bytes(row.live_bytes), view.bytes(row.history_bytes));
-        vec![
-            name,
-            grouped(row.objects),
-            live,
-            history,
-            view.bytes(row.disk_bytes),
-            percent(part),
-            bar(part, 16),
-        ]
-    });
-    let headings = [
-        Column("namespace", Left),
-        Column("objects", Right),
-        Column("live", Right),
-        Column("history", Right),
-        Column("on disk", Right),
-        Column("share", Right),
-        Column("", Left),
-    ];
-    table::write(out, view, &headings, rows.collect())?;
-    more(out, report.namespaces.len(), view.top)
-}
-
 fn top_objects(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     for metric in Metric::ALL {
-        let objects: Vec<&TopObject> =
-            report.top_objects.iter().filter(|object| object.by == metric).collect();
+        let mut objects: Vec<&TopObject> =
+            report.top_objects.iter().filter(|object| object.ranks.by(metric).is_some()).collect();
+        objects.sort_by_key(|object| object.ranks.by(metric));
         let title = match metric {
             Metric::LiveBytes => "Largest objects, by their newest record",
             Metric::HistoryBytes => "Largest objects, by their history",
@@ -312,7 +313,7 @@ fn top_objects(out: &mut impl Write, view: &View, report: &Analysis) -> io::Resu
         }
         heading(out, title)?;
         let rows = objects.iter().map(|object| {
-            let key = if object.live { object.key.to_string() } else { format!("{} (deleted)", object.key) };
+            let key = brief(&object.key.0) + if object.live { "" } else { " (deleted)" };
             let sizes =
                 [object.live_bytes, object.history_bytes, object.disk_bytes].map(|bytes| view.bytes(bytes));
             let [live, history, disk] = sizes;
@@ -325,7 +326,7 @@ fn top_objects(out: &mut impl Write, view: &View, report: &Analysis) -> io::Resu
             Column("on disk", Right),
             Column("key", Left),
         ];
-        table::write(out, view, &headings, rows.collect())?;
+        table::write(out, view, &headings, rows)?;
     }
     Ok(())
 }
@@ -361,7 +362,21 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     let (first, last) = (first.first_revision, last.last_revision);
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
-    writeln!(out, "{}", columns(&bytes))?;
+    let follows =
+        |bin: &TimelineBin, next: &TimelineBin| bin.last_revision.checked_add(1) == Some(next.first_revision);
+    let bars = columns(&bytes);
+    for (bar, pair) in bars.chars().zip(timeline.bins.windows(2)) {
+        let gap = if matches!(pair, [bin, next] if !follows(bin, next)) { "┊" } else { "" };
+        write!(out, "{bar}{gap}")?;
+    }
+    writeln!(out, "{}", bars.chars().last().unwrap_or_default())?;
+    for gap in report.mvcc.iter().flat_map(|mvcc| &mvcc.gaps) {
+        let text = format!(
+            "┊: revisions {} to {} never existed, as after a restore with --bump-revision",
+            gap.first_revision, gap.last_revision
+        );
+        prose(out, view, "  ", &text)?;
+    }
     let text = format!(
         "peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
         peak.bin.first_revision,
@@ -370,7 +385,7 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
         count(peak.bin.records, "record"),
         peak.times_median,
         percent(peak.resource_share),
-        resource_name(&peak.group, &peak.resource.to_string())
+        brief_name(&peak.group, &peak.resource)
     );
     prose(out, view, "  ", &text)
 }
@@ -404,23 +419,20 @@ fn retention(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
         vec![grouped(choice.revisions), bytes.unwrap_or("-".to_owned()), covers.unwrap_or("-".to_owned())]
     });
     let headings = [Column("keep revisions", Right), Column("cost", Right), Column("cover", Right)];
-    table::write(out, view, &headings, rows.collect())
+    table::write(out, view, &headings, rows)
 }
 
 fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     let (Some(leases), Some(auth)) = (&report.leases, report.auth) else { return Ok(()) };
     heading(out, "Leases, alarms, authentication")?;
     leases_line(out, view, leases)?;
-    match report.alarms.as_slice() {
-        [] => writeln!(out, "  no alarm is raised")?,
-        alarms => {
-            for alarm in alarms {
-                let text =
-                    format!("{} raised by member {:x}: {}", alarm.alarm, alarm.member_id, alarm.meaning);
-                writeln!(out, "  {}", styled(BAD, &text))?;
-            }
-        }
+    if report.alarms.is_empty() {
+        writeln!(out, "  no alarm is raised")?;
     }
+    for AlarmInfo { alarm, member_id, meaning } in report.alarms.iter().take(view.top) {
+        writeln!(out, "  {}", styled(BAD, &format!("{alarm} raised by member {member_id:x}: {meaning}")))?;
+    }
+    more(out, report.alarms.len(), view.top)?;
     let state = if auth.enabled { "on" } else { "off" };
     writeln!(out, "  authentication is {state}: {}, {}", count(auth.users, "user"), count(auth.roles, "role"))
 }
@@ -452,10 +464,10 @@ fn advice(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()
             Severity::Info => FAINT,
         };
         let severity = format!("{:?}", advice.severity).to_lowercase();
-        let text = format!("{} {}", styled(style, &severity), crate::text::escape(advice.text.as_bytes()));
+        let text = format!("{} {}", styled(style, &severity), crate::text::harmless(&advice.text));
         prose(out, view, &format!("  {}. ", number + 1), &text)?;
         if !advice.command.is_empty() {
-            writeln!(out, "     $ {}", crate::text::escape(advice.command.as_bytes()))?;
+            table::command(out, &advice.command)?;
         }
     }
     Ok(())

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
+use crate::cleanup::floods::Ages;
 use crate::cleanup::{ClassUse, Cleanup, Use};
-use crate::text::escape;
+use crate::text::{brief, cut, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -18,14 +20,23 @@ use Align::{Left, Right};
 /// The writer's.
 pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", escape(report.path.as_bytes()), view.bytes(report.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", report.path, view.bytes(report.file_bytes))?;
     if !report.health.sound {
         let text = "what is below covers what could be read; `etcd-medic check` says what is wrong";
         prose(out, view, "  ", text)?;
     }
     time(out, view, report)?;
     heading(out, "What could be deleted")?;
-    let rows = report.classes.iter().map(|class| cells(view, &title(class), &class.sum));
+    // etcd's and Kubernetes' own classes, and as many floods as there are rows, which come last
+    let is_flood = |class: &&ClassUse| class.resource.is_some();
+    let mut floods: Vec<_> = report.classes.iter().filter(is_flood).collect();
+    let num_floods = floods.len() + usize::try_from(report.more_floods).unwrap_or(0);
+    if floods.len() > view.top {
+        floods.sort_by_key(|class| std::cmp::Reverse(class.sum.disk_bytes));
+        floods.truncate(view.top);
+    }
+    let classes = || report.classes.iter().filter(|class| !is_flood(class)).chain(floods.iter().copied());
+    let rows = classes().map(|class| cells(view, &title(class), &class.sum));
     let total = cells(view, "each key once", &report.total);
     let columns = [
         Column("class", Left),
@@ -34,8 +45,9 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
         Column("history", Right),
         Column("on disk", Right),
     ];
-    table::write(out, view, &columns, rows.chain([total]).collect())?;
-    for class in report.classes.iter().filter(|class| class.sum.objects > 0) {
+    table::write(out, view, &columns, rows.chain([total]))?;
+    more(out, num_floods, view.top, "flood")?;
+    for class in classes().filter(|class| class.sum.objects > 0) {
         details(out, view, class)?;
     }
     unread(out, view, report)?;
@@ -85,7 +97,7 @@ fn cells(view: &View, name: &str, sum: &Use) -> Vec<String> {
 
 fn title(class: &ClassUse) -> String {
     match &class.resource {
-        Some(resource) => format!("{}: {}", class.class, escape(resource.as_bytes())),
+        Some(resource) => format!("{}: {}", class.class, harmless(&cut(resource))),
         None => class.class.to_owned(),
     }
 }
@@ -98,36 +110,60 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     if !class.reasons.is_empty() {
         prose(out, view, "  ", &format!("here by: {}", class.reasons.join(", ")))?;
     }
+    if let Some(ages) = &class.ages {
+        prose(out, view, "  ages:     ", &ages_words(ages))?;
+    }
     prose(out, view, "  deleting: ", class.deleting)?;
     prose(out, view, "  prevent:  ", class.prevention)?;
     // a command is one line, however long, so that it can be copied
     for command in &class.commands {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     namespaces(out, view, class)?;
     top(out, view, class)
 }
 
+fn ages_words(ages: &Ages) -> String {
+    let older = ages.older.iter();
+    let mut words: Vec<_> =
+        older.map(|row| format!("{} older than {}", grouped(row.objects), span(row.than_seconds))).collect();
+    if ages.undated > 0 {
+        words.push(format!("{} without a time that can be believed", grouped(ages.undated)));
+    }
+    let created = ages.oldest.as_ref().zip(ages.newest.as_ref());
+    let created = created.map(|(oldest, newest)| format!("; created from {oldest} to {newest}"));
+    format!("{}{}", words.join(", "), created.unwrap_or_default())
+}
+
 fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    let several = class.namespaces.iter().any(|row| row.tenant.is_some());
     let rows: Vec<_> = class
         .namespaces
         .iter()
         .take(view.top)
         .map(|row| {
-            let name = row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {name}"));
-            cells(view, &name, &row.sum)
+            let name =
+                row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
+            let mut cells = cells(view, &name, &row.sum);
+            if several {
+                cells.push(row.tenant.as_ref().map_or("(none)".to_owned(), |name| brief(&name.0)));
+            }
+            cells
         })
         .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = [
+    let mut columns = vec![
         Column("  namespace", Left),
         Column("objects", Right),
         Column("live", Right),
         Column("history", Right),
         Column("on disk", Right),
     ];
+    if several {
+        columns.push(Column("tenant", Left));
+    }
     table::write(out, view, &columns, rows)?;
     more(out, class.namespaces.len(), view.top, "namespace")
 }
@@ -137,14 +173,18 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
         return Ok(());
     }
     let rows = class.top.iter().map(|object| {
-        vec![format!("  {}", object.key), view.bytes(object.live_bytes), view.bytes(object.history_bytes)]
+        vec![
+            format!("  {}", brief(&object.key.0)),
+            view.bytes(object.live_bytes),
+            view.bytes(object.history_bytes),
+        ]
     });
     let columns = [Column("  largest", Left), Column("live", Right), Column("history", Right)];
-    table::write(out, view, &columns, rows.collect())?;
+    table::write(out, view, &columns, rows)?;
     // where no command is for all, each has its own
     let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
     for command in commands.filter(|_| class.commands.is_empty()) {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     Ok(())
 }
@@ -164,9 +204,9 @@ fn unread(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()>
         return Ok(());
     }
     heading(out, "What could not be looked into")?;
-    let rows = report.unread.iter().map(|row| {
+    let rows = report.unread.iter().take(view.top).map(|row| {
         vec![
-            crate::analyze::advice::resource_name(&row.group, &row.resource.to_string()),
+            brief(resource_name(&row.group, &row.resource.to_string()).as_bytes()),
             grouped(row.encrypted),
             view.bytes(row.encrypted_bytes),
             grouped(row.malformed),
@@ -180,7 +220,8 @@ fn unread(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()>
         Column("malformed", Right),
         Column("without a time", Right),
     ];
-    table::write(out, view, &columns, rows.collect())
+    table::write(out, view, &columns, rows)?;
+    more(out, report.unread.len(), view.top, "resource")
 }
 
 fn after(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::hash::{BucketHash, Hashes};
+use crate::text::brief;
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -38,10 +39,10 @@ pub fn write(out: &mut impl Write, view: &View, hashes: &Hashes) -> io::Result<(
     table::write(out, view, &headings, rows)?;
     writeln!(out)?;
     let cells = |bucket: &BucketHash| {
-        vec![bucket.name.to_string(), grouped(bucket.entries), bucket.fingerprint.clone()]
+        vec![brief(&bucket.name.0), grouped(bucket.entries), bucket.fingerprint.clone()]
     };
     let headings = [Column("bucket", Left), Column("entries", Right), Column("content", Right)];
-    table::write(out, view, &headings, hashes.buckets.iter().map(cells).collect())?;
+    table::write(out, view, &headings, hashes.buckets.iter().map(cells))?;
     if hashes.sound {
         return Ok(());
     }

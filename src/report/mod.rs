@@ -7,6 +7,7 @@
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
 //! | [`cleanup`] | `cleanup` |
+//! | `homes` | the full report's tenants and namespaces |
 //! | [`hash`] | `hash` |
 //! | [`prometheus`] | `status`, for node_exporter's textfile collector |
 //! | [`rewrite`] | `defrag`, `plan` |
@@ -18,6 +19,7 @@
 pub mod analyze;
 pub mod cleanup;
 pub mod hash;
+mod homes;
 pub mod json;
 pub mod prometheus;
 pub mod rewrite;

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::salvage::document::Report;
+use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
-use crate::salvage::run::Report;
-use crate::text::escape;
+use crate::text::{brief, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -20,13 +21,11 @@ const SHOWN: usize = 12;
 /// # Errors
 /// The writer's.
 pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
-    let target = escape(report.target.path.as_bytes());
+    lacks(out, view, &report.lacks)?;
+    let target = &report.target.path;
     let recovered = report.recovered;
     let mut rows = vec![
-        (
-            "source",
-            format!("{}  {}", view.bytes(report.source.file_bytes), escape(report.source.path.as_bytes())),
-        ),
+        ("source", format!("{}  {}", view.bytes(report.source.file_bytes), report.source.path)),
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
         (
@@ -55,12 +54,27 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<10}")))?;
     }
     for warning in &report.warnings {
-        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &harmless(warning))?;
     }
     buckets(out, view, report)?;
     lost(out, view, &report.lost)?;
     affected(out, view, report)?;
-    table::prose(out, view, "next        ", &next(report))
+    next(out, view, report)
+}
+
+/// What the copy lacks comes first: it may open doors.
+fn lacks(out: &mut impl Write, view: &View, lacks: &[Lack]) -> io::Result<()> {
+    for lack in lacks {
+        let first = format!("{} ", styled(WARNING, lack.what.name()));
+        table::prose(out, view, &first, &format!("{}: {}", lack.state.name(), lack.means))?;
+        commands(out, lack.commands.iter().map(String::as_str))?;
+    }
+    Ok(())
+}
+
+/// Each on a line of its own, however long: so it can be pasted.
+fn commands<'c>(out: &mut impl Write, commands: impl Iterator<Item = &'c str>) -> io::Result<()> {
+    commands.into_iter().try_for_each(|command| table::command(out, command))
 }
 
 /// Nothing where the disk gave all.
@@ -103,7 +117,10 @@ fn verified(report: &Report) -> String {
 }
 
 fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
-    for bucket in report.buckets.iter().filter(|bucket| !bucket.gaps.is_empty()) {
+    // of what was not found at all, more was said first
+    let with_gaps =
+        || report.buckets.iter().filter(|bucket| bucket.from.is_some() && !bucket.gaps.is_empty());
+    for bucket in with_gaps().take(SHOWN) {
         let pages = bucket.gaps.iter().take(SHOWN).map(u64::to_string).collect::<Vec<_>>().join(", ");
         let more = bucket.gaps.len().checked_sub(SHOWN).filter(|&more| more > 0);
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
@@ -113,13 +130,14 @@ fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()>
                 format!("; of other leaves, {} taken, {} left out", count(orphan, "entry"), grouped(left_out))
             }
         };
-        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", bucket.name)?;
+        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", brief(&bucket.name.0))?;
+    }
+    if let Some(more @ 1..) = with_gaps().count().checked_sub(SHOWN) {
+        writeln!(out, "and {more} more buckets with gaps: --output json has them")?;
     }
     for derived in &report.derived {
-        let value = derived
-            .value
-            .as_deref()
-            .map_or_else(|| "none".to_owned(), |value| escape(value.as_bytes()).into_owned());
+        let value =
+            derived.value.as_deref().map_or_else(|| "none".to_owned(), |value| brief(value.as_bytes()));
         table::prose(out, view, &format!("{:<10}  ", derived.key), &format!("{value}: {}", derived.why))?;
     }
     Ok(())
@@ -148,7 +166,7 @@ fn lost(out: &mut impl Write, view: &View, lost: &[Lost]) -> io::Result<()> {
         Column("page", Right),
         Column("because", Left),
     ];
-    table::write(out, view, &columns, rows.collect())?;
+    table::write(out, view, &columns, rows)?;
     match lost.len().checked_sub(SHOWN) {
         Some(more @ 1..) => writeln!(out, "  and {more} more ranges: --output json has them"),
         _ => Ok(()),
@@ -178,13 +196,23 @@ fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()
     });
     let columns =
         [Column("resource", Left), Column("keys that may be stale", Right), Column("namespaces", Right)];
-    table::write(out, view, &columns, rows.collect())
+    table::write(out, view, &columns, rows)
 }
 
-fn next(report: &Report) -> String {
+fn next(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+    let next = "next        ";
     if report.dry_run {
-        return "the same command without --dry-run writes it".to_owned();
+        return table::prose(out, view, next, "the same command without --dry-run writes it");
     }
-    let command = escape(report.restore.command.as_bytes());
-    format!("{}: {command}", escape(report.restore.reason.as_bytes()))
+    let restore = &report.restore;
+    table::prose(out, view, next, &restore.reason)?;
+    for one in &restore.commands {
+        writeln!(out, "etcd {}:", one.etcd)?;
+        commands(out, std::iter::once(one.command.as_str()))?;
+    }
+    if !restore.after_start.is_empty() {
+        writeln!(out, "once etcd runs, as an alarm is raised in the copy:")?;
+        commands(out, restore.after_start.iter().map(String::as_str))?;
+    }
+    restore.notes.iter().try_for_each(|note| table::prose(out, view, "note ", note))
 }

@@ -1,17 +1,18 @@
 //! `check`, `pages`, `page` and `buckets` as text.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::analyze::BucketUse;
 use crate::analyze::advice::resource_name;
 use crate::check::Checked;
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
-use crate::text::{ByteText, escape};
+use crate::text::{ByteText, brief, shown};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
-use super::view::{BAD, GOOD, View, WARNING, styled};
+use super::view::{BAD, FAINT, GOOD, View, WARNING, styled};
 
 use Align::{Left, Right};
 
@@ -19,8 +20,8 @@ use Align::{Left, Right};
 ///
 /// # Errors
 /// The writer's.
-pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<()> {
-    let path = escape(path.as_bytes());
+pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) -> io::Result<()> {
+    let path = shown(path);
     for finding in &checked.findings {
         let place = match (finding.page, finding.offset) {
             (Some(page), Some(offset)) => format!("page {page} (byte {offset}): "),
@@ -28,7 +29,7 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
             _ => String::new(),
         };
         let bucket = finding.bucket.as_ref().filter(|name| !name.0.is_empty());
-        let bucket = bucket.map(|name| format!("bucket {name}: ")).unwrap_or_default();
+        let bucket = bucket.map(|name| format!("bucket {}: ", brief(&name.0))).unwrap_or_default();
         let key = finding.key.as_ref().map(|key| format!(" [{key}]")).unwrap_or_default();
         writeln!(out, "{}: {place}{bucket}{}{key}", styled(WARNING, finding.kind), finding.message)?;
     }
@@ -40,16 +41,19 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
     let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
     if checked.sound {
         writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
-        newer(out, checked.touched.newer)
+        newer(out, checked.touched.newer)?;
     } else {
         let faults = styled(BAD, &count(checked.num_findings, "fault"));
         writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
         touched(out, &checked.touched)?;
         for next in &checked.next {
-            writeln!(out, "next: {}: {}", next.command.replacen("FILE", &path, 1), next.why)?;
+            table::prose(out, view, "next: ", next.why)?;
+            table::command(out, &next.command)?;
         }
-        Ok(())
     }
+    checked.notes.iter().try_for_each(|note| {
+        writeln!(out, "{}: {}", styled(WARNING, note.kind), brief(note.message.as_bytes()))
+    })
 }
 
 /// What the damage is, and what it touches.
@@ -60,22 +64,23 @@ fn touched(out: &mut impl Write, touched: &Touched) -> io::Result<()> {
     writeln!(out, "damage: {}", patterns.join(", "))?;
     if !touched.buckets.is_empty() {
         let name =
-            |name: &ByteText| if name.0.is_empty() { "the root bucket".to_owned() } else { name.to_string() };
-        let buckets: Vec<_> = touched.buckets.iter().map(|bucket| name(&bucket.name)).collect();
-        writeln!(out, "buckets touched: {}", buckets.join(", "))?;
+            |name: &ByteText| if name.0.is_empty() { "the root bucket".to_owned() } else { brief(&name.0) };
+        writeln!(
+            out,
+            "buckets touched: {}",
+            first_few(&touched.buckets, |bucket| name(&bucket.name), "buckets")
+        )?;
     }
     if !touched.revisions.is_empty() {
-        let spans: Vec<_> = touched.revisions.iter().take(MAX_SPANS).map(span_words).collect();
-        let more = touched.revisions.len().saturating_sub(MAX_SPANS);
-        let more = if more > 0 { format!(", and {more} more ranges") } else { String::new() };
-        writeln!(out, "records are missing among revisions {}{more}", spans.join(", "))?;
+        let spans = first_few(&touched.revisions, span_words, "ranges");
+        writeln!(out, "records are missing among revisions {spans}")?;
     }
     if touched.keys > 0 {
         let row = |row: &TouchedResource| {
-            format!("{} {}", row.keys, resource_name(&row.group, &row.resource.to_string()))
+            format!("{} {}", row.keys, brief(resource_name(&row.group, &row.resource.to_string()).as_bytes()))
         };
-        let resources: Vec<_> = touched.resources.iter().map(row).collect();
-        let of = if resources.is_empty() { String::new() } else { format!(": {}", resources.join(", ")) };
+        let resources = first_few(&touched.resources, row, "resources");
+        let of = if resources.is_empty() { String::new() } else { format!(": {resources}") };
         writeln!(out, "{} with records that are missing or wrong{of}", count(touched.keys, "key"))?;
     }
     newer(out, touched.newer)
@@ -94,8 +99,16 @@ fn newer(out: &mut impl Write, newer: Option<NewerPages>) -> io::Result<()> {
     )
 }
 
-/// More ranges of revisions than this are only counted in text.
-const MAX_SPANS: usize = 12;
+/// More ranges, buckets or resources than this are only counted in text.
+const NAMED: usize = 12;
+
+/// The first ones of a list, and how many more there are.
+fn first_few<T>(rows: &[T], words: impl Fn(&T) -> String, noun: &str) -> String {
+    let first: Vec<_> = rows.iter().take(NAMED).map(words).collect();
+    let more = rows.len() - first.len();
+    let more = if more > 0 { format!(", and {more} more {noun}") } else { String::new() };
+    first.join(", ") + &more
+}
 
 fn span_words(span: &RevisionSpan) -> String {
     match (span.first_revision, span.last_revision) {
@@ -118,7 +131,7 @@ pub fn pages(out: &mut impl Write, rows: &[PageRow]) -> io::Result<()> {
         let items = row.items.map_or(String::new(), |items| items.to_string());
         let bucket = match &row.bucket {
             Some(name) if name.0.is_empty() => "(root)".to_owned(),
-            Some(name) => name.to_string(),
+            Some(name) => brief(&name.0),
             None => String::new(),
         };
         let line = format!("{:>10} {kind:<9} {items:>8} {:>8}  {bucket}", row.page, row.pages);
@@ -166,10 +179,10 @@ fn element_words(element: &ElementView) -> String {
     let key = match (&element.revision, &element.key) {
         (Some(revision), _) if element.tombstone => format!("revision {revision} (tombstone)"),
         (Some(revision), _) => format!("revision {revision}"),
-        (None, Some(key)) => key.to_string(),
+        (None, Some(key)) => brief(&key.0),
         (None, None) => String::new(),
     };
-    let etcd_key = element.etcd_key.as_ref().map(|key| format!("  {key}")).unwrap_or_default();
+    let etcd_key = element.etcd_key.as_ref().map(|key| format!("  {}", brief(&key.0))).unwrap_or_default();
     let rest = match (element.child_page, element.bucket_root, element.value_bytes) {
         (Some(page), ..) => format!("  -> page {page}"),
         (_, Some(0), _) => "  bucket, inline".to_owned(),
@@ -190,17 +203,23 @@ fn hex_dump(out: &mut impl Write, offset: u64, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Every bucket.
+/// As many buckets as the view has rows: all of them in the order of the tree, or the largest ones.
 ///
 /// # Errors
 /// The writer's.
-pub fn buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
-    table::write(
-        out,
-        view,
-        &BUCKET_COLUMNS,
-        buckets.iter().map(|bucket| bucket_cells(view, bucket)).collect(),
-    )
+pub fn largest_buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
+    let mut shown: Vec<_> = buckets.iter().collect();
+    if buckets.len() > view.top {
+        shown.sort_by_key(|bucket| std::cmp::Reverse(bucket.disk_bytes));
+        shown.truncate(view.top);
+    }
+    table::write(out, view, &BUCKET_COLUMNS, shown.iter().map(|bucket| bucket_cells(view, bucket)))?;
+    match buckets.len() - shown.len() {
+        0 => Ok(()),
+        left => {
+            writeln!(out, "{}", styled(FAINT, &format!("  and {left} more: etcd-medic buckets lists all")))
+        }
+    }
 }
 
 /// Every bucket, with its fingerprint.
@@ -214,7 +233,7 @@ pub fn bucket_rows(out: &mut impl Write, view: &View, buckets: &[BucketRow]) -> 
         cells
     };
     let columns = [&BUCKET_COLUMNS[..], &[Column("content", Right)]].concat();
-    table::write(out, view, &columns, buckets.iter().map(cells).collect())
+    table::write(out, view, &columns, buckets.iter().map(cells))
 }
 
 const BUCKET_COLUMNS: [Column; 6] = [
@@ -227,7 +246,7 @@ const BUCKET_COLUMNS: [Column; 6] = [
 ];
 
 fn bucket_cells(view: &View, bucket: &BucketUse) -> Vec<String> {
-    let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { bucket.name.to_string() };
+    let name = if bucket.name.0.is_empty() { "(root)".to_owned() } else { brief(&bucket.name.0) };
     vec![
         name,
         grouped(bucket.entries),

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
+use textwrap::core::display_width;
 
 use crate::analyze::histogram::Histogram;
+use crate::text::{cut, harmless};
 use crate::units::grouped;
 
 use super::view::{HEADING, View, styled};
@@ -12,6 +14,13 @@ use super::view::{HEADING, View, styled};
 /// A column: its heading, and whether it holds numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Column<'h>(pub &'h str, pub Align);
+
+impl Column<'_> {
+    /// Whether it holds text that may wrap: numbers and bars stay whole.
+    fn gives_way(&self) -> bool {
+        self.1 == Align::Left && !self.0.is_empty()
+    }
+}
 
 /// Which side a column leans to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +31,10 @@ pub enum Align {
     Right,
 }
 
-/// Writes a table no wider than the view; long text wraps within its cell.
+/// Rows that are laid out at once: the library takes a kilobyte or so for each.
+const PART: usize = 1000;
+
+/// Writes a table no wider than the view; long text wraps within its cell, and very long text is cut.
 ///
 /// # Errors
 /// The writer's.
@@ -30,18 +42,76 @@ pub fn write(
     out: &mut impl Write,
     view: &View,
     columns: &[Column<'_>],
-    rows: Vec<Vec<String>>,
+    rows: impl IntoIterator<Item = Vec<String>, IntoIter: Clone>,
 ) -> io::Result<()> {
-    let mut table = table(columns, rows);
+    let mut rows = rows.into_iter();
+    let all = rows.clone();
+    let first: Vec<_> = rows.by_ref().take(PART).collect();
+    if rows.clone().next().is_some() {
+        return write_in_parts(out, view, columns, all);
+    }
+    let mut table = table(columns, first);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(view.width).unwrap_or(u16::MAX));
-    // numbers and bars stay whole: text gives way
     for (number, column) in columns.iter().enumerate() {
-        if column.1 == Align::Right || column.0.is_empty() {
+        if !column.gives_way() {
             table.column_mut(number).map(|column| column.set_constraint(ColumnConstraint::ContentWidth));
         }
     }
-    write_lines(out, &table)
+    write_lines(out, &table, 0)
+}
+
+/// Lays out a table of any number of rows a part at a time, all alike.
+fn write_in_parts(
+    out: &mut impl Write,
+    view: &View,
+    columns: &[Column<'_>],
+    mut rows: impl Iterator<Item = Vec<String>> + Clone,
+) -> io::Result<()> {
+    let widths = fit(view, columns, rows.clone());
+    let mut header = 0;
+    loop {
+        let part: Vec<_> = rows.by_ref().take(PART).collect();
+        if part.is_empty() {
+            return Ok(());
+        }
+        let mut table = table(columns, part);
+        for (number, &width) in widths.iter().enumerate() {
+            let width = Width::Fixed(u16::try_from(width + PADDING).unwrap_or(u16::MAX));
+            table.column_mut(number).map(|column| column.set_constraint(ColumnConstraint::Absolute(width)));
+        }
+        write_lines(out, &table, header)?;
+        header = 1;
+    }
+}
+
+/// Spaces around a cell.
+const PADDING: usize = 2;
+
+/// How wide each column is: as its content, as long as that fits; then those that give way share what is left.
+fn fit(view: &View, columns: &[Column<'_>], rows: impl Iterator<Item = Vec<String>>) -> Vec<usize> {
+    let mut widths: Vec<_> = columns.iter().map(|column| display_width(column.0)).collect();
+    for row in rows {
+        for (width, text) in widths.iter_mut().zip(&row) {
+            *width = display_width(&cut(text)).max(*width);
+        }
+    }
+    let room = view.width.saturating_sub(columns.len() * PADDING);
+    let given = || columns.iter().zip(0..).filter(|(column, _)| column.gives_way());
+    let fixed: usize =
+        widths.iter().zip(columns).filter(|(_, column)| !column.gives_way()).map(|(width, _)| width).sum();
+    let mut room = room.saturating_sub(fixed);
+    let mut wanted: Vec<(usize, usize)> =
+        given().filter_map(|(_, number)| Some((*widths.get(number)?, number))).collect();
+    wanted.sort_unstable();
+    for (place, (width, number)) in wanted.iter().enumerate() {
+        let share = (room / (wanted.len() - place)).max(1).min(*width);
+        room = room.saturating_sub(share);
+        if let Some(width) = widths.get_mut(*number) {
+            *width = share;
+        }
+    }
+    widths
 }
 
 /// Writes a table as wide as it is: each row is one line.
@@ -53,7 +123,7 @@ pub fn write_unwrapped(
     columns: &[Column<'_>],
     rows: Vec<Vec<String>>,
 ) -> io::Result<()> {
-    write_lines(out, &table(columns, rows))
+    write_lines(out, &table(columns, rows), 0)
 }
 
 fn table(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> Table {
@@ -66,8 +136,8 @@ fn table(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-fn write_lines(out: &mut impl Write, table: &Table) -> io::Result<()> {
-    for line in table.lines() {
+fn write_lines(out: &mut impl Write, table: &Table, skipped: usize) -> io::Result<()> {
+    for line in table.lines().skip(skipped) {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
@@ -75,7 +145,7 @@ fn write_lines(out: &mut impl Write, table: &Table) -> io::Result<()> {
 
 fn cell(&Column(_, align): &Column<'_>, text: &str) -> Cell {
     let side = if align == Align::Left { CellAlignment::Left } else { CellAlignment::Right };
-    Cell::new(text).set_alignment(side)
+    Cell::new(cut(text)).set_alignment(side)
 }
 
 /// Writes a heading with an empty line before it.
@@ -91,7 +161,7 @@ pub fn heading(out: &mut impl Write, text: &str) -> io::Result<()> {
 /// # Errors
 /// The writer's.
 pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::Result<()> {
-    let indent = " ".repeat(textwrap::core::display_width(first));
+    let indent = " ".repeat(display_width(first));
     let options = textwrap::Options::new(view.width).initial_indent(first).subsequent_indent(&indent);
     // a command or an option must not be split at its hyphens
     let options = options.break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
@@ -99,6 +169,14 @@ pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// Writes a command that can be pasted, on a line of its own, however long.
+///
+/// # Errors
+/// The writer's.
+pub fn command(out: &mut impl Write, command: &str) -> io::Result<()> {
+    writeln!(out, "     $ {}", harmless(command))
 }
 
 /// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.
@@ -157,6 +235,40 @@ pub fn histogram(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The library lays out a few rows; more of them come in parts. What is written must not tell which.
+    #[test]
+    fn many_rows_are_laid_out_as_few() {
+        let columns = [Column("name", Align::Left), Column("n", Align::Right), Column("why", Align::Left)];
+        let view = View { width: 40, exact_bytes: false, top: 10 };
+        let row = |number: usize| {
+            vec![
+                format!("name-{number:04}"),
+                (1_000_000 + number).to_string(),
+                "some words of no use".to_owned(),
+            ]
+        };
+        let written = |rows: usize| {
+            let mut out = Vec::new();
+            write(&mut out, &view, &columns, (0..rows).map(row)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let (few, many) = (written(PART), written(3 * PART + 1));
+        assert_eq!(many.matches(" why").count(), 1, "one header");
+        assert_eq!(many.lines().count(), (3 * PART + 1) * 2 + 1);
+        assert!(many.starts_with(&few), "{}", &many[..400]);
+        assert!(many.lines().all(|line| line.chars().count() <= 40), "{}", &many[..400]);
+    }
+
+    #[test]
+    fn a_long_cell_is_cut() {
+        let mut out = Vec::new();
+        let columns = [Column("key", Align::Left), Column("n", Align::Right)];
+        let view = View { width: 80, exact_bytes: false, top: 10 };
+        let rows = vec![vec!["k".repeat(1_000_000), "7".to_owned()]];
+        write(&mut out, &view, &columns, rows).unwrap();
+        assert!(out.len() < 2000, "{}", out.len());
+    }
 
     #[test]
     fn bars_grow_by_eighths_and_never_vanish() {

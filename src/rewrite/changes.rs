@@ -71,6 +71,8 @@ pub struct Wish {
     pub confirmed_keys: Option<u64>,
     /// Whether the user does the same to every member of the cluster.
     pub every_member: bool,
+    /// Whether the user knows that it is the only member of its cluster.
+    pub only_member: bool,
 }
 
 impl Wish {

@@ -15,10 +15,13 @@ use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
+use crate::shell::Command;
 use crate::source::Source;
+use crate::text::{ByteText, shown};
 
-use super::changes::{ChangeError, Changes, Wish};
+use super::changes::{ChangeError, Changes, Wish, compaction_of};
 use super::content::{Content, first_fault};
+use super::guard::{Refusal, Surroundings};
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
 use super::verify::{self, Compared, Mismatch};
@@ -43,6 +46,8 @@ pub struct Request {
     pub snapshot: bool,
     /// Whether to take a snapshot whose SHA-256 is not its own.
     pub skip_hash_check: bool,
+    /// Where the member's log lies, if not beside its db.
+    pub wal_dir: Option<PathBuf>,
 }
 
 /// Where a copy goes.
@@ -84,12 +89,12 @@ impl Default for Layout {
 pub enum DefragError {
     /// A damaged source.
     #[error(
-        "{path}: is damaged, so a copy would lose what can't be read ({first}{}): see all of it with `etcd-medic check \
-         {path}`; nothing was written", more(*count)
+        "{}: is damaged, so a copy would lose what can't be read ({first}{}); nothing was written. All that is wrong:",
+        shown(path), more(*count)
     )]
     Damaged {
         /// The source.
-        path: String,
+        path: PathBuf,
         /// The first fault.
         first: String,
         /// How many.
@@ -127,18 +132,13 @@ pub enum DefragError {
         /// How many the user knows of.
         confirmed: Option<u64>,
     },
-    /// A member of several would differ from the others.
-    #[error(
-        "{path}: is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy \
-         to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or \
-         all\"). If all members are stopped at the same revision, and you do the same to each: --every-member. The same \
-         if it is in fact the only one: after a restore, etcd 3.4 still lists the members of the snapshot"
-    )]
-    OneOfSeveral {
+    /// A member whose db may not be changed where it is.
+    #[error("{path}: {refusal}")]
+    Refused {
         /// The source.
         path: String,
-        /// How many.
-        members: u64,
+        /// Why.
+        refusal: Refusal,
     },
     /// Something that can't be written.
     #[error(transparent)]
@@ -161,16 +161,21 @@ pub enum DefragError {
 }
 
 impl DefragError {
-    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
-        Self::Damaged {
-            path: source.path.display().to_string(),
-            first: first_fault(findings),
-            count: findings.count,
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
+            _ => None,
         }
     }
 
+    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
+        Self::Damaged { path: source.path.clone(), first: first_fault(findings), count: findings.count }
+    }
+
     pub(super) fn change(source: &Source, error: ChangeError) -> Self {
-        Self::Change { path: source.path.display().to_string(), error }
+        Self::Change { path: shown(&source.path).into_owned(), error }
     }
 }
 
@@ -197,15 +202,18 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let target = target(source, &request.destination)?;
     let trailer = trailer::trailer_size(source.db.file_size());
     if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
-        return Err(DefragError::Trailer { path: source.path.display().to_string() });
+        return Err(DefragError::Trailer { path: shown(&source.path).into_owned() });
     }
     // what takes the place of a snapshot is one, too
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
     let state = State::read(&source.db);
-    let members = state.num_members();
-    if in_place && members > 1 && !request.wish.is_none() && !request.wish.every_member {
-        return Err(DefragError::OneOfSeveral { path: source.path.display().to_string(), members });
+    let surroundings = Surroundings::of(&source.path, &state, request.wal_dir.as_deref());
+    // a revision that is out of range has an error of its own
+    let compaction = compaction_of(&source.db, &state, request.wish.history).ok().flatten();
+    let refusal = surroundings.refusal(&request.wish, compaction);
+    if let Some(refusal) = refusal.clone().filter(|_| in_place) {
+        return Err(DefragError::Refused { path: shown(&source.path).into_owned(), refusal });
     }
     let changes = changes_of(source, &state, &request.wish)?;
     let content = read(source, &changes, progress)?;
@@ -214,6 +222,9 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let settings = settings_of(&source.db, state.key_bucket.is_some(), request.layout);
     let plan = write::plan(&content, settings)?;
     let mut report = report(source, &state, &content, &plan, request, &changes);
+    report.members = surroundings.num_members(&request.wish);
+    report.warnings.extend(notes::of_log(&surroundings.tail, request));
+    report.refused_in_place = refusal;
     if !request.dry_run {
         check_confirmed(report.left_out.as_ref(), &request.wish)?;
         write_and_prove(source, content, &plan, request, (target, &changes), progress, &mut report)?;
@@ -258,7 +269,7 @@ pub fn read<'a>(
     let content = Content::read(&source.db, changes, progress.advance)
         .map_err(|findings| DefragError::damaged(source, &findings))?;
     if content.has_records_in_root() {
-        let path = source.path.display().to_string();
+        let path = source.path.clone();
         let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
                      that was taken while etcd wrote";
         return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
@@ -288,7 +299,7 @@ fn report(
     let source_records = if state.key_bucket.is_some() { content.left.source_records } else { records };
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
     let source_file = SourceFile {
-        path: source.path.display().to_string(),
+        path: source.path.as_path().into(),
         file_bytes: source.db.file_size(),
         page_size: source.db.page_size(),
         records: source_records,
@@ -298,7 +309,7 @@ fn report(
         Destination::InPlace { .. } => &source.path,
     };
     let target = TargetFile {
-        path: target.display().to_string(),
+        path: target.as_path().into(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
@@ -315,7 +326,8 @@ fn report(
         compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
         disarmed: content.left.alarms.iter().map(disarmed).collect(),
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
-        members: state.num_members(),
+        members: 0,
+        refused_in_place: None,
         verified: false,
         verification: None,
         dry_run: request.dry_run,
@@ -380,7 +392,7 @@ fn write_and_prove(
     report.target.sha256 = flushed?;
     report.verified = report.verification.is_some();
     drop(copy);
-    report.kept_old = output.commit()?.map(|old| old.display().to_string());
+    report.kept_old = output.commit()?.map(|old| ByteText::from(old.as_path()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`content`] | what a copy will hold: its buckets, and where each entry lies |
 //! | [`changes`] | what a copy leaves out: compaction of revisions, alarms, keys that are given up |
+//! | [`guard`] | whether a member's db may be changed where it is |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
 //! | [`defrag`](mod@defrag) | all of it, in order |
 //! | [`notes`] | what the user should know of a copy, beside its figures |
@@ -14,6 +15,7 @@
 pub mod changes;
 pub mod content;
 pub mod defrag;
+pub mod guard;
 pub mod notes;
 pub mod outcome;
 pub mod plan;

@@ -2,9 +2,11 @@
 //! changed copy takes its place.
 
 use crate::etcd::schema::{Alarm, State};
+use crate::etcd::tail::Tail;
 use crate::source::Source;
 
 use super::changes::{AlarmKind, Changes, History, Wish};
+use super::defrag::{Destination, Request};
 
 /// All that there is to say, the source first.
 #[must_use]
@@ -49,6 +51,27 @@ fn of_source(source: &Source) -> Vec<String> {
     warnings
 }
 
+/// What a copy lacks that its source's log has: a copy that begins a new log loses it.
+#[must_use]
+pub fn of_log(tail: &Tail, request: &Request) -> Option<String> {
+    let in_place = matches!(request.destination, Destination::InPlace { .. });
+    if in_place || (!request.snapshot && request.wish.is_none()) {
+        return None;
+    }
+    let beyond = match tail {
+        Tail::NoLog | Tail::Applied { .. } => return None,
+        Tail::Pending { consistent_index, last_index } => format!(
+            "the source has the effect of its log up to entry {consistent_index}, and the log beside it goes on to entry \
+             {last_index}"
+        ),
+        Tail::Unknown(reason) => format!("the log beside the source may go on beyond it: {reason}"),
+    };
+    Some(format!(
+        "{beyond}. What was written since is not in this copy, and a restore from it begins a new log: if etcd still starts, \
+         start it, and take `etcdctl snapshot save FILE` in place of this"
+    ))
+}
+
 fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<String> {
     let (scheduled, finished) = (state.scheduled_compact_revision, state.finished_compact_revision);
     let unfinished = scheduled.filter(|_| scheduled > finished);
@@ -79,17 +102,9 @@ fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<Strin
     if is_gone(AlarmKind::Nospace) {
         notes.push(
             "NOSPACE is disarmed: the copy must be below --quota-backend-bytes, and what filled the file must have \
-             stopped, or the alarm comes back. Members that differ in it take different writes: disarm it in all of them, \
-             or in none"
-                .to_owned(),
-        );
-    }
-    // 3.4 saves its place in the log with changes of keys only (its `mvcc/kvstore_txn.go`, `End`), 3.5 with every commit
-    // (`server/etcdserver/cindex`); confState came with 3.5
-    if !gone.is_empty() && state.conf_state.is_none() {
-        notes.push(
-            "etcd before 3.5 may raise an alarm again from its log, where it was the last thing that happened: if `etcdctl \
-             alarm list` still names it after the start, `etcdctl alarm disarm`, for which there is room now"
+             stopped, or the alarm comes back: `etcdctl alarm list` after the start says so, and `etcdctl alarm disarm` \
+             clears it once there is room. Members that differ in it take different writes: disarm it in all of them, or in \
+             none"
                 .to_owned(),
         );
     }

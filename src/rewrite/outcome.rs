@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::text::ByteText;
 
 use super::content::LeftKey;
+use super::guard::Refusal;
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,9 @@ pub struct Report {
     pub left_out: Option<LeftOut>,
     /// Members of the cluster that the file belongs to; 0 for a file that isn't etcd's.
     pub members: u64,
+    /// Why this copy may not take the place of its source; `None`: it may.
+    #[serde(skip)]
+    pub refused_in_place: Option<Refusal>,
     /// Bytes that the source has more than the copy; negative where it has fewer.
     pub saved_bytes: i64,
     /// Whether the copy was compared with its source, entry by entry.
@@ -34,7 +38,7 @@ pub struct Report {
     /// Whether nothing was written.
     pub dry_run: bool,
     /// Where the source is kept, if the copy took its place.
-    pub kept_old: Option<String>,
+    pub kept_old: Option<ByteText>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Wall time of all of it.
@@ -45,7 +49,7 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, tail and trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -58,7 +62,7 @@ pub struct SourceFile {
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.

@@ -9,6 +9,7 @@ use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
 
+use super::kinds::Small;
 use super::records::Tier;
 use super::small::Taken;
 use super::tree::Gaps;
@@ -41,6 +42,8 @@ pub struct SavedBucket<'a> {
     pub conflicts: u64,
     /// Entries that were derived from others, in order.
     pub made: Vec<Made>,
+    /// Whether nothing of it was found: it is there because etcd makes it at its first start.
+    pub is_made: bool,
 }
 
 /// An entry that the file does not have.
@@ -69,6 +72,7 @@ impl<'a> SavedBucket<'a> {
             left: 0,
             conflicts: 0,
             made: Vec::new(),
+            is_made: false,
         }
     }
 
@@ -79,8 +83,12 @@ impl<'a> SavedBucket<'a> {
         }
         if let Some(root) = buckets.first_mut() {
             let at = root.entries.partition_point(|entry| entry.key < name);
-            if root.entries.get(at).is_none_or(|entry| entry.key != name) {
-                root.entries.insert(at, Entry { flags: BUCKET_FLAG, key: name, value: &[], start: 0 });
+            match root.entries.get_mut(at).filter(|entry| entry.key == name) {
+                // a bucket that lost its flag
+                Some(entry) => entry.flags = BUCKET_FLAG,
+                None => {
+                    root.entries.insert(at, Entry { flags: BUCKET_FLAG, key: name, value: &[], start: 0 })
+                }
             }
         }
         buckets.push(Self { gaps: gaps.clone(), first_gaps: gaps, ..Self::empty(Some(0), name) });
@@ -107,6 +115,12 @@ impl<'a> SavedBucket<'a> {
         // stable: what the file has comes first, and stays
         all.sort_by(|a, b| a.key.cmp(b.key));
         Cow::Owned(all)
+    }
+
+    /// Whether it is this one of etcd's.
+    #[must_use]
+    pub fn is_of(&self, kind: Small) -> bool {
+        self.parent == Some(0) && self.name == kind.name()
     }
 
     /// The value of a plain key.

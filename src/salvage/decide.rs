@@ -74,14 +74,14 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     for found in small.iter().filter(|found| found.kind != Small::Meta) {
         small::complete(&mut finds.buckets, found, Known { leases: &leases, ..known });
     }
+    small::add_missing(&mut finds.buckets);
     finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
     finds
 }
 
 /// Whether leases may be missing: where none are, nothing has to be known of them.
 fn lacks_leases(material: &Material<'_>, finds: &Finds<'_>) -> bool {
-    let is_lease = |bucket: &&SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == Small::Lease.name();
-    let bucket = finds.buckets.iter().find(is_lease);
+    let bucket = finds.buckets.iter().find(|bucket| bucket.is_of(Small::Lease));
     material.behind || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
 }
 
@@ -130,6 +130,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         is_etcd: has_keys || !material.orphans.leaves.is_empty(),
         searched: material.searched,
         derived: Vec::new(),
+        auth_disabled: false,
     }
 }
 
@@ -141,8 +142,7 @@ fn knows_compaction(candidate: &Candidate<'_>) -> bool {
 
 /// What orphan leaves of `meta` say of compactions: they only go forward, so the highest counts, whatever its leaf's age.
 fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
-    let meta =
-        finds.buckets.iter().find(|bucket| bucket.parent == Some(0) && bucket.name == Small::Meta.name());
+    let meta = finds.buckets.iter().find(|bucket| bucket.is_of(Small::Meta));
     if trust == Trust::Strict || meta.is_none_or(|meta| meta.from_orphans == 0) {
         return;
     }

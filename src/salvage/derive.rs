@@ -39,7 +39,7 @@ const OLDER: &str = "as an older state had it: the lost one's was the same or hi
 
 /// Completes the `meta` bucket, and says what was done.
 pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: Option<i64>) -> Vec<Derived> {
-    let number = buckets.iter().position(|bucket| is_small(bucket, Small::Meta));
+    let number = buckets.iter().position(|bucket| bucket.is_of(Small::Meta));
     let meta = number.and_then(|number| buckets.get(number));
     let is_whole = |meta: &SavedBucket<'_>| meta.tier == Tier::Reachable && meta.first_gaps.is_empty();
     let is_newest = root == RootSource::ActiveMeta && meta.is_some_and(is_whole);
@@ -58,7 +58,7 @@ pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: O
         }
     }
     // a bucket that can be read, and does not have it, never had it: 3.4 writes none, and a file may never have been compacted
-    let may_have_had = meta.is_none_or(|meta| !meta.first_gaps.is_empty());
+    let may_have_had = meta.is_none_or(|meta| !meta.first_gaps.is_empty() || meta.entries.is_empty());
     let mut made = Vec::new();
     if may_have_had && has(SCHEDULED_COMPACT).is_none() {
         let value = compacted.map(|main| Revision { main, sub: 0 });
@@ -86,10 +86,6 @@ pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: O
     derived
 }
 
-fn is_small(bucket: &SavedBucket<'_>, kind: Small) -> bool {
-    bucket.parent == Some(0) && bucket.name == kind.name()
-}
-
 /// Who votes, as raft's `ConfState` (`raftpb/raft.pb.go`) says it in JSON; `None` unless every member can be read.
 fn conf_state(buckets: &[SavedBucket<'_>]) -> Option<String> {
     #[derive(Serialize)]
@@ -99,8 +95,8 @@ fn conf_state(buckets: &[SavedBucket<'_>]) -> Option<String> {
         learners: Vec<u64>,
         auto_leave: bool,
     }
-    let members = buckets.iter().find(|bucket| is_small(bucket, Small::Members))?;
-    let cluster = buckets.iter().find(|bucket| is_small(bucket, Small::Cluster))?;
+    let members = buckets.iter().find(|bucket| bucket.is_of(Small::Members))?;
+    let cluster = buckets.iter().find(|bucket| bucket.is_of(Small::Cluster))?;
     if !members.first_gaps.is_empty() || !speaks_3_5(cluster.value(b"clusterVersion")?) {
         return None;
     }

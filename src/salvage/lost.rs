@@ -14,6 +14,10 @@ use super::find::Finds;
 use super::records::{Found, Tier};
 use super::tree::Gap;
 
+/// The first revision that can have a record: an empty etcd is at 1, and its first write makes 2 (`server/storage/mvcc/kvstore.go`,
+/// `NewStore`).
+const FIRST_WRITE: i64 = 2;
+
 /// Keys that are named one by one.
 const MAX_KEYS: usize = 1000;
 
@@ -81,7 +85,7 @@ pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     let counts = Counts::of(&finds.records);
     let range = |gap: &Gap<'_>| {
         let main = |key: &[u8]| RecordKey::parse(key).map(|place| place.revision.main);
-        let first_revision = main(gap.lower).unwrap_or(1).max(1);
+        let first_revision = main(gap.lower).unwrap_or(FIRST_WRITE).max(FIRST_WRITE);
         let last_revision = gap.upper.and_then(main);
         let missing = last_revision.map(|last| counts.missing(first_revision, last));
         Lost {
@@ -171,7 +175,7 @@ impl Ranges {
 fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
     let start = finds.records.partition_point(|found| found.place.revision.main <= compacted);
     let above = finds.records.get(start..).unwrap_or_default();
-    let mut before = compacted.max(0);
+    let mut before = compacted.max(FIRST_WRITE.saturating_sub(1));
     let gaps = Ranges::of(gaps);
     let mut lost = Vec::new();
     for found in above {

@@ -21,20 +21,26 @@
 //! | [`decide`](mod@decide) | what of all that was in the state that the file held |
 //! | [`find`](mod@find) | all of these, in order |
 //! | [`lost`](mod@lost) | what could not be saved |
+//! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
+//! | [`restore`](mod@restore) | how etcd starts from the copy |
+//! | [`document`] | what is said of all that |
 //! | [`run`] | the copy written, proved, put in place, and reported |
 
 pub mod assemble;
 pub mod decide;
 pub mod derive;
+pub mod document;
 pub mod evidence;
 pub mod find;
 pub mod kinds;
+pub mod lacks;
 pub mod leases;
 pub mod lost;
 pub mod open;
 pub mod others;
 pub mod readable;
 pub mod records;
+pub mod restore;
 pub mod roots;
 pub mod run;
 pub mod small;

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::Serialize;
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
@@ -20,14 +19,17 @@ use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
-use crate::text::ByteText;
+use crate::shell::Command;
+use crate::text::{ByteText, shown};
 
 use super::assemble::Saved;
-use super::derive::Derived;
-use super::find::{self, Finds, Root, RootSource, Trust};
-use super::lost::{self, Affected, Lost};
+use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
+use super::find::{self, Finds, RootSource, Trust};
+use super::lacks;
+use super::lost::{self, Lost};
 use super::open::{Wreck, WreckError};
 use super::records::{Found, Tier};
+use super::restore;
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -41,167 +43,14 @@ pub struct Request {
     pub force: bool,
     /// How much is believed.
     pub trust: Trust,
+    /// Whether to turn authentication off in the copy.
+    pub disable_auth: bool,
     /// How the copy is laid out.
     pub layout: Layout,
     /// Whether to append a SHA-256, as snapshots have it.
     pub snapshot: bool,
     /// Whether to do nothing but search.
     pub dry_run: bool,
-}
-
-/// What was saved, and what was not.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The file that was read.
-    pub source: SourceFile,
-    /// The copy.
-    pub target: TargetFile,
-    /// Records that were not taken over although they were found.
-    pub dropped: Dropped,
-    /// Where the copy's records come from.
-    pub recovered: Recovered,
-    /// The copy's buckets.
-    pub buckets: Vec<BucketReport>,
-    /// What could not be saved, by revision.
-    pub lost: Vec<Lost>,
-    /// What that means for keys.
-    pub affected: Affected,
-    /// What of the `meta` bucket is not what the last state had: derived from the rest, of an older state, or not known.
-    pub derived: Vec<Derived>,
-    /// Revisions that were found with two contents: the first ones.
-    pub conflicts: Vec<ConflictReport>,
-    /// How many there were.
-    pub num_conflicts: u64,
-    /// Whether the copy was compared with what was saved.
-    pub verified: bool,
-    /// HashKV of the copy; `null` for a file that isn't etcd's.
-    pub hash_kv: Option<u32>,
-    /// Whether nothing was written.
-    pub dry_run: bool,
-    /// How etcd is to start from the copy.
-    pub restore: Restore,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// Wall time of all of it.
-    pub elapsed_seconds: f64,
-    /// Whether all that the file held is in the copy, and nothing is doubtful.
-    #[serde(skip)]
-    whole: bool,
-}
-
-impl Report {
-    /// Whether all that the file held is in the copy, and nothing is doubtful.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.whole
-    }
-}
-
-/// The file that was read.
-#[derive(Clone, Debug, Serialize)]
-pub struct SourceFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// Whether that was told from the pages, as no meta told it.
-    pub page_size_derived: bool,
-    /// Where the trees of the copy begin.
-    pub root: Root,
-    /// Parts that the disk did not give, as byte offset and bytes.
-    pub unreadable: Vec<(u64, u64)>,
-    /// Whether every page was searched for leaves: not where nothing is missing.
-    pub searched: bool,
-}
-
-/// The copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct TargetFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes, trailer included.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
-    pub records: u64,
-    /// Keys that exist.
-    pub keys: u64,
-    /// The current revision; `null` for a file that isn't etcd's.
-    pub revision: Option<i64>,
-    /// The SHA-256 that was appended, in hexadecimal digits.
-    pub sha256: Option<String>,
-}
-
-/// Records that were found and left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped {
-    /// Deleted, superseded, or never committed: what free pages still hold.
-    pub free: u64,
-    /// Entries of the `key` bucket that are no records.
-    pub malformed: u64,
-}
-
-/// Where the copy's records come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Recovered {
-    /// From the active root.
-    pub reachable: u64,
-    /// From the other meta's root.
-    pub older_root: u64,
-    /// From leaves that no root reaches.
-    pub orphan: u64,
-    /// How many of these a compaction may have removed, although nothing shows that it did: those at or below the last one, or, where
-    /// how far that went is lost, all. `--strict` leaves them out.
-    pub doubtful: u64,
-    /// The same, of a state that the file no longer held: only with `--best-effort`.
-    pub free: u64,
-}
-
-/// One bucket of the copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct BucketReport {
-    /// Its name.
-    pub name: ByteText,
-    /// Its entries.
-    pub entries: u64,
-    /// Where it was found.
-    pub from: Tier,
-    /// Ranges of its keys that are missing: the pages that could not be read.
-    pub gaps: Vec<u64>,
-    /// Entries that come from the other meta's root, or another root that was found.
-    pub older_root: u64,
-    /// Entries that come from leaves that no root reaches.
-    pub orphan: u64,
-    /// Keys that were found in such leaves, and left out: deleted since, or not to be told from what was.
-    pub left_out: u64,
-    /// Keys that were found there with two values: the likelier one was taken.
-    pub conflicts: u64,
-}
-
-/// A revision that was found with two contents.
-#[derive(Clone, Debug, Serialize)]
-pub struct ConflictReport {
-    /// The revision, as `main.sub`.
-    pub revision: String,
-    /// Where the record that was taken comes from.
-    pub taken: Tier,
-    /// Where the other was found.
-    pub other: Tier,
-}
-
-/// How etcd is to start from the copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct Restore {
-    /// Whether the copy may take the place of the db in its data dir: nothing is missing, and it says up to where the raft log
-    /// was applied.
-    pub in_place: bool,
-    /// What to do next.
-    pub command: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// Why there is no copy, and what to do next. The source is as it was.
@@ -244,6 +93,17 @@ pub enum SalvageError {
     },
 }
 
+impl SalvageError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Wreck(error) => error.next(),
+            _ => None,
+        }
+    }
+}
+
 /// Saves what can be saved.
 ///
 /// # Errors
@@ -254,12 +114,13 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let target = || Target::new(&request.target, Some(&wreck.path), request.force);
     let target = (!request.dry_run).then(target).transpose()?;
     (progress.begin)("searching", wreck.db.file_size());
-    let finds = find::find(wreck, request.trust, progress.advance);
+    let mut finds = find::find(wreck, request.trust, progress.advance);
+    finds.auth_disabled = request.disable_auth && lacks::disable_auth(&mut finds.buckets);
     let saved = Saved::of(&finds.buckets);
     let entries =
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
-    let path = wreck.path.display().to_string();
+    let path = shown(&wreck.path).into_owned();
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
         let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
         return Err(SalvageError::Doubtful { path, what });
@@ -357,7 +218,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let compacted = finds.compacted.unwrap_or(-1);
     let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
     let target = TargetFile {
-        path: request.target.display().to_string(),
+        path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
@@ -366,7 +227,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         sha256: None,
     };
     let source = SourceFile {
-        path: wreck.path.display().to_string(),
+        path: wreck.path.as_path().into(),
         file_bytes: wreck.db.file_size(),
         page_size: wreck.db.page_size(),
         page_size_derived: wreck.page_size_derived,
@@ -375,7 +236,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         searched: finds.searched,
     };
     let whole = is_whole(finds, &lost) && wreck.unreadable.is_empty();
-    let restore = restore(finds, &lost, whole, &target);
+    let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
     let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
         revision: conflict.revision.to_string(),
         taken: conflict.taken,
@@ -395,6 +256,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         hash_kv: None,
         dry_run: request.dry_run,
         restore,
+        lacks: lacks::lacks(finds, &request.target),
         source,
         target,
         elapsed_seconds: 0.0,
@@ -432,7 +294,7 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
     all.map(|bucket| BucketReport {
         name: ByteText::from(bucket.name),
         entries: (bucket.entries.len() as u64).saturating_add(bucket.made.len() as u64),
-        from: bucket.tier,
+        from: Some(bucket.tier).filter(|_| !bucket.is_made),
         gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
         older_root: bucket.from_others,
         orphan: bucket.from_orphans,
@@ -445,43 +307,12 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
 /// Whether the active root alone led to all that the file held, and what else was found agrees with it.
 fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
     lost.is_empty()
+        && !finds.auth_disabled
         && finds.malformed == 0
         && finds.conflicts.is_empty()
         && finds.root.from == RootSource::ActiveMeta
         && finds.records.iter().all(|found| found.tier != Tier::Free)
         && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty() && bucket.from_orphans == 0)
-}
-
-/// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
-fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, target: &TargetFile) -> Restore {
-    let path = crate::text::escape(target.path.as_bytes()).into_owned();
-    if !finds.is_etcd {
-        let reason =
-            "it is not etcd's: its own program must say whether it can do with what is left".to_owned();
-        return Restore { in_place: false, command: String::new(), reason };
-    }
-    if whole && finds.consistent_index.is_some() {
-        return Restore {
-            in_place: true,
-            command: format!("etcd-medic check {path}"),
-            reason: "nothing is missing: with etcd stopped, it may take the place of member/snap/db"
-                .to_owned(),
-        };
-    }
-    let skip = if target.sha256.is_some() { "" } else { " --skip-hash-check" };
-    let newest_lost = lost.iter().any(|range| range.last_revision.is_none());
-    let bump = if newest_lost { " --bump-revision 1000000000 --mark-compacted" } else { "" };
-    let reason = match finds.consistent_index {
-        None => "the raft log up to which it was applied is not known (bucket meta is lost)",
-        Some(_) => {
-            "records are missing or come from elsewhere, so the raft log must not be applied on top of it"
-        }
-    };
-    Restore {
-        in_place: false,
-        command: format!("etcdutl snapshot restore {path}{skip}{bump} --data-dir NEW_DATA_DIR"),
-        reason: format!("{reason}: restore every member from this one file"),
-    }
 }
 
 fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {

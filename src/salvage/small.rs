@@ -73,8 +73,7 @@ pub struct Known<'k> {
 
 /// Completes one bucket.
 pub fn complete<'a>(buckets: &mut Vec<SavedBucket<'a>>, found: &SmallLeaves<'a>, known: Known<'_>) {
-    let number =
-        buckets.iter().position(|bucket| bucket.parent == Some(0) && bucket.name == found.kind.name());
+    let number = buckets.iter().position(|bucket| bucket.is_of(found.kind));
     let bucket = number.and_then(|number| buckets.get(number));
     let gaps = bucket.map_or_else(|| gaps_of_missing(buckets, found.kind), |bucket| bucket.gaps.clone());
     let present = bucket.map_or(&[][..], |bucket| &bucket.entries);
@@ -89,6 +88,21 @@ pub fn complete<'a>(buckets: &mut Vec<SavedBucket<'a>>, found: &SmallLeaves<'a>,
     };
     if let Some(bucket) = buckets.get_mut(at) {
         bucket.take_orphans(taken);
+    }
+}
+
+/// Adds the buckets of etcd's that the copy lacks, each empty, with what is missing of it. etcd makes all of them at its first start,
+/// 3.4 to 3.7 the same ten (`schema.AllBuckets`; before 3.6 `mvcc/buckets`), and its tools end where `meta` is not there: they write
+/// the consistent index into it (`etcdutl/snapshot/v3_snapshot.go`, `updateCIndex`).
+pub fn add_missing(buckets: &mut Vec<SavedBucket<'_>>) {
+    for kind in Small::ALL {
+        if !buckets.iter().any(|bucket| bucket.is_of(kind)) {
+            let gaps = gaps_of_missing(buckets, kind);
+            let number = SavedBucket::add(buckets, kind.name(), gaps);
+            if let Some(bucket) = buckets.get_mut(number) {
+                bucket.is_made = true;
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A short way from a key to its resource and namespace: keys that differ in their last segment only have the same.
+//! A short way from a key to its resource, tenant and namespace: keys that differ in their last segment only have the same.
 
 use std::hash::BuildHasher;
 
@@ -24,20 +24,20 @@ struct Folder<'a> {
     /// What a value must begin with; empty where the path alone decides.
     head: &'a [u8],
     resource: u16,
-    namespace: u32,
+    home: u32,
 }
 
 impl<'a> Folders<'a> {
-    /// The numbers of the resource and namespace of a key, if its folder is known.
+    /// The numbers of the resource and home of a key, if its folder is known.
     #[inline]
     pub fn find(&self, kv: &KeyValue<'_>) -> Option<(u16, u32)> {
         let path = folder_of(kv.key)?;
         let found = self.table.find(self.hasher.hash_one(path), |folder| folder.path == path)?;
-        kv.value.starts_with(found.head).then_some((found.resource, found.namespace))
+        kv.value.starts_with(found.head).then_some((found.resource, found.home))
     }
 
     /// Keeps what [`Layout::classify`] made of a key, where it would make the same of all keys in its folder.
-    pub fn learn(&mut self, kv: &KeyValue<'a>, (resource, namespace): (u16, u32), layout: &Layout) {
+    pub fn learn(&mut self, kv: &KeyValue<'a>, (resource, home): (u16, u32), layout: &Layout<'_>) {
         let Some(path) = folder_of(kv.key).filter(|_| self.table.len() < MAX_FOLDERS) else { return };
         let head =
             if layout.decides_by_path(kv.key) { Some(&[][..]) } else { value::protobuf_head(kv.value) };
@@ -45,7 +45,7 @@ impl<'a> Folders<'a> {
         let Self { table, hasher } = self;
         let hash = hasher.hash_one(path);
         if table.find(hash, |folder| folder.path == path).is_none() {
-            let folder = Folder { path, head, resource, namespace };
+            let folder = Folder { path, head, resource, home };
             table.insert_unique(hash, folder, |folder| hasher.hash_one(folder.path));
         }
     }

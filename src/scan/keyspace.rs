@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::bolt::Threads;
 use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
-use crate::k8s::{Encoding, Layout, ObjectKey};
+use crate::k8s::{Encoding, Layout, ObjectKey, Tenant};
 
 use super::folders::Folders;
 use super::outline::Outline;
@@ -32,6 +32,9 @@ const MAX_RESOURCES: usize = 4096;
 /// Leading paths that one shard keeps apart. A file of something else may have one a key; what comes beyond this
 /// number shares one row.
 const MAX_LEADING_PATHS: usize = 64;
+
+/// Objects of each resource that are asked whether their keys have a logical cluster in them.
+const WITNESSES: u64 = 4;
 
 /// States are kept in blocks of this many: growing copies nothing, and takes no more than it needs.
 const BLOCK: usize = 4096;
@@ -72,8 +75,8 @@ pub struct KeyState<'a> {
     value_len: u32,
     /// The newest record's number, as [`Outline`] counts them.
     newest_entry: u32,
-    /// Its namespace, by its number in [`Shard::namespaces`]; [`NONE`] for none.
-    pub namespace: u32,
+    /// Its home, by its number in [`Shard::homes`]; [`NONE`] for what isn't Kubernetes'.
+    pub home: u32,
     /// The newest record's lease, by its number in [`Shard::leases`]; [`NONE`] for none.
     pub lease: u32,
     /// Its resource, by its number in [`Shard::resources`].
@@ -87,7 +90,7 @@ const TOMBSTONE: u8 = 1;
 /// All records so far were tombstones: there was no value to tell the resource by.
 const NO_PUT_YET: u8 = 2;
 
-/// The number of a namespace or lease that a key does not have.
+/// The number of a home or lease that a key does not have.
 pub const NONE: u32 = u32::MAX;
 
 /// How a value is encoded: [`Encoding`] without its text.
@@ -201,7 +204,8 @@ pub struct Shard<'a> {
     num_keys: usize,
     resources: Names<Resource<'a>>,
     num_leading_paths: usize,
-    namespaces: Names<&'a [u8]>,
+    tenants: Names<Tenant<'a>>,
+    homes: Names<Home<'a>>,
     leases: Names<i64>,
     last_lease: LastLease,
     bin_cursor: BinCursor,
@@ -221,9 +225,23 @@ pub struct Resource<'a> {
     pub resource: &'a [u8],
 }
 
+/// Where an object lives.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Home<'a> {
+    /// Its tenant, by its number in [`Shard::tenants`].
+    pub tenant: u32,
+    /// Its namespace, where it has one.
+    pub namespace: Option<&'a [u8]>,
+}
+
 impl Resource<'_> {
     /// What keys belong to whose leading path got no row of its own.
     pub const OTHERS: Self = Self { group: "", resource: b"(other keys)" };
+
+    /// Whether it is a leading path rather than a resource of Kubernetes'.
+    fn is_foreign(&self) -> bool {
+        self.group.is_empty() && (self.resource.starts_with(b"/") || self.resource == Self::OTHERS.resource)
+    }
 }
 
 /// What is counted for a resource while records go by.
@@ -361,7 +379,7 @@ impl<'a> Keyspace<'a> {
             return Owner::Known(number);
         }
         match shard.folders.find(kv) {
-            Some((resource, namespace)) => Owner::Classified { resource, namespace },
+            Some((resource, home)) => Owner::Classified { resource, home },
             None => Owner::New,
         }
     }
@@ -376,7 +394,7 @@ impl<'a> Keyspace<'a> {
     pub fn absorb(
         &mut self,
         parts: &mut [Part<'a>],
-        layout: &Layout,
+        layout: &Layout<'_>,
         threads: Threads,
     ) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
@@ -389,7 +407,7 @@ impl<'a> Keyspace<'a> {
             self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
             faults.extend(self.revision_twice(part));
         }
-        let (bins, outline) = (self.bins, self.outline.as_ref());
+        let (bins, outline) = (&self.bins, self.outline.as_ref());
         let absorb = |(number, shard): (usize, &mut Shard<'a>)| {
             let mut max_revision = 0;
             let mut faults = Vec::new();
@@ -436,17 +454,16 @@ impl<'a> Keyspace<'a> {
         self.spare = Mutex::default();
     }
 
-    /// Learns the prefixes of Kubernetes' keys that the layout does not know; whether there were any.
-    pub fn learn(&self, layout: &mut Layout) -> bool {
-        let learned: Vec<Layout> = self
+    /// Learns the prefixes of Kubernetes' keys that the layout does not know, and which have logical clusters; whether there
+    /// were any.
+    pub fn learn(&self, layout: &mut Layout<'a>) -> bool {
+        let learned: Vec<Layout<'a>> = self
             .shards
             .par_iter()
             .filter_map(|shard| {
                 let mut layout = layout.clone();
-                let live = shard.keys().filter(|state| state.is_live() && shard.is_foreign(state));
                 // all of them, so that the first to teach something does not keep the others from it
-                let learned =
-                    live.map(|state| state.newest()).filter(|kv| layout.learn(kv.key, kv.value)).count();
+                let learned = shard.witnesses().filter(|kv| layout.learn(kv.key, kv.value)).count();
                 (learned > 0).then_some(layout)
             })
             .collect();
@@ -457,8 +474,8 @@ impl<'a> Keyspace<'a> {
 
     /// The spans of the timelines.
     #[must_use]
-    pub fn bins(&self) -> Bins {
-        self.bins
+    pub fn bins(&self) -> &Bins {
+        &self.bins
     }
 
     /// The shards.
@@ -504,10 +521,16 @@ impl<'a> Shard<'a> {
         &self.rows
     }
 
-    /// The namespaces, by their numbers.
+    /// The tenants, by their numbers.
     #[must_use]
-    pub fn namespaces(&self) -> &[&'a [u8]] {
-        &self.namespaces.items
+    pub fn tenants(&self) -> &[Tenant<'a>] {
+        &self.tenants.items
+    }
+
+    /// The homes, by their numbers.
+    #[must_use]
+    pub fn homes(&self) -> &[Home<'a>] {
+        &self.homes.items
     }
 
     /// The leases that records are attached to, by their numbers.
@@ -525,13 +548,27 @@ impl<'a> Shard<'a> {
     /// The namespace of a key, where it has one.
     #[must_use]
     pub fn namespace(&self, key: &KeyState<'a>) -> Option<&'a [u8]> {
-        self.namespaces.items.get(key.namespace as usize).copied()
+        self.homes.items.get(key.home as usize)?.namespace
     }
 
-    /// Whether the key stands under its leading path rather than under a resource of Kubernetes'.
-    fn is_foreign(&self, key: &KeyState<'a>) -> bool {
-        let Resource { group, resource } = self.resource(key);
-        group.is_empty() && (resource.starts_with(b"/") || resource == Resource::OTHERS.resource)
+    /// The tenant of a key; `None` for what isn't Kubernetes'.
+    #[must_use]
+    pub fn tenant(&self, key: &KeyState<'a>) -> Option<Tenant<'a>> {
+        let home = self.homes.items.get(key.home as usize)?;
+        self.tenants.items.get(home.tenant as usize).copied()
+    }
+
+    /// Keys that exist and from whose values something may be learned: every one of those that stand under their leading path,
+    /// and a few of each resource whose path may be read in two ways.
+    fn witnesses(&self) -> impl Iterator<Item = KeyValue<'a>> {
+        let asked = |resource: &Resource<'_>| if resource.is_foreign() { u64::MAX } else { WITNESSES };
+        let mut left: Vec<u64> = self.resources.items.iter().map(asked).collect();
+        let live = self.keys().filter(|state| state.is_live());
+        live.filter_map(move |state| {
+            let left = left.get_mut(usize::from(state.resource)).filter(|left| **left > 0)?;
+            *left -= 1;
+            Some(state.newest())
+        })
     }
 
     /// Takes in the next record; what is wrong with it comes back.
@@ -540,8 +577,8 @@ impl<'a> Shard<'a> {
         record: &Record<'a>,
         entry: u32,
         outline: Option<&Outline>,
-        layout: &Layout,
-        bins: Bins,
+        layout: &Layout<'_>,
+        bins: &Bins,
     ) -> Option<RecordFinding<'a>> {
         let number = match record.owner {
             Owner::Known(number) => number,
@@ -577,7 +614,7 @@ impl<'a> Shard<'a> {
         state.value_len = record.value_len;
         state.flags = (state.flags & NO_PUT_YET) | if record.is_tombstone() { TOMBSTONE } else { 0 };
         if let Some(row) = rows.get_mut(usize::from(state.resource)) {
-            row.timeline.add(bin_cursor.bin_of(record.revision, &bins), own_bytes);
+            row.timeline.add(bin_cursor.bin_of(record.revision, bins), own_bytes);
             if record.is_tombstone() {
                 let one = Tombstones { records: 1, own_bytes, leaf_bytes };
                 row.tombstones.add(&one);
@@ -613,7 +650,7 @@ impl<'a> Shard<'a> {
     }
 
     /// For a key that was not seen before this window: an earlier record of the window may have brought it.
-    fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout) -> u32 {
+    fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout<'_>) -> u32 {
         let hash = shorten(record.hash);
         let number = u32::try_from(self.num_keys).unwrap_or(u32::MAX);
         let Self { index, blocks, .. } = self;
@@ -626,8 +663,8 @@ impl<'a> Shard<'a> {
             Entry::Vacant(slot) => drop(slot.insert(Slot { hash, number })),
         }
         let no_put = record.is_tombstone();
-        let (resource, namespace) = match record.owner {
-            Owner::Classified { resource, namespace } => (resource, namespace),
+        let (resource, home) = match record.owner {
+            Owner::Classified { resource, home } => (resource, home),
             _ => {
                 // it was read before, so the default never comes about
                 let kv = KeyValue::parse(record.message).unwrap_or_default();
@@ -649,7 +686,7 @@ impl<'a> Shard<'a> {
             records: 0,
             value_len: 0,
             newest_entry: 0,
-            namespace,
+            home,
             resource,
             flags: if no_put { NO_PUT_YET } else { 0 },
         });
@@ -668,7 +705,7 @@ impl<'a> Shard<'a> {
         self.num_keys += 1;
     }
 
-    /// The numbers of a key's resource and namespace, new ones if need be.
+    /// The numbers of a key's resource and home, new ones if need be.
     fn number_names(&mut self, key: &[u8], object: ObjectKey<'a>) -> (u16, u32) {
         let mut resource = Resource { group: object.group, resource: object.resource };
         // a leading path is where the key itself begins; Kubernetes' resources never stand there
@@ -684,17 +721,20 @@ impl<'a> Shard<'a> {
         if self.rows.len() < self.resources.items.len() {
             self.rows.push(ResourceRow::default());
         }
-        let namespace = object.namespace.map_or(NONE, |namespace| self.namespaces.number_of(namespace));
-        (u16::try_from(number).unwrap_or(u16::MAX), namespace)
+        let home = object.tenant.map_or(NONE, |tenant| {
+            let tenant = self.tenants.number_of(tenant);
+            self.homes.number_of(Home { tenant, namespace: object.namespace })
+        });
+        (u16::try_from(number).unwrap_or(u16::MAX), home)
     }
 
     /// For a key that began with tombstones: its first value may tell its resource better than its path did. Gives back
     /// the resource.
     #[cold]
-    fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout) -> Option<u16> {
+    fn classify_again(&mut self, number: u32, message: &'a [u8], layout: &Layout<'_>) -> Option<u16> {
         // it was read before, so the default never comes about
         let kv = KeyValue::parse(message).unwrap_or_default();
-        let (resource, namespace) = self.number_names(kv.key, layout.classify(kv.key, Some(kv.value)));
+        let (resource, home) = self.number_names(kv.key, layout.classify(kv.key, Some(kv.value)));
         let Self { blocks, rows, .. } = self;
         let state =
             blocks.get_mut(number as usize / BLOCK).and_then(|block| block.get_mut(number as usize % BLOCK));
@@ -705,7 +745,7 @@ impl<'a> Shard<'a> {
             leaf_bytes: state.leaf_bytes - u64::from(state.newest_leaf_bytes),
         };
         let old = std::mem::replace(&mut state.resource, resource);
-        state.namespace = namespace;
+        state.home = home;
         if let Some(row) = rows.get_mut(usize::from(old)) {
             row.tombstones.subtract(&moved);
         }

@@ -15,12 +15,14 @@ pub mod keyspace;
 pub mod outline;
 pub mod part;
 pub mod tally;
+pub mod tenants;
 pub mod timeline;
 
 use crate::bolt::fault::{Fault, FaultKind};
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
 use crate::bolt::{Db, PageId, Threads};
+use crate::etcd::Gaps;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::Layout;
 
@@ -58,8 +60,10 @@ pub struct Scan<'a> {
     pub key_bucket: Option<BucketId>,
     /// The keys of the `key` bucket; empty where there is none.
     pub keyspace: Keyspace<'a>,
+    /// Runs of revisions that never existed.
+    pub gaps: Gaps,
     /// How keys were read as Kubernetes' objects, prefixes learned from this file included.
-    pub layout: Layout,
+    pub layout: Layout<'a>,
     /// Runs of pages that nothing refers to, in ascending order.
     pub unreached: Vec<(PageId, u64)>,
     /// Pages that somebody refers to: metas, freelist, nodes, and pages that could not be read as a node.
@@ -88,7 +92,12 @@ pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a>
 }
 
 /// On all threads; and again on one where a page is reached twice, as who comes first must not be left to chance.
-fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options: Options<'_>) -> Scan<'a> {
+fn scan_uncontested<'a>(
+    db: &'a Db,
+    state: &State<'a>,
+    layout: &Layout<'a>,
+    options: Options<'_>,
+) -> Scan<'a> {
     let (found, contested) = scan_once(db, state, layout, options, Threads::All);
     if contested { scan_once(db, state, layout, options, Threads::One).0 } else { found }
 }
@@ -97,7 +106,7 @@ fn scan_uncontested<'a>(db: &'a Db, state: &State<'a>, layout: &Layout, options:
 fn scan_once<'a>(
     db: &'a Db,
     state: &State<'a>,
-    layout: &Layout,
+    layout: &Layout<'a>,
     options: Options<'_>,
     threads: Threads,
 ) -> (Scan<'a>, bool) {
@@ -106,7 +115,8 @@ fn scan_once<'a>(
     let mut walker = Walker::new(db, freelist, threads, options.max_findings);
     let mut tallies = Vec::new();
     let mut key_bucket = None;
-    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)), options.outline);
+    let gaps = Gaps::find(db, state);
+    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db), &gaps), options.outline);
     let mut records = RecordFindings::default();
 
     while let Some(&bucket) = walker.buckets().get(tallies.len()) {
@@ -156,6 +166,7 @@ fn scan_once<'a>(
         tallies,
         key_bucket,
         keyspace,
+        gaps,
         layout: layout.clone(),
         unreached,
         reached_pages,

@@ -87,14 +87,14 @@ impl Record<'_> {
 pub enum Owner {
     /// The key has this number in its shard.
     Known(u32),
-    /// The key is new, and of this resource and namespace (by their numbers in the shard).
+    /// The key is new, and of this resource and home (by their numbers in the shard).
     Classified {
         /// Number of the resource.
         resource: u16,
-        /// Number of the namespace.
-        namespace: u32,
+        /// Number of the home.
+        home: u32,
     },
-    /// The key is new, and so is its resource or namespace.
+    /// The key is new, and so is its resource or home.
     New,
 }
 

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::etcd::find::{Found, Origin};
 use crate::k8s::render::yaml;
 use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
+use crate::text::shown;
 
 use super::names;
-use super::shown::{Shower, Shown};
+use super::shown::{Shower, Shown, VisibleBytes, VisibleObject};
 
 /// How an object is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -38,9 +38,9 @@ pub struct Exported {
     pub objects: u64,
     /// Values written as they are stored: no objects, encrypted ones, or those that were asked for so.
     pub raw: u64,
-    /// Secrets that were left out, as nothing of them could be shown.
+    /// Values that were left out, as they are Secrets or may hold the data of one.
     pub withheld: u64,
-    /// Secrets written without their data.
+    /// Objects written without the data of Secrets.
     pub redacted: u64,
     /// Objects with fields of protobuf that are not known here, which are not in what was written.
     pub incomplete: u64,
@@ -52,10 +52,10 @@ pub struct Exported {
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// Something is there.
-    #[error("{}: is not empty: choose another folder, or write into it with --force", .0.display())]
+    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
     NotEmpty(PathBuf),
     /// A file stands there.
-    #[error("{}: is no folder: name one, or a file that ends in .ndjson", .0.display())]
+    #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
     NotAFolder(PathBuf),
     /// The operating system said no.
     #[error(transparent)]
@@ -64,7 +64,7 @@ pub enum ExportError {
     #[error("could not write: {0}")]
     Stream(#[from] io::Error),
     /// Some files were written, and then one was not.
-    #[error("{error}. In {} are {written} files by now, the others are missing", root.display())]
+    #[error("{error}. In {} are {written} files by now, the others are missing", shown(root))]
     Partly {
         /// The folder.
         root: PathBuf,
@@ -81,11 +81,16 @@ pub enum ExportError {
 /// What becomes of a record.
 enum Piece<'a> {
     Object(Shown),
-    Raw(&'a [u8]),
+    Raw(VisibleBytes<'a>),
 }
 
 /// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
-fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Exported) -> Option<Piece<'a>> {
+fn piece<'a>(
+    shower: &Shower<'_>,
+    found: &Found<'a>,
+    format: Format,
+    counts: &mut Exported,
+) -> Option<Piece<'a>> {
     if format != Format::Raw {
         match shower.object(found) {
             Ok(shown) => {
@@ -114,7 +119,7 @@ fn piece<'a>(shower: &Shower, found: &Found<'a>, format: Format, counts: &mut Ex
 /// Gives `write` each record with what becomes of it, but for those of which nothing may be shown. Counts all.
 fn write_each<'a>(
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
     mut write: impl FnMut(Found<'a>, Piece<'a>) -> Result<(), ExportError>,
 ) -> Result<Exported, ExportError> {
@@ -164,14 +169,14 @@ impl Tree {
     pub fn write<'a>(
         mut self,
         records: impl Iterator<Item = Found<'a>>,
-        shower: &Shower,
+        shower: &Shower<'_>,
         format: Format,
     ) -> Result<Exported, ExportError> {
         let written = write_each(records, shower, format, |found, piece| {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
-                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
-                Piece::Raw(bytes) => ("raw", bytes.to_vec()),
+                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)),
+                Piece::Raw(bytes) => ("raw", bytes.get().to_vec()),
             };
             let path = self.path_for(&found, shower, ending);
             self.write_file(&path, &content)
@@ -183,13 +188,14 @@ impl Tree {
             0 => error,
             written => ExportError::Partly { root: root.clone(), written, error: Box::new(error) },
         })?;
-        is_done(format!("{} is written", root.display()));
+        is_done(format!("{} is written", shown(&root)));
         Ok(exported)
     }
 
     /// The path of a record's file below the root.
-    fn path_for(&mut self, found: &Found<'_>, shower: &Shower, ending: &str) -> PathBuf {
-        let mut path = names::path_of(found.kv.key, &shower.classify(found));
+    fn path_for(&mut self, found: &Found<'_>, shower: &Shower<'_>, ending: &str) -> PathBuf {
+        let object = shower.classify(found);
+        let mut path = names::path_of(found.kv.key, &object, shower.tenant(&object).as_ref());
         if !self.taken.insert(self.hasher.hash_one(&path)) {
             // two prefixes in one file, as OpenShift has
             path = names::another(&path, found.kv.key);
@@ -221,18 +227,16 @@ impl Tree {
 }
 
 /// An object as a document of YAML.
-///
-/// # Errors
-/// A library's.
-pub fn object_yaml(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
-    yaml::yaml(object).map(String::into_bytes).map_err(|error| ExportError::Format(error.to_string()))
+#[must_use]
+pub fn object_yaml(object: &VisibleObject) -> Vec<u8> {
+    yaml::yaml(object.fields()).into_bytes()
 }
 
 /// An object as JSON.
 ///
 /// # Errors
 /// A library's.
-pub fn object_json(object: &Map<String, Value>) -> Result<Vec<u8>, ExportError> {
+pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
     let text = yaml::json(object).map_err(|error| ExportError::Format(error.to_string()))?;
     Ok((text + "\n").into_bytes())
 }
@@ -249,7 +253,7 @@ struct Line<'a> {
     encoding: &'static str,
     redacted: bool,
     unknown_fields: u64,
-    object: Option<&'a Map<String, Value>>,
+    object: Option<&'a VisibleObject>,
     value: Option<ByteText>,
 }
 
@@ -260,13 +264,13 @@ struct Line<'a> {
 pub fn stream<'a>(
     out: &mut (impl Write + ?Sized),
     records: impl Iterator<Item = Found<'a>>,
-    shower: &Shower,
+    shower: &Shower<'_>,
     format: Format,
 ) -> Result<Exported, ExportError> {
     write_each(records, shower, format, |found, piece| {
         let (shown, value) = match &piece {
             Piece::Object(shown) => (Some(shown), None),
-            Piece::Raw(bytes) => (None, Some(ByteText::from(*bytes))),
+            Piece::Raw(bytes) => (None, Some(ByteText::from(bytes.get()))),
         };
         let line = Line {
             key: found.kv.key.into(),

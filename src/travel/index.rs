@@ -71,7 +71,10 @@ impl<'a> Index<'a> {
             Slot::Vacant(slot) => drop(slot.insert(Place::of(found))),
             Slot::Occupied(mut slot) => {
                 let newer = slot.get().read(db).is_none_or(|present| {
-                    let rank = |found: &Found<'_>| (found.place.revision, std::cmp::Reverse(found.origin));
+                    // a tombstone of the same revision comes behind the put, as in the tree
+                    let rank = |found: &Found<'_>| {
+                        (found.place.revision, found.place.tombstone, std::cmp::Reverse(found.origin))
+                    };
                     rank(found) > rank(&present)
                 });
                 if newer {
@@ -86,6 +89,17 @@ impl<'a> Index<'a> {
     pub fn get(&self, key: &[u8]) -> Option<Found<'a>> {
         let place = self.table.find(self.hasher.hash_one(key), |place| place.key(self.db) == key)?;
         place.read(self.db)
+    }
+
+    /// Keeps the records that are wanted.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+        let Self { db, table, .. } = self;
+        table.retain(|place| place.read(db).is_some_and(|found| wanted(&found)));
+    }
+
+    /// Each record, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = Found<'a>> {
+        self.table.iter().filter_map(|place| place.read(self.db))
     }
 
     /// Forgets keys whose newest record is a tombstone.
@@ -121,6 +135,12 @@ impl<'a> Sorted<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Keeps the records that are wanted.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+        let db = self.db;
+        self.places.retain(|(_, place)| place.read(db).is_some_and(|found| wanted(&found)));
     }
 
     /// Each record.

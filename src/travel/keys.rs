@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::bolt::Db;
 use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
 use crate::etcd::schema::State;
+use crate::k8s::Layout;
 use crate::text::ByteText;
 
 use super::Select;
@@ -114,6 +115,23 @@ impl<'a> Deleted<'a> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Learns from their values where keys stand.
+    pub fn learn(&self, layout: &mut Layout<'a>) {
+        self.puts.iter().for_each(|found| {
+            layout.learn(found.kv.key, found.kv.value);
+        });
+    }
+
+    /// Keeps the keys that are wanted, told by the key and the value that can be brought back.
+    pub fn retain(&mut self, wanted: impl Fn(&[u8], Option<&[u8]>) -> bool) {
+        let Self { puts, all, .. } = self;
+        all.retain(|found| {
+            let put = puts.get(found.kv.key);
+            wanted(found.kv.key, put.map(|put| put.kv.value))
+        });
+        puts.retain(|put| wanted(put.kv.key, Some(put.kv.value)));
     }
 
     /// Each of them, in the order of the keys.

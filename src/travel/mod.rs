@@ -8,6 +8,7 @@
 //! | [`shown`] | one record's value as it is shown: an object, or bytes |
 //! | [`export`] | many objects, into a folder or a stream |
 //! | [`names`] | a file's name for an object |
+//! | [`narrow`] | only what is of a resource or namespace |
 //!
 //! etcd answers from its tree, and from the compact revision on. Here, what it has dropped is looked for, too
 //! ([`crate::etcd::find`]); and each record says where it was found.
@@ -17,6 +18,7 @@ pub mod history;
 pub mod index;
 pub mod keys;
 pub mod names;
+pub mod narrow;
 pub mod shown;
 
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,4 +1,5 @@
-//! A file's name for an object, whatever its key holds: `deployments.apps/default/web`.
+//! A file's name for an object, whatever its key holds: `deployments.apps/default/web`, in a folder of its tenant's where there are
+//! several.
 //!
 //! Letters, digits, `-` and `_` stand as they are, a dot where it can do no harm; every other byte, and upper-case letters,
 //! are written as `%2f`: names can neither leave the folder nor meet on a file system that does not tell cases apart.
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::k8s::ObjectKey;
+use crate::text::ByteText;
 
 /// What file systems allow is 255 bytes, of which an ending takes some.
 const MAX_NAME: usize = 200;
@@ -17,7 +19,7 @@ const OTHER_KEYS: &str = "_keys";
 
 /// The path of an object's file below the folder, without the ending.
 #[must_use]
-pub fn path_of(key: &[u8], object: &ObjectKey<'_>) -> PathBuf {
+pub fn path_of(key: &[u8], object: &ObjectKey<'_>, tenant: Option<&ByteText>) -> PathBuf {
     // a resource that begins with a slash is the leading path of a key that is none of Kubernetes'
     if object.resource.is_empty() || object.resource.starts_with(b"/") || object.name.is_empty() {
         return PathBuf::from(OTHER_KEYS).join(component(key, true));
@@ -26,7 +28,8 @@ pub fn path_of(key: &[u8], object: &ObjectKey<'_>) -> PathBuf {
     if !object.group.is_empty() {
         folder = format!("{folder}.{}", component(object.group.as_bytes(), true));
     }
-    let mut path = PathBuf::from(limited(folder, object.resource));
+    let tenant = tenant.map(|name| component(name.0.strip_prefix(b"/").unwrap_or(&name.0), true));
+    let mut path: PathBuf = tenant.into_iter().chain([limited(folder, object.resource)]).collect();
     // without a dot, no folder is called as a file beside it
     path.extend(object.namespace.map(|namespace| component(namespace, false)));
     path.join(component(object.name, true))
@@ -76,7 +79,7 @@ mod tests {
     use crate::k8s::Layout;
 
     fn path(key: &[u8]) -> String {
-        path_of(key, &Layout::new().classify(key, None)).into_os_string().into_string().unwrap()
+        path_of(key, &Layout::new().classify(key, None), None).into_os_string().into_string().unwrap()
     }
 
     #[test]

@@ -1,11 +1,19 @@
 //! One record's value as it is shown: an object, or bytes. Secrets' data is not shown unless asked for.
+//!
+//! [`VisibleObject`] and [`VisibleBytes`] are made here only, and what prints values takes nothing else.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::etcd::find::Found;
 use crate::k8s::render::{Unrenderable, change, render};
-use crate::k8s::{Encoding, Layout, ObjectKey, type_meta};
+use crate::k8s::{Encoding, Layout, ObjectKey, secret};
+use crate::scan::tenants::Tenants;
+use crate::text::ByteText;
+
+use super::index::Sorted;
+use super::narrow::layout_of;
 
 /// How values are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,30 +30,69 @@ pub struct Shown {
     /// How it is stored: `protobuf`, `json`, `cbor`.
     pub encoding: &'static str,
     /// What it holds, by its JSON names.
-    pub object: Map<String, Value>,
-    /// Whether something was left out, as it is a Secret.
+    pub object: VisibleObject,
+    /// Whether data of a Secret was left out.
     pub redacted: bool,
     /// Fields of protobuf that are not known here, and so are not in the object.
     pub unknown_fields: u64,
 }
 
+/// An object of which all may be shown.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct VisibleObject(Map<String, Value>);
+
+impl VisibleObject {
+    /// Its fields.
+    #[must_use]
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+/// A value's bytes, all of which may be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VisibleBytes<'a>(&'a [u8]);
+
+impl<'a> VisibleBytes<'a> {
+    /// The bytes.
+    #[must_use]
+    pub fn get(self) -> &'a [u8] {
+        self.0
+    }
+}
+
 /// Why bytes are not shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("it is a Secret: its bytes are shown with --show-secrets only")]
+#[error("it is a Secret, or may hold the data of one: its bytes are shown with --show-secrets only")]
 pub struct SecretWithheld;
 
 /// Shows values of one file.
 #[derive(Clone, Debug, Default)]
-pub struct Shower {
-    layout: Layout,
+pub struct Shower<'p> {
+    layout: Layout<'p>,
+    tenants: Option<Tenants>,
     options: Options,
 }
 
-impl Shower {
+impl<'p> Shower<'p> {
     /// Shows values so.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { layout: Layout::new(), options }
+        Self { layout: Layout::new(), tenants: None, options }
+    }
+
+    /// The same, of these records: where their keys stand is learned from all of them.
+    #[must_use]
+    pub fn of(self, found: &Sorted<'p>) -> Self {
+        let (layout, tenants) = layout_of(found);
+        Self { layout, tenants: Some(tenants), ..self }
+    }
+
+    /// What a key's tenant is called; `None` where there is no other.
+    #[must_use]
+    pub fn tenant(&self, object: &ObjectKey<'_>) -> Option<ByteText> {
+        self.tenants?.name(object.tenant)
     }
 
     /// Where a record's key belongs.
@@ -65,46 +112,27 @@ impl Shower {
     /// # Errors
     /// It is none, or can't be read.
     pub fn object(&self, found: &Found<'_>) -> Result<Shown, Unrenderable> {
-        let rendered = render(found.kv.value)?;
+        let (rendered, redacted) = if self.options.show_secrets {
+            (render(found.kv.value)?, false)
+        } else {
+            secret::shown(&self.layout, found.kv.key, found.kv.value)?
+        };
         let mut object = rendered.object;
-        let redacted = !self.options.show_secrets && (self.is_secret(found) || change::is_secret(&object));
-        if redacted {
-            change::redact(&mut object);
-        }
         if self.options.clean {
             change::clean(&mut object);
         }
         let encoding = Self::encoding(found);
-        Ok(Shown { encoding, object, redacted, unknown_fields: rendered.unknown_fields })
+        let unknown_fields = rendered.unknown_fields;
+        Ok(Shown { encoding, object: VisibleObject(object), redacted, unknown_fields })
     }
 
     /// A record's value as it is stored.
     ///
     /// # Errors
-    /// It is a Secret's, and these are not to be shown.
-    pub fn bytes<'a>(&self, found: &Found<'a>) -> Result<&'a [u8], SecretWithheld> {
-        let withheld = !self.options.show_secrets && self.is_secret(found);
-        if withheld { Err(SecretWithheld) } else { Ok(found.kv.value) }
-    }
-
-    /// Whether a record is a Secret's, by its key or by what its value says. One that is encrypted shows nothing as it is.
-    fn is_secret(&self, found: &Found<'_>) -> bool {
-        let object = self.classify(found);
-        let by_key = object.resource == b"secrets" && object.group.is_empty();
-        let meta = type_meta(found.kv.value);
-        let by_value = meta.is_some_and(|meta| meta.kind == "Secret" && meta.group.is_empty());
-        // under a prefix that is not known, the path still says so, unless the value knows better
-        let by_path = || {
-            let unknown = object.resource.starts_with(b"/") && meta.is_none();
-            unknown && found.kv.key.split(|byte| *byte == b'/').any(|segment| segment == b"secrets")
-        };
-        by_key || by_value || by_path() || self.says_secret(found)
-    }
-
-    /// JSON whose kind is written with escapes, or twice: what can be read of it decides.
-    fn says_secret(&self, found: &Found<'_>) -> bool {
-        let odd =
-            matches!(Encoding::of(found.kv.value), Encoding::Json) && type_meta(found.kv.value).is_none();
-        odd && render(found.kv.value).is_ok_and(|rendered| change::is_secret(&rendered.object))
+    /// It is a Secret's or may hold one's data, which is not to be shown.
+    pub fn bytes<'a>(&self, found: &Found<'a>) -> Result<VisibleBytes<'a>, SecretWithheld> {
+        let (key, value) = (found.kv.key, found.kv.value);
+        let withheld = !self.options.show_secrets && secret::may_be_in(&self.layout, key, value);
+        if withheld { Err(SecretWithheld) } else { Ok(VisibleBytes(value)) }
     }
 }

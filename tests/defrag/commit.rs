@@ -501,7 +501,7 @@ fn each_call_of_the_commit_fails() {
 
 /// Every call of every command that has to do with its files.
 #[test]
-#[ignore = "takes some minutes"]
+#[ignore = "long: about two minutes"]
 fn each_call_of_each_command_fails() {
     if strace().is_none() {
         return;

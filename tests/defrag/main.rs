@@ -48,6 +48,7 @@ use sha2::{Digest, Sha256};
 use support::content::{assert_equal_contents, contents};
 use support::corpus::Corpus;
 use support::documents::{self, parse};
+use support::peers::assert_bbolt_accepts;
 use support::program::{PROGRAM, Ran, document, folder_of, path_in, plain, program, run};
 use support::random::Random;
 use support::{etcd_file, fixture, lies, memory, names_in, testdata};
@@ -139,8 +140,9 @@ fn defrag_to(source: &Path, target: &Path, options: &[&str]) -> documents::Defra
     report
 }
 
-/// A copy is sound, as `check` has it, and holds what its source holds, as an independent reading has it.
+/// A copy is sound, as `check` and bbolt's own have it, and holds what its source holds, as an independent reading has it.
 fn assert_copy(source: &Path, target: &Path, of: &str) {
+    assert_bbolt_accepts(target, of);
     let checked: documents::Check = document("check", text(target), &[]);
     assert!(checked.sound && checked.findings.is_empty(), "{of}: {:?}", checked.findings);
     let (source, target) = (open(source), open(target));

@@ -8,6 +8,8 @@
 mod support;
 
 mod document;
+mod first_start;
+mod lacks;
 mod others;
 mod patterns;
 mod small;
@@ -20,13 +22,18 @@ use etcd_medic::check::is_sound;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::rewrite::defrag::{Layout, Progress};
+use etcd_medic::salvage::document::Report;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run::{self, Report, Request, SalvageError};
+use etcd_medic::salvage::run::{self, Request, SalvageError};
 use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
+use support::peers::assert_bbolt_accepts;
 use support::workshop::{Base, Damage, PATTERNS};
 use tempfile::TempDir;
+
+/// Names the folder with the large corpora.
+const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
 const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
 
@@ -43,11 +50,20 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
     fs::write(&wreck.path, &damage.bytes).expect("a file");
     let layout = Layout::default();
-    let request =
-        Request { target: target.clone(), force: false, trust, layout, snapshot: false, dry_run: false };
+    let request = Request {
+        target: target.clone(),
+        force: false,
+        trust,
+        disable_auth: false,
+        layout,
+        snapshot: false,
+        dry_run: false,
+    };
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
+    assert_bbolt_accepts(&target, damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
+    first_start::has_the_buckets(damage.name, &copy);
     let state = State::read(&copy);
     let found = scan(&copy, &state, Options::default());
     let sound = is_sound(&copy, &state, &found, Trailer::None);

@@ -12,10 +12,7 @@ use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;
 use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases, frag};
 use super::support::{etcd_file, testdata};
-use super::{damaged, salvage};
-
-/// Names the folder with the large corpora.
-const CORPORA: &str = "ETCD_MEDIC_CORPORA";
+use super::{CORPORA, damaged, salvage};
 
 /// Figures of one pattern, over all files.
 #[derive(Clone, Copy, Default, Debug)]

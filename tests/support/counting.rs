@@ -4,8 +4,8 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Counts the bytes that are allocated, and the most there ever were.
 struct Counting;
@@ -50,17 +50,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What one step may take beside the file itself.
+/// What one step may take beside the file itself, as docs/report.md says ("Whatever the file holds").
 pub fn memory_bound(file: usize, step: &str) -> usize {
     let all = 4 * file + (12 << 20);
     match step {
         // a page has 65,535 elements at most: what one view of it takes does not grow with the file
         "page" => all + (8 << 20),
-        // it holds every record, of whatever age, with where it lies: most where records are a few bytes long
-        "salvage" => all + 16 * file,
-        // one object at a time, each of whose fields and elements takes its place in a tree, though it be of two bytes: a
-        // million of them at most
-        "travel" => all + (256 * file).min(256 << 20),
+        // every record, of whatever age, with where it lies; every resource, with what it adds up to: most where a file has tens of
+        // thousands of them
+        "salvage" | "analyze" | "cleanup" => all + 24 * file,
+        // one object at a time, each of whose fields and elements takes its place in a tree, though it be of two bytes
+        "get" | "export" => all + (256 * file).min(256 << 20),
         _ => all,
     }
 }
@@ -70,30 +70,50 @@ pub fn patience(file: usize) -> Duration {
     Duration::from_secs(10) + Duration::from_micros(file as u64)
 }
 
-/// The step of the current case that took most memory, and what it took.
-static MOST: Mutex<(usize, &str)> = Mutex::new((0, ""));
+/// How long text or JSON of a command may be.
+pub fn printed_bound(file: usize) -> u64 {
+    (4 << 20) + 32 * file as u64
+}
 
-/// Does a step, and remembers the memory that it took, with all that is still there of those before it.
+/// The steps of the current case, with the most memory that there was while they ran.
+static STEPS: Mutex<Vec<Step>> = Mutex::new(Vec::new());
+
+/// A step, and the memory that it took, with all that is still there of those before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub name: &'static str,
+    pub peak: usize,
+    pub elapsed: Duration,
+}
+
+fn steps() -> MutexGuard<'static, Vec<Step>> {
+    STEPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does a step, and remembers what it took.
 pub fn step<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
     PEAK.store(NOW.load(Ordering::Relaxed), Ordering::Relaxed);
+    let begun = Instant::now();
     let result = work();
     let peak = PEAK.load(Ordering::Relaxed);
-    let mut most = MOST.lock().unwrap_or_else(PoisonError::into_inner);
-    *most = (*most).max((peak, name));
+    steps().push(Step { name, peak, elapsed: begun.elapsed() });
     result
 }
 
-/// Does all steps of a case: gives back the most memory that one of them took, and which one.
-pub fn measure<T>(steps: impl FnOnce() -> T) -> (T, usize, &'static str) {
+/// Does all steps of a case; gives back what each of them took.
+pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    *steps() = Vec::with_capacity(64);
     let before = NOW.load(Ordering::Relaxed);
-    *MOST.lock().unwrap_or_else(PoisonError::into_inner) = (0, "");
-    let result = steps();
-    let (peak, step) = *MOST.lock().unwrap_or_else(PoisonError::into_inner);
-    (result, peak.saturating_sub(before), step)
+    let result = work();
+    let mut steps = std::mem::take(&mut *steps());
+    steps.iter_mut().for_each(|step| step.peak = step.peak.saturating_sub(before));
+    (result, steps)
 }
 
 /// Fails where a step took more than it may.
-pub fn hold_to_bound(file: usize, taken: usize, step: &str, name: impl Fn() -> String) {
-    let bound = memory_bound(file, step);
-    assert!(taken <= bound, "{}: {step} takes {taken} bytes for {file}: {bound} are allowed", name());
+pub fn hold_to_bound(file: usize, steps: &[Step], name: impl Fn() -> String) {
+    for Step { name: step, peak, .. } in steps {
+        let bound = memory_bound(file, step);
+        assert!(*peak <= bound, "{}: {step} takes {peak} bytes for {file}: {bound} are allowed", name());
+    }
 }

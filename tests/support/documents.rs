@@ -335,7 +335,7 @@ objects! {
         quota_fits: Nullable<bool>,
     }
     GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
-    FileError { path: String, error: String }
+    FileError { path: String, error: String, command: Nullable<String> }
 
     Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next> }
     Touched {
@@ -438,6 +438,7 @@ objects! {
         doubtful_times: u64,
         total: CleanupUse,
         classes: Vec<CleanupClass>,
+        more_floods: u64,
         unread: Vec<Unread>,
     }
     AsOf {
@@ -533,6 +534,7 @@ objects! {
     Salvage {
         schema: String,
         read_without_lock: bool,
+        lacks: Vec<Lack>,
         source: SalvageSource,
         target: SalvageTarget,
         dropped: SalvageDropped,
@@ -574,7 +576,7 @@ objects! {
     SalvageBucket {
         name: Bytes,
         entries: u64,
-        from: String,
+        from: Nullable<String>,
         gaps: Vec<u64>,
         older_root: u64,
         orphan: u64,
@@ -600,7 +602,16 @@ objects! {
     AffectedResource { group: String, resource: Bytes, namespaces: Vec<Bytes>, keys: u64 }
     AffectedKey { key: Bytes, what: String, revision: i64 }
     Conflict { revision: String, taken: String, other: String }
-    Restore { in_place: bool, command: String, reason: String }
+    Restore {
+        in_place: bool,
+        command: String,
+        reason: String,
+        commands: Vec<VersionCommand>,
+        after_start: Vec<String>,
+        notes: Vec<String>,
+    }
+    VersionCommand { etcd: String, command: String }
+    Lack { what: String, state: String, means: String, commands: Vec<String> }
 
     Plan {
         schema: String,

@@ -5,16 +5,18 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
 use etcd_medic::cleanup::{self, Thresholds};
+use etcd_medic::etcd::find::Found;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
+use etcd_medic::report;
 use etcd_medic::rewrite::changes::{History, Wish};
 use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
 use etcd_medic::rewrite::{self, Changes, Content};
@@ -32,17 +34,36 @@ use etcd_medic::travel::{self, From, Select};
 
 use super::counting::step;
 
-/// What `check` keeps unless told otherwise.
-const MAX_FINDINGS: usize = 1000;
+mod printed;
+
+use printed::{print, rows_of, view};
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// `--top`
+    pub top: usize,
+    /// `--max-findings`
+    pub max_findings: usize,
+}
+
+/// What the program asks for unless told otherwise.
+pub const USUAL: Asked = Asked { top: 10, max_findings: 1000 };
 
 /// All that the program does with a file, command by command; whether it is sound.
 pub fn everything(file: &Bytes) -> Result<bool, FormatError> {
+    everything_asked(file, USUAL)
+}
+
+/// The same, with as much of everything as is asked for.
+pub fn everything_asked(file: &Bytes, asked: Asked) -> Result<bool, FormatError> {
     let saved = step("salvage", || salvaged(file));
     let db = step("open", || Db::new(file.clone()))?;
-    let sound = by_scan(file, &db);
+    let sound = by_scan(file, &db, asked);
+    step("buckets", || buckets(&db));
     step("pages", || pages(&db));
     step("page", || each_page(file, &db));
-    step("travel", || travel(&db));
+    travel(&db);
     if sound && State::read(&db).key_bucket.is_some() {
         let saved = saved.expect("what is sound can be saved");
         let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
@@ -61,12 +82,16 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
             target: Path::new("copy").to_owned(),
             force: false,
             trust,
+            disable_auth: false,
             layout: defrag::Layout::default(),
             snapshot: false,
             dry_run: true,
         };
         match run::salvage(&wreck, &request, silent) {
             Ok(report) => {
+                print(file.len(), "salvage", &report, |out| {
+                    report::salvage::salvage(out, &view(10), &report)
+                });
                 let from = report.recovered;
                 assert_eq!(
                     from.reachable + from.older_root + from.orphan + from.free,
@@ -100,6 +125,7 @@ pub fn saved_copy(file: &Bytes) {
         target: target.to_owned(),
         force: false,
         trust: Trust::Usual,
+        disable_auth: false,
         layout: defrag::Layout::default(),
         snapshot: false,
         dry_run,
@@ -116,27 +142,11 @@ pub fn saved_copy(file: &Bytes) {
     assert_eq!(again.dropped.malformed, 0, "nothing malformed was taken");
 }
 
-/// What rests on a scan: `status`, `check` and `analyze`; they must agree. `hash` must agree with them, too.
-pub fn by_scan(file: &Bytes, db: &Db) -> bool {
+/// What rests on a scan: `status`, `check`, `analyze` and `cleanup`; they must agree. `hash` and `plan` must agree with them, too.
+pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     let state = step("state", || State::read(db));
-    let options = Options { max_findings: MAX_FINDINGS, outline: Some(&[]), ..Options::default() };
-    let scan = step("scan", || scan(db, &state, options));
-    let trailer = trailer::verify(db.data());
-    let status = step("status", || Status::of("file", db, &state, &scan, trailer, Limits::default()));
-    let sound = step("check", || {
-        let checked = check(db, &state, &scan, trailer, MAX_FINDINGS);
-        assert_eq!(checked.sound, checked.num_findings == 0);
-        let shown = checked.num_findings.min(MAX_FINDINGS as u64);
-        assert_eq!(checked.findings.len() as u64, shown, "findings");
-        checked.sound
-    });
-    step("analyze", || {
-        let filter = Filter::default();
-        let request = Request { path: "file", trailer, read_without_lock: false, filter, top: 10 };
-        let report = analyze(db, &state, &scan, &request);
-        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
-        accounted(file, &scan, &report, status.keys);
-    });
+    let status = scanned(file, db, &state, asked);
+    let sound = status.sound;
     step("plan", || {
         let Ok(content) = Content::read(db, &Changes::default(), &|_| {}) else {
             return assert!(!sound, "a sound file has content");
@@ -151,6 +161,7 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
+        print(file.len(), "hash", &found, |out| report::hash::write(out, &view(asked.top), &found));
         assert_eq!(found.sound, found.num_faults == 0);
         assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
         if sound && status.revision.is_some() {
@@ -158,17 +169,56 @@ pub fn by_scan(file: &Bytes, db: &Db) -> bool {
             assert_eq!(Some(found.snapshot_status.total_key), status.keys, "keys");
         }
     });
+    sound
+}
+
+fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> Status {
+    let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
+    let scan = step("scan", || scan(db, state, options));
+    let trailer = trailer::verify(db.data());
+    let status = step("status", || {
+        let status = Status::of("file".as_ref(), db, state, &scan, trailer, Limits::default());
+        let files = std::slice::from_ref(&status);
+        print(file.len(), "status", &status, |out| report::status::write(out, &view(top), files));
+        status
+    });
+    let sound = step("check", || {
+        let checked = check("file".as_ref(), db, state, &scan, trailer, max_findings);
+        print(file.len(), "check", &checked, |out| {
+            report::simple::check(out, &view(top), "file".as_ref(), &checked)
+        });
+        assert_eq!(checked.sound, checked.num_findings == 0);
+        let shown = checked.num_findings.min(max_findings as u64);
+        assert_eq!(checked.findings.len() as u64, shown, "findings");
+        checked.sound
+    });
+    step("analyze", || {
+        let filter = Filter::default();
+        let request = Request {
+            path: "file".as_ref(),
+            trailer,
+            read_without_lock: false,
+            filter,
+            top,
+            cure_refused: None,
+        };
+        let report = analyze(db, state, &scan, &request);
+        print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
+        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
+        accounted(file, &scan, &report, status.keys);
+    });
     step("cleanup", || {
         let (thresholds, trailer) =
             (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top: 10 };
-        let Ok(found) = cleanup::cleanup(db, &state, &scan, &request) else {
+        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
+        let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
+        print(file.len(), "cleanup", &found, |out| report::cleanup::write(out, &view(top), &found));
         assert_eq!(found.health.sound, sound, "one verdict");
         assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
     });
-    sound
+    status
 }
 
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
@@ -177,6 +227,9 @@ fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Conten
     let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
     let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
+    if let Ok(plan) = &planned {
+        print(file.len(), "plan", plan, |out| report::rewrite::plan(out, &view(10), plan));
+    }
     let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
     for history in [History::Current, History::Newest(1000)] {
         let wish = Wish { history, ..Wish::default() };
@@ -202,31 +255,69 @@ fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Conten
     }
 }
 
+/// How many values are shown by themselves, and keys told the history of.
+const LOOKED_AT: usize = 3;
+
 /// Keys, their history, and their objects: what exists, and what is found of the rest.
 pub fn travel(db: &Db) {
     let state = State::read(db);
-    let deleted = deleted(db, &state, Select::Prefix(b""));
-    let gone: Vec<_> = deleted.iter().collect();
-    assert_eq!(gone.len(), deleted.len(), "deleted keys");
-    if let Some(row) = gone.first() {
-        let history = history(db, &state, &row.key.0);
-        assert!(!history.exists, "{row:?}");
-        assert!(!history.records.is_empty(), "{row:?} was found");
-    }
+    step("keys --deleted", || {
+        let deleted = deleted(db, &state, Select::Prefix(b""));
+        report::travel::deleted(&mut sink(), &view(10), deleted.iter()).expect("a sink takes all");
+        assert_eq!(deleted.iter().count(), deleted.len(), "deleted keys");
+        if let Some(row) = deleted.iter().next() {
+            let history = history(db, &state, &row.key.0);
+            assert!(!history.exists, "{row:?}");
+            assert!(!history.records.is_empty(), "{row:?} was found");
+        }
+    });
     for (from, show_secrets) in
         [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
     {
         let shower = Shower::new(shown::Options { show_secrets, clean: show_secrets });
-        let Ok(answer) = travel::at(db, &state, from, None, Select::Prefix(b"")) else { continue };
-        let records = answer.found.len() as u64;
-        let written = export::stream(&mut sink(), answer.found.iter(), &shower, Format::Yaml);
-        let written = written.expect("a sink takes all");
-        assert_eq!(written.objects + written.raw + written.withheld, records, "{from:?}");
+        let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
+            continue;
+        };
+        step("keys --long", || {
+            report::travel::keys(&mut sink(), &view(10), answer.found.iter()).expect("a sink takes all");
+        });
+        let written = step("export", || {
+            export::stream(&mut sink(), answer.found.iter(), &shower, Format::Yaml).expect("a sink takes all")
+        });
+        assert_eq!(written.objects + written.raw + written.withheld, answer.found.len() as u64, "{from:?}");
         assert!(!show_secrets || written.withheld + written.redacted == 0, "{from:?}");
-        if let Some(first) = answer.found.first().filter(|_| from == From::Live) {
-            assert!(history(db, &state, first.kv.key).exists, "{first:?}");
+        for found in answer.found.iter().take(LOOKED_AT) {
+            step("get", || shown_alone(&shower, &found));
+            let history = step("history", || {
+                let history = history(db, &state, found.kv.key);
+                print(db.data().len(), "history", &history, |out| {
+                    report::travel::history(out, &view(10), &history)
+                });
+                history
+            });
+            assert!(from != From::Live || history.exists, "{found:?}");
         }
     }
+}
+
+/// An object as `get` writes it.
+fn shown_alone(shower: &Shower, found: &Found<'_>) {
+    let Ok(shown) = shower.object(found) else { return };
+    let lengths = [
+        export::object_yaml(&shown.object).len(),
+        export::object_json(&shown.object).expect("written").len(),
+    ];
+    let most = printed::object_bound(found.kv.value.len());
+    if std::env::var_os("BOMB_TABLE").is_some() {
+        if lengths.iter().any(|&len| len > most) {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("   get {lengths:?} of {}\n", found.kv.value.len()),
+            );
+        }
+        return;
+    }
+    assert!(lengths.iter().all(|&len| len <= most), "{lengths:?} bytes of {}", found.kv.value.len());
 }
 
 fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>) {
@@ -248,8 +339,17 @@ fn accounted(file: &Bytes, scan: &Scan<'_>, report: &Analysis, keys: Option<u64>
     }
 }
 
+/// Every bucket, with its fingerprint.
+fn buckets(db: &Db) {
+    let rows = inspect::buckets(db);
+    print(db.data().len(), "buckets", &rows_of(&rows), |out| {
+        report::simple::bucket_rows(out, &view(10), &rows)
+    });
+}
+
 pub fn pages(db: &Db) {
     let rows = inspect::pages(db);
+    print(db.data().len(), "pages", &rows_of(&rows), |out| report::simple::pages(out, &rows));
     assert!(rows.is_sorted_by(|a, b| a.page + a.pages == b.page), "one behind the other");
     assert_eq!(rows.iter().map(|row| row.pages).sum::<u64>(), db.num_pages(), "every page");
 }
@@ -259,6 +359,9 @@ pub fn each_page(file: &Bytes, db: &Db) {
         // what a page is made of is never more than the file
         if let Ok(view) = inspect::page(db, PageId(id)) {
             assert!(view.bytes.len() <= file.len(), "page {id}");
+            let text = report::simple::page(&mut sink(), &view, false);
+            text.and_then(|()| serde_json::to_writer(sink(), &view).map_err(Into::into))
+                .expect("a sink takes all");
         }
     }
 }

@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -22,6 +22,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+use super::etcd_file::put;
 
 /// Makes a test of each function, for each etcd.
 macro_rules! with_each_etcd {
@@ -74,12 +76,12 @@ struct JsonKey {
     value: String,
 }
 
-/// The programs of one version of etcd.
+/// The programs of one version of etcd. What versions do differently is asked of it, by name.
 #[derive(Clone)]
 pub struct Peer {
     bin: PathBuf,
-    /// The minor version: 5 of 3.5.1.
-    minor: u32,
+    /// Minor version and patch: (5, 1) of 3.5.1.
+    version: (u32, u32),
 }
 
 /// Runs `test` beside the etcd in the folder `version` of the peers, as `tests/peers/build` names it.
@@ -91,34 +93,108 @@ pub fn with_etcd(version: &str, test: fn(&Peer)) {
 
 /// The folder `name` of the peers. Where no peers are named, that is said, and it is a failure if they are required.
 pub fn program_folder(name: &str, whom: &str) -> Option<PathBuf> {
+    let found = folder_of_peers();
+    if found.is_none() {
+        // written directly, as the test harness would hide it
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: ETCD_MEDIC_PEERS is not set, so nothing was compared with {whom} {name}"
+        );
+    }
+    found.map(|peers| peers.join(name))
+}
+
+/// The folder that `tests/peers/build` made, absolute: some tests work in folders of their own.
+fn folder_of_peers() -> Option<PathBuf> {
     if let Some(peers) = std::env::var_os("ETCD_MEDIC_PEERS") {
-        return Some(Path::new(&peers).join(name));
+        return Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(peers));
     }
     let required = std::env::var_os("ETCD_MEDIC_REQUIRE_PEERS").is_some_and(|value| value == "1");
     assert!(!required, "ETCD_MEDIC_PEERS is not set: name the folder that tests/peers/build made");
-    // written directly, as the test harness would hide it
-    let _ = writeln!(
-        std::io::stderr(),
-        "SKIPPED: ETCD_MEDIC_PEERS is not set, so nothing was compared with {whom} {name}"
-    );
     None
+}
+
+/// bbolt's own `check` finds nothing in this file. Where no peers are named, that is said once in each test program.
+pub fn assert_bbolt_accepts(path: &Path, of: &str) {
+    static BBOLT: LazyLock<Option<PathBuf>> = LazyLock::new(|| program_folder("tools", "bbolt of"));
+    let Some(tools) = &*BBOLT else { return };
+    let output = bounded(&tools.join("bbolt")).arg("check").arg(path).output().expect("bbolt");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.trim_end().ends_with("OK"), "{of}: bbolt check: {output:?}");
+}
+
+/// Minor version and patch in what `etcd --version` prints first: `etcd Version: 3.5.1`.
+fn version_in(says: &str) -> Option<(u32, u32)> {
+    let mut parts = says.lines().next()?.strip_prefix("etcd Version: 3.")?.split(['.', '-']);
+    let mut number = || parts.next()?.parse().ok();
+    Some((number()?, number()?))
 }
 
 impl Peer {
     /// The programs in `bin`, which must be of this version: `3.5` is any patch of it.
     fn of(bin: PathBuf, version: &str) -> Self {
-        let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a minor version");
-        let peer = Self { bin, minor };
+        let mut peer = Self { bin, version: (0, 0) };
         let says = text(&succeeded(peer.command("etcd").arg("--version")));
+        peer.version = version_in(&says).unwrap_or_else(|| panic!("{}: {says}", peer.bin.display()));
+        let (minor, patch) = peer.version;
         // what calls itself 3.8.0-alpha.0 as a module was built with the version of 3.7's beta in it
-        let matches = says.contains(&format!("etcd Version: {version}")) || version == "3.8";
-        assert!(matches, "{} is not etcd {version}: {says}", peer.bin.display());
+        let matches = [format!("3.{minor}"), format!("3.{minor}.{patch}")].contains(&version.to_owned());
+        assert!(matches || version == "3.8", "{} is not etcd {version}: {says}", peer.bin.display());
         peer
     }
 
     /// The minor version: 5 of 3.5.1.
     pub fn minor(&self) -> u32 {
-        self.minor
+        self.version.0
+    }
+
+    /// Whether a compaction keeps a tombstone of its own revision: from 3.4.34 and 3.5.16 on
+    /// (`server/storage/mvcc/hash.go`, `WriteKeyValue`; etcd's pulls 18274, 18474, 18475).
+    pub fn keeps_tombstone_of_compaction(&self) -> bool {
+        self.is_from(34, 16)
+    }
+
+    /// Whether HashKV can be asked for at the compact revision itself: `hashByRev` of `mvcc/kvstore.go` since 3.5.10
+    /// (etcd's pull 16048).
+    pub fn hashes_at_compact_revision(&self) -> bool {
+        self.is_from(u32::MAX, 10)
+    }
+
+    /// Whether `snapshot status` counts the keys that exist, and not the entries of all buckets: since 3.6
+    /// (`etcdutl/snapshot/v3_snapshot.go`, `Status`; etcd's pull 19344).
+    pub fn counts_keys_that_exist(&self) -> bool {
+        self.minor() >= 6
+    }
+
+    /// Whether it says at its start which files in `snap` are not its own: 3.7 looks for snapshots in its log only
+    /// (`server/etcdserver/bootstrap.go`; until 3.6 `LoadNewestAvailable` lists the folder).
+    pub fn names_strangers(&self) -> bool {
+        self.minor() <= 6
+    }
+
+    /// How many records it compacts at a time (`server/embed/config.go`; 3.6 takes both names, 3.7 the new one only).
+    pub fn compaction_batch_limit(&self, records: u32) -> String {
+        let experimental = if self.minor() >= 6 { "" } else { "experimental-" };
+        format!("--{experimental}compaction-batch-limit={records}")
+    }
+
+    /// From these patches of 3.4 and 3.5 on.
+    fn is_from(&self, patch_of_3_4: u32, patch_of_3_5: u32) -> bool {
+        match self.version {
+            (4, patch) => patch >= patch_of_3_4,
+            (5, patch) => patch >= patch_of_3_5,
+            (minor, _) => minor >= 6,
+        }
+    }
+
+    /// The patch: 1 of 3.5.1.
+    pub fn patch(&self) -> u32 {
+        self.version.1
+    }
+
+    /// The folder of its programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
     }
 
     pub fn command(&self, program: &str) -> Command {
@@ -200,12 +276,12 @@ impl Peer {
 
     /// Since 3.5, what works on files has a program of its own.
     pub fn snapshot_tool(&self) -> &'static str {
-        if self.minor >= 5 { "etcdutl" } else { "etcdctl" }
+        if self.minor() >= 5 { "etcdutl" } else { "etcdctl" }
     }
 
     /// The folder of `testdata/` with files that this version, or the newest before it, wrote.
     pub fn its_files(&self) -> &'static str {
-        if self.minor >= 5 { "etcd-3.5" } else { "etcd-3.4" }
+        if self.minor() >= 5 { "etcd-3.5" } else { "etcd-3.4" }
     }
 
     pub fn snapshot_status(&self, snapshot: &Path) -> Value {
@@ -229,6 +305,10 @@ pub struct Member {
 impl Member {
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     pub fn db(&self) -> PathBuf {
@@ -373,10 +453,7 @@ impl Member {
 
     /// Every key that exists, or did at the revision asked for.
     pub fn keys(&self, flags: &[&str]) -> BTreeMap<Vec<u8>, Key> {
-        let mut get = self.etcdctl();
-        let answer = parse(&succeeded(get.args(["get", "--prefix", "", "-w", "json"]).args(flags)));
-        let keys = answer["kvs"].as_array().expect("keys").iter().map(|key| {
-            let json = JsonKey::deserialize(key).expect("a key");
+        let keys = self.get_all(flags).into_iter().map(|json| {
             let key = Key {
                 create_revision: json.create_revision,
                 mod_revision: json.mod_revision,
@@ -387,6 +464,23 @@ impl Member {
             (base64(&json.key), key)
         });
         keys.collect()
+    }
+
+    /// Of every key that exists, the record that is stored: the bytes in the bucket `key`.
+    pub fn stored(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let stored = self.get_all(&[]).into_iter().map(|json| {
+            let (key, value) = (base64(&json.key), base64(&json.value));
+            let entry = put(json.mod_revision, &key, json.create_revision, json.version, &value, json.lease);
+            (key, entry.value)
+        });
+        stored.collect()
+    }
+
+    fn get_all(&self, flags: &[&str]) -> Vec<JsonKey> {
+        let mut get = self.etcdctl();
+        let answer = parse(&succeeded(get.args(["get", "--prefix", "", "-w", "json"]).args(flags)));
+        let keys = answer["kvs"].as_array().expect("keys").iter();
+        keys.map(|key| JsonKey::deserialize(key).expect("a key")).collect()
     }
 
     /// How many puts and deletions etcd's history has, from one revision to another, both of which have events.

@@ -149,13 +149,15 @@ struct Time(Seconds);
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
-        let time = str::from_utf8(&text).ok().and_then(seconds);
+        let time = str::from_utf8(&text).ok().and_then(seconds_of_text);
         time.map(Self).ok_or_else(|| D::Error::custom("not a time"))
     }
 }
 
+/// Seconds since 1970 of a time as RFC 3339 has it.
+///
 /// The very last day of the year 9999 is beyond what jiff counts as a point in time, and is what some write for never.
-fn seconds(text: &str) -> Option<Seconds> {
+pub fn seconds_of_text(text: &str) -> Option<Seconds> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Some(time.as_second());
     }

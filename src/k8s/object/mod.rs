@@ -17,6 +17,8 @@ mod protobuf;
 #[cfg(test)]
 mod tests;
 
+pub(super) use fields::seconds_of_text;
+
 use thiserror::Error;
 
 use super::value::{Encoding, TypeMeta};

@@ -9,17 +9,16 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ciborium::Value as Cbor;
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_DEPTH, MAX_NODES, Unrenderable};
+use super::budget::Budget;
+use super::json::insert;
+use super::{MAX_DEPTH, Overwritten, Unrenderable};
 use Unrenderable::Malformed;
 
 type Read<T> = Result<T, Unrenderable>;
 
 /// Reads what follows the magic number.
-pub(super) fn read(bytes: &[u8]) -> Read<Value> {
-    // each byte may be a node, of 32 bytes of memory
-    if bytes.len() > MAX_NODES.saturating_mul(4) {
-        return Err(Unrenderable::TooLarge);
-    }
+pub(super) fn read(bytes: &[u8], budget: &mut Budget, overwritten: &mut Overwritten) -> Read<Value> {
+    budget.charge_cbor(bytes)?;
     let mut rest = bytes;
     let parsed =
         ciborium::de::from_reader_with_recursion_limit::<Cbor, _>(&mut rest, MAX_DEPTH.saturating_mul(2));
@@ -27,10 +26,10 @@ pub(super) fn read(bytes: &[u8]) -> Read<Value> {
     if !rest.is_empty() {
         return Err(Malformed("something follows its end"));
     }
-    json(parsed, 0)
+    json(parsed, 0, overwritten)
 }
 
-fn json(value: Cbor, depth: usize) -> Read<Value> {
+fn json(value: Cbor, depth: usize, overwritten: &mut Overwritten) -> Read<Value> {
     if depth > MAX_DEPTH.saturating_mul(2) {
         return Err(Unrenderable::TooDeep);
     }
@@ -47,11 +46,15 @@ fn json(value: Cbor, depth: usize) -> Read<Value> {
         Cbor::Float(number) => Value::Number(Number::from_f64(number).ok_or(Malformed("a number is none"))?),
         text @ (Cbor::Text(_) | Cbor::Bytes(_)) => Value::String(string(text)?),
         Cbor::Array(items) => {
-            Value::Array(items.into_iter().map(|item| json(item, below)).collect::<Read<_>>()?)
+            Value::Array(items.into_iter().map(|item| json(item, below, overwritten)).collect::<Read<_>>()?)
         }
         Cbor::Map(entries) => {
-            let entries = entries.into_iter().map(|(key, value)| Ok((string(key)?, json(value, below)?)));
-            Value::Object(entries.collect::<Read<Map<_, _>>>()?)
+            let mut object = Map::new();
+            for (key, value) in entries {
+                let value = json(value, below, overwritten)?;
+                insert(&mut object, string(key)?, value, overwritten);
+            }
+            Value::Object(object)
         }
         Cbor::Tag(tag, content) => match (tag, *content) {
             (21, Cbor::Bytes(bytes)) => Value::String(URL_SAFE_NO_PAD.encode(bytes)),
@@ -59,7 +62,7 @@ fn json(value: Cbor, depth: usize) -> Read<Value> {
             (23, Cbor::Bytes(bytes)) => {
                 Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
             }
-            (_, content) => json(content, below)?,
+            (_, content) => json(content, below, overwritten)?,
         },
         _ => return Err(Malformed("a value of CBOR is of no known type")),
     })

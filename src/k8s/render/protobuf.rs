@@ -13,8 +13,10 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 use serde_json::{Map, Value, json};
 
 use super::super::value::PROTOBUF_MAGIC;
+use super::budget::{Budget, MAP, VALUE};
+use super::json::insert;
 use super::schema::{Field, Kind, Message, SCHEMA, Shape};
-use super::{MAX_DEPTH, MAX_NODES, Rendered, Unrenderable};
+use super::{MAX_DEPTH, Overwritten, Rendered, Unrenderable};
 use Unrenderable::Malformed;
 
 type Read<T> = Result<T, Unrenderable>;
@@ -83,8 +85,9 @@ fn each_field<'a>(mut message: &'a [u8], mut show: impl FnMut(u32, Wire<'a>) -> 
 }
 
 /// Renders a value that begins with Kubernetes' magic number.
-pub(super) fn render(value: &[u8]) -> Read<Rendered> {
+pub(super) fn render(value: &[u8], budget: Budget) -> Read<Rendered> {
     let (mut api_version, mut kind, mut raw) = ("", "", &b""[..]);
+    let mut overwritten = Vec::new();
     let message = value.strip_prefix(PROTOBUF_MAGIC).ok_or(Malformed("no magic number"))?;
     // runtime.Unknown
     each_field(message, |number, wire| {
@@ -92,7 +95,12 @@ pub(super) fn render(value: &[u8]) -> Read<Rendered> {
             1 => each_field(wire.bytes()?, |number, wire| {
                 match number {
                     1 => api_version = wire.text()?,
-                    2 => kind = wire.text()?,
+                    2 => {
+                        if !kind.is_empty() {
+                            overwritten.push(("kind".to_owned(), json!(kind)));
+                        }
+                        kind = wire.text()?;
+                    }
                     _ => {}
                 }
                 Ok(())
@@ -106,26 +114,22 @@ pub(super) fn render(value: &[u8]) -> Read<Rendered> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let unknown = || Unrenderable::UnknownType { api_version: api_version.to_owned(), kind: kind.to_owned() };
     let message = SCHEMA.message_of(group, version, kind).ok_or_else(unknown)?;
-    let mut walk = Walk { nodes: 0, unknown_fields: 0 };
+    let mut walk = Walk { budget, unknown_fields: 0, overwritten };
     let mut object = Map::new();
     walk.object(message, raw, 0, &mut object)?;
     object.insert("apiVersion".to_owned(), json!(api_version));
     object.insert("kind".to_owned(), json!(kind));
-    Ok(Rendered { object, unknown_fields: walk.unknown_fields })
+    Ok(Rendered { object, unknown_fields: walk.unknown_fields, overwritten: walk.overwritten })
 }
 
+/// A few bytes of a hostile message become many empty values: each is charged before it is made.
 struct Walk {
-    nodes: usize,
+    budget: Budget,
     unknown_fields: u64,
+    overwritten: Overwritten,
 }
 
 impl Walk {
-    /// A few bytes of a hostile message become many empty values: their number is bounded.
-    fn count(&mut self) -> Read<()> {
-        self.nodes = self.nodes.saturating_add(1);
-        if self.nodes > MAX_NODES { Err(Unrenderable::TooLarge) } else { Ok(()) }
-    }
-
     /// A message's fields, put into an object.
     fn object(
         &mut self,
@@ -137,11 +141,12 @@ impl Walk {
         if depth > MAX_DEPTH {
             return Err(Unrenderable::TooDeep);
         }
+        self.budget.charge(MAP)?;
         let mut found: Vec<Vec<Wire<'_>>> = vec![Vec::new(); message.fields().len()];
         each_field(bytes, |number, wire| {
             match message.index_of(number).and_then(|index| found.get_mut(index)) {
                 Some(wires) => {
-                    self.count()?;
+                    self.budget.charge(VALUE)?;
                     wires.push(wire);
                 }
                 None => self.unknown_fields = self.unknown_fields.saturating_add(1),
@@ -161,7 +166,6 @@ impl Walk {
         depth: usize,
         into: &mut Map<String, Value>,
     ) -> Read<()> {
-        self.count()?;
         if field.inline
             && let Kind::Message(place) = field.kind
             && let Some(message) = SCHEMA.message(place)
@@ -182,10 +186,10 @@ impl Walk {
         } else {
             self.single(field, wires.last().copied(), depth)?
         };
-        match value {
-            Some(value) => drop(into.insert(field.name.to_owned(), value)),
-            None if field.omit_empty || field.omit_zero => {}
-            None => drop(into.insert(field.name.to_owned(), Value::Null)),
+        let left_out = field.omit_empty || field.omit_zero;
+        if let Some(value) = value.or((!left_out).then_some(Value::Null)) {
+            self.budget.charge(VALUE.saturating_add(field.name.len()))?;
+            into.insert(field.name.to_owned(), value);
         }
         Ok(())
     }
@@ -215,7 +219,7 @@ impl Walk {
                 // numbers may come packed
                 (Kind::Int | Kind::Bool, Wire::Bytes(mut packed)) => {
                     while !packed.is_empty() {
-                        self.count()?;
+                        self.budget.charge(VALUE)?;
                         let number =
                             decode_varint(&mut packed).map_err(|_| Malformed("a number does not end"))?;
                         items.push(self.value(kind, Wire::Number(number), depth)?);
@@ -240,24 +244,30 @@ impl Walk {
                 }
                 Ok(())
             })?;
-            self.count()?;
+            self.budget.charge(VALUE * 2)?;
             let whole = Field { pointer: true, repeated: false, map: false, ..*field };
             let value = self.single(&whole, value, depth)?.unwrap_or_else(|| json!(""));
-            entries.insert(key.to_owned(), value);
+            insert(&mut entries, key.to_owned(), value, &mut self.overwritten);
         }
         Ok((!entries.is_empty()).then_some(Value::Object(entries)))
     }
 
     fn value(&mut self, kind: Kind, wire: Wire<'_>, depth: usize) -> Read<Value> {
         Ok(match kind {
-            Kind::Text => json!(wire.text()?),
+            Kind::Text => {
+                self.budget.charge(wire.bytes()?.len())?;
+                json!(wire.text()?)
+            }
             Kind::Bool => json!(wire.number()? != 0),
             Kind::Int => json!(wire.number()?.cast_signed()),
             Kind::Double => match wire {
                 Wire::Fixed64(bits) => json!(f64::from_bits(bits)),
                 _ => return Err(Malformed("a field is of the wrong wire type")),
             },
-            Kind::Bytes => json!(STANDARD.encode(wire.bytes()?)),
+            Kind::Bytes => {
+                self.budget.charge(wire.bytes()?.len().saturating_mul(2))?;
+                json!(STANDARD.encode(wire.bytes()?))
+            }
             Kind::Message(place) => {
                 let message = SCHEMA.message(place).ok_or(Malformed("no such message"))?;
                 self.message(message, wire.bytes()?, depth.saturating_add(1))?
@@ -287,8 +297,15 @@ impl Walk {
                     }
                     Ok(())
                 })?;
-                let value = if raw.is_empty() { Ok(Value::Null) } else { super::json(raw) };
-                value.map_err(|_| Malformed("JSON within it is damaged"))
+                let value = if raw.is_empty() {
+                    Ok(Value::Null)
+                } else {
+                    super::json::read(raw, &mut self.budget, &mut self.overwritten)
+                };
+                value.map_err(|error| match error {
+                    Malformed(_) => Malformed("JSON within it is damaged"),
+                    other => other,
+                })
             }
             Shape::IntOrString => {
                 let ([kind, number, _], mut text) = ([0; 3], "");

@@ -3,8 +3,8 @@
 use super::super::Layout;
 use super::{assert_rows, classify, columns, json, protobuf};
 
-fn learned(layout: &Layout) -> Vec<String> {
-    layout.learned_prefixes().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
+fn learned(layout: &Layout<'_>) -> Vec<String> {
+    layout.learned_prefixes().into_iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
 }
 
 #[test]
@@ -120,20 +120,44 @@ fn the_prefix_may_be_a_lone_slash() {
 }
 
 #[test]
-fn learned_prefixes_are_few_and_independent_of_their_order() {
-    let learn = |keys: &mut dyn Iterator<Item = usize>| {
+fn any_number_of_prefixes_is_learned_in_any_order() {
+    let keys: Vec<_> = (0..1000).map(|i| format!("/{}p{i}/pods/a/b", "x/".repeat(i % 8))).collect();
+    let learn = |keys: &mut dyn Iterator<Item = &'static str>| {
         let mut layout = Layout::new();
-        for i in keys {
-            let key = format!("/{}p{i}/pods/a/b", "x".repeat(i));
-            layout.learn(key.as_bytes(), &protobuf("v1", "Pod"));
-        }
+        keys.for_each(|key| assert!(layout.learn(key.as_bytes(), &protobuf("v1", "Pod")), "{key}"));
         layout
     };
-    let forward = learn(&mut (0..100));
-    assert_eq!(forward.learned_prefixes().count(), 16);
-    assert_eq!(forward, learn(&mut (0..100).rev()));
-
-    let mut parts = learn(&mut (50..100));
-    parts.merge(learn(&mut (0..50)));
+    let keys: Vec<&'static str> = keys.into_iter().map(|key| &*key.leak()).collect();
+    let forward = learn(&mut keys.iter().copied());
+    assert_eq!(forward.learned_prefixes().len(), 1000);
+    assert_eq!(forward, learn(&mut keys.iter().rev().copied()));
+    let mut parts = learn(&mut keys[500..].iter().copied());
+    parts.merge(learn(&mut keys[..500].iter().copied()));
     assert_eq!(forward, parts);
+    for key in keys {
+        let object = forward.classify(key.as_bytes(), None);
+        let prefix = key.strip_suffix("/pods/a/b").unwrap();
+        assert_eq!((object.resource, object.namespace), (&b"pods"[..], Some(&b"a"[..])));
+        assert_eq!(object.tenant.unwrap().prefix, prefix.as_bytes());
+    }
+}
+
+#[test]
+fn a_prefix_of_many_slashes_is_none() {
+    for (slashes, is_learned) in [(15, true), (16, false)] {
+        let key = format!("{}/pods/a/b", "/x".repeat(slashes));
+        let mut layout = Layout::new();
+        assert_eq!(layout.learn(key.as_bytes(), &protobuf("v1", "Pod")), is_learned, "{slashes}");
+    }
+    assert_eq!(classify(&Layout::new(), &"/".repeat(32768), None), format!("|/|-|{}", "/".repeat(32766)));
+}
+
+#[test]
+fn openshifts_two_servers_are_one_tenant() {
+    let layout = Layout::new();
+    let tenant = |key: &'static str| layout.classify(key.as_bytes(), None).tenant.map(|tenant| tenant.prefix);
+    assert_eq!(tenant("/kubernetes.io/pods/a/b"), Some(&b"/kubernetes.io"[..]));
+    assert_eq!(tenant("/openshift.io/routes/a/b"), Some(&b"/kubernetes.io"[..]));
+    assert_eq!(tenant("/registry/pods/a/b"), Some(&b"/registry"[..]));
+    assert_eq!(tenant("/app/x"), None);
 }

@@ -5,6 +5,7 @@
 mod hostile;
 mod key;
 mod learn;
+mod logical;
 mod value;
 
 use super::{Layout, ObjectKey, TypeMeta};
@@ -31,8 +32,8 @@ fn meta<'a>(group: &'a str, version: &'a str, kind: &'a str) -> Option<TypeMeta<
 }
 
 /// Classifies a key into `group|resource|namespace|name`, with `-` for no namespace.
-fn classify(layout: &Layout, key: &str, value: Option<&[u8]>) -> String {
-    let ObjectKey { group, resource, namespace, name } = layout.classify(key.as_bytes(), value);
+fn classify(layout: &Layout<'_>, key: &str, value: Option<&[u8]>) -> String {
+    let ObjectKey { group, resource, namespace, name, .. } = layout.classify(key.as_bytes(), value);
     let text = String::from_utf8_lossy;
     let namespace = namespace.map_or("-".into(), text);
     format!("{group}|{}|{namespace}|{}", text(resource), text(name))
@@ -40,7 +41,7 @@ fn classify(layout: &Layout, key: &str, value: Option<&[u8]>) -> String {
 
 /// Checks lines of a key and the row that it must give without a value.
 #[track_caller]
-fn assert_rows(layout: &Layout, lines: &str) {
+fn assert_rows(layout: &Layout<'_>, lines: &str) {
     for [key, expected] in columns(lines) {
         assert_eq!(classify(layout, key, None), expected, "{key}");
     }

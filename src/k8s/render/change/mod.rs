@@ -2,24 +2,21 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `secret` | the data of Secrets |
 //! | `clean` | `--clean`: what only the cluster can say that the object was in |
 //! | `pod` | the same of a Pod |
 //! | `version` | `--clean`: versions that are stored, but not served |
 
 mod clean;
 mod pod;
-mod secret;
 mod version;
 
 pub use clean::clean;
-pub use secret::{is_secret, redact};
 
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
-/// Annotation that holds the whole object as it was applied, a Secret's data among it.
+/// Annotation that holds the whole object as it was applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 fn remove(object: &mut Object, names: &[&str]) {

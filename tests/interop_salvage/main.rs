@@ -3,7 +3,11 @@
 //! `tests/support/peers.rs` says how etcd is found and run, `tests/support/workshop.rs` what is done to the file.
 #![cfg(test)]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod lacking;
+mod road;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,0 +1,144 @@
+//! Where objects live: bytes by tenant and by namespace.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::k8s::Tenant;
+use crate::scan::keyspace::KeyState;
+use crate::scan::tenants::Tenants;
+use crate::text::ByteText;
+
+use super::share::apportion;
+
+/// One tenant: a cluster that shares the file with others.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TenantUse {
+    /// What it is called; `null` for what isn't Kubernetes'.
+    pub tenant: Option<ByteText>,
+    /// What its keys add up to.
+    #[serde(flatten)]
+    pub sum: HomeUse,
+}
+
+/// One namespace.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct NamespaceUse {
+    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    pub tenant: Option<ByteText>,
+    /// Its name; `null` for what has none.
+    pub namespace: Option<ByteText>,
+    /// What its keys add up to.
+    #[serde(flatten)]
+    pub sum: HomeUse,
+}
+
+/// What the keys of one home add up to.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct HomeUse {
+    /// Keys that exist.
+    pub objects: u64,
+    /// Records of these and of deleted keys.
+    pub records: u64,
+    /// Bytes of the newest record of each key that exists.
+    pub live_bytes: u64,
+    /// Bytes of older records and tombstones.
+    pub history_bytes: u64,
+    /// What all its records take of the file.
+    pub disk_bytes: u64,
+}
+
+/// The same, while keys are added.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HomeSum {
+    objects: u64,
+    records: u64,
+    own_bytes: u64,
+    leaf_bytes: u64,
+    live_bytes: u64,
+}
+
+impl HomeSum {
+    pub(super) fn add(&mut self, key: &KeyState<'_>) {
+        if key.is_live() {
+            self.objects += 1;
+            self.live_bytes += key.newest_own_bytes();
+        }
+        self.records += u64::from(key.records);
+        self.own_bytes += key.own_bytes;
+        self.leaf_bytes += key.leaf_bytes;
+    }
+
+    pub(super) fn append(&mut self, other: &Self) {
+        self.objects += other.objects;
+        self.records += other.records;
+        self.own_bytes += other.own_bytes;
+        self.leaf_bytes += other.leaf_bytes;
+        self.live_bytes += other.live_bytes;
+    }
+
+    fn finish(&self, disk_bytes: u64) -> HomeUse {
+        HomeUse {
+            objects: self.objects,
+            records: self.records,
+            live_bytes: self.live_bytes,
+            history_bytes: self.own_bytes - self.live_bytes,
+            disk_bytes,
+        }
+    }
+}
+
+/// Sums by tenant and namespace, and of what a filter keeps out.
+#[derive(Debug, Default)]
+pub(super) struct Homes<'a> {
+    sums: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), HomeSum>,
+    rest: HomeSum,
+}
+
+impl<'a> Homes<'a> {
+    pub(super) fn add(&mut self, tenant: Option<Tenant<'a>>, namespace: Option<&'a [u8]>, sum: &HomeSum) {
+        self.sums.entry((tenant, namespace)).or_default().append(sum);
+    }
+
+    pub(super) fn add_rest(&mut self, sum: &HomeSum) {
+        self.rest.append(sum);
+    }
+
+    /// The rows of both tables; each adds up to `disk_bytes` with what is not shown. No tenants where there is only one.
+    pub(super) fn finish(
+        &self,
+        tenants: Tenants,
+        unreadable: u64,
+        disk_bytes: u64,
+    ) -> (Vec<TenantUse>, Vec<NamespaceUse>) {
+        let not_shown = self.rest.leaf_bytes + unreadable;
+        let mut by_tenant: BTreeMap<Option<ByteText>, HomeSum> = BTreeMap::new();
+        let mut by_namespace: BTreeMap<(Option<ByteText>, Option<&[u8]>), HomeSum> = BTreeMap::new();
+        for (&(tenant, namespace), sum) in &self.sums {
+            let tenant = tenants.name(tenant);
+            by_namespace.entry((tenant.clone(), namespace)).or_default().append(sum);
+            by_tenant.entry(tenant).or_default().append(sum);
+        }
+        if !tenants.are_several() {
+            by_tenant.clear();
+        }
+        let tenant = |(tenant, sum): (Option<ByteText>, HomeUse)| TenantUse { tenant, sum };
+        let namespace = |((tenant, namespace), sum): ((Option<ByteText>, Option<&[u8]>), HomeUse)| {
+            NamespaceUse { tenant, namespace: namespace.map(ByteText::from), sum }
+        };
+        (
+            rows(by_tenant, not_shown, disk_bytes).into_iter().map(tenant).collect(),
+            rows(by_namespace, not_shown, disk_bytes).into_iter().map(namespace).collect(),
+        )
+    }
+}
+
+/// The largest first, equals in the order of their names.
+fn rows<N: Ord>(sums: BTreeMap<N, HomeSum>, not_shown: u64, disk_bytes: u64) -> Vec<(N, HomeUse)> {
+    let weights: Vec<u64> = sums.values().map(|sum| sum.leaf_bytes).chain([not_shown]).collect();
+    let disk = apportion(disk_bytes, &weights);
+    let shown = sums.into_iter().zip(disk).filter(|((_, sum), _)| sum.records > 0);
+    let mut rows: Vec<_> = shown.map(|((name, sum), disk)| (name, sum.finish(disk))).collect();
+    rows.sort_by(|(a, one), (b, other)| (other.disk_bytes, a).cmp(&(one.disk_bytes, b)));
+    rows
+}

@@ -1,0 +1,223 @@
+//! The largest keys, by each of three measures.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use serde::Serialize;
+
+use crate::k8s::{Layout, Tenant};
+use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::scan::tenants::Tenants;
+use crate::text::ByteText;
+
+/// One of the largest keys.
+#[derive(Clone, Debug, Serialize)]
+pub struct TopObject {
+    /// The first ranking that it is in.
+    pub by: Metric,
+    /// Its place in each ranking.
+    pub ranks: Ranks,
+    /// The etcd key.
+    pub key: ByteText,
+    /// API group.
+    pub group: String,
+    /// Resource, or leading path.
+    pub resource: ByteText,
+    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    pub tenant: Option<ByteText>,
+    /// Namespace, where it has one.
+    pub namespace: Option<ByteText>,
+    /// Name.
+    pub name: ByteText,
+    /// Whether it exists.
+    pub live: bool,
+    /// Bytes of its newest record, if it exists.
+    pub live_bytes: u64,
+    /// Bytes of its other records.
+    pub history_bytes: u64,
+    /// Its records.
+    pub revisions: u64,
+    /// What they take of the file.
+    pub disk_bytes: u64,
+    /// Bytes of its value.
+    pub value_bytes: u64,
+}
+
+/// A key's place in each ranking, from 1 on; `null` where it is not among the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Ranks {
+    /// By bytes of the newest record.
+    pub live_bytes: Option<u64>,
+    /// By bytes of the other records.
+    pub history_bytes: Option<u64>,
+    /// By number of records.
+    pub revisions: Option<u64>,
+}
+
+impl Ranks {
+    /// The place by this measure.
+    #[must_use]
+    pub fn by(&self, metric: Metric) -> Option<u64> {
+        match metric {
+            Metric::LiveBytes => self.live_bytes,
+            Metric::HistoryBytes => self.history_bytes,
+            Metric::Revisions => self.revisions,
+        }
+    }
+
+    fn set(&mut self, metric: Metric, rank: u64) {
+        match metric {
+            Metric::LiveBytes => self.live_bytes = Some(rank),
+            Metric::HistoryBytes => self.history_bytes = Some(rank),
+            Metric::Revisions => self.revisions = Some(rank),
+        }
+    }
+}
+
+/// What objects are ranked by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Bytes of the newest record.
+    LiveBytes,
+    /// Bytes of older records and tombstones.
+    HistoryBytes,
+    /// Number of records.
+    Revisions,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::LiveBytes, Self::HistoryBytes, Self::Revisions];
+
+    /// What a key has of it; `None` where that is no reason to name the key: nothing, or one record, which every key has.
+    fn of(self, key: &KeyState<'_>) -> Option<u64> {
+        let (value, nothing) = match self {
+            Self::LiveBytes => (live_bytes(key), 0),
+            Self::HistoryBytes => (key.own_bytes - live_bytes(key), 0),
+            Self::Revisions => (u64::from(key.records), 1),
+        };
+        (value > nothing).then_some(value)
+    }
+}
+
+fn live_bytes(key: &KeyState<'_>) -> u64 {
+    if key.is_live() { key.newest_own_bytes() } else { 0 }
+}
+
+/// The largest keys by one metric: ties go to the smaller key, so that the choice does not depend on any order.
+type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a>)>>;
+
+/// A key in a ranking: never compared, as no two have the same bytes.
+#[derive(Clone, Copy, Debug)]
+struct Ranked<'s, 'a> {
+    key: &'s KeyState<'a>,
+    resource: Resource<'a>,
+    tenant: Option<Tenant<'a>>,
+    namespace: Option<&'a [u8]>,
+}
+
+impl PartialEq for Ranked<'_, '_> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl Eq for Ranked<'_, '_> {}
+impl PartialOrd for Ranked<'_, '_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Ranked<'_, '_> {
+    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
+        std::cmp::Ordering::Equal
+    }
+}
+
+/// The rankings.
+#[derive(Debug)]
+pub(super) struct Top<'s, 'a> {
+    largest: [Largest<'s, 'a>; Metric::ALL.len()],
+    top: usize,
+}
+
+/// What the rows are made with, beside the keys.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whole<'l> {
+    pub(super) layout: &'l Layout<'l>,
+    pub(super) tenants: Tenants,
+    /// The leaf bytes of all records, and what these take of the file.
+    pub(super) leaf_bytes: u64,
+    pub(super) disk_bytes: u64,
+}
+
+impl<'s, 'a> Top<'s, 'a> {
+    pub(super) fn new(top: usize) -> Self {
+        Self { largest: Default::default(), top }
+    }
+
+    pub(super) fn rank(&mut self, shard: &'s Shard<'a>, key: &'s KeyState<'a>) {
+        for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
+            let Some(value) = metric.of(key) else { continue };
+            // the key's own bytes lie in the file, far away: they are asked for only where they may matter
+            let smallest =
+                largest.peek().filter(|_| largest.len() >= self.top).map(|Reverse((value, ..))| *value);
+            if smallest.is_none_or(|smallest| value >= smallest) {
+                let (resource, tenant) = (shard.resource(key), shard.tenant(key));
+                let ranked = Ranked { key, resource, tenant, namespace: shard.namespace(key) };
+                largest.push(Reverse((value, Reverse(key.key()), ranked)));
+                if largest.len() > self.top {
+                    largest.pop();
+                }
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, more: Self) {
+        for (largest, more) in self.largest.iter_mut().zip(more.largest) {
+            largest.extend(more);
+            while largest.len() > self.top {
+                largest.pop();
+            }
+        }
+    }
+
+    /// Each key once: by the first ranking that it is in, and its place there.
+    pub(super) fn finish(self, whole: Whole<'_>) -> Vec<TopObject> {
+        let mut places: BTreeMap<&[u8], (Ranks, Ranked<'_, '_>)> = BTreeMap::new();
+        for (metric, largest) in Metric::ALL.into_iter().zip(self.largest) {
+            for (rank, Reverse((_, Reverse(key), ranked))) in (1..).zip(largest.into_sorted_vec()) {
+                places.entry(key).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
+            }
+        }
+        let mut rows: Vec<_> =
+            places.into_values().filter_map(|(ranks, ranked)| top_object(ranks, ranked, whole)).collect();
+        rows.sort_by_key(|row| (row.by, row.ranks.by(row.by)));
+        rows
+    }
+}
+
+fn top_object(ranks: Ranks, ranked: Ranked<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
+    let by = Metric::ALL.into_iter().find(|&metric| ranks.by(metric).is_some())?;
+    let Ranked { key, resource, tenant, namespace } = ranked;
+    let kv = key.newest();
+    let live = live_bytes(key);
+    let disk_bytes =
+        u128::from(key.leaf_bytes) * u128::from(whole.disk_bytes) / u128::from(whole.leaf_bytes.max(1));
+    Some(TopObject {
+        by,
+        ranks,
+        key: kv.key.into(),
+        group: resource.group.to_owned(),
+        resource: resource.resource.into(),
+        tenant: whole.tenants.name(tenant),
+        namespace: namespace.map(ByteText::from),
+        name: whole.layout.classify(kv.key, key.is_live().then_some(kv.value)).name.into(),
+        live: key.is_live(),
+        live_bytes: live,
+        history_bytes: key.own_bytes - live,
+        revisions: u64::from(key.records),
+        disk_bytes: u64::try_from(disk_bytes).unwrap_or(u64::MAX),
+        value_bytes: u64::from(key.value_len()),
+    })
+}

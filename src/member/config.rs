@@ -1,0 +1,102 @@
+//! Who is a member, as raft counts (`raftpb/raft.proto` `ConfState`; `confchange/confchange.go`).
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::collections::BTreeSet;
+
+use crate::protobuf::{Fields, Value};
+
+use super::fault::MessageError;
+use super::message::{Change, ChangeKind};
+
+/// The members of a cluster, by their ids.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Config {
+    /// Who votes.
+    voters: BTreeSet<u64>,
+    /// Who takes part, and does not vote.
+    learners: BTreeSet<u64>,
+}
+
+impl Config {
+    /// Reads a `ConfState`. Who leaves or is about to join counts, too.
+    ///
+    /// # Errors
+    /// Other fields.
+    pub fn parse(message: &[u8]) -> Result<Self, MessageError> {
+        let mut config = Self::default();
+        for field in Fields::of(message) {
+            let field = field?;
+            match (field.number, field.value) {
+                // voters, voters_outgoing
+                (1 | 3, Value::Varint(id)) => config.voters.insert(id),
+                // learners, learners_next
+                (2 | 4, Value::Varint(id)) => config.learners.insert(id),
+                // auto_leave
+                (5, Value::Varint(0 | 1)) => continue,
+                _ => return Err(MessageError::Field(field.number)),
+            };
+        }
+        Ok(config)
+    }
+
+    /// The members after a change. etcd may have refused it: then it changed nothing (`etcdserver/server.go`,
+    /// `applyConfChange`), and here are more members than there were, never fewer.
+    pub fn apply(&mut self, change: Change) {
+        let id = change.node_id;
+        match change.kind {
+            ChangeKind::Add => {
+                self.learners.remove(&id);
+                self.voters.insert(id);
+            }
+            ChangeKind::AddLearner => {
+                self.voters.remove(&id);
+                self.learners.insert(id);
+            }
+            ChangeKind::Remove => {
+                self.voters.remove(&id);
+                self.learners.remove(&id);
+            }
+            ChangeKind::Update => {}
+        }
+    }
+
+    /// All members, learners among them.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<u64> {
+        self.voters.union(&self.learners).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(config: &Config) -> Vec<u64> {
+        config.members().into_iter().collect()
+    }
+
+    #[test]
+    fn all_lists_are_read() {
+        let config = Config::parse(b"\x08\x01\x08\x02\x10\x03\x18\x04\x20\x05\x28\x01").expect("a ConfState");
+        assert_eq!(members(&config), [1, 2, 3, 4, 5]);
+        for message in [&b"\x0a\x01\x01"[..], b"\x30\x01", b"\x28\x02", b"\x08"] {
+            assert!(Config::parse(message).is_err(), "{message:02x?}");
+        }
+    }
+
+    #[test]
+    fn changes_are_applied() {
+        let mut config = Config::default();
+        let mut apply = |kind, node_id| {
+            config.apply(Change { kind, node_id });
+            members(&config)
+        };
+        assert_eq!(apply(ChangeKind::Add, 1), [1]);
+        assert_eq!(apply(ChangeKind::AddLearner, 2), [1, 2]);
+        assert_eq!(apply(ChangeKind::Add, 2), [1, 2]);
+        assert_eq!(apply(ChangeKind::Update, 3), [1, 2]);
+        assert_eq!(apply(ChangeKind::Remove, 1), [2]);
+        assert_eq!(apply(ChangeKind::Remove, 1), [2]);
+    }
+}

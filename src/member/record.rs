@@ -1,0 +1,176 @@
+//! Records, and the checksum that rolls over all of them (`server/storage/wal/walpb/record.proto`, `pkg/crc`).
+//!
+//! A record's checksum is the CRC-32C of its data and that of all records before, since the log's first. A segment begins
+//! with a record that holds the value of the segment before.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::protobuf::{Fields, Value};
+
+use super::fault::{FaultKind, MessageError};
+use super::frame::{End, Frames};
+
+/// What a record is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Whose log it is.
+    Metadata,
+    /// An entry of raft's log.
+    Entry,
+    /// Raft's term, vote and commit.
+    State,
+    /// The checksum so far.
+    Checksum,
+    /// A snapshot was made or received.
+    Snapshot,
+}
+
+/// A record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record<'a> {
+    /// Where its frame begins.
+    pub offset: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// The checksum, its own data counted in.
+    pub crc: u32,
+    /// Its data.
+    pub data: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record. etcd writes its fields in order, and the first two always.
+    ///
+    /// # Errors
+    /// No such message; a type that etcd does not know.
+    pub fn parse(message: &'a [u8], offset: u64) -> Result<Self, FaultKind> {
+        let (mut kind, mut crc, mut data) = (None, None, None);
+        let mut last = 0;
+        for field in Fields::of(message) {
+            let field = field.map_err(|error| FaultKind::Record(error.into()))?;
+            let unexpected = FaultKind::Record(MessageError::Field(field.number));
+            if field.number <= last {
+                return Err(unexpected);
+            }
+            last = field.number;
+            match (field.number, field.value) {
+                (1, Value::Varint(value)) => kind = Some(value),
+                (2, Value::Varint(value)) => crc = Some(u32::try_from(value).map_err(|_| unexpected)?),
+                (3, Value::Bytes(value)) => data = Some(value),
+                _ => return Err(unexpected),
+            }
+        }
+        let kind = match kind.ok_or(FaultKind::Record(MessageError::Missing("type")))? {
+            1 => Kind::Metadata,
+            2 => Kind::Entry,
+            3 => Kind::State,
+            4 if data.is_some() => return Err(FaultKind::Record(MessageError::Field(3))),
+            4 => Kind::Checksum,
+            5 => Kind::Snapshot,
+            other => return Err(FaultKind::RecordType(other)),
+        };
+        let crc = crc.ok_or(FaultKind::Record(MessageError::Missing("checksum")))?;
+        Ok(Self { offset, kind, crc, data: data.unwrap_or_default() })
+    }
+}
+
+/// The records of a segment, each with its checksum proved. Its first is the one that holds the checksum of the segment
+/// before.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    frames: Frames<'a>,
+    /// The checksum so far; `None` before the first segment that there is.
+    crc: Option<u32>,
+    at_head: bool,
+}
+
+impl<'a> Records<'a> {
+    /// Of a segment, behind one that ended with this checksum.
+    #[must_use]
+    pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
+        Self { frames: Frames::of(segment), crc, at_head: true }
+    }
+
+    /// Where the next frame begins: where a fault is, if there is one.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.frames.position() as u64
+    }
+
+    /// The checksum so far.
+    #[must_use]
+    pub fn crc(&self) -> Option<u32> {
+        self.crc
+    }
+
+    /// The next record; `None` at the segment's end.
+    ///
+    /// # Errors
+    /// What is wrong with it. Nothing comes after an error.
+    pub fn next_record(&mut self) -> Result<Option<Record<'a>>, FaultKind> {
+        let mut frames = self.frames.clone();
+        let Some(frame) = frames.next_frame()? else { return Ok(None) };
+        let record = Record::parse(frame.record, frame.begin as u64)?;
+        if self.at_head {
+            if record.kind != Kind::Checksum {
+                return Err(FaultKind::Head);
+            }
+            if self.crc.is_some_and(|crc| crc != record.crc) {
+                return Err(FaultKind::Chain);
+            }
+        } else {
+            if record.kind == Kind::Checksum {
+                return Err(FaultKind::NotAtTheHead);
+            }
+            let computed = crc32c::crc32c_append(self.crc.unwrap_or(0), record.data);
+            if computed != record.crc {
+                return Err(FaultKind::Checksum { stored: record.crc, computed });
+            }
+        }
+        (self.crc, self.at_head, self.frames) = (Some(record.crc), false, frames);
+        Ok(Some(record))
+    }
+
+    /// How the segment ends, where there is no next record.
+    ///
+    /// # Errors
+    /// Something lies behind the end.
+    pub fn end(&self) -> Result<End, FaultKind> {
+        self.frames.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read() {
+        let record = Record::parse(b"\x08\x02\x10\xff\xff\xff\xff\x0f\x1a\x02ab", 40);
+        let expected = Record { offset: 40, kind: Kind::Entry, crc: u32::MAX, data: b"ab" };
+        assert_eq!(record, Ok(expected));
+        let checksum = Record { offset: 0, kind: Kind::Checksum, crc: 0, data: b"" };
+        assert_eq!(Record::parse(b"\x08\x04\x10\x00", 0), Ok(checksum));
+    }
+
+    #[test]
+    fn every_number_that_lies_is_a_fault() {
+        let message = |error| Err(FaultKind::Record(error));
+        for (bytes, expected) in [
+            (&b"\x08\x00\x10\x00"[..], Err(FaultKind::RecordType(0))),
+            (b"\x08\x06\x10\x00", Err(FaultKind::RecordType(6))),
+            (b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x00", Err(FaultKind::RecordType(u64::MAX))),
+            (b"\x10\x00", message(MessageError::Missing("type"))),
+            (b"\x08\x02", message(MessageError::Missing("checksum"))),
+            // a checksum of more than 32 bits
+            (b"\x08\x02\x10\x80\x80\x80\x80\x10", message(MessageError::Field(2))),
+            (b"\x10\x00\x08\x02", message(MessageError::Field(1))),
+            (b"\x08\x02\x08\x02\x10\x00", message(MessageError::Field(1))),
+            (b"\x08\x02\x10\x00\x18\x05", message(MessageError::Field(3))),
+            (b"\x08\x02\x10\x00\x22\x00", message(MessageError::Field(4))),
+            (b"\x08\x04\x10\x00\x1a\x00", message(MessageError::Field(3))),
+        ] {
+            assert_eq!(Record::parse(bytes, 0), expected, "{bytes:02x?}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Whether the db of a member may be changed where it is. A copy that holds all that the db holds may always take its place;
+//! one that does not, only if no other member goes on with the old state, and if etcd does not apply entries of its log to the
+//! new one that were made for the old.
+
+use std::path::Path;
+
+use thiserror::Error;
+
+use crate::beside::Beside;
+use crate::etcd::membership::{LogSays, Membership};
+use crate::etcd::schema::State;
+use crate::etcd::tail::Tail;
+use crate::shell::Command;
+
+use super::changes::Wish;
+
+/// What the db's surroundings say.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Whether other members have the same data.
+    pub membership: Membership,
+    /// Which entries of the log the db does not have.
+    pub tail: Tail,
+    /// The minor version of etcd 3 that the cluster runs.
+    cluster_minor: Option<u32>,
+}
+
+/// Why a changed copy may not take its source's place.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Refusal {
+    /// A member of several would differ from the others.
+    #[error(
+        "is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy to a file \
+         (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or all\"). If all \
+         members are stopped at the same revision, and you do the same to each: --every-member. If it is in fact the only \
+         one: --only-member"
+    )]
+    OneOfSeveral {
+        /// How many.
+        members: u64,
+    },
+    /// The sources contradict each other.
+    #[error(
+        "may be one of several members of a cluster: {sources}. Changed alone, one of several would differ from the others: \
+         add --only-member if it is the only one; --every-member if all members are stopped at the same revision, and you do \
+         the same to each; or write the copy to a file (-o FILE --snapshot), and restore every member from that one file \
+         (docs/recovery.md, \"One member, or all\")"
+    )]
+    MembersUnclear {
+        /// What says what.
+        sources: String,
+    },
+    /// Entries of the log would be applied to the changed state.
+    #[error(
+        "its consistent index is {consistent_index}, and the last entry of its log {last_index}. At its next start, etcd would \
+         apply the entries between to the changed db, and decide each anew: writes that it had refused would be made, or \
+         others refused. So the change must be made at the log's end: {way_out}"
+    )]
+    BehindItsLog {
+        /// The last entry that the db has the effect of.
+        consistent_index: u64,
+        /// The last entry of the log.
+        last_index: u64,
+        /// How.
+        way_out: String,
+    },
+    /// Whether there are such entries can't be told.
+    #[error(
+        "its log may go on beyond it: {reason}. At its next start, etcd would apply entries that the db does not have to the \
+         changed db, and decide each anew. If etcd starts from this directory, run {commands} there; if it does not, write the \
+         copy to a file (-o FILE --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
+    )]
+    LogUnclear {
+        /// Why.
+        reason: String,
+        /// The same change on a running etcd.
+        commands: String,
+    },
+}
+
+impl Surroundings {
+    /// Looks around the db at `db`. Its log lies in `wal_dir`, if that is named.
+    #[must_use]
+    pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
+        let cluster_minor = state.cluster_minor();
+        let (says, tail) = match &Beside::of(db, wal_dir) {
+            Beside::Nothing => (Membership::of(state, LogSays::Nothing), Tail::NoLog),
+            Beside::Log(found) => {
+                let says = LogSays::Log(&found.log, &found.snaps);
+                (Membership::of(state, says), Tail::of(state, &found.log))
+            }
+            Beside::Unreadable(error) => {
+                (Membership::of(state, LogSays::Unreadable), Tail::Unknown(error.to_string()))
+            }
+        };
+        Self { membership: says, tail, cluster_minor }
+    }
+
+    /// Members of the cluster, by this and by what the user says.
+    #[must_use]
+    pub fn num_members(&self, wish: &Wish) -> u64 {
+        let count = self.membership.count();
+        if wish.only_member { count.min(1) } else { count }
+    }
+
+    /// Why a copy that was changed so, and compacted to this revision, may not take the db's place; `None`: it may.
+    #[must_use]
+    pub fn refusal(&self, wish: &Wish, compaction: Option<i64>) -> Option<Refusal> {
+        if wish.is_none() {
+            return None;
+        }
+        let is_known = wish.every_member || wish.only_member;
+        match &self.membership {
+            Membership::Several(members) if !is_known => {
+                return Some(Refusal::OneOfSeveral { members: *members });
+            }
+            Membership::Unclear { sources, .. } if !is_known => {
+                return Some(Refusal::MembersUnclear { sources: sources.clone() });
+            }
+            _ => {}
+        }
+        let commands = || {
+            let commands = on_a_running_etcd(wish, compaction);
+            let commands: Vec<_> = commands.iter().map(|command| format!("`{command}`")).collect();
+            commands.join(", ")
+        };
+        match &self.tail {
+            Tail::NoLog | Tail::Applied { .. } => None,
+            &Tail::Pending { consistent_index, last_index } => {
+                let way_out = self.way_out(&commands());
+                Some(Refusal::BehindItsLog { consistent_index, last_index, way_out })
+            }
+            Tail::Unknown(reason) => {
+                Some(Refusal::LogUnclear { reason: reason.clone(), commands: commands() })
+            }
+        }
+    }
+
+    /// How to make the change at the log's end. From 3.5 on, a clean stop leaves the db there; 3.4 notes how far it is with
+    /// changes of keys only (its `mvcc/kvstore_txn.go`, `End`), so refused puts and alarms are applied again. Patches of one
+    /// minor version don't decide all requests alike (`quota.go`, `costTxnReq`), so the log is for the one that wrote it.
+    fn way_out(&self, commands: &str) -> String {
+        let there = format!("start the etcd that ran here last, and run {commands} there");
+        match self.cluster_minor {
+            Some(5..) => {
+                format!("{there}; or start it, stop it cleanly (not by kill -9), and run this again")
+            }
+            Some(_) => format!(
+                "{there}. To start it and stop it again is not enough: etcd before 3.5 leaves the consistent index where it is"
+            ),
+            None => there,
+        }
+    }
+}
+
+/// The same changes by etcd's own means, in their order.
+#[must_use]
+pub fn on_a_running_etcd(wish: &Wish, compaction: Option<i64>) -> Vec<String> {
+    let mut commands = Vec::new();
+    for prefix in &wish.drop_prefixes {
+        commands.push(Command::new("etcdctl del --prefix --").word(prefix).to_string());
+    }
+    if let Some(revision) = compaction {
+        commands.push(format!("etcdctl compact --physical --command-timeout=10m {revision}"));
+        commands.push("etcdctl defrag --command-timeout=10m".to_owned());
+    }
+    if !wish.disarm.is_empty() {
+        commands.push("etcdctl alarm disarm".to_owned());
+    }
+    if commands.is_empty() {
+        commands.push("etcdctl defrag --command-timeout=10m".to_owned());
+    }
+    commands
+}
