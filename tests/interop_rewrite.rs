@@ -293,7 +293,7 @@ fn races_with_a_defrag(peer: &Peer, rounds: u32) {
 
 /// Of `tests/defrag/races.rs` with real etcd.
 #[test]
-#[ignore = "takes some minutes"]
+#[ignore = "long: about three minutes"]
 fn many_starts_beside_a_defrag() {
     for version in ["3.4", "3.5.1", "3.5", "3.6", "3.7"] {
         with_etcd(version, |peer| races_with_a_defrag(peer, 20));

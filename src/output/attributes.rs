@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 
+use super::target::Purpose;
 use super::{Output, OutputError};
 
 /// What the names or one value of a file's attributes take at most (Linux, `include/uapi/linux/limits.h`).
@@ -31,8 +32,9 @@ impl Output {
                 "the copy belongs to whoever ran this: give it to the source's owner, with `chown {uid}:{gid}`"
             ));
         }
-        // set-user-ID and set-group-ID are for that owner only, and a change of owner takes them away
-        let mode = metadata.mode() & if owned { 0o7777 } else { 0o777 };
+        // set-user-ID and set-group-ID have no place on a new db, nor on one of another owner
+        let in_place = matches!(self.target.purpose, Purpose::InPlace | Purpose::InsteadOf);
+        let mode = metadata.mode() & if in_place && owned { 0o7777 } else { 0o777 };
         let mode = Permissions::from_mode(mode);
         self.file.set_permissions(mode).map_err(OutputError::io(self.path()))?;
         let names = copy_extended(from, &self.file);

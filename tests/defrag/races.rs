@@ -125,7 +125,7 @@ fn some_races() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "long: about a minute"]
 fn hundreds_of_races() {
     races(22, 400);
 }
