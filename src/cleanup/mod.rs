@@ -431,13 +431,7 @@ struct Classes {
 
 /// The report's rows.
 impl Found<'_, '_> {
-    fn classes(
-        mut self,
-        state: &State<'_>,
-        scan: &Scan<'_>,
-        disk: Disk,
-        limits: &Thresholds,
-    ) -> Classes {
+    fn classes(mut self, state: &State<'_>, scan: &Scan<'_>, disk: Disk, limits: &Thresholds) -> Classes {
         let mut total = self.total;
         let mut rows = Vec::new();
         for class in Class::FIXED {

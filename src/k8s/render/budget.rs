@@ -68,7 +68,8 @@ impl Budget {
     pub(super) fn charge_cbor(&mut self, bytes: &[u8]) -> Result<(), Unrenderable> {
         let mut rest = bytes;
         while let Some((head, behind)) = rest.split_first() {
-            let (major, len) = (head >> 5, [0, 0, 0, 0, 1, 2, 4, 8].get(usize::from(head & 31).saturating_sub(20)));
+            let (major, len) =
+                (head >> 5, [0, 0, 0, 0, 1, 2, 4, 8].get(usize::from(head & 31).saturating_sub(20)));
             let len = if head & 31 < 24 { 0 } else { len.copied().unwrap_or(0) };
             let Some((number, behind)) = behind.split_at_checked(len) else { return Ok(()) };
             let small = u64::from(head & 31);
