@@ -55,7 +55,7 @@ fn resources_and_namespaces() {
 fn floods() {
     let file = with_keys(|n| format!("/registry/a.{n:x}/b/{n}/c"));
     let shown = three_rows(&file, "cleanup", &["--flood-objects", "1"]);
-    assert!(shown.contains("and 1,997 more floods"), "{shown}");
+    assert!(shown.contains("and 1,997 floods more"), "{shown}");
 }
 
 /// Alarms of members that were never there, and members that never were.
