@@ -12,7 +12,6 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::freelist::FreedPages;
 use etcd_medic::bolt::open::Lock;
@@ -20,6 +19,7 @@ use etcd_medic::bolt::walk::{BucketId, Findings, Walker};
 use etcd_medic::bolt::{Db, Threads};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
 
@@ -91,7 +91,7 @@ fn analyzed(db: &Db, path: &str) -> Analysis {
     let options = Options { outline: Some(&[]), ..COUNT_ONLY };
     let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
     let request = Request {
-        path,
+        path: path.as_ref(),
         trailer,
         read_without_lock: false,
         filter: Filter::default(),

@@ -12,6 +12,7 @@ use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_snap};
 use crate::member::{Fault, Log, snap};
+use crate::text::shown;
 
 /// What lies beside a db.
 #[derive(Debug)]
@@ -37,13 +38,16 @@ pub struct MemberLog {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// It is not there.
-    #[error("there is no log in {}: where etcd runs with --wal-dir, name that folder with --wal-dir", folder.display())]
+    #[error(
+        "there is no log in {}: where etcd runs with --wal-dir, name that folder with --wal-dir",
+        shown(folder)
+    )]
     Missing {
         /// Where it should be.
         folder: PathBuf,
     },
     /// A file or folder can't be read.
-    #[error("the log can't be read: {}: {error}", path.display())]
+    #[error("the log can't be read: {}: {error}", shown(path))]
     Io {
         /// Which.
         path: PathBuf,
@@ -51,7 +55,7 @@ pub enum LogError {
         error: io::Error,
     },
     /// It is damaged.
-    #[error("the log in {} can't be read to its end: {fault}", folder.display())]
+    #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
     Damaged {
         /// Its folder.
         folder: PathBuf,

@@ -4,6 +4,7 @@ pub mod pattern;
 pub mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -40,6 +41,24 @@ pub struct Checked {
     pub touched: Touched,
     /// Which command comes next; none where nothing was found.
     pub next: Vec<Next>,
+    /// What is no fault, and to be known all the same.
+    pub notes: Vec<Note>,
+}
+
+/// What is no fault of the file's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What it is about, for programs.
+    pub kind: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+fn notes(state: &State<'_>) -> Vec<Note> {
+    let unknown = state.members_unknown_to_raft();
+    unknown
+        .map(|member| Note { kind: "member-not-in-confstate", message: member.unknown_to_raft_text() })
+        .collect()
 }
 
 /// What was looked at.
@@ -106,9 +125,10 @@ enum FileFault {
     EntriesUndecodable { count: u64 },
 }
 
-/// Puts together all that is wrong with a file that was scanned.
+/// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
 #[must_use]
 pub fn check<'a>(
+    path: &Path,
     db: &'a Db,
     state: &State<'a>,
     scan: &Scan<'a>,
@@ -136,7 +156,7 @@ pub fn check<'a>(
         let named = scan.records.iter().filter_map(|finding| finding.key);
         let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
         let touched = touched::touched(db, state, scan, &of_file, &keys);
-        let next = touched::next(db, scan, &touched);
+        let next = touched::next(path, db, scan, &touched);
         (touched, next)
     };
     findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));
@@ -155,6 +175,7 @@ pub fn check<'a>(
         },
         touched,
         next,
+        notes: notes(state),
     }
 }
 

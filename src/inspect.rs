@@ -6,6 +6,7 @@ use crc32fast::Hasher;
 use serde::Serialize;
 
 use crate::analyze::{self, BucketUse};
+use crate::bolt::bucket::top_level;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Entry, Page, PageError};
 use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, short_path_of};
@@ -14,6 +15,20 @@ use crate::etcd::schema::State;
 use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::{self, leaked_runs};
 use crate::text::ByteText;
+
+/// The buckets of etcd's files (`server/storage/schema/bucket.go`).
+const ETCD_BUCKETS: [&[u8]; 10] = [
+    b"alarm",
+    b"auth",
+    b"authRoles",
+    b"authUsers",
+    b"cluster",
+    b"key",
+    b"lease",
+    b"members",
+    b"members_removed",
+    b"meta",
+];
 
 /// One node, or a run of pages that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -223,7 +238,7 @@ pub(crate) fn add_to_fingerprint(fingerprint: &mut Hasher, entry: &Entry<'_>) {
 }
 
 /// One page, taken apart.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PageView {
     /// Its id, by where it lies.
     pub page: u64,
@@ -342,6 +357,28 @@ pub fn page(db: &Db, id: PageId) -> Result<PageView, PageError> {
     Ok(view)
 }
 
+/// Whether the file may be etcd's, and so have Secrets in its pages: one of etcd's buckets is in its root, or none can be read.
+#[must_use]
+pub fn may_hold_secrets(db: &Db) -> bool {
+    let buckets = top_level(db);
+    buckets.is_empty() || buckets.iter().any(|bucket| ETCD_BUCKETS.contains(&bucket.name))
+}
+
+impl PageView {
+    /// Takes out what may be a piece of a value: there is no header where a larger page goes on, or went on.
+    pub fn hide_values(&mut self, db: &Db) {
+        let is_header = self.kind.is_some() && self.header_page < db.high_water_mark();
+        if !is_header && self.meta.is_none() {
+            *self = Self {
+                page: self.page,
+                offset: self.offset,
+                error: Some("no header of a page: a larger page goes on here, or did".to_owned()),
+                ..Self::default()
+            };
+        }
+    }
+}
+
 fn numbered((index, element): (usize, Result<ElementView, ElementError>)) -> ElementView {
     let failed =
         |error: ElementError| ElementView { error: Some(error.to_string()), ..ElementView::default() };
@@ -356,6 +393,11 @@ fn child_view(child: crate::bolt::page::Child<'_>) -> ElementView {
 fn entry_view(entry: &Entry<'_>) -> ElementView {
     let is_record = RecordKey::parse(entry.key).is_some() && !entry.is_bucket();
     let kv = Some(entry.value).filter(|_| is_record).and_then(|value| KeyValue::parse(value).ok());
+    // of another revision, its lengths may lie, and what they call a key be a piece of a value
+    let kv = kv.filter(|kv| {
+        RecordKey::parse(entry.key)
+            .is_some_and(|record| record.tombstone || record.revision.main == kv.mod_revision)
+    });
     let view = ElementView {
         value_bytes: Some(entry.value.len() as u64),
         is_bucket: entry.is_bucket(),

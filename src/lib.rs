@@ -8,6 +8,7 @@
 //!   report              one result, as text and as JSON
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
+//!   clock               the file's own time
 //!   filter              what a user names, and the nearest names where a file has no such one
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
@@ -19,6 +20,9 @@
 //!   member              the log beside the db: segments, frames, records, entries, config changes
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
+//!
+//! Used by several: `source` (a path, opened), `beside` (the log of its member), `content` (what is no db), `protobuf` (the fields of a
+//! message), `text` and `shell` (what is shown, and what is pasted), `units`.
 
 pub mod analyze;
 pub mod beside;
@@ -26,6 +30,8 @@ pub mod bolt;
 pub mod check;
 pub mod cleanup;
 pub mod cli;
+pub mod clock;
+pub mod content;
 pub mod etcd;
 pub mod filter;
 pub mod guide;

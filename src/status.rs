@@ -1,14 +1,17 @@
 //! One line a file: how large, how full, how sound.
 
 use serde::Serialize;
+use std::path::Path;
 
 use crate::analyze::{AlarmInfo, current_revision};
 use crate::bolt::Db;
 use crate::check;
+use crate::clock::Clock;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::guide::{DiskRoom, QuotaRoom};
 use crate::scan::Scan;
+use crate::text::ByteText;
 
 use crate::analyze::fragmentation::share;
 
@@ -16,7 +19,7 @@ use crate::analyze::fragmentation::share;
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Bytes of the file.
     pub file_bytes: u64,
     /// Bytes of the pages below the high water mark: what etcd's quota counts.
@@ -31,6 +34,11 @@ pub struct Status {
     pub revision: Option<i64>,
     /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: Option<i64>,
+    /// When the file was written last, as its objects tell (RFC 3339); `null` where none does.
+    pub time: Option<String>,
+    /// etcd's version, as far as the file says: the storage version, from etcd 3.6 on, or else the cluster version; `null` where it
+    /// has neither.
+    pub etcd_version: Option<String>,
     /// Keys that exist.
     pub keys: Option<u64>,
     /// Records of these and of deleted keys.
@@ -88,7 +96,7 @@ impl Status {
     /// Of a file that was scanned.
     #[must_use]
     pub fn of(
-        path: &str,
+        path: &Path,
         db: &Db,
         state: &State<'_>,
         scan: &Scan<'_>,
@@ -107,7 +115,7 @@ impl Status {
             _ => Level::Ok,
         };
         Self {
-            path: path.to_owned(),
+            path: path.into(),
             file_bytes: db.file_size(),
             allocated_bytes,
             in_use_bytes: scan.reached_pages * db.page_size(),
@@ -115,6 +123,8 @@ impl Status {
             page_size: db.page_size(),
             revision: is_etcd.then(|| current_revision(state, scan)),
             compact_revision: is_etcd.then(|| state.compact_revision()),
+            time: Clock::of(&scan.keyspace, None).1.time,
+            etcd_version: state.storage_version.clone().or_else(|| state.cluster_version.clone()),
             keys: is_etcd.then(|| scan.keyspace.num_live()),
             records: is_etcd.then(|| scan.keyspace.num_records()),
             alarms,

@@ -128,17 +128,6 @@ pub fn shown(path: &Path) -> Cow<'_, str> {
     escape(path.as_os_str().as_bytes())
 }
 
-/// A path, a key or another text as one word of a shell's command.
-#[must_use]
-pub fn shell_word(text: &str) -> String {
-    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-+:@%,=".contains(char);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 /// A message whose names are escaped already: nothing that a terminal acts on is left in it, and nothing is escaped twice.
 #[must_use]
 pub fn harmless(message: &str) -> Cow<'_, str> {

@@ -634,8 +634,10 @@ mod text {
         let many = path_in(&folder, "many.db");
         let frag = frag();
         let ids: Vec<String> = (0..1000).map(|id| id.to_string()).collect();
-        let hex: Vec<&str> =
-            ["page", &frag, "--hex"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+        let hex: Vec<&str> = ["page", &frag, "--hex", "--show-secrets"]
+            .into_iter()
+            .chain(ids.iter().map(String::as_str))
+            .collect();
         let loud: [&[&str]; 4] = [
             &["page", &many, "65538"],
             &["page", &many, "65538", "--output", "json"],
@@ -872,7 +874,7 @@ mod hostile_text {
     }
 }
 
-/// A snapshot holds Secrets: a value is shown by `page --hex` only.
+/// A snapshot holds Secrets: a value is shown by `page --hex` only, and that of etcd with `--show-secrets`.
 #[test]
 fn values_are_never_shown_unless_asked_for() {
     const MARKER: &str = "s3cr3t-m4rk3r";
@@ -925,7 +927,12 @@ fn values_are_never_shown_unless_asked_for() {
             }
         }
         // the marker is there, and asked for it shows
-        let hex = run(["page", &path, "2", "--hex"]).out;
+        if name != "plain.db" {
+            let refused = run(["page", &path, "2", "--hex"]);
+            assert!(refused.code == 2 && refused.out.is_empty() && refused.err.contains("--show-secrets"));
+        }
+        let option = (name != "plain.db").then_some("--show-secrets");
+        let hex = run(["page", &path, "2", "--hex"].into_iter().chain(option)).out;
         let first: Vec<_> = MARKER.bytes().take(4).map(|byte| format!("{byte:02x}")).collect();
         let joined: String = hex.lines().filter_map(|line| line.get(12..59)).collect::<Vec<_>>().join(" ");
         assert!(joined.split_whitespace().collect::<Vec<_>>().join(" ").contains(&first.join(" ")), "{hex}");
@@ -955,6 +962,9 @@ fn a_page_that_is_gone_ends_in_a_message() {
         let status = child.wait().expect("ended");
         assert_eq!(status.code(), Some(2), "round {round}: {status}: {said}");
         assert!(said.contains("a part of the file can't be read"), "{said}");
-        assert!(said.contains("etcd-medic salvage FILE -o DST --disk-errors"), "{said}");
+        assert!(
+            said.contains(&format!("     $ etcd-medic salvage --disk-errors {path} -o saved.db\n")),
+            "{said}"
+        );
     }
 }

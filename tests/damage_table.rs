@@ -158,7 +158,7 @@ fn own_check(bytes: &[u8]) -> String {
     let Ok(db) = Db::new(bytes.to_vec()) else { return "can't be opened: names `salvage`".to_owned() };
     let state = State::read(&db);
     let found = scan(&db, &state, Options::default());
-    let checked = check(&db, &state, &found, trailer::verify(db.data()), usize::MAX);
+    let checked = check("db".as_ref(), &db, &state, &found, trailer::verify(db.data()), usize::MAX);
     let patterns: Vec<_> = checked.touched.patterns.iter().map(|row| row.pattern.words()).collect();
     if patterns.is_empty() { "sound".to_owned() } else { patterns.join(", ") }
 }

@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Write, stderr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,17 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use etcd_medic::bolt::open::Lock;
+use etcd_medic::rewrite::changes::Wish;
+use etcd_medic::rewrite::defrag::{Destination, Layout, Progress, Request, defrag};
+use etcd_medic::source::Source;
 use serde_json::Value;
 use support::corpus::Corpus;
 use support::peers::{
     Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
     parse, succeeded, with_each_etcd, with_etcd,
 };
+use support::random::Random;
 use support::{fixture, names_in, testdata};
 
 with_each_etcd!(
@@ -34,6 +39,7 @@ with_each_etcd!(
     etcd_started_meanwhile_keeps_its_file,
     who_waits_for_the_lock_keeps_the_file,
     every_file_keeps_its_hashes,
+    starts_beside_a_defrag,
 );
 
 /// What comes next of etcd: so that we hear of it early.
@@ -208,13 +214,12 @@ fn etcd_started_meanwhile_keeps_its_file(peer: &Peer) {
     let revisions = write_some(&member);
     let content = Content::of(&member, &revisions);
     member.stop();
-    // a lock like the defrag's keeps etcd waiting for as long as the test likes
-    let lock = File::open(member.db()).expect("the db");
-    lock.lock_shared().expect("a lock");
+    // a defrag that has begun, and that goes on when the test likes
+    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
     let (mut etcd, endpoint) = peer.spawn(member.folder(), member.data_dir(), &Vec::new());
-    await_that("etcd opens the db", || has_open(&etcd, &member.db()));
-    assert_nothing_is_replaced(&member, &format!("etcd (process {}) was started meanwhile", etcd.id()));
-    drop(lock);
+    await_that("etcd opens the db", || has_open(etcd.id(), &member.db()));
+    assert_nothing_is_replaced(&member, &source, &format!("is in use by etcd (process {})", etcd.id()));
+    drop(source);
     assert!(peer.is_ready(&mut etcd, &endpoint, None), "{}", member.log());
     let member = member.run_by(etcd, endpoint);
     assert!(Content::of(&member, &revisions) == content);
@@ -226,8 +231,7 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
     let revisions = write_some(&member);
     let content = Content::of(&member, &revisions);
     member.stop();
-    let lock = File::open(member.db()).expect("the db");
-    lock.lock_shared().expect("a lock");
+    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
     let mut flock = Command::new("flock");
     flock.arg("--exclusive").arg(member.db()).arg("true").stdin(Stdio::null());
     let mut waiter = Process(flock.spawn().expect("flock, of util-linux"));
@@ -235,8 +239,8 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
         let locks = fs::read_to_string("/proc/locks").expect("Linux' table of locks");
         locks.lines().any(|line| line.contains("->") && line.contains(&format!(" {} ", waiter.id())))
     });
-    assert_nothing_is_replaced(&member, &format!("flock (process {}) was started meanwhile", waiter.id()));
-    drop(lock);
+    assert_nothing_is_replaced(&member, &source, &format!("is in use by flock (process {})", waiter.id()));
+    drop(source);
     await_that("flock ends", || waiter.has_ended());
     // and now that nobody waits any more
     defrag_in_place(&member, &content, &[]);
@@ -244,16 +248,77 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
     lives_on(&mut member, &content);
 }
 
-fn assert_nothing_is_replaced(member: &Member, words: &str) {
+/// A defrag that is started at the same time as etcd, before and after it: whatever comes of it, etcd has its db under its name, and
+/// what it writes is there when it is started again.
+fn starts_beside_a_defrag(peer: &Peer) {
+    races_with_a_defrag(peer, 2);
+}
+
+fn races_with_a_defrag(peer: &Peer, rounds: u32) {
+    let mut member = peer.start(&[]);
+    write_some(&member);
+    member.stop();
+    let mut random = Random(u64::from(peer.minor()));
+    let (mut replaced, mut refused) = (0, 0);
+    for round in 0..rounds {
+        let [before, after] = [(); 2].map(|()| Duration::from_millis(random.between(0, 120)));
+        let data_dir = member.data_dir().to_owned();
+        let defrag = thread::spawn(move || {
+            thread::sleep(after);
+            medic(os(&["defrag", "--in-place", "--steady"]).chain([data_dir.as_os_str()]))
+        });
+        thread::sleep(before);
+        member.restart();
+        let ran = defrag.join().expect("it ran");
+        match ran.status.code() {
+            Some(0) => replaced += 1,
+            Some(2) => refused += 1,
+            _ => panic!("{ran:?}"),
+        }
+        assert!(has_open(member.id(), &member.db()), "round {round}: etcd has another file: {ran:?}");
+        member.ctl(["put", &format!("/race/{round}"), "written"]);
+        member.stop();
+        let old = member.data_dir().join("member/db.before-defrag");
+        assert_eq!(old.exists(), ran.status.code() == Some(0), "{ran:?}");
+        let _ = fs::remove_file(old);
+    }
+    member.restart();
+    for round in 0..rounds {
+        let found = member.ctl(["get", &format!("/race/{round}"), "--print-value-only"]);
+        assert_eq!(found.trim(), "written", "round {round}");
+    }
+    let _ =
+        writeln!(stderr(), "etcd 3.{} beside a defrag: {replaced} replaced, {refused} refused", peer.minor());
+}
+
+/// Of `tests/defrag/races.rs` with real etcd.
+#[test]
+#[ignore = "takes some minutes"]
+fn many_starts_beside_a_defrag() {
+    for version in ["3.4", "3.5.1", "3.5", "3.6", "3.7"] {
+        with_etcd(version, |peer| races_with_a_defrag(peer, 20));
+    }
+}
+
+fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
     let look = || {
         let metadata = member.db().metadata().expect("the db");
         (metadata.ino(), fs::read(member.db()).expect("the db"), names_below(member.folder()))
     };
     let before = look();
-    let refused = medic(os(&["defrag", "--in-place"]).chain([member.data_dir().as_os_str()]));
-    let message = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{message}");
-    assert!(message.contains(words), "no `{words}` in: {message}");
+    let request = Request {
+        destination: Destination::InPlace { keep_old: true },
+        wish: Wish::default(),
+        layout: Layout::default(),
+        verify: true,
+        dry_run: false,
+        snapshot: false,
+        skip_hash_check: false,
+        wal_dir: None,
+    };
+    let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let refused = defrag(source, &request, quiet).expect_err("refused").to_string();
+    assert!(refused.contains(words), "no `{words}` in: {refused}");
     assert!(look() == before, "something was replaced, made or removed");
 }
 
@@ -580,9 +645,9 @@ fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn has_open(process: &Process, path: &Path) -> bool {
+fn has_open(process_id: u32, path: &Path) -> bool {
     let path = path.canonicalize().expect("a path");
-    let descriptors = fs::read_dir(format!("/proc/{}/fd", process.id())).into_iter().flatten();
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", process_id)).into_iter().flatten();
     descriptors
         .filter_map(Result::ok)
         .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == path))

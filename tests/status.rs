@@ -229,7 +229,7 @@ mod retention {
     fn times_of_real_objects_ascend_with_their_revisions() {
         use etcd_medic::bolt::Db;
         use etcd_medic::etcd::schema::State;
-        use etcd_medic::k8s::created::creation_seconds;
+        use etcd_medic::k8s::metadata::creation_seconds;
         use etcd_medic::scan::{Options, scan};
         for (name, least) in [("k8s-frag/frag.db", 300), ("k8s-3.5/k8s.db", 100), ("k8s-3.6/k8s.db", 100)] {
             let db = Db::new(fixture(name)).expect("a db");

@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{self, Analysis};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::Packing;
 use etcd_medic::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
+use etcd_medic::filter::Filter;
 use etcd_medic::rewrite::defrag::Progress;
 use etcd_medic::scan::{self, Options as ScanOptions};
 use etcd_medic::source::Source;
@@ -59,9 +59,8 @@ fn read(path: &Path) -> Analysis {
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
-    let name = path.display().to_string();
     let request = analyze::Request {
-        path: &name,
+        path,
         trailer,
         read_without_lock: false,
         filter: Filter::default(),
@@ -69,7 +68,7 @@ fn read(path: &Path) -> Analysis {
         cure_refused: None,
     };
     let analysis = analyze::analyze(&source.db, &state, &scanned, &request);
-    let checked = check::check(&source.db, &state, &scanned, trailer, 100);
+    let checked = check::check(path, &source.db, &state, &scanned, trailer, 100);
     assert!(checked.findings.is_empty(), "{:?}", checked.findings.first());
     analysis
 }

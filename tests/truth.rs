@@ -15,8 +15,9 @@ use std::io::{Write, stderr};
 use std::path::Path;
 
 use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::keys::{Filter, Metric, ResourceUse};
+use etcd_medic::analyze::keys::ResourceUse;
 use etcd_medic::analyze::space::Class;
+use etcd_medic::analyze::top::TopObject;
 use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::for_each_entry;
@@ -26,6 +27,7 @@ use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::etcd::{KeyValue, RecordKey};
+use etcd_medic::filter::Filter;
 use etcd_medic::inspect::{self, RowKind};
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
@@ -55,7 +57,7 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
     let request = Request {
-        path,
+        path: path.as_ref(),
         trailer,
         read_without_lock: false,
         filter: Filter::default(),
@@ -63,8 +65,8 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
         cure_refused: None,
     };
     let report = analyze(db, &state, &scan, &request);
-    let status = Status::of(path, db, &state, &scan, trailer, Limits::default());
-    let checked = check(db, &state, &scan, trailer, 10);
+    let status = Status::of(path.as_ref(), db, &state, &scan, trailer, Limits::default());
+    let checked = check(path.as_ref(), db, &state, &scan, trailer, 10);
     assert!(checked.sound, "{path}: {:?}", checked.findings);
     assert!(status.sound && report.health.sound, "{path}");
     let mut records = Vec::new();
@@ -379,24 +381,29 @@ fn sums(made: &Made<'_, '_>) {
     }
 
     let namespaces = &report.namespaces;
-    assert_eq!(namespaces.iter().map(|row| row.disk_bytes).sum::<u64>(), key.disk_bytes, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.objects).sum::<u64>(), mvcc.live.records, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.records).sum::<u64>(), key.entries, "namespaces");
-    assert_eq!(namespaces.iter().map(|row| row.live_bytes).sum::<u64>(), mvcc.live.bytes, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.disk_bytes).sum::<u64>(), key.disk_bytes, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.objects).sum::<u64>(), mvcc.live.records, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.records).sum::<u64>(), key.entries, "namespaces");
+    assert_eq!(namespaces.iter().map(|row| row.sum.live_bytes).sum::<u64>(), mvcc.live.bytes, "namespaces");
 
     let timeline = report.timeline.as_ref().expect("a timeline");
     assert_eq!(timeline.bins.iter().map(|bin| bin.records).sum::<u64>(), key.entries, "timeline");
     let bytes = mvcc.live.bytes + mvcc.superseded.bytes + mvcc.tombstones.bytes;
     assert_eq!(timeline.bins.iter().map(|bin| bin.bytes).sum::<u64>(), bytes, "timeline");
 
-    // every key is ranked, as no limit was set: each measure adds up, too
-    let ranked = |by: Metric| report.top_objects.iter().filter(move |object| object.by == by);
-    assert_eq!(ranked(Metric::Revisions).map(|object| object.revisions).sum::<u64>(), key.entries);
-    assert_eq!(ranked(Metric::LiveBytes).map(|object| object.live_bytes).sum::<u64>(), mvcc.live.bytes);
+    // every key is in some ranking, as no limit was set, and named once: each measure adds up, too
+    let objects = &report.top_objects;
+    let keys: BTreeSet<&[u8]> = objects.iter().map(|object| object.key.0.as_slice()).collect();
+    assert_eq!((keys.len() as u64, objects.len() as u64), (mvcc.distinct_keys, mvcc.distinct_keys));
+    assert_eq!(objects.iter().map(|object| object.revisions).sum::<u64>(), key.entries);
+    assert_eq!(objects.iter().map(|object| object.live_bytes).sum::<u64>(), mvcc.live.bytes);
     let history = mvcc.superseded.bytes + mvcc.tombstones.bytes;
-    assert_eq!(ranked(Metric::HistoryBytes).map(|object| object.history_bytes).sum::<u64>(), history);
-    let on_disk: u64 = ranked(Metric::Revisions).map(|object| object.disk_bytes).sum();
+    assert_eq!(objects.iter().map(|object| object.history_bytes).sum::<u64>(), history);
+    let on_disk: u64 = objects.iter().map(|object| object.disk_bytes).sum();
     assert!(on_disk <= key.disk_bytes && key.disk_bytes - on_disk <= mvcc.distinct_keys, "each rounds down");
+    let has_more = |object: &&TopObject| object.revisions > 1;
+    let most: Vec<_> = objects.iter().filter(|object| object.ranks.revisions.is_some()).collect();
+    assert_eq!(most.len(), objects.iter().filter(has_more).count(), "a key of one record has not many");
 }
 
 fn leases_and_alarms(made: &Made<'_, '_>, corpus: &Corpus) {

@@ -12,13 +12,13 @@ use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{Request, analyze};
 use etcd_medic::bolt::{Db, PageId};
 use etcd_medic::check::{Checked, check, is_sound};
 use etcd_medic::etcd::key_value::KeyValue;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::scan::{Options, scan};
@@ -219,7 +219,7 @@ const NO_META: &[&str] = &["metas-zeroed", "meta-checksums"];
 fn checked(db: &Db) -> Checked {
     let state = State::read(db);
     let found = scan(db, &state, Options::default());
-    check(db, &state, &found, trailer::verify(db.data()), usize::MAX)
+    check("db".as_ref(), db, &state, &found, trailer::verify(db.data()), usize::MAX)
 }
 
 fn patterns_of(checked: &Checked) -> Vec<&'static str> {
@@ -241,7 +241,7 @@ fn check_says_what_it_is_and_what_comes_next() {
         let (_, patterns, next) = SAID.iter().find(|row| row.0 == damage.name).expect("a row of SAID");
         let named = patterns_of(&checked);
         let has = |wanted: &str| wanted.split('|').any(|wanted| named.contains(&wanted));
-        let commands: Vec<_> = checked.next.iter().map(|next| next.command).collect();
+        let commands: Vec<_> = checked.next.iter().map(|next| next.command.clone()).collect();
         if !patterns.iter().all(|wanted| has(wanted)) || !commands[0].contains(&format!("etcd-medic {next} "))
         {
             said.push(format!("{}: {named:?}, {commands:?}", damage.name));
@@ -314,7 +314,7 @@ fn without_metas_salvage_is_named() {
             let ran = run([command, &path_in(&folder, "damaged.db")]);
             assert_eq!(ran.code, 2, "{command} of {name}");
             // zeros are no trace of bbolt: salvage looks for its pages all the same
-            assert!(ran.err.contains("etcd-medic salvage FILE -o DST"), "{command} of {name}: {}", ran.err);
+            assert!(ran.err.contains("     $ etcd-medic salvage /"), "{command} of {name}: {}", ran.err);
         }
     }
 }
@@ -344,11 +344,11 @@ fn read_all(base: &Base) {
             let found = scan(&db, &state, Options::default());
             let trailer = trailer::verify(db.data());
             let sound = is_sound(&db, &state, &found, trailer);
-            let checked = check(&db, &state, &found, trailer, 1000);
+            let checked = check("db".as_ref(), &db, &state, &found, trailer, 1000);
             assert_eq!(checked.sound, sound, "{of}");
             assert_eq!(checked.next.is_empty(), sound, "{of}");
             let request = Request {
-                path: "damaged.db",
+                path: "damaged.db".as_ref(),
                 trailer,
                 read_without_lock: false,
                 filter: Filter::default(),
@@ -357,7 +357,7 @@ fn read_all(base: &Base) {
             };
             assert_eq!(analyze(&db, &state, &found, &request).health.sound, sound, "{of}");
             assert_eq!(
-                Status::of("damaged.db", &db, &state, &found, trailer, Limits::default()).sound,
+                Status::of("damaged.db".as_ref(), &db, &state, &found, trailer, Limits::default()).sound,
                 sound,
                 "{of}"
             );

@@ -42,7 +42,7 @@ fn assert_sound(db: &Db, of: &str) {
     let state = State::read(db);
     let scan = scan(db, &state, Options::default());
     assert_accounted(db, &scan);
-    let checked = check(db, &state, &scan, Trailer::None, usize::MAX);
+    let checked = check("db".as_ref(), db, &state, &scan, Trailer::None, usize::MAX);
     assert_eq!(checked.findings, [], "{of}");
     assert_eq!(scan.unreached, [], "{of}: every page is reachable");
     assert_eq!(scan.free_pages() + scan.leaked_pages(), 0, "{of}");

@@ -1,16 +1,18 @@
 //! What to do, ranked: each piece of advice rests on a figure of the report and names the next command.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::etcd::schema::State;
+use crate::etcd::schema::{Member, State};
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
-use crate::text::{brief, shell_word};
+use crate::shell::Command;
+use crate::text::{brief, escape};
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
@@ -54,7 +56,8 @@ const LARGE_VALUE: u64 = 1 << 20;
 /// All that a report gives reason for, the worst first.
 #[must_use]
 pub fn advise(report: &Analysis, request: &Request<'_>) -> Vec<Advice> {
-    let checks = [cut_short, history, defrag, dominant, flood, large_values, orphans, cleanup];
+    let checks =
+        [cut_short, unknown_members, history, defrag, dominant, flood, large_values, orphans, cleanup];
     let worst =
         [damage(report), trailer(report), no_space(report, request.cure_refused.as_ref()), corrupt(report)];
     let unlocked = request.read_without_lock.then(unlocked);
@@ -86,7 +89,7 @@ fn damage(report: &Analysis) -> Option<Advice> {
     let text = format!(
         "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
     );
-    let command = format!("etcd-medic check {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic check", report);
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))
 }
 
@@ -157,28 +160,44 @@ fn cut_short(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let (scheduled, finished) =
         (mvcc.scheduled_compact_revision?, mvcc.finished_compact_revision.unwrap_or(0));
-    let text = format!(
-        "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
-         goes on with it at its next start"
-    );
+    // etcdutl/snapshot/v3_snapshot.go, unsafeMarkRevisionCompacted: marked as begun, and left to etcd
+    let is_bumped = mvcc.gaps.iter().any(|gap| gap.last_revision.saturating_add(1) == scheduled);
+    let text = if is_bumped {
+        format!(
+            "A restore with --bump-revision --mark-compacted raised the current revision to {scheduled}, and left it to etcd \
+             to compact all history up to there at its next start"
+        )
+    } else {
+        format!(
+            "A compaction to revision {scheduled} was begun and not finished (the last finished one: {finished}): etcd \
+             goes on with it at its next start. A restore with --bump-revision --mark-compacted leaves the same"
+        )
+    };
     (scheduled > finished).then(|| new("compaction-cut-short", Severity::Info, text, ""))
+}
+
+fn unknown_members(report: &Analysis) -> Option<Advice> {
+    let unknown = &report.file.members_not_in_conf_state;
+    let members = report.file.members.iter().filter(|member| unknown.contains(&member.id));
+    let texts: Vec<_> = members.map(Member::unknown_to_raft_text).collect();
+    (!texts.is_empty()).then(|| new("member-not-in-confstate", Severity::Warning, texts.join(". "), ""))
 }
 
 fn history(report: &Analysis) -> Option<Advice> {
     let mvcc = report.mvcc.as_ref()?;
     let gain = report.gains.compact_and_defrag_bytes.saturating_sub(report.gains.defrag_bytes);
     let part = share(gain, report.file.allocated_bytes);
-    let retained = mvcc.revision - mvcc.compact_revision.max(0);
+    let retained = report.retention.as_ref().map_or(0, |retention| retention.revisions);
     let text = format!(
         "{} is history ({} revisions since the last compaction): a compaction to the current revision gives back {} on top \
          of a defrag ({} of the file)",
         bytes(mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes),
-        count(retained.unsigned_abs(), ""),
+        count(retained, ""),
         bytes(gain),
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = format!("etcd-medic plan {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic plan", report);
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
 }
 
@@ -196,26 +215,38 @@ fn defrag(report: &Analysis) -> Option<Advice> {
         );
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let text = format!("A defrag gives back {gain} ({part_text} of the file)");
+    let stopped = if data_dir_of(report.file.path.as_path()).is_some() { ", with etcd stopped" } else { "" };
+    let text = format!("A defrag{stopped} gives back {gain} ({part_text} of the file)");
     Some(new("defrag", Severity::Warning, text, defrag_command(report, "", false)))
 }
 
 /// A copy beside the file: what it is for decides what it must look like. The db of a data dir is replaced in place; but
 /// where that can't be done, the copy is a snapshot to be restored from.
 fn defrag_command(report: &Analysis, changes: &str, to_restore: bool) -> String {
-    let path = &report.file.path;
-    let (file, packed) = (shell_word(path), shell_word(&format!("{path}.packed")));
-    let changes = if changes.is_empty() { String::new() } else { format!("{changes} ") };
-    match path.strip_suffix("/member/snap/db").filter(|_| !to_restore) {
-        Some(data_dir) => {
-            let data_dir = shell_word(data_dir);
-            format!("etcd-medic defrag --in-place --steady {changes}{data_dir}    # while etcd is stopped")
-        }
-        None if report.file.snapshot_trailer == Trailer::None && !to_restore => {
-            format!("etcd-medic defrag {changes}{file} -o {packed}")
-        }
-        None => format!("etcd-medic defrag {changes}{file} --snapshot -o {packed}"),
+    let path = report.file.path.as_path();
+    if let Some(data_dir) = data_dir_of(path).filter(|_| !to_restore) {
+        let command = Command::new("etcd-medic defrag --in-place --steady").and(changes);
+        return command.path(data_dir).to_string();
     }
+    let is_plain_copy = report.file.snapshot_trailer == Trailer::None && !to_restore;
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    Command::new("etcd-medic defrag")
+        .and(changes)
+        .path(path)
+        .and(if is_plain_copy { "-o" } else { "--snapshot -o" })
+        .path(&PathBuf::from(packed))
+        .to_string()
+}
+
+/// The data dir whose db this is.
+fn data_dir_of(db: &Path) -> Option<&Path> {
+    let data_dir = db.ancestors().nth(3).filter(|_| db.ends_with("member/snap/db"))?;
+    Some(if data_dir.as_os_str().is_empty() { Path::new(".") } else { data_dir })
+}
+
+fn of_file(words: &str, report: &Analysis) -> String {
+    Command::new(words).path(report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -291,7 +322,7 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
         count(objects, "object"),
         bytes(rows().map(|row| row.disk_bytes).sum())
     );
-    let command = format!("etcd-medic cleanup {}", shell_word(&report.file.path));
+    let command = of_file("etcd-medic cleanup", report);
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
@@ -302,8 +333,8 @@ fn unlocked() -> Advice {
     new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
 }
 
-/// `deployments.apps`, as kubectl takes it.
+/// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
 #[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

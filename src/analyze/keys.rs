@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::etcd::{Gap, Gaps};
 use crate::filter::Filter;
 use crate::k8s::Encoding;
 use crate::scan::Scan;
@@ -37,6 +38,8 @@ pub struct Mvcc {
     pub revision: i64,
     /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: i64,
+    /// Runs of revisions that never existed, as a restore with `--bump-revision` leaves them; ascending.
+    pub gaps: Vec<Gap>,
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// The compaction that was begun last: above the finished one, it was cut short.
@@ -150,10 +153,10 @@ impl Timelines {
 #[must_use]
 pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums<'a> {
     let keyspace = &scan.keyspace;
-    let revision = keyspace.max_revision;
+    let (revision, gaps) = (keyspace.max_revision, &scan.gaps);
     let sums: Vec<ShardSums<'_, '_>> =
-        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top, revision)).collect();
-    let mut merged = Merged::new(revision, top);
+        keyspace.shards().par_iter().map(|shard| ShardSums::of(shard, filter, top, revision, gaps)).collect();
+    let mut merged = Merged::new(revision, top, gaps);
     for (sum, shard) in sums.into_iter().zip(keyspace.shards()) {
         merged.add(sum, shard);
     }
@@ -189,7 +192,7 @@ struct ShardSums<'s, 'a> {
 }
 
 impl<'s, 'a> ShardSums<'s, 'a> {
-    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64) -> Self {
+    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64, gaps: &Gaps) -> Self {
         let mut sums = Self {
             resources: vec![ResourceSum::default(); shard.resources().len()],
             homes: vec![HomeSum::default(); shard.homes().len() + 1],
@@ -197,7 +200,7 @@ impl<'s, 'a> ShardSums<'s, 'a> {
             top: Top::new(top),
             leases: vec![(0, 0); shard.leases().len()],
             live: (0, 0, 0),
-            witnesses: Witnesses::before(revision),
+            witnesses: Witnesses::before(revision, gaps),
         };
         for (sum, row) in sums.resources.iter_mut().zip(shard.rows()) {
             sum.tombstones = row.tombstones;
@@ -270,7 +273,7 @@ struct Merged<'s, 'a> {
 }
 
 impl<'s, 'a> Merged<'s, 'a> {
-    fn new(revision: i64, top: usize) -> Self {
+    fn new(revision: i64, top: usize, gaps: &Gaps) -> Self {
         Self {
             resources: BTreeMap::new(),
             homes: Homes::default(),
@@ -278,7 +281,7 @@ impl<'s, 'a> Merged<'s, 'a> {
             leases: BTreeMap::new(),
             live: (0, 0, 0),
             tombstones: Tombstones::default(),
-            witnesses: Witnesses::before(revision),
+            witnesses: Witnesses::before(revision, gaps),
         }
     }
 

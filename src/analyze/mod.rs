@@ -31,6 +31,7 @@ pub mod timeline;
 pub mod top;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -184,8 +185,8 @@ pub struct Auth {
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.
@@ -219,7 +220,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,
-        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses)),
+        retention: mvcc.as_ref().map(|mvcc| Retention::of(mvcc, &sums.witnesses, &scan.gaps)),
         mvcc,
         gains,
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
@@ -251,6 +252,7 @@ fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums<'_>) -> Mvcc {
     Mvcc {
         revision: current_revision(state, scan),
         compact_revision: state.compact_revision(),
+        gaps: scan.gaps.as_slice().to_vec(),
         finished_compact_revision: state.finished_compact_revision,
         scheduled_compact_revision: state.scheduled_compact_revision,
         distinct_keys: scan.keyspace.num_keys(),

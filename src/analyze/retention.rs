@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use crate::etcd::Gaps;
 use crate::guide;
 use crate::k8s::metadata::creation_seconds;
 use crate::scan::keyspace::{KeyState, ValueKind};
@@ -23,7 +24,7 @@ const PREFERRED_SPAN_SECONDS: u64 = 24 * 3600;
 /// What history costs, and which time it covers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Retention {
-    /// Revisions since the last compaction: how much history there is.
+    /// Revisions that existed since the last compaction: how much history there is.
     pub revisions: u64,
     /// What superseded records and tombstones take of the file.
     pub history_bytes: u64,
@@ -68,12 +69,13 @@ impl Retention {
         clippy::cast_sign_loss,
         reason = "estimates, rounded for people; a cast of a float saturates"
     )]
-    pub fn of(mvcc: &Mvcc, witnesses: &Witnesses<'_>) -> Self {
-        let since = mvcc.compact_revision.max(0);
-        let revisions = u64::try_from(mvcc.revision.saturating_sub(since)).unwrap_or(0);
+    pub fn of(mvcc: &Mvcc, witnesses: &Witnesses<'_>, gaps: &Gaps) -> Self {
+        // revision 1 is there from the start: the first write makes 2
+        let since = mvcc.compact_revision.max(1);
+        let revisions = u64::try_from(gaps.existed_between(since, mvcc.revision)).unwrap_or(0);
         let history_bytes = mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
         let bytes_per_revision = (revisions > 0).then(|| history_bytes as f64 / revisions as f64);
-        let rate = rate(&witnesses.times());
+        let rate = rate(&witnesses.times(), gaps);
         let choice = |revisions: u64| Choice {
             revisions,
             bytes: bytes_per_revision.map(|bytes| (bytes * revisions as f64).round() as u64),
@@ -94,15 +96,17 @@ impl Retention {
 /// Objects whose values are to be asked when they were created: of each age, the oldest.
 #[derive(Clone, Debug)]
 pub struct Witnesses<'a> {
-    revision: i64,
+    /// How many revisions existed, up to the current one.
+    existed: i64,
+    gaps: Gaps,
     by_age: Vec<Option<(i64, &'a [u8])>>,
 }
 
 impl<'a> Witnesses<'a> {
     /// None yet; ages are counted from this revision.
     #[must_use]
-    pub fn before(revision: i64) -> Self {
-        Self { revision, by_age: vec![None; NUM_AGES] }
+    pub fn before(revision: i64, gaps: &Gaps) -> Self {
+        Self { existed: gaps.existed_up_to(revision), gaps: gaps.clone(), by_age: vec![None; NUM_AGES] }
     }
 
     /// Takes the key as a witness, if it is the best one of its age so far.
@@ -115,7 +119,8 @@ impl<'a> Witnesses<'a> {
 
     #[inline]
     fn add(&mut self, created: i64, record: &'a [u8]) {
-        let age = u64::try_from(self.revision.saturating_sub(created)).unwrap_or(0);
+        let age = self.existed.saturating_sub(self.gaps.existed_up_to(created));
+        let age = u64::try_from(age).unwrap_or(0);
         let doublings = (u64::BITS - age.leading_zeros()) as usize;
         if let Some(oldest) = self.by_age.get_mut(doublings).filter(|_| created > 0) {
             // one transaction may create several: the bytes decide, so that the choice does not depend on any order
@@ -141,7 +146,7 @@ impl<'a> Witnesses<'a> {
 
 /// The rate over the last day, or over as much as there is; `None` where times contradict revisions: objects were put
 /// there by another than an API server, or the file is made of several.
-fn rate(times: &[(i64, u64)]) -> Option<Rate> {
+fn rate(times: &[(i64, u64)], gaps: &Gaps) -> Option<Rate> {
     let in_order = times.windows(2).all(|pair| match pair {
         [(_, earlier), (_, later)] => *earlier <= later.saturating_add(CLOCK_SLACK_SECONDS),
         _ => true,
@@ -152,7 +157,8 @@ fn rate(times: &[(i64, u64)]) -> Option<Rate> {
     let within_a_day = long_enough.clone().find(|witness| span(witness) <= PREFERRED_SPAN_SECONDS);
     let first = within_a_day.or_else(|| long_enough.next_back())?;
     let (first_revision, seconds) = (first.0, span(first));
-    let revisions = last_revision.checked_sub(first_revision).filter(|&revisions| revisions > 0)?;
+    let revisions =
+        Some(gaps.existed_between(first_revision, last_revision)).filter(|&revisions| revisions > 0)?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate, rounded for people")]
     let revisions_per_hour = revisions as f64 * 3600.0 / seconds as f64;
     Some(Rate { first_revision, last_revision, seconds, revisions_per_hour })
@@ -167,7 +173,8 @@ mod tests {
 
     fn at(times: &[(i64, u64)]) -> Option<(i64, i64, u64)> {
         let times: Vec<_> = times.iter().map(|&(revision, hours)| (revision, START + hours * HOUR)).collect();
-        rate(&times).map(|rate| (rate.first_revision, rate.last_revision, rate.seconds / HOUR))
+        rate(&times, &Gaps::default())
+            .map(|rate| (rate.first_revision, rate.last_revision, rate.seconds / HOUR))
     }
 
     #[test]
@@ -184,32 +191,33 @@ mod tests {
 
     #[test]
     fn the_rate_is_revisions_by_time() {
-        let rate = rate(&[(100, START), (110, START + 10)]).unwrap();
+        let rate = rate(&[(100, START), (110, START + 10)], &Gaps::default()).unwrap();
         assert!((rate.revisions_per_hour - 3600.0).abs() < 1e-9, "{rate:?}");
     }
 
     #[test]
     fn too_little_time_tells_nothing() {
-        assert_eq!(rate(&[]), None);
-        assert_eq!(rate(&[(1, START)]), None);
-        assert_eq!(rate(&[(1, START), (100, START + 9)]), None);
-        assert_eq!(rate(&[(1, START), (1, START + 6000)]), None, "no revision between");
+        assert_eq!(rate(&[], &Gaps::default()), None);
+        assert_eq!(rate(&[(1, START)], &Gaps::default()), None);
+        assert_eq!(rate(&[(1, START), (100, START + 9)], &Gaps::default()), None);
+        assert_eq!(rate(&[(1, START), (1, START + 6000)], &Gaps::default()), None, "no revision between");
     }
 
     #[test]
     fn times_that_lie_tell_nothing() {
         assert_eq!(at(&[(1, 5), (50, 3), (100, 9)]), None);
         assert!(
-            rate(&[(1, START), (50, START + 1000), (100, START + 950)]).is_some(),
+            rate(&[(1, START), (50, START + 1000), (100, START + 950)], &Gaps::default()).is_some(),
             "clocks differ a little"
         );
-        assert_eq!(rate(&[(1, START), (50, u64::MAX), (100, START + 950)]), None);
-        assert!(rate(&[(i64::MIN, 0), (i64::MAX, u64::MAX)]).is_none());
+        assert_eq!(rate(&[(1, START), (50, u64::MAX), (100, START + 950)], &Gaps::default()), None);
+        assert!(rate(&[(i64::MIN, 0), (i64::MAX, u64::MAX)], &Gaps::default()).is_none());
     }
 
     #[test]
     fn of_each_age_the_oldest_is_kept() {
-        let mut witnesses = Witnesses::before(100);
+        let gaps = Gaps::default();
+        let mut witnesses = Witnesses::before(100, &gaps);
         for created in [100, 99, 98, 97, 96, 70, 60, 0, -5, i64::MIN, i64::MAX] {
             witnesses.add(created, b"");
         }

@@ -52,7 +52,7 @@ pub struct Peak {
 impl TimelineReport {
     /// Of these timelines.
     #[must_use]
-    pub fn of(timelines: &Timelines, bins: Bins) -> Self {
+    pub fn of(timelines: &Timelines, bins: &Bins) -> Self {
         let spans = timelines.all.spans().into_iter().take(bins.count()).enumerate();
         let rows: Vec<_> = spans
             .map(|(bin, Span { records, bytes })| {

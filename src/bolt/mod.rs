@@ -11,6 +11,7 @@
 //! | [`claims`] | which pages are taken |
 //! | [`walk`] | every node of every bucket, in parallel |
 //! | [`bucket`] | the entries of one bucket, in order |
+//! | [`probe`] | pages in bytes whose metas say nothing |
 //! | [`orphan`] | nodes that no tree refers to, wherever they lie |
 //! | [`fault`] | what can be wrong |
 //! | [`write`](mod@write) | a whole file at once: packing, plan, pages |
@@ -25,6 +26,7 @@ pub mod meta;
 pub mod open;
 pub mod orphan;
 pub mod page;
+pub mod probe;
 pub mod walk;
 pub mod write;
 

@@ -1,6 +1,7 @@
 //! What damage touches, and which command comes next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::Scan;
+use crate::shell::Command;
 use crate::text::ByteText;
 
 use super::pattern::Pattern;
@@ -83,10 +85,10 @@ pub struct NewerPages {
 }
 
 /// A command to go on with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Next {
-    /// The command; `FILE` stands for the file, `DST` for a new one.
-    pub command: &'static str,
+    /// The command.
+    pub command: String,
     /// Why.
     pub why: &'static str,
 }
@@ -231,17 +233,18 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 }
 
 /// What to do about it.
-pub(super) fn next(db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
+pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
     let faults = || scan.structure.faults.iter();
     // a file that ends early may have lost free pages only
     let unread =
         faults().any(|fault| matches!(fault.kind, FaultKind::Page { error, .. } if is_of_the_end(&error)));
     let of_records = has(|pattern| pattern == Pattern::RevisionDamage);
+    let of_file = |words| Command::new(words).path(path);
     let mut next = Vec::new();
     if has(Pattern::is_of_a_tree) || unread || of_records {
         next.push(Next {
-            command: "etcd-medic salvage FILE -o DST",
+            command: of_file("etcd-medic salvage").and("-o saved.db").to_string(),
             why: "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
         });
     } else if has(|pattern| {
@@ -255,25 +258,25 @@ pub(super) fn next(db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
         )
     }) {
         next.push(Next {
-            command: "etcd-medic defrag FILE -o DST",
+            command: of_file("etcd-medic defrag").and("-o packed.db").to_string(),
             why: "all that the active root has can be read: the copy has it, two good metas, and no stored freelist",
         });
     }
     if db.metas().slots.iter().any(Result::is_err) {
         next.push(Next {
-            command: "etcd-medic status FILE OTHER…",
-            why: "with one meta gone, the last transaction may be: compare revisions with another member or snapshot",
+            command: of_file("etcd-medic status").to_string(),
+            why: "with one meta gone, the last transaction may be: compare its revision with another member's, or a snapshot's",
         });
     }
     if has(|pattern| pattern == Pattern::SnapshotChanged) {
         next.push(Next {
-            command: "etcdctl snapshot save DST",
+            command: "etcdctl snapshot save snapshot.db".to_owned(),
             why: "the snapshot is not what was taken: take another one, or use an older sound one",
         });
     }
     if next.is_empty() {
         next.push(Next {
-            command: "etcd-medic hash FILE",
+            command: of_file("etcd-medic hash").to_string(),
             why: "the file reads well, its records contradict each other: compare it with another member's",
         });
     }

@@ -30,6 +30,8 @@ pub enum Class {
     LargeSecrets,
     /// One kind of custom resources.
     Flood,
+    /// One kind of built-in resources.
+    BuiltInFlood,
 }
 
 impl Class {
@@ -60,6 +62,7 @@ impl Class {
             Self::LargeConfigMaps => "large-configmaps",
             Self::LargeSecrets => "large-secrets",
             Self::Flood => "custom-resource-flood",
+            Self::BuiltInFlood => "built-in-flood",
         }
     }
 
@@ -115,6 +118,12 @@ impl Class {
                  objects",
                 crate::units::grouped(limits.flood_objects)
             ),
+            Self::BuiltInFlood => format!(
+                "A built-in resource in great numbers: {} objects or more, or two fifths of all records' bytes (from 256 KiB \
+                 on) with 500 objects or more, or with 20 records and more of each object (from 1,000 on). Its history here \
+                 includes that of deleted objects, and its objects may also stand in another class here",
+                crate::units::grouped(limits.flood_objects)
+            ),
         }
     }
 
@@ -150,6 +159,10 @@ impl Class {
             Self::Flood => {
                 "What the objects stand for may go with them, and finalizers may hold them back: stop what creates \
                  them first, and ask whose they are."
+            }
+            Self::BuiltInFlood => {
+                "Some of them are needed: look at who creates them and at the oldest first, and delete only what nobody \
+                 will miss."
             }
         }
     }
@@ -197,6 +210,10 @@ impl Class {
             Self::Flood => {
                 "a time to live or history limit of the controller that creates them; a ResourceQuota on \
                  count/RESOURCE.GROUP in their namespaces"
+            }
+            Self::BuiltInFlood => {
+                "what creates them must clean up behind itself; for what lives in namespaces, a ResourceQuota on \
+                 count/RESOURCE.GROUP"
             }
         }
     }
@@ -247,6 +264,11 @@ impl Class {
             Self::LargeSecrets => vec![list_large("secrets", "secret", limits)],
             Self::Flood => name
                 .map(|name| delete_where(name, ".metadata.creationTimestamp < (now - 7*86400 | floor | todate)"))
+                .into_iter()
+                .collect(),
+            // which of them are needed, nobody but their owner knows
+            Self::BuiltInFlood => name
+                .map(|name| format!("kubectl get {name} --all-namespaces --sort-by=.metadata.creationTimestamp"))
                 .into_iter()
                 .collect(),
         }

@@ -1,15 +1,23 @@
-//! Custom resources in great numbers.
+//! Resources in great numbers.
 //!
-//! A custom resource is one whose group stands in the key's path and that the table of built-in resources does not
-//! have. It is a flood by one of three measures, each far above what most clusters have: very many objects; a large
-//! share of all records; or many records of each object, which is an update loop, or objects that come and go.
+//! A custom resource is a flood by one of three measures, each far above what most clusters have: very many objects; a large share of
+//! all records; or many records of each object, which is an update loop, or objects that come and go.
+//!
+//! Of the built-in ones, some have a large share in every cluster, and Leases are written again every few seconds: they are a flood
+//! by very many objects, or where one alone has almost half of all bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::clock::{Clock, Seconds, text};
+use crate::k8s::metadata::metadata;
 use crate::k8s::resources::by_name;
-use crate::scan::keyspace::Resource;
+use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
 
 use super::Thresholds;
+use super::class::Class;
 use super::sums::{Place, Sum, Sums};
 
 /// A tenth of all records' bytes,
@@ -21,84 +29,203 @@ const REVISIONS: u64 = 20;
 /// but not of next to none.
 const REVISIONS_FROM_RECORDS: u64 = 1000;
 
-/// What each custom resource's keys add up to.
-#[derive(Debug)]
-pub(super) struct Floods<'s, 'a> {
-    resources: BTreeMap<Resource<'a>, Candidate<'s, 'a>>,
-    top: usize,
-}
+/// Of a built-in resource: two fifths of all records' bytes,
+const BUILT_IN_SHARE: (u64, u64) = (2, 5);
+/// but not of next to nothing,
+const BUILT_IN_SHARE_FROM_BYTES: u64 = 256 << 10;
+/// nor of a few large objects.
+const BUILT_IN_SHARE_FROM_OBJECTS: u64 = 500;
 
-/// A custom resource.
-#[derive(Debug)]
-pub(super) struct Candidate<'s, 'a> {
-    pub(super) sums: Sums<'s, 'a>,
+/// Objects older than an hour, a day, a week and 30 days are counted.
+const AGES: [Seconds; 4] = [3600, 86_400, 7 * 86_400, 30 * 86_400];
+
+/// What a resource's keys add up to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Candidate {
+    pub(super) all: Sum,
     /// Keys, deleted ones included.
     keys: u64,
     /// Its keys that are in another class.
     pub(super) elsewhere: Sum,
+    kind: Option<Class>,
 }
 
-impl<'s, 'a> Floods<'s, 'a> {
-    pub(super) fn new(top: usize) -> Self {
-        Self { resources: BTreeMap::new(), top }
-    }
-
-    /// Adds a custom resource's key; `elsewhere` says whether it is in another class, too.
-    pub(super) fn add(&mut self, place: Place<'s, 'a>, elsewhere: bool) {
-        let top = self.top;
-        let found = self.resources.entry(place.resource).or_insert_with(|| Candidate::new(top));
-        found.sums.add(place);
-        found.keys += 1;
+impl Candidate {
+    /// Adds a key; `elsewhere` says whether it is in another class, too.
+    pub(super) fn add(&mut self, resource: Resource<'_>, key: &KeyState<'_>, elsewhere: bool) {
+        // told by the first key of each resource
+        self.kind = self.kind.or_else(|| kind_of(resource, key.key()));
+        self.all.add(key);
+        self.keys += 1;
         if elsewhere {
-            found.elsewhere.add(place.key);
+            self.elsewhere.add(key);
         }
     }
 
-    pub(super) fn append(&mut self, more: Self) {
-        let top = self.top;
-        for (resource, candidate) in more.resources {
-            let sum = self.resources.entry(resource).or_insert_with(|| Candidate::new(top));
-            sum.sums.append(candidate.sums);
-            sum.keys += candidate.keys;
-            sum.elsewhere.append(&candidate.elsewhere);
-        }
+    pub(super) fn append(&mut self, more: &Self) {
+        self.kind = self.kind.or(more.kind);
+        self.all.append(&more.all);
+        self.keys += more.keys;
+        self.elsewhere.append(&more.elsewhere);
     }
 
-    /// Each custom resource, and what makes it a flood, if anything does.
-    pub(super) fn finish(
-        self,
-        all: &Sum,
-        limits: &Thresholds,
-    ) -> Vec<(Resource<'a>, Vec<&'static str>, Candidate<'s, 'a>)> {
-        let judged = |(resource, found): (Resource<'a>, Candidate<'s, 'a>)| {
-            let reasons = found.reasons(all, limits);
-            (resource, reasons, found)
-        };
-        self.resources.into_iter().map(judged).collect()
-    }
-}
-
-impl Candidate<'_, '_> {
-    fn new(top: usize) -> Self {
-        Self { sums: Sums::new(top), keys: 0, elsewhere: Sum::default() }
-    }
-
-    fn reasons(&self, all: &Sum, limits: &Thresholds) -> Vec<&'static str> {
-        let sum = &self.sums.all;
-        let large = sum.own_bytes >= SHARE_FROM_BYTES && sum.own_bytes >= all.own_bytes / SHARE;
+    /// The class, and what makes it one, if anything does.
+    pub(super) fn flood(&self, all: &Sum, limits: &Thresholds) -> Option<(Class, Vec<&'static str>)> {
+        let class = self.kind?;
+        let sum = &self.all;
+        let many = sum.objects > 0 && sum.objects >= limits.flood_objects;
         let revised = sum.records >= REVISIONS_FROM_RECORDS && sum.records / self.keys.max(1) >= REVISIONS;
-        let reasons = [
-            ("objects", sum.objects > 0 && sum.objects >= limits.flood_objects),
-            ("share", large),
-            ("revisions", revised),
-        ];
-        reasons.into_iter().filter_map(|(reason, is_so)| is_so.then_some(reason)).collect()
+        let (share, revised) = if class == Class::Flood {
+            (sum.own_bytes >= SHARE_FROM_BYTES && sum.own_bytes >= all.own_bytes / SHARE, revised)
+        } else {
+            let (part, of) = BUILT_IN_SHARE;
+            let dominant = sum.own_bytes >= BUILT_IN_SHARE_FROM_BYTES
+                && u128::from(sum.own_bytes) * u128::from(of) >= u128::from(all.own_bytes) * u128::from(part);
+            (dominant && sum.objects >= BUILT_IN_SHARE_FROM_OBJECTS, dominant && revised)
+        };
+        let reasons = [("objects", many), ("share", share), ("revisions", revised)];
+        let reasons: Vec<_> =
+            reasons.into_iter().filter_map(|(reason, is_so)| is_so.then_some(reason)).collect();
+        (!reasons.is_empty()).then_some((class, reasons))
     }
 }
 
-/// Whether a resource is a custom one, told by one of its keys: a built-in one's group is not in the path.
-pub(super) fn is_custom(Resource { group, resource }: Resource<'_>, key: &[u8]) -> bool {
+/// Which flood a resource may be, told by one of its keys: a custom one's group is in the path. `None` for what isn't Kubernetes'.
+fn kind_of(Resource { group, resource }: Resource<'_>, key: &[u8]) -> Option<Class> {
+    let is_built_in = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_some());
     let in_path = || memchr::memmem::find(key, group.as_bytes()).is_some();
-    let is_unknown = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_none());
-    group.contains('.') && is_unknown() && in_path()
+    if is_built_in() {
+        Some(Class::BuiltInFlood)
+    } else if group.contains('.') {
+        Some(if in_path() { Class::Flood } else { Class::BuiltInFlood })
+    } else {
+        None
+    }
+}
+
+/// How old a flood's objects are, by when they were created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ages {
+    /// Objects that are older than some spans, the shortest first.
+    pub older: Vec<Older>,
+    /// When the first of them was created.
+    pub oldest: Option<String>,
+    /// When the last of them was.
+    pub newest: Option<String>,
+    /// Objects without a time that can be believed.
+    pub undated: u64,
+}
+
+/// Objects that are older than a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Older {
+    /// The span.
+    pub than_seconds: u64,
+    /// How many.
+    pub objects: u64,
+    /// Bytes of their newest records.
+    pub live_bytes: u64,
+}
+
+/// What the keys of one flood add up to.
+#[derive(Debug)]
+pub(super) struct Flooded<'s, 'a> {
+    pub(super) sums: Sums<'s, 'a>,
+    older: [(u64, u64); AGES.len()],
+    created: Option<(Seconds, Seconds)>,
+    undated: u64,
+}
+
+impl<'s, 'a> Flooded<'s, 'a> {
+    fn new(top: usize) -> Self {
+        Self { sums: Sums::new(top), older: [(0, 0); AGES.len()], created: None, undated: 0 }
+    }
+
+    fn add(&mut self, place: Place<'s, 'a>, clock: Clock) {
+        self.sums.add(place);
+        if place.key.is_live() {
+            let created = created(place.key).filter(|&time| clock.believes(time));
+            self.add_age(created, clock, place.key.newest_own_bytes());
+        }
+    }
+
+    fn add_age(&mut self, created: Option<Seconds>, clock: Clock, bytes: u64) {
+        let Some((time, age)) = created.and_then(|time| Some((time, clock.age([time])?))) else {
+            self.undated += 1;
+            return;
+        };
+        for ((objects, live_bytes), span) in self.older.iter_mut().zip(AGES) {
+            if age > span {
+                *objects += 1;
+                *live_bytes += bytes;
+            }
+        }
+        let (first, last) = self.created.unwrap_or((time, time));
+        self.created = Some((first.min(time), last.max(time)));
+    }
+
+    fn append(&mut self, more: Self) {
+        self.sums.append(more.sums);
+        for ((objects, bytes), (more_objects, more_bytes)) in self.older.iter_mut().zip(more.older) {
+            *objects += more_objects;
+            *bytes += more_bytes;
+        }
+        self.created = match (self.created, more.created) {
+            (Some((first, last)), Some((other, another))) => Some((first.min(other), last.max(another))),
+            (one, other) => one.or(other),
+        };
+        self.undated += more.undated;
+    }
+
+    pub(super) fn ages(&self) -> Ages {
+        let older = AGES.iter().zip(self.older).map(|(&span, (objects, live_bytes))| Older {
+            than_seconds: span.unsigned_abs(),
+            objects,
+            live_bytes,
+        });
+        let (oldest, newest) = self.created.unzip();
+        Ages {
+            older: older.collect(),
+            oldest: oldest.and_then(text),
+            newest: newest.and_then(text),
+            undated: self.undated,
+        }
+    }
+}
+
+fn created(key: &KeyState<'_>) -> Option<Seconds> {
+    let readable = matches!(key.encoding, ValueKind::Protobuf | ValueKind::Json | ValueKind::Cbor);
+    readable.then(|| metadata(key.newest().value))??.created
+}
+
+/// Goes through the keys of these resources once more.
+pub(super) fn look_into<'s, 'a>(
+    shards: &'s [Shard<'a>],
+    floods: &BTreeSet<Resource<'a>>,
+    clock: Clock,
+    top: usize,
+) -> BTreeMap<Resource<'a>, Flooded<'s, 'a>> {
+    let found: Vec<_> = shards.par_iter().map(|shard| in_shard(shard, floods, clock, top)).collect();
+    let mut all: BTreeMap<_, Flooded<'_, '_>> = BTreeMap::new();
+    for (resource, flooded) in found.into_iter().flatten() {
+        all.entry(resource).or_insert_with(|| Flooded::new(top)).append(flooded);
+    }
+    all
+}
+
+fn in_shard<'s, 'a>(
+    shard: &'s Shard<'a>,
+    floods: &BTreeSet<Resource<'a>>,
+    clock: Clock,
+    top: usize,
+) -> Vec<(Resource<'a>, Flooded<'s, 'a>)> {
+    let new = |resource| floods.contains(resource).then(|| Flooded::new(top));
+    let mut found: Vec<_> = shard.resources().iter().map(new).collect();
+    for key in shard.keys() {
+        if let Some(Some(flooded)) = found.get_mut(usize::from(key.resource)) {
+            flooded.add(Place::of(shard, key), clock);
+        }
+    }
+    let resources = shard.resources().iter().copied();
+    resources.zip(found).filter_map(|(resource, flooded)| Some((resource, flooded?))).collect()
 }

@@ -3,20 +3,20 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`class`] | the classes: why, what deleting means, what prevents it, and the commands |
-//! | [`clock`] | the file's own time, against which ages are told |
 //! | `sums` | bytes by class and namespace, and the largest objects |
-//! | `floods` | custom resources in great numbers |
+//! | [`floods`] | resources in great numbers |
 //!
-//! Only values of the few kinds that [`crate::k8s::object`] reads are looked into, of live records alone. Encrypted
+//! Only values of the few kinds that [`crate::k8s::object`] reads are looked into, and those of floods for when they were created,
+//! of live records alone. Encrypted
 //! values are counted and never guessed; nothing of a value is shown.
 
 pub mod class;
-pub mod clock;
-mod floods;
+pub mod floods;
 mod sums;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -28,16 +28,17 @@ use crate::analyze::{self, Health};
 use crate::bolt::Db;
 use crate::bolt::format::ELEMENT_SIZE;
 use crate::check;
+use crate::clock::{AsOf, Clock};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::{self, Kind, Object, Unreadable};
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
+use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
 use class::Class;
-use clock::{AsOf, Clock};
-use floods::Floods;
+use floods::{Ages, Candidate, Flooded};
 use sums::{Disk, Place, Sum, Sums};
 
 /// From where on something counts as garbage.
@@ -49,7 +50,7 @@ pub struct Thresholds {
     pub lease_age_seconds: u64,
     /// ConfigMaps and Secrets of this size and more are large.
     pub large_bytes: u64,
-    /// Custom resources of this many objects and more are a flood, whatever their size.
+    /// Resources of this many objects and more are a flood, whatever their size.
     pub flood_objects: u64,
 }
 
@@ -67,8 +68,8 @@ impl Default for Thresholds {
 /// What is asked for, beside the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
-    /// The file's path, for showing.
-    pub path: &'r str,
+    /// The file's path.
+    pub path: &'r Path,
     /// What stands behind the db.
     pub trailer: Trailer,
     /// From where on something counts as garbage.
@@ -83,7 +84,7 @@ pub struct Request<'r> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Cleanup {
     /// The file's path.
-    pub path: String,
+    pub path: ByteText,
     /// Its size.
     pub file_bytes: u64,
     /// Whether nothing is wrong with the file: if something is, figures are of what could be read.
@@ -139,6 +140,8 @@ pub struct ClassUse {
     pub prevention: &'static str,
     /// How to clean it up; empty where there is nothing, or no command for all.
     pub commands: Vec<String>,
+    /// How old a flood's objects are; `null` for other classes.
+    pub ages: Option<Ages>,
     /// By namespace, the largest first.
     pub namespaces: Vec<NamespaceUse>,
     /// The largest objects.
@@ -148,6 +151,8 @@ pub struct ClassUse {
 /// A class's objects in one namespace.
 #[derive(Clone, Debug, Serialize)]
 pub struct NamespaceUse {
+    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    pub tenant: Option<ByteText>,
     /// Its name; `null` for what has none.
     pub namespace: Option<ByteText>,
     /// Objects, and what they take.
@@ -160,6 +165,8 @@ pub struct NamespaceUse {
 pub struct TopObject {
     /// The etcd key.
     pub key: ByteText,
+    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    pub tenant: Option<ByteText>,
     /// Namespace, where it has one.
     pub namespace: Option<ByteText>,
     /// Name.
@@ -224,9 +231,9 @@ pub fn cleanup(
     let (objects_read, doubtful_times) = (all.objects_read, all.doubtful_times);
     let whole = all.every_key.leaf_bytes + scan.keyspace.unreadable.leaf_bytes;
     let disk = Disk { bytes: disk, whole };
-    let Classes { total, rows: classes, more_floods } = all.classes(state, scan, disk, &request.thresholds);
+    let Classes { total, rows: classes, more_floods } = all.classes(state, scan, disk, &judge, request.top);
     Ok(Cleanup {
-        path: request.path.to_owned(),
+        path: request.path.into(),
         file_bytes: db.file_size(),
         health: Health {
             sound: check::is_sound(db, state, scan, request.trailer),
@@ -300,12 +307,10 @@ impl Judge {
 struct Found<'s, 'a> {
     top: usize,
     classes: BTreeMap<Class, Sums<'s, 'a>>,
-    floods: Floods<'s, 'a>,
+    candidates: BTreeMap<Resource<'a>, Candidate>,
     unread: BTreeMap<Resource<'a>, Unread>,
     objects_read: u64,
     doubtful_times: u64,
-    /// Keys that are in any class; those of custom resources are counted with these, which may be a flood.
-    total: Sum,
     /// All keys, deleted ones included.
     every_key: Sum,
     attached: HashSet<i64>,
@@ -316,11 +321,10 @@ impl<'s, 'a> Found<'s, 'a> {
         Self {
             top,
             classes: BTreeMap::new(),
-            floods: Floods::new(top),
+            candidates: BTreeMap::new(),
             unread: BTreeMap::new(),
             objects_read: 0,
             doubtful_times: 0,
-            total: Sum::default(),
             every_key: Sum::default(),
             attached: HashSet::new(),
         }
@@ -329,8 +333,7 @@ impl<'s, 'a> Found<'s, 'a> {
     fn of(shard: &'s Shard<'a>, judge: &Judge, top: usize) -> Self {
         let mut found = Self::new(top);
         let kinds: Vec<_> = shard.resources().iter().map(|&resource| kind_of(resource)).collect();
-        // told by the first key of each
-        let mut custom = vec![None; kinds.len()];
+        let mut candidates = vec![Candidate::default(); kinds.len()];
         for key in shard.keys() {
             let place = Place::of(shard, key);
             found.every_key.add(key);
@@ -341,18 +344,14 @@ impl<'s, 'a> Found<'s, 'a> {
                 classes.extend(found.look_into(kind, &place, judge));
                 classes.extend(found.lease_of(shard, key, judge));
             }
-            let is_custom = custom.get_mut(usize::from(key.resource)).is_some_and(|known| {
-                *known.get_or_insert_with(|| floods::is_custom(place.resource, key.key()))
-            });
-            if is_custom {
-                found.floods.add(place, !classes.is_empty());
-            } else if !classes.is_empty() {
-                found.total.add(key);
+            if let Some(candidate) = candidates.get_mut(usize::from(key.resource)) {
+                candidate.add(place.resource, key, !classes.is_empty());
             }
             for class in classes {
                 found.classes.entry(class).or_insert_with(|| Sums::new(top)).add(place);
             }
         }
+        found.candidates = shard.resources().iter().copied().zip(candidates).collect();
         found
     }
 
@@ -394,7 +393,9 @@ impl<'s, 'a> Found<'s, 'a> {
         for (class, sums) in more.classes {
             self.classes.entry(class).or_insert_with(|| Sums::new(top)).append(sums);
         }
-        self.floods.append(more.floods);
+        for (resource, candidate) in more.candidates {
+            self.candidates.entry(resource).or_default().append(&candidate);
+        }
         for (resource, unread) in more.unread {
             let sum = self.unread.entry(resource).or_default();
             sum.encrypted += unread.encrypted;
@@ -404,7 +405,6 @@ impl<'s, 'a> Found<'s, 'a> {
         }
         self.objects_read += more.objects_read;
         self.doubtful_times += more.doubtful_times;
-        self.total.append(&more.total);
         self.every_key.append(&more.every_key);
         self.attached.extend(more.attached);
     }
@@ -431,64 +431,86 @@ struct Classes {
 
 /// The report's rows.
 impl Found<'_, '_> {
-    fn classes(mut self, state: &State<'_>, scan: &Scan<'_>, disk: Disk, limits: &Thresholds) -> Classes {
-        let mut total = self.total;
+    fn classes(
+        mut self,
+        state: &State<'_>,
+        scan: &Scan<'_>,
+        disk: Disk,
+        judge: &Judge,
+        top: usize,
+    ) -> Classes {
+        let limits = &judge.limits;
         let mut rows = Vec::new();
         for class in Class::FIXED {
             let sums = self.classes.remove(&class).unwrap_or_else(|| Sums::new(0));
-            rows.push(row(class, None, Vec::new(), sums, scan, disk, limits));
+            rows.push(row(class, sums, scan, disk, limits));
         }
         if let Some(row) = rows.iter_mut().find(|row| row.class == Class::LeasesWithoutKeys.name()) {
             let unused = state.leases.iter().filter(|lease| !self.attached.contains(&lease.id));
             row.sum = lease_use(unused);
             row.commands = commands(Class::LeasesWithoutKeys, &row.sum, limits, None);
         }
+        let mut total = Sum::default();
         let mut floods = Vec::new();
-        for (resource, reasons, found) in self.floods.finish(&self.every_key, limits) {
-            if reasons.is_empty() {
-                total.append(&found.elsewhere);
-                continue;
-            }
-            total.append(&found.sums.all);
-            floods.push((resource, reasons, found));
+        for (&resource, candidate) in &self.candidates {
+            let flood = candidate.flood(&self.every_key, limits);
+            total.append(if flood.is_some() { &candidate.all } else { &candidate.elsewhere });
+            floods.extend(flood.map(|flood| (resource, flood, candidate.all.own_bytes)));
         }
         let more_floods = floods.len().saturating_sub(MAX_FLOODS);
         if more_floods > 0 {
-            floods.sort_by_key(|(_, _, found)| Reverse(found.sums.all.own_bytes));
+            floods.sort_by_key(|&(_, _, bytes)| Reverse(bytes));
             floods.truncate(MAX_FLOODS);
         }
-        for (resource, reasons, found) in floods {
-            rows.push(row(Class::Flood, Some(resource), reasons, found.sums, scan, disk, limits));
+        let floods: BTreeMap<_, _> =
+            floods.into_iter().map(|(resource, flood, _)| (resource, flood)).collect();
+        let names: BTreeSet<_> = floods.keys().copied().collect();
+        let mut found = floods::look_into(scan.keyspace.shards(), &names, judge.clock, top);
+        for (resource, (class, reasons)) in floods {
+            let Some(flooded) = found.remove(&resource) else { continue };
+            rows.push(flood_row(class, resource, reasons, flooded, scan, disk, limits));
         }
         Classes { total: total.finish(disk), rows, more_floods: more_floods as u64 }
     }
 }
 
-fn row(
-    class: Class,
-    resource: Option<Resource<'_>>,
-    reasons: Vec<&'static str>,
-    sums: Sums<'_, '_>,
-    scan: &Scan<'_>,
-    disk: Disk,
-    limits: &Thresholds,
-) -> ClassUse {
+fn row(class: Class, sums: Sums<'_, '_>, scan: &Scan<'_>, disk: Disk, limits: &Thresholds) -> ClassUse {
     let sum = sums.all.finish(disk);
-    let name = resource.and_then(sums::kubectl_name);
-    let shown = |Resource { group, resource }: Resource<'_>| {
-        analyze::advice::resource_name(group, &ByteText::from(resource).to_string())
-    };
+    let tenants = Tenants::of(&scan.keyspace);
     ClassUse {
         class: class.name(),
-        resource: resource.map(shown),
-        reasons,
+        resource: None,
+        reasons: Vec::new(),
         sum,
         why: class.why(limits),
         deleting: class.deleting(),
         prevention: class.prevention(),
-        commands: commands(class, &sum, limits, name.as_deref()),
-        namespaces: sums.namespaces(disk),
-        top: sums.top(&scan.layout),
+        commands: commands(class, &sum, limits, None),
+        ages: None,
+        namespaces: sums.namespaces(disk, tenants),
+        top: sums.top(&scan.layout, tenants),
+    }
+}
+
+fn flood_row(
+    class: Class,
+    resource: Resource<'_>,
+    reasons: Vec<&'static str>,
+    flooded: Flooded<'_, '_>,
+    scan: &Scan<'_>,
+    disk: Disk,
+    limits: &Thresholds,
+) -> ClassUse {
+    let ages = Some(flooded.ages());
+    let row = row(class, flooded.sums, scan, disk, limits);
+    let name = sums::kubectl_name(resource);
+    let shown = ByteText::from(resource.resource).to_string();
+    ClassUse {
+        resource: Some(analyze::advice::resource_name(resource.group, &shown)),
+        reasons,
+        commands: commands(class, &row.sum, limits, name.as_deref()),
+        ages,
+        ..row
     }
 }
 

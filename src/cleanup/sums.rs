@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::k8s::Layout;
+use crate::k8s::{Layout, Tenant};
 use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
 use super::{NamespaceUse, TopObject, Use};
@@ -14,12 +15,14 @@ use super::{NamespaceUse, TopObject, Use};
 pub(super) struct Place<'s, 'a> {
     pub(super) key: &'s KeyState<'a>,
     pub(super) resource: Resource<'a>,
+    pub(super) tenant: Option<Tenant<'a>>,
     pub(super) namespace: Option<&'a [u8]>,
 }
 
 impl<'s, 'a> Place<'s, 'a> {
     pub(super) fn of(shard: &Shard<'a>, key: &'s KeyState<'a>) -> Self {
-        Self { key, resource: shard.resource(key), namespace: shard.namespace(key) }
+        let (tenant, namespace) = (shard.tenant(key), shard.namespace(key));
+        Self { key, resource: shard.resource(key), tenant, namespace }
     }
 }
 
@@ -81,19 +84,19 @@ impl Disk {
 #[derive(Debug)]
 pub(super) struct Sums<'s, 'a> {
     pub(super) all: Sum,
-    namespaces: BTreeMap<Option<&'a [u8]>, Sum>,
+    homes: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), Sum>,
     largest: Vec<Place<'s, 'a>>,
     top: usize,
 }
 
 impl<'s, 'a> Sums<'s, 'a> {
     pub(super) fn new(top: usize) -> Self {
-        Self { all: Sum::default(), namespaces: BTreeMap::new(), largest: Vec::new(), top }
+        Self { all: Sum::default(), homes: BTreeMap::new(), largest: Vec::new(), top }
     }
 
     pub(super) fn add(&mut self, place: Place<'s, 'a>) {
         self.all.add(place.key);
-        self.namespaces.entry(place.namespace).or_default().add(place.key);
+        self.homes.entry((place.tenant, place.namespace)).or_default().add(place.key);
         if place.key.is_live() {
             self.largest.push(place);
             // sorted now and then only
@@ -105,8 +108,8 @@ impl<'s, 'a> Sums<'s, 'a> {
 
     pub(super) fn append(&mut self, more: Self) {
         self.all.append(&more.all);
-        for (namespace, sum) in more.namespaces {
-            self.namespaces.entry(namespace).or_default().append(&sum);
+        for (home, sum) in more.homes {
+            self.homes.entry(home).or_default().append(&sum);
         }
         self.largest.extend(more.largest);
         self.keep_the_largest();
@@ -118,31 +121,38 @@ impl<'s, 'a> Sums<'s, 'a> {
         self.largest.truncate(self.top);
     }
 
-    pub(super) fn namespaces(&self, disk: Disk) -> Vec<NamespaceUse> {
-        let finished = |(namespace, sum): (&Option<&[u8]>, &Sum)| NamespaceUse {
+    pub(super) fn namespaces(&self, disk: Disk, tenants: Tenants) -> Vec<NamespaceUse> {
+        // what isn't Kubernetes' and what is cluster-wide is one row where there is one tenant
+        let mut named: BTreeMap<_, Sum> = BTreeMap::new();
+        for (&(tenant, namespace), sum) in &self.homes {
+            named.entry((tenants.name(tenant), namespace)).or_default().append(sum);
+        }
+        let finished = |((tenant, namespace), sum): ((Option<ByteText>, Option<&[u8]>), Sum)| NamespaceUse {
+            tenant,
             namespace: namespace.map(ByteText::from),
             sum: sum.finish(disk),
         };
-        let mut rows: Vec<_> = self.namespaces.iter().map(finished).collect();
+        let mut rows: Vec<_> = named.into_iter().map(finished).collect();
         rows.sort_by(|a, b| {
             let bytes = |row: &NamespaceUse| row.sum.live_bytes + row.sum.history_bytes;
-            (bytes(b), &a.namespace).cmp(&(bytes(a), &b.namespace))
+            (bytes(b), &a.tenant, &a.namespace).cmp(&(bytes(a), &b.tenant, &b.namespace))
         });
         rows
     }
 
-    pub(super) fn top(mut self, layout: &Layout) -> Vec<TopObject> {
+    pub(super) fn top(mut self, layout: &Layout<'_>, tenants: Tenants) -> Vec<TopObject> {
         self.keep_the_largest();
-        self.largest.iter().map(|place| top_object(place, layout)).collect()
+        self.largest.iter().map(|place| top_object(place, layout, tenants)).collect()
     }
 }
 
-fn top_object(place: &Place<'_, '_>, layout: &Layout) -> TopObject {
+fn top_object(place: &Place<'_, '_>, layout: &Layout<'_>, tenants: Tenants) -> TopObject {
     let key = place.key;
     let kv = key.newest();
-    let object = layout.classify(kv.key, None);
+    let object = layout.classify(kv.key, key.is_live().then_some(kv.value));
     TopObject {
         key: kv.key.into(),
+        tenant: tenants.name(place.tenant),
         namespace: place.namespace.map(ByteText::from),
         name: object.name.into(),
         live_bytes: key.newest_own_bytes(),

@@ -18,7 +18,7 @@ FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). 
 
 /// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
 #[derive(Parser, Debug)]
-#[command(name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "etcd-medic", bin_name = "etcd-medic", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -113,19 +113,22 @@ pub enum Command {
         /// Any bbolt file
         file: PathBuf,
     },
-    /// Single pages, taken apart; values are shown by --hex only
+    /// Single pages, taken apart; values are shown by --hex only, those of etcd with --show-secrets
     #[command(after_help = "Examples:
   etcd-medic page snapshot.db 0 1
-  etcd-medic page snapshot.db 17 --hex")]
+  etcd-medic page snapshot.db 17 --hex --show-secrets")]
     Page {
         /// Any bbolt file
         file: PathBuf,
         /// Page ids
         #[arg(required = true, value_name = "ID")]
         ids: Vec<u64>,
-        /// Show the bytes, values included: a snapshot holds Secrets
+        /// Show the bytes, values included; of a file that may be etcd's with --show-secrets only
         #[arg(long)]
         hex: bool,
+        /// Show what may be a Secret's: all bytes, and what stands where a page's header should be
+        #[arg(long)]
+        show_secrets: bool,
     },
     /// The buckets: entries, pages, levels, sequence, and a fingerprint of their content
     #[command(after_help = "Examples:
@@ -142,7 +145,7 @@ pub enum Command {
   etcd-medic defrag /var/lib/etcd --snapshot -o snapshot.db    # for `etcdutl snapshot restore`
   etcd-medic defrag /var/lib/etcd -o /backup/db --dry-run
 
-The quota is full (the only member, etcd is stopped): history, free pages and the alarm in one step
+The quota is full (the only member, etcd was stopped cleanly): history, free pages and the alarm in one step
   etcd-medic defrag --in-place --steady --compact-to current --disarm /var/lib/etcd
 The same for a cluster: one file, from which every member is restored
   etcd-medic defrag /var/lib/etcd --compact-to current --disarm --snapshot -o cure.db

@@ -9,6 +9,7 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 use crate::cleanup::{Request, Thresholds, cleanup};
 use crate::etcd::schema::State;
 use crate::report::{self, View};
+use crate::text::shown;
 
 use super::Outcome;
 use super::args::Args;
@@ -32,7 +33,7 @@ pub struct CleanupArgs {
     /// ConfigMaps and Secrets from this size on are large
     #[arg(long, value_name = "BYTES", default_value = "256KiB", value_parser = parse_size)]
     large: u64,
-    /// Custom resources of this many objects and more are a flood, whatever their size
+    /// Resources of this many objects and more are a flood, whatever their size
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     flood_objects: u64,
 }
@@ -41,15 +42,15 @@ pub(super) fn run(args: &Args, file: &Path, options: &CleanupArgs) -> Result<Out
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-    let path = source.path.display().to_string();
     let thresholds = Thresholds {
         event_age_seconds: options.event_age,
         lease_age_seconds: options.lease_age,
         large_bytes: options.large,
         flood_objects: options.flood_objects,
     };
-    let request = Request { path: &path, trailer, thresholds, as_of: options.as_of, top: options.top };
-    let found = cleanup(&source.db, &state, &scan, &request).with_context(|| path.clone())?;
+    let request = Request { path: &source.path, trailer, thresholds, as_of: options.as_of, top: options.top };
+    let found =
+        cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
     let view = View { top: options.top, ..view(args) };
     render(args, "cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
     Ok(if found.health.sound { Outcome::Sound } else { Outcome::Problems })

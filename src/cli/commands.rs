@@ -24,6 +24,7 @@ use crate::salvage::{self, find::Trust};
 use crate::scan::{self, Scan};
 use crate::source::Source;
 use crate::status::{Limits, Thresholds};
+use crate::text::shown;
 
 use super::args::{Args, Command, Output, Sort};
 use super::{Outcome, progress, rewrite, signals, status, synth, travel};
@@ -78,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             check(args, file, if *max_findings == 0 { usize::MAX } else { *max_findings })
         }
         Command::Pages { file } => pages(args, file),
-        Command::Page { file, ids, hex } => page(args, file, ids, *hex),
+        Command::Page { file, ids, hex, show_secrets } => page(args, file, ids, *hex, *show_secrets),
         Command::Buckets { file } => buckets(args, file),
         Command::Defrag {
             source,
@@ -170,10 +171,9 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) ->
     let state = State::read(&source.db);
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
-    let path = source.path.display().to_string();
-    let filter = wanted.of(&scan).with_context(|| path.clone())?;
+    let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
     let request = analyze::Request {
-        path: &path,
+        path: &source.path,
         trailer,
         read_without_lock: source.read_without_lock,
         filter,
@@ -206,9 +206,8 @@ fn check(args: &Args, file: &Path, max_findings: usize) -> Result<Outcome> {
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, max_findings, None);
-    let checked: Checked = check::check(&source.db, &state, &scan, trailer, max_findings);
-    let path = source.path.display().to_string();
-    render(args, "check", &checked, |out| report::simple::check(out, &path, &checked))?;
+    let checked: Checked = check::check(&source.path, &source.db, &state, &scan, trailer, max_findings);
+    render(args, "check", &checked, |out| report::simple::check(out, &view(args), &source.path, &checked))?;
     Ok(if checked.sound { Outcome::Sound } else { Outcome::Problems })
 }
 
@@ -235,12 +234,22 @@ struct PageDocument {
     pages: Vec<PageView>,
 }
 
-fn page(args: &Args, file: &Path, ids: &[u64], hex: bool) -> Result<Outcome> {
+fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) -> Result<Outcome> {
     let source = open(args, file)?;
+    let hide = !show_secrets && inspect::may_hold_secrets(&source.db);
+    ensure!(
+        !(hex && hide),
+        "{}: may be etcd's, and its bytes those of Secrets: --hex shows them with --show-secrets only",
+        shown(&source.path)
+    );
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
-        document.pages.push(view.with_context(|| source.path.display().to_string())?);
+        let mut view = view.with_context(|| shown(&source.path).into_owned())?;
+        if hide {
+            view.hide_values(&source.db);
+        }
+        document.pages.push(view);
     }
     render(args, "page", &document, |out| {
         document.pages.iter().try_for_each(|view| report::simple::page(out, view, hex))
@@ -268,9 +277,10 @@ pub(super) fn open(args: &Args, file: &Path) -> Result<Source> {
 /// Opens a file under this lock, unless the user wants none.
 pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source> {
     let lock = if args.no_lock { Lock::None } else { lock };
+    signals::read_from_now_on(file);
     let source = Source::open(file, lock)?;
     if args.no_lock {
-        let path = source.path.display();
+        let path = shown(&source.path);
         super::report_error(&format!(
             "{path}: read without a lock: if etcd is writing to it, figures may not fit together"
         ));

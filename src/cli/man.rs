@@ -11,10 +11,11 @@ use clap_mangen::Man;
 use crate::output::{Folder, OutputError, Target};
 
 use super::args::Args;
+use crate::text::shown;
 
 /// Writes all pages into a folder; those that are there already are replaced.
 pub(super) fn write(folder: &Path) -> Result<()> {
-    let failed = || format!("{}: not all man pages could be written", folder.display());
+    let failed = || format!("{}: not all man pages could be written", shown(folder));
     let mut program = Args::command().disable_help_subcommand(true);
     // gives the commands their full names
     program.build();

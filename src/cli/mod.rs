@@ -10,6 +10,7 @@ mod commands;
 mod documented;
 mod hash;
 mod man;
+mod parse;
 mod progress;
 mod rewrite;
 mod salvage;
@@ -22,11 +23,11 @@ mod travel;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::output;
-
-use args::Args;
+use crate::rewrite::defrag::DefragError;
+use crate::salvage::run::SalvageError;
+use crate::source::SourceError;
+use crate::text::harmless;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,7 +60,7 @@ impl From<Outcome> for ExitCode {
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match parse::arguments() {
         Ok(args) => args,
         Err(answer) => return explain(&answer).into(),
     };
@@ -70,11 +71,12 @@ pub fn run() -> ExitCode {
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => failed(&format!("{error:#}")).into(),
-        Err(_) => {
-            failed("this is a bug of etcd-medic's: please report it, with the message above and the command")
-                .into()
-        }
+        Ok(Err(error)) => failed(&format!("{error:#}"), next_command(&error).as_deref()).into(),
+        Err(_) => failed(
+            "this is a bug of etcd-medic's: please report it, with the message above and the command",
+            None,
+        )
+        .into(),
     }
 }
 
@@ -82,14 +84,14 @@ pub fn run() -> ExitCode {
 fn explain(answer: &clap::Error) -> Outcome {
     match answer.print() {
         _ if answer.use_stderr() => Outcome::Failed,
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(&error.to_string()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(&error.to_string(), None),
         _ => Outcome::Sound,
     }
 }
 
-/// Says why it could not be done, or what is done nevertheless.
-fn failed(why: &str) -> Outcome {
-    match output::done() {
+/// Says why it could not be done, and below that the command to go on with; or what is done nevertheless.
+fn failed(why: &str, next: Option<&str>) -> Outcome {
+    let outcome = match output::done() {
         Some(done) => {
             report_error(&format!("{done}. But this went wrong after that: {why}"));
             Outcome::Problems
@@ -98,7 +100,9 @@ fn failed(why: &str) -> Outcome {
             report_error(why);
             Outcome::Failed
         }
-    }
+    };
+    report_next(next);
+    outcome
 }
 
 /// Whoever read the output has seen enough: nothing went wrong.
@@ -112,7 +116,25 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// The command that an error names to go on with.
+fn next_command(error: &anyhow::Error) -> Option<String> {
+    let next = error
+        .downcast_ref::<SourceError>()
+        .and_then(SourceError::next)
+        .or_else(|| error.downcast_ref::<SalvageError>()?.next())
+        .or_else(|| error.downcast_ref::<DefragError>()?.next());
+    next.map(|command| command.to_string())
+}
+
+/// A message, whose names are escaped already.
 fn report_error(message: &str) {
     // where standard error is full or closed, nobody can be told: the exit code says the rest
-    let _ = writeln!(anstream::stderr(), "etcd-medic: {}", crate::text::escape(message.as_bytes()));
+    let _ = writeln!(anstream::stderr(), "etcd-medic: {}", harmless(message));
+}
+
+/// The command to go on with, on a line of its own.
+fn report_next(command: Option<&str>) {
+    if let Some(command) = command {
+        let _ = writeln!(anstream::stderr(), "     $ {}", harmless(command));
+    }
 }

@@ -1,7 +1,9 @@
 //! Signals that end the program: temporary files are removed, and what is finished is said.
 
+use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -9,6 +11,7 @@ use signal_hook::consts::{SIGBUS, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::output;
+use crate::shell::Command;
 
 use super::Outcome;
 
@@ -49,15 +52,32 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
     forget_handler_of_sigbus();
     wait_for(&[SIGBUS], move |_| {
         let ending = output::end();
+        let path = being_read().clone();
+        let salvage = path.map(|path| {
+            Command::new("etcd-medic salvage --disk-errors").path(&path).and("-o saved.db").to_string()
+        });
         super::report_error(
             "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \
-             written to it. `etcd-medic salvage FILE -o DST --disk-errors`, with DST on another disk, reads past such parts",
+             written to it. `salvage --disk-errors` reads past such parts, in a folder of another disk:",
         );
+        super::report_next(salvage.as_deref());
         if let Some(done) = ending.done() {
             super::report_error(done);
         }
         exit(code);
     })
+}
+
+/// The file that is being read.
+static BEING_READ: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+fn being_read() -> MutexGuard<'static, Option<PathBuf>> {
+    BEING_READ.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says which file is read from now on, for a message about it.
+pub(super) fn read_from_now_on(path: &Path) {
+    *being_read() = Some(path.to_owned());
 }
 
 /// Rust's runtime has a handler for SIGBUS, for stacks that overflow where Linux has none of it. For any other SIGBUS, it gives

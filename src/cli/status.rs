@@ -11,6 +11,7 @@ use crate::report;
 use crate::report::prometheus::{Run, Sample};
 use crate::source::Source;
 use crate::status::{Level, Limits, Status};
+use crate::text::ByteText;
 
 use super::Outcome;
 use super::args::{Args, Output};
@@ -18,9 +19,7 @@ use super::commands::{open, render, scan_and_verify, view, write_out};
 
 /// What became of one file.
 struct Looked<'f> {
-    /// Its path as it was given.
-    given: String,
-    found: Result<(Status, Option<SystemTime>), String>,
+    found: Result<(Status, Option<SystemTime>), FileError>,
     file: &'f PathBuf,
 }
 
@@ -32,8 +31,11 @@ struct Document {
 
 #[derive(Serialize)]
 struct FileError {
-    path: String,
+    /// Its path as it was given.
+    path: ByteText,
     error: String,
+    /// What to do next; `null` where there is no command for it.
+    command: Option<String>,
 }
 
 pub(super) fn status(args: &Args, files: &[PathBuf], limits: Limits) -> Result<Outcome> {
@@ -43,10 +45,10 @@ pub(super) fn status(args: &Args, files: &[PathBuf], limits: Limits) -> Result<O
         prometheus(args, &looked)?;
     }
     let mut document = Document { files: Vec::new(), errors: Vec::new() };
-    for Looked { given, found, .. } in looked {
+    for Looked { found, .. } in looked {
         match found {
             Ok((status, _)) => document.files.push(status),
-            Err(error) => document.errors.push(FileError { path: given, error }),
+            Err(error) => document.errors.push(error),
         }
     }
     if args.output != Output::Prometheus {
@@ -55,6 +57,7 @@ pub(super) fn status(args: &Args, files: &[PathBuf], limits: Limits) -> Result<O
     }
     for error in &document.errors {
         super::report_error(&error.error);
+        super::report_next(error.command.as_deref());
     }
     let problems = document.files.iter().any(|file| !file.sound || file.level > Level::Ok);
     Ok(match (document.errors.is_empty(), problems) {
@@ -65,18 +68,22 @@ pub(super) fn status(args: &Args, files: &[PathBuf], limits: Limits) -> Result<O
 }
 
 fn look<'f>(args: &Args, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
-    let found = open(args, file).map_err(|error| format!("{error:#}"));
+    let found = open(args, file).map_err(|error| FileError {
+        path: file.as_path().into(),
+        error: format!("{error:#}"),
+        command: super::next_command(&error),
+    });
     let found = found.map(|source| {
         let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
         (status_of(&source, limits), modified)
     });
-    Looked { given: file.display().to_string(), found, file }
+    Looked { found, file }
 }
 
 fn status_of(source: &Source, limits: Limits) -> Status {
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(source, &state, 0, None);
-    Status::of(&source.path.display().to_string(), &source.db, &state, &scan, trailer, limits)
+    Status::of(&source.path, &source.db, &state, &scan, trailer, limits)
 }
 
 fn prometheus(args: &Args, looked: &[Looked<'_>]) -> Result<()> {

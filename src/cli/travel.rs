@@ -15,7 +15,7 @@ use crate::output::Target;
 use crate::report::{self, json};
 use crate::scan::Scan;
 use crate::source::Source;
-use crate::text::{ByteText, escape};
+use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Exported, Format, Tree};
 use crate::travel::history::History;
 use crate::travel::index::Sorted;
@@ -157,7 +157,7 @@ fn warn_of(source: &Source, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
-    let path = source.path.display();
+    let path = shown(&source.path);
     super::report_error(&format!(
         "{path}: the live tree is damaged ({unreadable} faults): the answer may lack something. `etcd-medic check` \
          lists the faults, `--deleted` and `--from any` look at every page"
@@ -218,7 +218,7 @@ pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outco
 
 /// The keys that exist at a revision, of those that were asked for.
 fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
-    let path = || source.path.display().to_string();
+    let path = || shown(&source.path).into_owned();
     let When { rev, from } = when;
     let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
     let mut answer = answer.with_context(path)?;
@@ -234,7 +234,7 @@ fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Res
     let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
     if !which.is_answered(deleted.is_empty()) {
         let (scan, _) = scan_and_verify(source, state, 0, None);
-        which.narrow_deleted(&scan, &mut deleted).with_context(|| source.path.display().to_string())?;
+        which.narrow_deleted(&scan, &mut deleted).with_context(|| shown(&source.path).into_owned())?;
     }
     Ok(deleted)
 }
@@ -283,7 +283,7 @@ pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> 
     let found = travel::history::history(&source.db, &state, key.as_bytes());
     render(args, "history", &found, |out| report::travel::history(out, &view(args), &found))?;
     if found.records.is_empty() {
-        super::report_error(&format!("{}: no record of {} can be found", source.path.display(), found.key));
+        super::report_error(&format!("{}: no record of {} can be found", shown(&source.path), found.key));
         return Ok(Outcome::Problems);
     }
     Ok(warn_of(&source, found.unreadable))
@@ -312,7 +312,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     let When { rev, from } = options.when;
     let key = options.key.as_bytes();
     let answer = travel::at(&source.db, &state, from, rev, Select::Key(key));
-    let answer = answer.with_context(|| source.path.display().to_string())?;
+    let answer = answer.with_context(|| shown(&source.path).into_owned())?;
     let mut document = GetDocument {
         key: key.into(),
         revision: answer.revision,
@@ -371,7 +371,7 @@ pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome
     } else if options.how.format == Format::Json {
         write_bytes(&export::object_json(&shown.object)?)?;
     } else {
-        write_bytes(&export::object_yaml(&shown.object)?)?;
+        write_bytes(&export::object_yaml(&shown.object))?;
     }
     Ok(Outcome::Sound)
 }
@@ -387,7 +387,7 @@ fn warn_of_unknown(fields: u64) {
 
 /// What is known of a key that is not there.
 fn not_found(source: &Source, history: &History, revision: i64) -> String {
-    let place = format!("{}: no key {} at revision {revision}", source.path.display(), history.key);
+    let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
     let deleted =
@@ -411,8 +411,8 @@ fn write_bytes(bytes: &[u8]) -> Result<()> {
 }
 
 #[derive(Serialize)]
-struct ExportDocument<'e> {
-    target: &'e str,
+struct ExportDocument {
+    target: ByteText,
     revision: Option<i64>,
     unreadable: u64,
     exported: Exported,
@@ -433,18 +433,16 @@ pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<O
     let shower = shower.of(&found);
     let exported = write_export(&source, options, &shower, &found)?;
     let outcome = warn_of(&source, unreadable);
-    let target = options.out.display().to_string();
+    let target = ByteText::from(options.out.as_path());
     let to_stdout = options.out.as_os_str() == "-";
     if args.output == Output::Json && !to_stdout {
-        let document = ExportDocument { target: &target, revision, unreadable, exported };
+        let document = ExportDocument { target, revision, unreadable, exported };
         write_out(|out| json::write(out, "export", args.no_lock, &document))?;
     } else if to_stdout {
         report::travel::exported(&exported).into_iter().skip(1).for_each(|line| super::report_error(&line));
     } else {
         let lines = report::travel::exported(&exported);
-        write_out(|out| {
-            lines.iter().try_for_each(|line| writeln!(out, "{}: {line}", escape(target.as_bytes())))
-        })?;
+        write_out(|out| lines.iter().try_for_each(|line| writeln!(out, "{target}: {line}")))?;
     }
     let incomplete = exported.withheld > 0 || exported.unreadable > 0 || found.is_empty();
     Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))

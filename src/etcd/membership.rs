@@ -3,11 +3,11 @@
 //! | source | after `snapshot restore` |
 //! |---|---|
 //! | the log: the last snapshot record's members, and the changes behind it | the new cluster's |
-//! | the bucket `members` | the new cluster's; restored by etcd 3.4, also those of the snapshot |
+//! | the bucket `members` | the new cluster's; restored by etcd 3.4, those of the snapshot, and from its first start on both |
 //! | `confState` in the bucket `meta`, from 3.5 on | the snapshot's, until the first change |
 //!
-//! (`etcdutl/snapshot/v3_snapshot.go`; 3.4: `clientv3/snapshot/v3_snapshot.go`.) So the log decides where it was read whole.
-//! Without one, the db must not contradict itself.
+//! (`etcdutl/snapshot/v3_snapshot.go`; 3.4: `clientv3/snapshot/v3_snapshot.go`.) So the log decides where it was read whole,
+//! and names the members. Else, the db must not contradict itself.
 
 use std::collections::BTreeSet;
 
@@ -68,16 +68,20 @@ impl Membership {
                 log.members(committed, snaps).map_or(Said::NotTold, Said::Members)
             }
         };
-        let node_id = match log {
-            LogSays::Log(log, _) => Some(log.metadata.node_id),
-            _ => None,
+        let (node_id, is_restored_only) = match log {
+            LogSays::Log(log, _) => (
+                Some(log.metadata.node_id),
+                log.is_restored_only() && state.consistent_index == Some(log.last_index()),
+            ),
+            _ => (None, false),
         };
         if let Said::Members(members) = &by_log {
             if members.len() > 1 {
                 return Self::Several(members.len() as u64);
             }
+            // a db that does not list the log's member may be another's
             let is_in_bucket = |id| matches!(&bucket, Said::Members(listed) if listed.contains(&id));
-            if node_id.is_some_and(|id| members.contains(&id) && is_in_bucket(id)) {
+            if node_id.is_some_and(|id| members.contains(&id) && (is_restored_only || is_in_bucket(id))) {
                 return Self::Alone(1);
             }
         }
@@ -85,15 +89,16 @@ impl Membership {
         let is_unreadable = |said: &Said| matches!(said, Said::Unreadable);
         let most = counts.iter().copied().max().unwrap_or(0);
         let is_whole = !is_unreadable(&conf_state) && !is_unreadable(&bucket);
-        match by_log {
-            Said::Nothing if is_whole && most <= 1 => Self::Alone(most),
-            Said::Nothing | Said::Unreadable | Said::NotTold
-                if is_whole && most > 1 && counts.iter().all(|&count| count > 1) =>
-            {
-                Self::Several(most)
+        let is_contradicted = matches!(by_log, Said::Members(_));
+        if is_whole && !is_contradicted {
+            if most <= 1 {
+                return Self::Alone(most);
             }
-            _ => Self::Unclear { sources: sources(&conf_state, &bucket, &by_log, node_id), most },
+            if counts.iter().all(|&count| count > 1) {
+                return Self::Several(most);
+            }
         }
+        Self::Unclear { sources: sources(&conf_state, &bucket, &by_log, node_id), most }
     }
 
     /// Members of the cluster: where it isn't clear, the most that a source names.

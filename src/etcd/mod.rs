@@ -6,6 +6,7 @@
 //! | [`key_value`] | the values of the `key` bucket |
 //! | [`history`] | what one key's records must look like, one behind the other |
 //! | [`find`] | records wherever they lie: in the tree, the older root's, free pages |
+//! | [`gaps`] | runs of revisions that never existed |
 //! | [`kept`] | the records that a compaction keeps |
 //! | [`hash`] | HashKV |
 //! | [`crc`] | CRC-32C, in parts |
@@ -18,6 +19,7 @@
 pub mod crc;
 pub mod data_dir;
 pub mod find;
+pub mod gaps;
 pub mod hash;
 pub mod history;
 pub mod kept;
@@ -28,6 +30,7 @@ pub mod schema;
 pub mod tail;
 pub mod trailer;
 
+pub use gaps::{Gap, Gaps};
 pub use kept::Kept;
 pub use key_value::KeyValue;
 pub use revision::{RecordKey, Revision};

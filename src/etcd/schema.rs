@@ -197,6 +197,22 @@ pub struct Permission {
     pub range_end: Vec<u8>,
 }
 
+impl Member {
+    /// What a member of the bucket means that raft does not know.
+    ///
+    /// etcd up to 3.5 takes members from its v2 store, etcd 3.6 from this bucket (`server/etcdserver/api/membership/cluster.go`,
+    /// `Recover`), and 3.5.26 mends it (etcd's issues 13196 and 20967).
+    #[must_use]
+    pub fn unknown_to_raft_text(&self) -> String {
+        let name = if self.name.is_empty() { "without a name" } else { &self.name };
+        format!(
+            "Member {:x} ({name}) is in the bucket `members`, and no voter or learner of confState: etcd 3.6 takes it for a \
+             member again. Start etcd 3.5.26 or a later 3.5, which removes it, before any 3.6",
+            self.id
+        )
+    }
+}
+
 impl Alarm {
     /// etcd's name for the alarm.
     #[must_use]
@@ -309,6 +325,17 @@ impl<'a> State<'a> {
         let mut parts = self.cluster_version.as_deref()?.split('.');
         (parts.next() == Some("3")).then_some(())?;
         parts.next()?.parse().ok()
+    }
+
+    /// Members of the `members` bucket that raft's own list, where it is stored, does not have: neither as voters nor as learners,
+    /// leaving or coming ones among them (`raftpb/raft.proto`, `ConfState`).
+    pub fn members_unknown_to_raft(&self) -> impl Iterator<Item = &Member> {
+        let list = |name: &str| self.conf_state.as_ref()?.get(name)?.as_array();
+        let lists = ["voters", "learners", "voters_outgoing", "learners_next"].map(list);
+        let known: BTreeSet<u64> =
+            lists.into_iter().flatten().flatten().filter_map(serde_json::Value::as_u64).collect();
+        // a list without anybody is no list
+        self.members.iter().filter(move |member| !known.is_empty() && !known.contains(&member.id))
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.

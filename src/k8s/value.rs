@@ -21,6 +21,9 @@ const MAX_ENCRYPTED_PREFIX: usize = 512;
 /// Less than this is no ciphertext: the shortest that any provider writes has an initialization vector or nonce, and a block or
 /// tag behind it (kubernetes, `apiserver/pkg/storage/value/encrypt`). Then what stands there may be anything, and no key's name.
 const MIN_CIPHERTEXT: usize = 16;
+/// What is told of a value with less than that: nothing but what anybody knows.
+const KNOWN_PROVIDERS: [&str; 5] =
+    ["k8s:enc:aescbc:v1", "k8s:enc:aesgcm:v1", "k8s:enc:kms:v1", "k8s:enc:kms:v2", "k8s:enc:secretbox:v1"];
 /// All that is looked at for JSON's opening brace; the API server itself writes it first.
 const MAX_JSON_SPACE: usize = 64;
 
@@ -36,8 +39,8 @@ pub enum Encoding<'a> {
     /// Encrypted at rest.
     Encrypted {
         /// `k8s:enc:<provider>:<version>:<key name>` without the last colon, which ends at the
-        /// first colon behind the key name's start; just `k8s:enc` where that shape is broken, or no
-        /// ciphertext follows.
+        /// first colon behind the key name's start; without the name where no ciphertext follows, and just `k8s:enc`
+        /// where that shape is broken.
         prefix: &'a str,
     },
     /// Anything else, an empty value too.
@@ -85,11 +88,12 @@ impl<'a> Encoding<'a> {
 
 fn encrypted_prefix(value: &[u8]) -> Option<&str> {
     let head = value.get(..MAX_ENCRYPTED_PREFIX).unwrap_or(value);
-    let colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
+    let mut colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
     // Behind `k8s`, `enc`, the provider, the version and the key name.
-    let end = colons.into_iter().nth(4)?;
-    value.get(end..)?.get(..=MIN_CIPHERTEXT)?;
-    str::from_utf8(head.get(..end)?).ok()
+    let (before_name, end) = (colons.nth(3)?, colons.next()?);
+    let has_ciphertext = value.len().saturating_sub(end) > MIN_CIPHERTEXT;
+    let prefix = str::from_utf8(head.get(..if has_ciphertext { end } else { before_name })?).ok()?;
+    (has_ciphertext || KNOWN_PROVIDERS.contains(&prefix)).then_some(prefix)
 }
 
 /// What stands behind the opening brace.

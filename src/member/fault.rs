@@ -91,6 +91,14 @@ pub enum FaultKind {
         /// The next one that is there.
         found: u64,
     },
+    /// A log that etcd can't start from: what lies before its first entry is in no snapshot that it names.
+    #[error(
+        "the log begins with entry {first}, and names no snapshot of what was before: older segments are missing"
+    )]
+    NoBeginning {
+        /// The first entry.
+        first: u64,
+    },
     /// A term or a commit that goes back, which raft never does.
     #[error("the {what} goes back from {from} to {to}")]
     GoesBack {

@@ -105,7 +105,8 @@ fn lengths(field: [u8; WORD]) -> Result<(usize, usize), FaultKind> {
     let number = u64::from_le_bytes(field);
     let [.., marks] = field;
     let len = number & ((1 << LENGTH_BITS) - 1);
-    let padding = len.wrapping_neg() % WORD as u64;
+    // up to the next multiple of eight
+    let padding = len.wrapping_neg() & 0b111;
     let expected = if padding == 0 { 0 } else { HAS_PADDING | u8::try_from(padding).unwrap_or(0) };
     if len == 0 || marks != expected {
         return Err(FaultKind::LengthField);

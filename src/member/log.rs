@@ -87,6 +87,12 @@ impl Log {
         self.entries.term_at(index).or(of_snapshot)
     }
 
+    /// Whether the log holds nothing but the members with which it begins, as a restore writes it.
+    #[must_use]
+    pub fn is_restored_only(&self) -> bool {
+        self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
+    }
+
     /// The members, where the log tells: as of entry `committed`, and whom entries behind it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
     #[must_use]
@@ -249,7 +255,14 @@ impl Reader {
         let metadata = metadata.ok_or(FaultKind::Head)?;
         let log = Log { metadata, state, snapshots, entries };
         let (commit, last) = (log.state.commit, log.last_index());
-        if commit > last { Err(FaultKind::CommitBeyondEnd { commit, last }) } else { Ok(log) }
+        if commit > last {
+            return Err(FaultKind::CommitBeyondEnd { commit, last });
+        }
+        let has_beginning = log.snapshots.iter().any(|snapshot| log.entries.follow(snapshot.index));
+        match log.entries.first {
+            first @ 2.. if !has_beginning => Err(FaultKind::NoBeginning { first }),
+            _ => Ok(log),
+        }
     }
 }
 

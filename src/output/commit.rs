@@ -25,6 +25,7 @@ use super::in_place::names_of_old;
 use super::target::{Purpose, Replaced, is_same_file};
 use super::unfinished::{Output, registry};
 use super::{OutputError, Target};
+use crate::text::shown;
 
 impl Output {
     /// Gives the file its name, and waits until that is on the disk. Gives back where the old file is kept.
@@ -200,12 +201,12 @@ impl Output {
 impl Target {
     /// What is done, once the file has its name.
     fn says(&self, kept: Option<&OsStr>) -> String {
-        let path = self.path.display();
+        let path = shown(&self.path);
         match (self.purpose, kept) {
             (Purpose::InPlace, Some(kept)) => {
                 format!(
                     "{path} is the new copy, the old file is kept as {}",
-                    self.made_in.path_of(kept).display()
+                    shown(&self.made_in.path_of(kept))
                 )
             }
             (Purpose::InPlace | Purpose::InsteadOf, _) => format!("{path} is the new copy"),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::text::shown;
 use thiserror::Error;
 
 /// Why an output could not be made. But for [`OutputError::Unsynced`] and [`OutputError::Remains`], which come after the file
@@ -10,10 +11,14 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OutputError {
     /// There is a file already.
-    #[error("{}: exists already: choose another name, or replace it with --force", .0.display())]
+    #[error("{}: exists already: choose another name, or replace it with --force", shown(.0))]
     Exists(PathBuf),
     /// There is a symbolic link, which is never followed.
-    #[error("{}: is a symbolic link to {}, and is neither followed nor replaced: name that itself, or another", path.display(), to.display())]
+    #[error(
+        "{}: is a symbolic link to {}, and is neither followed nor replaced: name that itself, or another",
+        shown(path),
+        shown(to)
+    )]
     Link {
         /// The link.
         path: PathBuf,
@@ -21,29 +26,29 @@ pub enum OutputError {
         to: PathBuf,
     },
     /// There is a folder.
-    #[error("{}: is a folder: name the file to write", .0.display())]
+    #[error("{}: is a folder: name the file to write", shown(.0))]
     IsFolder(PathBuf),
     /// There is a file in place of a folder.
-    #[error("{}: is no folder: move it away, or choose another folder", .0.display())]
+    #[error("{}: is no folder: move it away, or choose another folder", shown(.0))]
     NotAFolder(PathBuf),
     /// There is a device, a pipe, or a socket.
-    #[error("{}: is no regular file, and is not replaced by one: name another", .0.display())]
+    #[error("{}: is no regular file, and is not replaced by one: name another", shown(.0))]
     NotAFile(PathBuf),
     /// The target is the source itself, by whatever name.
     #[error(
         "{}: is the source itself, which is never written to: name another file; for the db of a stopped etcd, \
          --in-place puts a verified copy in its place and keeps the old one",
-        .0.display()
+        shown(.0)
     )]
     IsSource(PathBuf),
     /// The folder is missing.
-    #[error("{}: there is no such folder to write into: make it first, or name another", .0.display())]
+    #[error("{}: there is no such folder to write into: make it first, or name another", shown(.0))]
     NoFolder(PathBuf),
     /// Another process has the file that would be replaced.
     #[error(
         "{}: is in use by {who}, which would go on with the old file. Nothing was replaced: stop it, and run this again, \
          or name another file",
-        path.display()
+        shown(path)
     )]
     InUse {
         /// The target.
@@ -52,7 +57,7 @@ pub enum OutputError {
         who: String,
     },
     /// The file that would be replaced is not what it was at the beginning.
-    #[error("{}: {how}. Nothing was replaced: look at it, and run this again{}", path.display(), also_kept(kept.as_deref()))]
+    #[error("{}: {how}. Nothing was replaced: look at it, and run this again{}", shown(path), also_kept(kept.as_deref()))]
     Changed {
         /// The target.
         path: PathBuf,
@@ -69,7 +74,7 @@ pub enum OutputError {
     /// Not enough room.
     #[error(
         "{}: {needed} bytes are needed, {available} are free there: make room, or write to another disk with -o",
-        folder.display()
+        shown(folder)
     )]
     NoSpace {
         /// Where it was to be written.
@@ -80,7 +85,7 @@ pub enum OutputError {
         available: u64,
     },
     /// The operating system said no.
-    #[error("{}: {error}{}", path.display(), advice(error))]
+    #[error("{}: {error}{}", shown(path), advice(error))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -91,8 +96,8 @@ pub enum OutputError {
     #[error(
         "{}: {why} And the file that had this name could not get it back ({error}): it is now {}. Move it back before \
          anything is started",
-        path.display(),
-        old.display()
+        shown(path),
+        shown(old)
     )]
     Exchanged {
         /// The target: it is the new file.
@@ -108,7 +113,7 @@ pub enum OutputError {
     #[error(
         "{}: the folder could not be flushed to the disk ({error}): after a power loss, names in it may be as before. \
          Make sure that the disk is well{}",
-        folder.display(),
+        shown(folder),
         also_kept(old.as_deref())
     )]
     Unsynced {
@@ -120,7 +125,7 @@ pub enum OutputError {
         old: Option<PathBuf>,
     },
     /// The file has its name, but a name of the old file could not be removed.
-    #[error("{}: this name of the old file could not be removed: {error}", old.display())]
+    #[error("{}: this name of the old file could not be removed: {error}", shown(old))]
     Remains {
         /// The name.
         old: PathBuf,
@@ -137,7 +142,7 @@ impl OutputError {
 }
 
 fn also_kept(old: Option<&Path>) -> String {
-    old.map(|old| format!(". The old file is still there, as {}", old.display())).unwrap_or_default()
+    old.map(|old| format!(". The old file is still there, as {}", shown(old))).unwrap_or_default()
 }
 
 fn advice(error: &io::Error) -> &'static str {

@@ -230,11 +230,14 @@ impl Folder {
         Err(OutputError::NoSpace { folder: self.path.clone(), needed, available })
     }
 
-    /// Whether both are on one file system, as far as can be told.
-    #[must_use]
-    pub fn is_beside(&self, other: &Self) -> bool {
-        let device = |folder: &Self| fstat(folder).map(|stat| stat.st_dev).ok();
-        device(self) == device(other)
+    /// Whether both are on one file system.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn is_beside(&self, other: &Self) -> Result<bool, OutputError> {
+        let device =
+            |folder: &Self| fstat(folder).map(|stat| stat.st_dev).map_err(OutputError::io(&folder.path));
+        Ok(device(self)? == device(other)?)
     }
 }
 

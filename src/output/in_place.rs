@@ -54,7 +54,7 @@ fn beside_snap(folder: &Folder) -> Result<Option<Folder>, OutputError> {
         }
     };
     let beside = Folder::open(&beside)?;
-    Ok(Some(beside).filter(|beside| beside.is_beside(folder)))
+    Ok(if beside.is_beside(folder)? { Some(beside) } else { None })
 }
 
 /// Names for the old file: `db.before-defrag`, then numbered ones.

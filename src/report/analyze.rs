@@ -8,6 +8,7 @@ use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
 use crate::analyze::keys::{Mvcc, Records, ResourceUse};
 use crate::analyze::space::Class;
+use crate::analyze::timeline::TimelineBin;
 use crate::analyze::top::{Metric, TopObject};
 use crate::analyze::{AlarmInfo, Analysis, Leases};
 use crate::text::{ByteText, brief};
@@ -46,7 +47,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result
 fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> {
     let file = &report.file;
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", crate::text::escape(file.path.as_bytes()), view.bytes(file.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", file.path, view.bytes(file.file_bytes))?;
     let freelist =
         file.freelist_page.map_or("free pages derived".to_owned(), |page| format!("freelist at page {page}"));
     let pages = format!(
@@ -71,7 +72,9 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
     prose(out, view, "  ", &facts.join(", "))?;
     let members = file.members.iter().take(view.top).map(|member| {
         let name = if member.name.is_empty() { "(not started)" } else { &member.name };
-        format!("{} {:x}", brief(name.as_bytes()), member.id)
+        let unknown = file.members_not_in_conf_state.contains(&member.id);
+        let unknown = if unknown { " (not in confState)" } else { "" };
+        format!("{} {:x}{unknown}", brief(name.as_bytes()), member.id)
     });
     let members: Vec<_> = members.collect();
     if !members.is_empty() {
@@ -359,7 +362,21 @@ fn timeline(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<
     let (first, last) = (first.first_revision, last.last_revision);
     heading(out, &format!("Timeline (bytes kept of revisions {first} to {last})"))?;
     let bytes: Vec<u64> = timeline.bins.iter().map(|bin| bin.bytes).collect();
-    writeln!(out, "{}", columns(&bytes))?;
+    let follows =
+        |bin: &TimelineBin, next: &TimelineBin| bin.last_revision.checked_add(1) == Some(next.first_revision);
+    let bars = columns(&bytes);
+    for (bar, pair) in bars.chars().zip(timeline.bins.windows(2)) {
+        let gap = if matches!(pair, [bin, next] if !follows(bin, next)) { "┊" } else { "" };
+        write!(out, "{bar}{gap}")?;
+    }
+    writeln!(out, "{}", bars.chars().last().unwrap_or_default())?;
+    for gap in report.mvcc.iter().flat_map(|mvcc| &mvcc.gaps) {
+        let text = format!(
+            "┊: revisions {} to {} never existed, as after a restore with --bump-revision",
+            gap.first_revision, gap.last_revision
+        );
+        prose(out, view, "  ", &text)?;
+    }
     let text = format!(
         "peak: revisions {} to {} hold {} in {} ({:.1} times the median span), {} of it in {}",
         peak.bin.first_revision,
@@ -447,10 +464,10 @@ fn advice(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()
             Severity::Info => FAINT,
         };
         let severity = format!("{:?}", advice.severity).to_lowercase();
-        let text = format!("{} {}", styled(style, &severity), crate::text::escape(advice.text.as_bytes()));
+        let text = format!("{} {}", styled(style, &severity), crate::text::harmless(&advice.text));
         prose(out, view, &format!("  {}. ", number + 1), &text)?;
         if !advice.command.is_empty() {
-            writeln!(out, "     $ {}", crate::text::escape(advice.command.as_bytes()))?;
+            table::command(out, &advice.command)?;
         }
     }
     Ok(())

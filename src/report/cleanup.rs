@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
+use crate::cleanup::floods::Ages;
 use crate::cleanup::{ClassUse, Cleanup, Use};
-use crate::text::{brief, escape};
+use crate::text::{brief, cut, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -19,7 +20,7 @@ use Align::{Left, Right};
 /// The writer's.
 pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<()> {
     let sound = if report.health.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS FOUND") };
-    writeln!(out, "{}  {}  {sound}", escape(report.path.as_bytes()), view.bytes(report.file_bytes))?;
+    writeln!(out, "{}  {}  {sound}", report.path, view.bytes(report.file_bytes))?;
     if !report.health.sound {
         let text = "what is below covers what could be read; `etcd-medic check` says what is wrong";
         prose(out, view, "  ", text)?;
@@ -96,7 +97,7 @@ fn cells(view: &View, name: &str, sum: &Use) -> Vec<String> {
 
 fn title(class: &ClassUse) -> String {
     match &class.resource {
-        Some(resource) => format!("{}: {}", class.class, brief(resource.as_bytes())),
+        Some(resource) => format!("{}: {}", class.class, harmless(&cut(resource))),
         None => class.class.to_owned(),
     }
 }
@@ -109,17 +110,33 @@ fn details(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()
     if !class.reasons.is_empty() {
         prose(out, view, "  ", &format!("here by: {}", class.reasons.join(", ")))?;
     }
+    if let Some(ages) = &class.ages {
+        prose(out, view, "  ages:     ", &ages_words(ages))?;
+    }
     prose(out, view, "  deleting: ", class.deleting)?;
     prose(out, view, "  prevent:  ", class.prevention)?;
     // a command is one line, however long, so that it can be copied
     for command in &class.commands {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     namespaces(out, view, class)?;
     top(out, view, class)
 }
 
+fn ages_words(ages: &Ages) -> String {
+    let older = ages.older.iter();
+    let mut words: Vec<_> =
+        older.map(|row| format!("{} older than {}", grouped(row.objects), span(row.than_seconds))).collect();
+    if ages.undated > 0 {
+        words.push(format!("{} without a time that can be believed", grouped(ages.undated)));
+    }
+    let created = ages.oldest.as_ref().zip(ages.newest.as_ref());
+    let created = created.map(|(oldest, newest)| format!("; created from {oldest} to {newest}"));
+    format!("{}{}", words.join(", "), created.unwrap_or_default())
+}
+
 fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
+    let several = class.namespaces.iter().any(|row| row.tenant.is_some());
     let rows: Vec<_> = class
         .namespaces
         .iter()
@@ -127,19 +144,26 @@ fn namespaces(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result
         .map(|row| {
             let name =
                 row.namespace.as_ref().map_or("  (none)".to_owned(), |name| format!("  {}", brief(&name.0)));
-            cells(view, &name, &row.sum)
+            let mut cells = cells(view, &name, &row.sum);
+            if several {
+                cells.push(row.tenant.as_ref().map_or("(none)".to_owned(), |name| brief(&name.0)));
+            }
+            cells
         })
         .collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let columns = [
+    let mut columns = vec![
         Column("  namespace", Left),
         Column("objects", Right),
         Column("live", Right),
         Column("history", Right),
         Column("on disk", Right),
     ];
+    if several {
+        columns.push(Column("tenant", Left));
+    }
     table::write(out, view, &columns, rows)?;
     more(out, class.namespaces.len(), view.top, "namespace")
 }
@@ -160,7 +184,7 @@ fn top(out: &mut impl Write, view: &View, class: &ClassUse) -> io::Result<()> {
     // where no command is for all, each has its own
     let commands = class.top.iter().map(|object| &object.command).filter(|command| !command.is_empty());
     for command in commands.filter(|_| class.commands.is_empty()) {
-        writeln!(out, "     $ {}", escape(command.as_bytes()))?;
+        table::command(out, command)?;
     }
     Ok(())
 }

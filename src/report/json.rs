@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::text::JsonEscaper;
+
 #[derive(Serialize)]
 struct Document<'a, T> {
     schema: String,
@@ -24,6 +26,6 @@ pub fn write<T: Serialize>(
     body: &T,
 ) -> io::Result<()> {
     let document = Document { schema: format!("etcd-medic/{command}/1"), read_without_lock, body };
-    serde_json::to_writer_pretty(&mut *out, &document)?;
+    serde_json::to_writer_pretty(JsonEscaper::new(&mut *out), &document)?;
     writeln!(out)
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::status::Status;
-use crate::text::escape;
+use crate::text::shown;
 
 /// The run that looked at the files.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ fn distinct<'s>(samples: &[Sample<'s>]) -> Vec<(String, Sample<'s>)> {
 /// A path as a label's value: harmless text first (control characters would end a line or steer a terminal), then what
 /// the format itself wants escaped.
 fn label(path: &Path) -> String {
-    let text = escape(path.as_os_str().as_encoded_bytes()).into_owned();
+    let text = shown(path);
     text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
 
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn labels_are_escaped() {
         assert_eq!(label(Path::new("/var/lib/etcd")), "/var/lib/etcd");
-        assert_eq!(label(Path::new(r#"a"b\c"#)), r#"a\"b\\c"#);
+        assert_eq!(label(Path::new(r#"a"b\c"#)), r#"a\"b\\\\c"#);
         assert_eq!(label(Path::new("two\nlines")), r"two\\nlines");
         assert_eq!(label(Path::new("\u{1b}[31m")), r"\\u{1b}[31m");
     }

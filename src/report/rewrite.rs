@@ -1,11 +1,13 @@
 //! `defrag` and `plan` as text.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::analyze::advice::resource_name;
 use crate::rewrite::outcome::Report;
 use crate::rewrite::plan::{Choice, PlanReport};
-use crate::text::{brief, escape};
+use crate::shell::Command;
+use crate::text::{brief, harmless};
 use crate::units::{count, grouped, percent};
 
 use super::table::{self, Align, Column};
@@ -28,8 +30,8 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
     let (before, after) = (report.source.file_bytes, report.target.file_bytes);
     let row = |label: &str, value: String| vec![label.to_owned(), value];
     let mut rows = vec![
-        row("before", format!("{}  {}", view.bytes(before), escape(report.source.path.as_bytes()))),
-        row("after", format!("{}  {}", view.bytes(after), escape(report.target.path.as_bytes()))),
+        row("before", format!("{}  {}", view.bytes(before), report.source.path)),
+        row("after", format!("{}  {}", view.bytes(after), report.target.path)),
         row("saved", saved(view, before, after)),
         row(
             "records",
@@ -43,7 +45,7 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
     rows.extend(changes(view, report).into_iter().map(|(label, value)| row(label, value)));
     rows.extend([row("verified", verified(report)), row("time", format!("{:.2} s", report.elapsed_seconds))]);
     if let Some(old) = &report.kept_old {
-        rows.push(row("old file", format!("kept as {}", escape(old.as_bytes()))));
+        rows.push(row("old file", format!("kept as {old}")));
     }
     if let Some(digest) = &report.target.sha256 {
         rows.push(row("SHA-256", digest.clone()));
@@ -54,9 +56,14 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
         }
     }
     for warning in &report.warnings {
-        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &harmless(warning))?;
     }
-    table::prose(out, view, "next       ", &next_step(report))
+    let (step, command) = next_step(report);
+    table::prose(out, view, "next       ", &step)?;
+    match command {
+        Some(command) => table::command(out, &command.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// What the copy leaves out of its source.
@@ -121,46 +128,57 @@ fn verified(report: &Report) -> String {
     }
 }
 
-fn next_step(report: &Report) -> String {
-    let target = escape(report.target.path.as_bytes());
+/// What comes next, and the command for it.
+fn next_step(report: &Report) -> (String, Option<Command>) {
+    let target = report.target.path.as_path();
     let changed = report.compaction.is_some() || !report.disarmed.is_empty() || report.left_out.is_some();
     let of_several = changed && report.members > 1;
     if report.dry_run {
         let confirm = report.left_out.as_ref().map(|left_out| left_out.keys.len());
         let confirm = confirm.map(|keys| format!(" and with --confirm-keys {keys}")).unwrap_or_default();
-        return format!("the same command without --dry-run{confirm} writes it");
+        return (format!("the same command without --dry-run{confirm} writes it"), None);
     }
     if report.target.path == report.source.path {
         let start =
             if of_several { "do the same to every other member; start etcd only then" } else { "start etcd" };
-        return match &report.kept_old {
-            Some(old) => format!("{start}; once it is healthy, remove {}", escape(old.as_bytes())),
-            None => start.to_owned(),
-        };
+        let then = if report.kept_old.is_some() { "; once it is healthy, remove the old file" } else { "" };
+        return (format!("{start}{then}"), None);
     }
-    let restore = format!("etcdutl snapshot restore {target} --data-dir NEW_DATA_DIR");
     match (of_several, report.target.sha256.is_some()) {
-        (true, true) => format!(
-            "restore all {} members from this one file, each with its own --name and --initial-advertise-peer-urls: \
-             {restore} … (docs/recovery.md, \"One member, or all\")",
-            report.members
+        (true, true) => (
+            format!(
+                "restore all {} members from this one file, each with its own --name and --initial-advertise-peer-urls \
+                 (docs/recovery.md, \"One member, or all\")",
+                report.members
+            ),
+            Some(restore(target)),
         ),
-        (true, false) => format!(
-            "this copy must not go into one member of {} alone: it would differ from the others. Write it with --snapshot, \
-             and restore all members from it (docs/recovery.md, \"One member, or all\")",
-            report.members
+        (true, false) => (
+            format!(
+                "this copy must not go into one member of {} alone: it would differ from the others. Write it with \
+                 --snapshot, and restore all members from it (docs/recovery.md, \"One member, or all\")",
+                report.members
+            ),
+            None,
         ),
-        (false, true) => restore,
-        (false, false) if report.refused_in_place.is_some() => {
+        (false, true) => ("restore a member from it".to_owned(), Some(restore(target))),
+        (false, false) if report.refused_in_place.is_some() => (
             "this copy must not go beside the log of its source, which etcd would apply to it (see the note). Write it with \
              --snapshot, and restore from it"
-                .to_owned()
-        }
-        (false, false) => format!(
-            "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move {target} there; \
-             `etcd-medic defrag --in-place --steady DATA_DIR` does both in one step"
+                .to_owned(),
+            None,
+        ),
+        (false, false) => (
+            "with etcd stopped, keep its member/snap/db under another name outside of snap/, and move this file there; \
+             `defrag --in-place --steady` of the data dir does both in one step"
+                .to_owned(),
+            None,
         ),
     }
+}
+
+fn restore(snapshot: &Path) -> Command {
+    Command::new("etcdutl snapshot restore").path(snapshot).and("--data-dir NEW_DATA_DIR")
 }
 
 /// The sizes that each choice gives.
@@ -168,7 +186,7 @@ fn next_step(report: &Report) -> String {
 /// # Errors
 /// The writer's.
 pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {
-    let path = escape(report.path.as_bytes());
+    let path = &report.path;
     let records = report.choices.first().map_or(0, |choice| choice.records);
     writeln!(
         out,
@@ -183,7 +201,7 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         writeln!(out, "current revision {revision}, {compacted}")?;
     }
     for warning in &report.warnings {
-        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &harmless(warning))?;
     }
     if report.choices.len() > 1 {
         writeln!(out, "\n{}", styled(HEADING, "By the history that is kept (exact)"))?;
@@ -272,7 +290,7 @@ fn layouts(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result
         .iter()
         .map(|choice| {
             let steady = if choice.steady { " --steady" } else { "" };
-            let label = format!("etcd-medic defrag --max-node-pages {}{steady}", choice.max_node_pages);
+            let label = format!("defrag --max-node-pages {}{steady}", choice.max_node_pages);
             row(label, choice.file_bytes, if choice.default { "exact (the default)" } else { "exact" })
         })
         .collect();

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::salvage::document::Report;
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
-use crate::salvage::run::Report;
-use crate::text::{brief, escape};
+use crate::text::{brief, harmless};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -22,13 +22,10 @@ const SHOWN: usize = 12;
 /// The writer's.
 pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
     lacks(out, view, &report.lacks)?;
-    let target = escape(report.target.path.as_bytes());
+    let target = &report.target.path;
     let recovered = report.recovered;
     let mut rows = vec![
-        (
-            "source",
-            format!("{}  {}", view.bytes(report.source.file_bytes), escape(report.source.path.as_bytes())),
-        ),
+        ("source", format!("{}  {}", view.bytes(report.source.file_bytes), report.source.path)),
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
         (
@@ -57,7 +54,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<10}")))?;
     }
     for warning in &report.warnings {
-        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &escape(warning.as_bytes()))?;
+        table::prose(out, view, &format!("{} ", styled(WARNING, "note")), &harmless(warning))?;
     }
     buckets(out, view, report)?;
     lost(out, view, &report.lost)?;
@@ -77,7 +74,7 @@ fn lacks(out: &mut impl Write, view: &View, lacks: &[Lack]) -> io::Result<()> {
 
 /// Each on a line of its own, however long: so it can be pasted.
 fn commands<'c>(out: &mut impl Write, commands: impl Iterator<Item = &'c str>) -> io::Result<()> {
-    commands.into_iter().try_for_each(|command| writeln!(out, "  {}", escape(command.as_bytes())))
+    commands.into_iter().try_for_each(|command| table::command(out, command))
 }
 
 /// Nothing where the disk gave all.
@@ -212,6 +209,10 @@ fn next(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
     for one in &restore.commands {
         writeln!(out, "etcd {}:", one.etcd)?;
         commands(out, std::iter::once(one.command.as_str()))?;
+    }
+    if !restore.after_start.is_empty() {
+        writeln!(out, "once etcd runs, as an alarm is raised in the copy:")?;
+        commands(out, restore.after_start.iter().map(String::as_str))?;
     }
     restore.notes.iter().try_for_each(|note| table::prose(out, view, "note ", note))
 }

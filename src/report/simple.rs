@@ -1,13 +1,14 @@
 //! `check`, `pages`, `page` and `buckets` as text.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::analyze::BucketUse;
 use crate::analyze::advice::resource_name;
 use crate::check::Checked;
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
-use crate::text::{ByteText, brief, escape};
+use crate::text::{ByteText, brief, shown};
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -19,8 +20,8 @@ use Align::{Left, Right};
 ///
 /// # Errors
 /// The writer's.
-pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<()> {
-    let path = escape(path.as_bytes());
+pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) -> io::Result<()> {
+    let path = shown(path);
     for finding in &checked.findings {
         let place = match (finding.page, finding.offset) {
             (Some(page), Some(offset)) => format!("page {page} (byte {offset}): "),
@@ -40,16 +41,19 @@ pub fn check(out: &mut impl Write, path: &str, checked: &Checked) -> io::Result<
     let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
     if checked.sound {
         writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
-        newer(out, checked.touched.newer)
+        newer(out, checked.touched.newer)?;
     } else {
         let faults = styled(BAD, &count(checked.num_findings, "fault"));
         writeln!(out, "{path}: {faults} ({looked_at} checked)")?;
         touched(out, &checked.touched)?;
         for next in &checked.next {
-            writeln!(out, "next: {}: {}", next.command.replacen("FILE", &path, 1), next.why)?;
+            table::prose(out, view, "next: ", next.why)?;
+            table::command(out, &next.command)?;
         }
-        Ok(())
     }
+    checked.notes.iter().try_for_each(|note| {
+        writeln!(out, "{}: {}", styled(WARNING, note.kind), brief(note.message.as_bytes()))
+    })
 }
 
 /// What the damage is, and what it touches.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::guide::{self, DEFAULT_QUOTA, DiskRoom, QuotaRoom, SUGGESTED_MAX_QUOTA};
 use crate::status::{Level, Status};
-use crate::text::escape;
+use crate::text::brief;
 use crate::units::{self, grouped, percent};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -36,6 +36,8 @@ pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<
         Column("revision", Right),
         Column("compacted", Right),
         Column("keys", Right),
+        Column("as of", Left),
+        Column("etcd", Left),
         Column("verdict", Left),
         Column("file", Left),
     ]);
@@ -71,8 +73,10 @@ fn cells(view: &View, file: &Status) -> Vec<String> {
         revision(file.revision),
         revision(file.compact_revision),
         number(file.keys),
+        file.time.clone().unwrap_or("-".to_owned()),
+        file.etcd_version.as_ref().map_or("-".to_owned(), |version| brief(version.as_bytes())),
         styled(style, &file.verdict()),
-        escape(file.path.as_bytes()).into_owned(),
+        file.path.to_string(),
     ]);
     cells
 }

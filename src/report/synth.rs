@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::shell::Command;
 use crate::synth::Report;
-use crate::text::escape;
 use crate::units::{count, percent};
 
 use super::table;
@@ -14,7 +14,7 @@ use super::view::{HEADING, View, styled};
 /// # Errors
 /// The writer's.
 pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
-    let path = escape(report.path.as_bytes());
+    let path = &report.path;
     let Report { records, superseded, tombstones, .. } = *report;
     let compacted = match report.compact_revision {
         -1 => "never compacted".to_owned(),
@@ -39,10 +39,13 @@ pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<(
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<8}")))?;
     }
     let next = match report.sha256 {
-        Some(_) => format!("etcdutl snapshot restore {path} --data-dir NEW_DATA_DIR"),
-        None => format!("etcd-medic analyze {path}"),
+        Some(_) => {
+            Command::new("etcdutl snapshot restore").path(path.as_path()).and("--data-dir NEW_DATA_DIR")
+        }
+        None => Command::new("etcd-medic analyze").path(path.as_path()),
     };
-    table::prose(out, view, "next      ", &next)
+    writeln!(out, "{}", styled(HEADING, "next"))?;
+    table::command(out, &next.to_string())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share, for people")]

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row
 use textwrap::core::display_width;
 
 use crate::analyze::histogram::Histogram;
-use crate::text::cut;
+use crate::text::{cut, harmless};
 use crate::units::grouped;
 
 use super::view::{HEADING, View, styled};
@@ -169,6 +169,14 @@ pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// Writes a command that can be pasted, on a line of its own, however long.
+///
+/// # Errors
+/// The writer's.
+pub fn command(out: &mut impl Write, command: &str) -> io::Result<()> {
+    writeln!(out, "     $ {}", harmless(command))
 }
 
 /// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.

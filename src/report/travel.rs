@@ -119,8 +119,12 @@ pub fn exported(exported: &Exported) -> Vec<String> {
             lines.push(format!("{}{then}", count(number, what)));
         }
     };
-    say(redacted, "Secret", " written without data (--show-secrets writes it, too)");
-    say(withheld, "Secret", " left out, as nothing of them can be shown (--show-secrets writes the bytes)");
+    say(redacted, "object", " written without the data of Secrets (--show-secrets writes it, too)");
+    say(
+        withheld,
+        "value",
+        " left out, as they are Secrets or may hold one (--show-secrets writes the bytes)",
+    );
     say(unreadable, "value", " could not be read as objects (encrypted, of an unknown type, or damaged)");
     say(
         incomplete,

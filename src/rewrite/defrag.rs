@@ -17,7 +17,9 @@ use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
+use crate::shell::Command;
 use crate::source::Source;
+use crate::text::{ByteText, shown};
 
 use super::changes::{ChangeError, Changes, Wish, compaction_of};
 use super::content::{Content, first_fault};
@@ -89,12 +91,12 @@ impl Default for Layout {
 pub enum DefragError {
     /// A damaged source.
     #[error(
-        "{path}: is damaged, so a copy would lose what can't be read ({first}{}): see all of it with `etcd-medic check \
-         {path}`; nothing was written", more(*count)
+        "{}: is damaged, so a copy would lose what can't be read ({first}{}); nothing was written. All that is wrong:",
+        shown(path), more(*count)
     )]
     Damaged {
         /// The source.
-        path: String,
+        path: PathBuf,
         /// The first fault.
         first: String,
         /// How many.
@@ -161,16 +163,21 @@ pub enum DefragError {
 }
 
 impl DefragError {
-    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
-        Self::Damaged {
-            path: source.path.display().to_string(),
-            first: first_fault(findings),
-            count: findings.count,
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
+            _ => None,
         }
     }
 
+    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
+        Self::Damaged { path: source.path.clone(), first: first_fault(findings), count: findings.count }
+    }
+
     pub(super) fn change(source: &Source, error: ChangeError) -> Self {
-        Self::Change { path: source.path.display().to_string(), error }
+        Self::Change { path: shown(&source.path).into_owned(), error }
     }
 }
 
@@ -197,7 +204,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let target = target(source, &request.destination)?;
     let trailer = trailer::trailer_size(source.db.file_size());
     if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
-        return Err(DefragError::Trailer { path: source.path.display().to_string() });
+        return Err(DefragError::Trailer { path: shown(&source.path).into_owned() });
     }
     // what takes the place of a snapshot is one, too
     let in_place = matches!(request.destination, Destination::InPlace { .. });
@@ -208,7 +215,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     let compaction = compaction_of(&source.db, &state, request.wish.history).ok().flatten();
     let refusal = surroundings.refusal(&request.wish, compaction);
     if let Some(refusal) = refusal.clone().filter(|_| in_place) {
-        return Err(DefragError::Refused { path: source.path.display().to_string(), refusal });
+        return Err(DefragError::Refused { path: shown(&source.path).into_owned(), refusal });
     }
     let changes = changes_of(source, &state, &request.wish)?;
     let content = read(source, &changes, progress)?;
@@ -264,7 +271,7 @@ pub fn read<'a>(
     let content = Content::read(&source.db, changes, progress.advance)
         .map_err(|findings| DefragError::damaged(source, &findings))?;
     if content.has_records_in_root() {
-        let path = source.path.display().to_string();
+        let path = source.path.clone();
         let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
                      that was taken while etcd wrote";
         return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
@@ -294,7 +301,7 @@ fn report(
     let source_records = if state.key_bucket.is_some() { content.left.source_records } else { records };
     let file_bytes = plan.file_bytes() + if request.snapshot { trailer::TRAILER_SIZE as u64 } else { 0 };
     let source_file = SourceFile {
-        path: source.path.display().to_string(),
+        path: source.path.as_path().into(),
         file_bytes: source.db.file_size(),
         page_size: source.db.page_size(),
         records: source_records,
@@ -304,7 +311,7 @@ fn report(
         Destination::InPlace { .. } => &source.path,
     };
     let target = TargetFile {
-        path: target.display().to_string(),
+        path: target.as_path().into(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,
@@ -384,7 +391,7 @@ fn write_and_prove(
     report.target.sha256 = sealed?;
     report.verified = report.verification.is_some();
     drop(copy);
-    report.kept_old = output.commit()?.map(|old| old.display().to_string());
+    report.kept_old = output.commit()?.map(|old| ByteText::from(old.as_path()));
     Ok(())
 }
 

@@ -52,9 +52,9 @@ pub enum Refusal {
     },
     /// Entries of the log would be applied to the changed state.
     #[error(
-        "has the effect of its log up to entry {consistent_index}, and the log goes on to entry {last_index}. At its next \
-         start, etcd would apply what is between to the changed db, and decide it anew: writes that it had refused would be \
-         made, or others refused. So the change must be made at the log's end: {way_out}"
+        "its consistent index is {consistent_index}, and the last entry of its log {last_index}. At its next start, etcd would \
+         apply the entries between to the changed db, and decide each anew: writes that it had refused would be made, or \
+         others refused. So the change must be made at the log's end: {way_out}"
     )]
     BehindItsLog {
         /// The last entry that the db has the effect of.
@@ -66,15 +66,15 @@ pub enum Refusal {
     },
     /// Whether there are such entries can't be told.
     #[error(
-        "may have a log that goes on beyond it: {reason}. At its next start, etcd would apply what the db does not have yet to \
-         the changed db, and decide it anew. {way_out}. If etcd can't start: -o FILE --snapshot, and a restore from that file \
-         begins a new log (docs/recovery.md)"
+        "its log may go on beyond it: {reason}. At its next start, etcd would apply entries that the db does not have to the \
+         changed db, and decide each anew. If etcd starts from this directory, run {commands} there; if it does not, write the \
+         copy to a file (-o FILE --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
     )]
     LogUnclear {
         /// Why.
         reason: String,
-        /// How it can be done all the same.
-        way_out: String,
+        /// The same change on a running etcd.
+        commands: String,
     },
 }
 
@@ -119,32 +119,35 @@ impl Surroundings {
             }
             _ => {}
         }
-        let way_out = || self.way_out(&on_a_running_etcd(wish, compaction));
+        let commands = || {
+            let commands = on_a_running_etcd(wish, compaction);
+            let commands: Vec<_> = commands.iter().map(|command| format!("`{command}`")).collect();
+            commands.join(", ")
+        };
         match &self.tail {
             Tail::NoLog | Tail::Applied { .. } => None,
             &Tail::Pending { consistent_index, last_index } => {
-                let way_out = way_out();
+                let way_out = self.way_out(&commands());
                 Some(Refusal::BehindItsLog { consistent_index, last_index, way_out })
             }
             Tail::Unknown(reason) => {
-                let way_out = format!("If etcd starts, {}", way_out());
-                Some(Refusal::LogUnclear { reason: reason.clone(), way_out })
+                Some(Refusal::LogUnclear { reason: reason.clone(), commands: commands() })
             }
         }
     }
 
     /// How to make the change at the log's end. From 3.5 on, a clean stop leaves the db there; 3.4 notes how far it is with
-    /// changes of keys only (its `mvcc/kvstore_txn.go`, `End`), so refused puts and alarms are applied again.
-    fn way_out(&self, commands: &[String]) -> String {
-        let commands: Vec<_> = commands.iter().map(|command| format!("`{command}`")).collect();
-        let there = format!("start etcd, and do it there: {}", commands.join(", "));
+    /// changes of keys only (its `mvcc/kvstore_txn.go`, `End`), so refused puts and alarms are applied again. Patches of one
+    /// minor version don't decide all requests alike (`quota.go`, `costTxnReq`), so the log is for the one that wrote it.
+    fn way_out(&self, commands: &str) -> String {
+        let there = format!("start the etcd that ran here last, and run {commands} there");
         match self.cluster_minor {
             Some(5..) => {
-                format!("{there}; or start etcd, stop it cleanly (not with kill -9), and run this again")
+                format!("{there}; or start it, stop it cleanly (not by kill -9), and run this again")
             }
-            Some(_) => {
-                format!("{there}. A clean stop is not enough: etcd before 3.5 leaves the db where it is")
-            }
+            Some(_) => format!(
+                "{there}. To start it and stop it again is not enough: etcd before 3.5 leaves the consistent index where it is"
+            ),
             None => there,
         }
     }

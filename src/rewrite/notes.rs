@@ -55,7 +55,7 @@ fn of_source(source: &Source) -> Vec<String> {
 #[must_use]
 pub fn of_log(tail: &Tail, request: &Request) -> Option<String> {
     let in_place = matches!(request.destination, Destination::InPlace { .. });
-    if in_place || !(request.snapshot || !request.wish.is_none()) {
+    if in_place || (!request.snapshot && request.wish.is_none()) {
         return None;
     }
     let beyond = match tail {

@@ -38,7 +38,7 @@ pub struct Report {
     /// Whether nothing was written.
     pub dry_run: bool,
     /// Where the source is kept, if the copy took its place.
-    pub kept_old: Option<String>,
+    pub kept_old: Option<ByteText>,
     /// What the user should know.
     pub warnings: Vec<String>,
     /// Wall time of all of it.
@@ -49,7 +49,7 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, tail and trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -62,7 +62,7 @@ pub struct SourceFile {
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetFile {
     /// Its path.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.

@@ -30,7 +30,7 @@ const NODE_PAGES: [u32; 5] = [1, 2, 4, 8, 16];
 #[derive(Clone, Debug, Serialize)]
 pub struct PlanReport {
     /// The file.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes now, tail and trailer included.
     pub now_bytes: u64,
     /// Bytes of its entries: elements, keys and values. No copy with all of them can be smaller.
@@ -272,7 +272,7 @@ impl Copies<'_> {
         let planned = write::plan(content, self.settings)?;
         let (file_bytes, entry_bytes) = (planned.file_bytes(), planned.entry_bytes);
         Ok(PlanReport {
-            path: self.source.path.display().to_string(),
+            path: self.source.path.as_path().into(),
             now_bytes: self.source.db.file_size(),
             entry_bytes,
             revision: None,

@@ -130,6 +130,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         is_etcd: has_keys || !material.orphans.leaves.is_empty(),
         searched: material.searched,
         derived: Vec::new(),
+        auth_disabled: false,
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Finds<'a> {
     pub searched: bool,
     /// What was derived from the rest of the file, and what can't be.
     pub derived: Vec<Derived>,
+    /// Whether authentication was on, and was turned off because the user asked for it.
+    pub auth_disabled: bool,
 }
 
 impl Finds<'_> {

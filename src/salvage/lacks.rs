@@ -98,13 +98,13 @@ pub fn disable_auth(buckets: &mut [SavedBucket<'_>]) -> bool {
     entry.is_some_and(|entry| std::mem::replace(&mut entry.value, &[0]) == [1])
 }
 
-/// What the copy lacks, what matters most first. `auth_disabled`: authentication was turned off. `target` is where the copy goes.
+/// What the copy lacks, what matters most first. `target` is where the copy goes.
 #[must_use]
-pub fn lacks(finds: &Finds<'_>, auth_disabled: bool, target: &Path) -> Vec<Lack> {
+pub fn lacks(finds: &Finds<'_>, target: &Path) -> Vec<Lack> {
     if !finds.is_etcd {
         return Vec::new();
     }
-    let auth = if auth_disabled { Some(disabled(finds)) } else { auth(finds) };
+    let auth = if finds.auth_disabled { Some(disabled(finds)) } else { auth(finds) };
     let all = [auth, leases(finds, target), members(finds), alarms(finds)];
     all.into_iter().flatten().collect()
 }

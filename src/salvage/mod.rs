@@ -23,11 +23,13 @@
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
+//! | [`document`] | what is said of all that |
 //! | [`run`] | the copy written, proved, put in place, and reported |
 
 pub mod assemble;
 pub mod decide;
 pub mod derive;
+pub mod document;
 pub mod evidence;
 pub mod find;
 pub mod kinds;

@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageKind};
 use crate::bolt::meta::{Meta, MetaError};
-use crate::bolt::open::{Lock, map_file, map_opened};
-use crate::bolt::{Db, PageId};
-use crate::etcd::data_dir;
+use crate::bolt::open::{Lock, map_opened};
+use crate::bolt::{Db, PageId, probe};
 use crate::rewrite::defrag::Progress;
-use crate::source::{Reason, SourceError};
-use zerocopy::FromBytes;
+use crate::shell::Command;
+use crate::source::{self, Reason, SourceError};
+use crate::text::shown;
 
 use super::readable;
 
@@ -45,10 +44,13 @@ pub enum WreckError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// No page of it is one of bbolt's.
-    #[error("{}: nothing in it looks like a page of bbolt's, at any page size: it is another kind of file, or all is lost of it", .0.display())]
+    #[error("{}: both of its metas are damaged, and no other page of bbolt's lies in it: all is lost of it. Look for a snapshot, or another member's db", shown(.0))]
     NoPages(PathBuf),
     /// The disk gives nothing.
-    #[error("{}: the disk gives none of its {size} bytes: look for a snapshot, or another member's db", path.display())]
+    #[error(
+        "{}: the disk gives none of its {size} bytes: look for a snapshot, or another member's db",
+        shown(path)
+    )]
     Disk {
         /// The file.
         path: PathBuf,
@@ -56,7 +58,7 @@ pub enum WreckError {
         size: u64,
     },
     /// What the disk gives can't be kept.
-    #[error("{}: {error}: --disk-errors needs room there for a copy of the source", folder.display())]
+    #[error("{}: {error}: --disk-errors needs room there for a copy of the source", shown(folder))]
     Scratch {
         /// The folder.
         folder: PathBuf,
@@ -77,8 +79,7 @@ pub fn open(
     progress: Progress<'_>,
 ) -> Result<Wreck, WreckError> {
     let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
-    let path = data_dir::resolve(path).map_err(|error| fail(path, Reason::Io { error }))?;
-    let mapping = map_file(&path, lock).map_err(|error| fail(&path, Reason::Open { error }))?;
+    let (path, mapping) = source::map(path, lock)?;
     let (data, unreadable) = match scratch {
         None => (mapping.bytes(), Vec::new()),
         Some(folder) => {
@@ -95,8 +96,20 @@ pub fn open(
             (map_opened(found.copy).map_err(scratch)?.bytes(), found.unreadable)
         }
     };
+    source::refuse_other_content(&path, &data)?;
     let wreck = Wreck::new(path.clone(), data).ok_or(WreckError::NoPages(path))?;
     Ok(Wreck { read_without_lock: lock == Lock::None, unreadable, ..wreck })
+}
+
+impl WreckError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Source(error) => error.next(),
+            _ => None,
+        }
+    }
 }
 
 impl Wreck {
@@ -105,7 +118,7 @@ impl Wreck {
     pub fn new(path: PathBuf, data: Bytes) -> Option<Self> {
         let metas = read_metas(&data);
         let known = metas.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
-        let page_size = known.map(|meta| meta.page_size).or_else(|| page_size_of(&data))?;
+        let page_size = known.map(|meta| meta.page_size).or_else(|| probe::page_size_of(&data))?;
         let high_water_mark = (data.len() as u64).checked_div(u64::from(page_size)).unwrap_or(0);
         let made_up =
             Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
@@ -122,23 +135,4 @@ fn read_metas(data: &[u8]) -> [Result<Meta, MetaError>; 2] {
         Ok(metas) => metas.slots,
         Err(errors) => errors.map(Err),
     }
-}
-
-/// The page size at which most pages say that they are where they are. At another one, none but the first does.
-fn page_size_of(data: &[u8]) -> Option<u32> {
-    let sizes = (MIN_PAGE_SIZE.trailing_zeros()..=MAX_PAGE_SIZE.trailing_zeros()).map(|shift| 1u32 << shift);
-    let fits = |&size: &u32| {
-        let pages = data.chunks_exact(size as usize).zip(0u64..).skip(2);
-        pages.filter(|(page, id)| is_page(page, *id)).count()
-    };
-    let (size, found) = sizes.map(|size| (size, fits(&size))).max_by_key(|&(_, found)| found)?;
-    (found > 0).then_some(size)
-}
-
-fn is_page(page: &[u8], id: u64) -> bool {
-    PageHeader::ref_from_prefix(page).is_ok_and(|(header, _)| {
-        header.id.get() == id
-            && matches!(PageKind::from_flags(header.flags.get()), Some(PageKind::Branch | PageKind::Leaf))
-            && header.count.get() > 0
-    })
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::shell::Command;
 
 use super::find::Finds;
+use super::kinds::Small;
 use super::lost::Lost;
 use super::run::Request;
 
@@ -33,6 +34,8 @@ pub struct Restore {
     pub reason: String,
     /// One of them is to be run: the one for the etcd that will run.
     pub commands: Vec<VersionCommand>,
+    /// What is to be run once etcd runs.
+    pub after_start: Vec<String>,
     /// What else has to be known.
     pub notes: Vec<String>,
 }
@@ -56,6 +59,7 @@ pub fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, source: &Path, req
             command: String::new(),
             reason: reason.to_owned(),
             commands: Vec::new(),
+            after_start: Vec::new(),
             notes: Vec::new(),
         };
     }
@@ -82,7 +86,8 @@ pub fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, source: &Path, req
             .to_owned(),
     );
     let command = commands.first().map(|first| first.command.clone()).unwrap_or_default();
-    Restore { in_place, command, reason: reason(finds, whole).to_owned(), commands, notes }
+    let reason = reason(finds, whole).to_owned();
+    Restore { in_place, command, reason, commands, after_start: after_start(finds), notes }
 }
 
 fn reason(finds: &Finds<'_>, whole: bool) -> &'static str {
@@ -98,6 +103,13 @@ fn reason(finds: &Finds<'_>, whole: bool) -> &'static str {
              from this one file"
         }
     }
+}
+
+/// An alarm that is raised in the copy keeps etcd from taking writes (`server/etcdserver/apply/apply.go`, `applierV3Capped`).
+fn after_start(finds: &Finds<'_>) -> Vec<String> {
+    let mut alarms = finds.buckets.iter().filter(|bucket| bucket.is_of(Small::Alarm));
+    let is_raised = alarms.any(|bucket| !bucket.entries.is_empty());
+    is_raised.then(|| "etcdctl alarm disarm".to_owned()).into_iter().collect()
 }
 
 /// The damaged db goes out of `snap`, and the copy takes its place.
@@ -132,5 +144,26 @@ fn restores(newest_lost: bool, request: &Request) -> Vec<VersionCommand> {
         ]
     } else {
         vec![command("3.5 and later", "etcdutl"), command("3.4", "etcdctl")]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The data dir is named where it is known, whatever its name.
+    #[test]
+    fn the_copy_goes_where_the_db_was() {
+        let swap = |source: &str| swap(Path::new(source), Path::new("saved.db"));
+        let known = "mv '/a b'/member/snap/db '/a b'/member/db.damaged && mv saved.db '/a b'/member/snap/db";
+        assert_eq!(swap("/a b/member/snap/db"), known);
+        assert_eq!(
+            swap("member/snap/db"),
+            "mv ./member/snap/db ./member/db.damaged && mv saved.db ./member/snap/db"
+        );
+        let unknown =
+            "mv DATA_DIR/member/snap/db DATA_DIR/member/db.damaged && mv saved.db DATA_DIR/member/snap/db";
+        assert_eq!(swap("copy-of-db"), unknown);
+        assert_eq!(swap("othermember/snap/db"), unknown);
     }
 }

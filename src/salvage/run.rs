@@ -7,7 +7,6 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::Serialize;
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
@@ -20,16 +19,17 @@ use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
-use crate::text::ByteText;
+use crate::shell::Command;
+use crate::text::{ByteText, shown};
 
 use super::assemble::Saved;
-use super::derive::Derived;
-use super::find::{self, Finds, Root, RootSource, Trust};
-use super::lacks::{self, Lack};
-use super::lost::{self, Affected, Lost};
+use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
+use super::find::{self, Finds, RootSource, Trust};
+use super::lacks;
+use super::lost::{self, Lost};
 use super::open::{Wreck, WreckError};
 use super::records::{Found, Tier};
-use super::restore::{self, Restore};
+use super::restore;
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -51,151 +51,6 @@ pub struct Request {
     pub snapshot: bool,
     /// Whether to do nothing but search.
     pub dry_run: bool,
-}
-
-/// What was saved, and what was not.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// What the copy lacks of what etcd knows besides the records: it comes first, as it may open doors.
-    pub lacks: Vec<Lack>,
-    /// The file that was read.
-    pub source: SourceFile,
-    /// The copy.
-    pub target: TargetFile,
-    /// Records that were not taken over although they were found.
-    pub dropped: Dropped,
-    /// Where the copy's records come from.
-    pub recovered: Recovered,
-    /// The copy's buckets.
-    pub buckets: Vec<BucketReport>,
-    /// What could not be saved, by revision.
-    pub lost: Vec<Lost>,
-    /// What that means for keys.
-    pub affected: Affected,
-    /// What of the `meta` bucket is not what the last state had: derived from the rest, of an older state, or not known.
-    pub derived: Vec<Derived>,
-    /// Revisions that were found with two contents: the first ones.
-    pub conflicts: Vec<ConflictReport>,
-    /// How many there were.
-    pub num_conflicts: u64,
-    /// Whether the copy was compared with what was saved.
-    pub verified: bool,
-    /// HashKV of the copy; `null` for a file that isn't etcd's.
-    pub hash_kv: Option<u32>,
-    /// Whether nothing was written.
-    pub dry_run: bool,
-    /// How etcd is to start from the copy.
-    pub restore: Restore,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// Wall time of all of it.
-    pub elapsed_seconds: f64,
-    /// Whether all that the file held is in the copy, and nothing is doubtful.
-    #[serde(skip)]
-    whole: bool,
-}
-
-impl Report {
-    /// Whether all that the file held is in the copy, and nothing is doubtful.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.whole
-    }
-}
-
-/// The file that was read.
-#[derive(Clone, Debug, Serialize)]
-pub struct SourceFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// Whether that was told from the pages, as no meta told it.
-    pub page_size_derived: bool,
-    /// Where the trees of the copy begin.
-    pub root: Root,
-    /// Parts that the disk did not give, as byte offset and bytes.
-    pub unreadable: Vec<(u64, u64)>,
-    /// Whether every page was searched for leaves: not where nothing is missing.
-    pub searched: bool,
-}
-
-/// The copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct TargetFile {
-    /// Its path.
-    pub path: String,
-    /// Its bytes, trailer included.
-    pub file_bytes: u64,
-    /// Bytes of a page.
-    pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
-    pub records: u64,
-    /// Keys that exist.
-    pub keys: u64,
-    /// The current revision; `null` for a file that isn't etcd's.
-    pub revision: Option<i64>,
-    /// The SHA-256 that was appended, in hexadecimal digits.
-    pub sha256: Option<String>,
-}
-
-/// Records that were found and left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped {
-    /// Deleted, superseded, or never committed: what free pages still hold.
-    pub free: u64,
-    /// Entries of the `key` bucket that are no records.
-    pub malformed: u64,
-}
-
-/// Where the copy's records come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Recovered {
-    /// From the active root.
-    pub reachable: u64,
-    /// From the other meta's root.
-    pub older_root: u64,
-    /// From leaves that no root reaches.
-    pub orphan: u64,
-    /// How many of these a compaction may have removed, although nothing shows that it did: those at or below the last one, or, where
-    /// how far that went is lost, all. `--strict` leaves them out.
-    pub doubtful: u64,
-    /// The same, of a state that the file no longer held: only with `--best-effort`.
-    pub free: u64,
-}
-
-/// One bucket of the copy.
-#[derive(Clone, Debug, Serialize)]
-pub struct BucketReport {
-    /// Its name.
-    pub name: ByteText,
-    /// Its entries.
-    pub entries: u64,
-    /// Where it was found; `None` where it was not, and is made as etcd makes it at its first start: empty.
-    pub from: Option<Tier>,
-    /// Ranges of its keys that are missing: the pages that could not be read.
-    pub gaps: Vec<u64>,
-    /// Entries that come from the other meta's root, or another root that was found.
-    pub older_root: u64,
-    /// Entries that come from leaves that no root reaches.
-    pub orphan: u64,
-    /// Keys that were found in such leaves, and left out: deleted since, or not to be told from what was.
-    pub left_out: u64,
-    /// Keys that were found there with two values: the likelier one was taken.
-    pub conflicts: u64,
-}
-
-/// A revision that was found with two contents.
-#[derive(Clone, Debug, Serialize)]
-pub struct ConflictReport {
-    /// The revision, as `main.sub`.
-    pub revision: String,
-    /// Where the record that was taken comes from.
-    pub taken: Tier,
-    /// Where the other was found.
-    pub other: Tier,
 }
 
 /// Why there is no copy, and what to do next. The source is as it was.
@@ -238,6 +93,17 @@ pub enum SalvageError {
     },
 }
 
+impl SalvageError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Command> {
+        match self {
+            Self::Wreck(error) => error.next(),
+            _ => None,
+        }
+    }
+}
+
 /// Saves what can be saved.
 ///
 /// # Errors
@@ -249,12 +115,12 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let target = (!request.dry_run).then(target).transpose()?;
     (progress.begin)("searching", wreck.db.file_size());
     let mut finds = find::find(wreck, request.trust, progress.advance);
-    let auth_disabled = request.disable_auth && lacks::disable_auth(&mut finds.buckets);
+    finds.auth_disabled = request.disable_auth && lacks::disable_auth(&mut finds.buckets);
     let saved = Saved::of(&finds.buckets);
     let entries =
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
-    let path = wreck.path.display().to_string();
+    let path = shown(&wreck.path).into_owned();
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
         let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
         return Err(SalvageError::Doubtful { path, what });
@@ -264,7 +130,6 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     }
     let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
     let mut report = report(wreck, &finds, &plan, request);
-    report.lacks = lacks::lacks(&finds, auth_disabled, &request.target);
     let Some(target) = target else {
         report.elapsed_seconds = began.elapsed().as_secs_f64();
         return Ok(report);
@@ -351,7 +216,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let compacted = finds.compacted.unwrap_or(-1);
     let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
     let target = TargetFile {
-        path: request.target.display().to_string(),
+        path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
@@ -360,7 +225,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         sha256: None,
     };
     let source = SourceFile {
-        path: wreck.path.display().to_string(),
+        path: wreck.path.as_path().into(),
         file_bytes: wreck.db.file_size(),
         page_size: wreck.db.page_size(),
         page_size_derived: wreck.page_size_derived,
@@ -389,7 +254,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         hash_kv: None,
         dry_run: request.dry_run,
         restore,
-        lacks: Vec::new(),
+        lacks: lacks::lacks(finds, &request.target),
         source,
         target,
         elapsed_seconds: 0.0,
@@ -440,6 +305,7 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
 /// Whether the active root alone led to all that the file held, and what else was found agrees with it.
 fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
     lost.is_empty()
+        && !finds.auth_disabled
         && finds.malformed == 0
         && finds.conflicts.is_empty()
         && finds.root.from == RootSource::ActiveMeta

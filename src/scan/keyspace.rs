@@ -407,7 +407,7 @@ impl<'a> Keyspace<'a> {
             self.unreadable.leaf_bytes += part.unreadable.leaf_bytes;
             faults.extend(self.revision_twice(part));
         }
-        let (bins, outline) = (self.bins, self.outline.as_ref());
+        let (bins, outline) = (&self.bins, self.outline.as_ref());
         let absorb = |(number, shard): (usize, &mut Shard<'a>)| {
             let mut max_revision = 0;
             let mut faults = Vec::new();
@@ -474,8 +474,8 @@ impl<'a> Keyspace<'a> {
 
     /// The spans of the timelines.
     #[must_use]
-    pub fn bins(&self) -> Bins {
-        self.bins
+    pub fn bins(&self) -> &Bins {
+        &self.bins
     }
 
     /// The shards.
@@ -578,7 +578,7 @@ impl<'a> Shard<'a> {
         entry: u32,
         outline: Option<&Outline>,
         layout: &Layout<'_>,
-        bins: Bins,
+        bins: &Bins,
     ) -> Option<RecordFinding<'a>> {
         let number = match record.owner {
             Owner::Known(number) => number,
@@ -614,7 +614,7 @@ impl<'a> Shard<'a> {
         state.value_len = record.value_len;
         state.flags = (state.flags & NO_PUT_YET) | if record.is_tombstone() { TOMBSTONE } else { 0 };
         if let Some(row) = rows.get_mut(usize::from(state.resource)) {
-            row.timeline.add(bin_cursor.bin_of(record.revision, &bins), own_bytes);
+            row.timeline.add(bin_cursor.bin_of(record.revision, bins), own_bytes);
             if record.is_tombstone() {
                 let one = Tombstones { records: 1, own_bytes, leaf_bytes };
                 row.tombstones.add(&one);

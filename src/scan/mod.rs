@@ -22,6 +22,7 @@ use crate::bolt::fault::{Fault, FaultKind};
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
 use crate::bolt::{Db, PageId, Threads};
+use crate::etcd::Gaps;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::Layout;
 
@@ -59,6 +60,8 @@ pub struct Scan<'a> {
     pub key_bucket: Option<BucketId>,
     /// The keys of the `key` bucket; empty where there is none.
     pub keyspace: Keyspace<'a>,
+    /// Runs of revisions that never existed.
+    pub gaps: Gaps,
     /// How keys were read as Kubernetes' objects, prefixes learned from this file included.
     pub layout: Layout<'a>,
     /// Runs of pages that nothing refers to, in ascending order.
@@ -112,7 +115,8 @@ fn scan_once<'a>(
     let mut walker = Walker::new(db, freelist, threads, options.max_findings);
     let mut tallies = Vec::new();
     let mut key_bucket = None;
-    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db)), options.outline);
+    let gaps = Gaps::find(db, state);
+    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db), &gaps), options.outline);
     let mut records = RecordFindings::default();
 
     while let Some(&bucket) = walker.buckets().get(tallies.len()) {
@@ -162,6 +166,7 @@ fn scan_once<'a>(
         tallies,
         key_bucket,
         keyspace,
+        gaps,
         layout: layout.clone(),
         unreached,
         reached_pages,

@@ -33,6 +33,7 @@ use crate::bolt::{Db, FormatError};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::defrag::{Progress, seal};
+use crate::text::ByteText;
 
 use content::Content;
 use fit::Fitted;
@@ -109,7 +110,7 @@ pub enum Extent {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The file.
-    pub path: String,
+    pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
@@ -197,7 +198,7 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
     let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));
     let keys = history.created.len() as u64 - tombstones;
     Ok(Report {
-        path: target.display().to_string(),
+        path: target.as_path().into(),
         file_bytes: plan.file_bytes() + trailer,
         page_size: plan.page_size,
         seed: options.seed,

@@ -14,6 +14,7 @@ use crate::etcd::find::{Found, Origin};
 use crate::k8s::render::yaml;
 use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
+use crate::text::shown;
 
 use super::names;
 use super::shown::{Shower, Shown, VisibleBytes, VisibleObject};
@@ -51,10 +52,10 @@ pub struct Exported {
 #[derive(Debug, Error)]
 pub enum ExportError {
     /// Something is there.
-    #[error("{}: is not empty: choose another folder, or write into it with --force", .0.display())]
+    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
     NotEmpty(PathBuf),
     /// A file stands there.
-    #[error("{}: is no folder: name one, or a file that ends in .ndjson", .0.display())]
+    #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
     NotAFolder(PathBuf),
     /// The operating system said no.
     #[error(transparent)]
@@ -63,7 +64,7 @@ pub enum ExportError {
     #[error("could not write: {0}")]
     Stream(#[from] io::Error),
     /// Some files were written, and then one was not.
-    #[error("{error}. In {} are {written} files by now, the others are missing", root.display())]
+    #[error("{error}. In {} are {written} files by now, the others are missing", shown(root))]
     Partly {
         /// The folder.
         root: PathBuf,
@@ -174,7 +175,7 @@ impl Tree {
         let written = write_each(records, shower, format, |found, piece| {
             let (ending, content) = match piece {
                 Piece::Object(shown) if format == Format::Json => ("json", object_json(&shown.object)?),
-                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)?),
+                Piece::Object(shown) => ("yaml", object_yaml(&shown.object)),
                 Piece::Raw(bytes) => ("raw", bytes.get().to_vec()),
             };
             let path = self.path_for(&found, shower, ending);
@@ -187,7 +188,7 @@ impl Tree {
             0 => error,
             written => ExportError::Partly { root: root.clone(), written, error: Box::new(error) },
         })?;
-        is_done(format!("{} is written", root.display()));
+        is_done(format!("{} is written", shown(&root)));
         Ok(exported)
     }
 
@@ -226,13 +227,9 @@ impl Tree {
 }
 
 /// An object as a document of YAML.
-///
-/// # Errors
-/// A library's.
-pub fn object_yaml(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
-    yaml::yaml(object.fields())
-        .map(String::into_bytes)
-        .map_err(|error| ExportError::Format(error.to_string()))
+#[must_use]
+pub fn object_yaml(object: &VisibleObject) -> Vec<u8> {
+    yaml::yaml(object.fields()).into_bytes()
 }
 
 /// An object as JSON.

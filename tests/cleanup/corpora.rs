@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::keys::Filter;
 use etcd_medic::analyze::{self, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::cleanup::{Cleanup, Request, Thresholds, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
+use etcd_medic::filter::Filter;
 use etcd_medic::scan::{Options, scan};
 use etcd_medic::source::Source;
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ pub fn cleanup_of(db: &Db, thresholds: Thresholds, as_of: Option<Timestamp>) -> 
     let state = State::read(db);
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
-    let request = Request { path: "db", trailer, thresholds, as_of, top: usize::MAX };
+    let request = Request { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
     cleanup(db, &state, &scan, &request).expect("an etcd file")
 }
 
@@ -152,7 +152,7 @@ fn disk_bytes_are_those_of_analyze(db: &Db, name: &str, found: &Cleanup) {
     let trailer = trailer::verify(db.data());
     let filter = Filter::default();
     let request = analyze::Request {
-        path: "db",
+        path: "db".as_ref(),
         trailer,
         read_without_lock: false,
         filter,

@@ -346,7 +346,7 @@ fn a_file_without_keys_is_refused() {
     let state = State::read(&db);
     let scan = scan(&db, &state, Options::default());
     let thresholds = Thresholds::default();
-    let request = Request { path: "db", trailer: Trailer::None, thresholds, as_of: None, top: 5 };
+    let request = Request { path: "db".as_ref(), trailer: Trailer::None, thresholds, as_of: None, top: 5 };
     assert_eq!(cleanup(&db, &state, &scan, &request).err(), Some(CleanupError::NoKeys));
 }
 
@@ -373,7 +373,7 @@ fn a_damaged_file_still_tells() {
         let state = State::read(&db);
         let scan = scan(&db, &state, Options::default());
         let (trailer, thresholds) = (Trailer::None, Thresholds::default());
-        let request = Request { path: "db", trailer, thresholds, as_of: None, top: 3 };
+        let request = Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top: 3 };
         if let Ok(found) = cleanup(&db, &state, &scan, &request) {
             assert!(found.total.objects <= 5, "byte {at}");
         }
@@ -389,7 +389,7 @@ fn top_is_the_head_of_all() {
     let as_of: Timestamp = "2099-01-01T00:00:00Z".parse().expect("RFC 3339");
     let of = |top: usize| {
         let (trailer, thresholds) = (Trailer::None, Thresholds { large_bytes: 1, ..Thresholds::default() });
-        let request = Request { path: "db", trailer, thresholds, as_of: Some(as_of), top };
+        let request = Request { path: "db".as_ref(), trailer, thresholds, as_of: Some(as_of), top };
         cleanup(&db, &state, &scan, &request).expect("an etcd file")
     };
     let all = of(usize::MAX);

@@ -120,6 +120,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
         dry_run: false,
         snapshot: false,
         skip_hash_check: false,
+        wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let source = Source::open(&db, Lock::Exclusive).expect("opened");
@@ -153,6 +154,7 @@ fn never_under_a_shared_lock() {
         dry_run: true,
         snapshot: false,
         skip_hash_check: false,
+        wal_dir: None,
     };
     let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
     defrag::defrag(&source, &request, quiet).expect("a dry run");

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use etcd_medic::bolt::Db;
+use etcd_medic::etcd::schema::State;
+
 use super::support::corpus::Corpus;
 use super::support::documents::{self, parse as document};
 use super::support::peers::{
@@ -93,13 +96,11 @@ fn every_road_works(peer: &Peer) {
 
 fn files_of_testdata() -> Vec<(String, Vec<u8>)> {
     let folders = ["etcd-3.4", "etcd-3.5", "k8s-3.5", "k8s-3.6"];
-    let names = folders.iter().flat_map(|folder| {
-        names_in(folder, ".db.zst").into_iter().map(move |name| format!("{folder}/{name}"))
-    });
-    names
-        .map(|name| name.trim_end_matches(".zst").to_owned())
-        .map(|name| (name.clone(), fixture(&name)))
-        .collect()
+    let names = |folder: &&str| {
+        let names = names_in(folder, ".db.zst").into_iter();
+        names.map(|name| format!("{folder}/{name}.db")).collect::<Vec<_>>()
+    };
+    folders.iter().flat_map(names).map(|name| (name.clone(), fixture(&name))).collect()
 }
 
 /// The first half of a file, the rest zeros; and 60 % of it.
@@ -138,7 +139,12 @@ impl Case<'_> {
         if !bumped {
             assert_eq!(Some(restored.hash), report.hash_kv.0, "{of}: HashKV as reported");
         }
-        let member = peer.start_on(into_data(folder), &[], None);
+        let login = has_auth(&folder.path().join(saved)).then_some("root:throw-away");
+        let member = peer.start_on(into_data(folder), &[], login);
+        for command in &report.restore.after_start {
+            let command = format!("export ETCDCTL_ENDPOINTS={}\n{command}", member.endpoint());
+            shell(&path_of(peer, false), member.folder(), &command);
+        }
         starts_as_restored(member, &restored, report.target.keys, &of);
     }
 
@@ -163,7 +169,8 @@ impl Case<'_> {
         }
         let report: documents::Salvage = document("salvage", &text(&json.stdout));
         let shown = text(&run("text").stdout);
-        for command in report.restore.commands.iter().map(|one| &one.command) {
+        let commands = report.restore.commands.iter().map(|one| &one.command);
+        for command in commands.chain(&report.restore.after_start) {
             assert!(
                 shown.lines().any(|line| line == format!("  {command}")),
                 "{}: {command}\n{shown}",
@@ -224,6 +231,12 @@ fn into_data(folder: TempDir) -> TempDir {
     folder
 }
 
+/// Whether authentication is on: then it is as `testdata/make.sh` made it.
+fn has_auth(copy: &Path) -> bool {
+    let copy = Db::new(fs::read(copy).expect("the copy")).expect("sound");
+    State::read(&copy).auth_enabled
+}
+
 fn hash_of(file: &Path) -> documents::Hash {
     document(
         "hash",
@@ -277,7 +290,7 @@ fn a_whole_copy_takes_the_place_of_the_db(peer: &Peer) {
     let hash = member.hash_kv(revision);
     member.stop();
     let mut bytes = fs::read(member.db()).expect("the db");
-    let older = 1 - etcd_medic::bolt::Db::new(bytes.clone()).expect("sound").metas().active_slot;
+    let older = 1 - Db::new(bytes.clone()).expect("sound").metas().active_slot;
     bytes[older * 4096..(older + 1) * 4096].fill(0);
     fs::write(member.db(), &bytes).expect("damaged");
     let mut salvage = Command::new(PROGRAM);

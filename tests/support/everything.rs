@@ -82,9 +82,9 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
             target: Path::new("copy").to_owned(),
             force: false,
             trust,
+            disable_auth: false,
             layout: defrag::Layout::default(),
             snapshot: false,
-            disable_auth: false,
             dry_run: true,
         };
         match run::salvage(&wreck, &request, silent) {
@@ -125,9 +125,9 @@ pub fn saved_copy(file: &Bytes) {
         target: target.to_owned(),
         force: false,
         trust: Trust::Usual,
+        disable_auth: false,
         layout: defrag::Layout::default(),
         snapshot: false,
-        disable_auth: false,
         dry_run,
     };
     let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
@@ -177,14 +177,16 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     let scan = step("scan", || scan(db, state, options));
     let trailer = trailer::verify(db.data());
     let status = step("status", || {
-        let status = Status::of("file", db, state, &scan, trailer, Limits::default());
+        let status = Status::of("file".as_ref(), db, state, &scan, trailer, Limits::default());
         let files = std::slice::from_ref(&status);
         print(file.len(), "status", &status, |out| report::status::write(out, &view(top), files));
         status
     });
     let sound = step("check", || {
-        let checked = check(db, state, &scan, trailer, max_findings);
-        print(file.len(), "check", &checked, |out| report::simple::check(out, "file", &checked));
+        let checked = check("file".as_ref(), db, state, &scan, trailer, max_findings);
+        print(file.len(), "check", &checked, |out| {
+            report::simple::check(out, &view(top), "file".as_ref(), &checked)
+        });
         assert_eq!(checked.sound, checked.num_findings == 0);
         let shown = checked.num_findings.min(max_findings as u64);
         assert_eq!(checked.findings.len() as u64, shown, "findings");
@@ -192,8 +194,14 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request =
-            Request { path: "file", trailer, read_without_lock: false, filter, top, cure_refused: None };
+        let request = Request {
+            path: "file".as_ref(),
+            trailer,
+            read_without_lock: false,
+            filter,
+            top,
+            cure_refused: None,
+        };
         let report = analyze(db, state, &scan, &request);
         print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
         assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
@@ -202,7 +210,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     step("cleanup", || {
         let (thresholds, trailer) =
             (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db", trailer, thresholds, as_of: None, top };
+        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
         let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
@@ -295,8 +303,10 @@ pub fn travel(db: &Db) {
 /// An object as `get` writes it.
 fn shown_alone(shower: &Shower, found: &Found<'_>) {
     let Ok(shown) = shower.object(found) else { return };
-    let lengths =
-        [export::object_yaml, export::object_json].map(|write| write(&shown.object).expect("written").len());
+    let lengths = [
+        export::object_yaml(&shown.object).len(),
+        export::object_json(&shown.object).expect("written").len(),
+    ];
     let most = printed::object_bound(found.kv.value.len());
     assert!(lengths.iter().all(|&len| len <= most), "{lengths:?} bytes of {}", found.kv.value.len());
 }

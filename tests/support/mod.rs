@@ -13,6 +13,7 @@
 //! | [`documents`] | the JSON documents of the commands, field by field |
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
+//! | [`member_log`] | a member's log made byte by byte, and directories of real members |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`mutate`] | changes to a file of a sort that random bytes seldom hit |
@@ -31,6 +32,7 @@ pub mod documents;
 pub mod etcd_file;
 pub mod found;
 pub mod lies;
+pub mod member_log;
 pub mod memory;
 pub mod mutate;
 pub mod mvcc;

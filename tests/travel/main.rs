@@ -12,3 +12,4 @@ mod found;
 mod objects;
 mod program;
 mod values;
+mod yaml;

@@ -45,7 +45,7 @@ fn secrets() -> Vec<Entry> {
     );
     // JSON may write its kind with escapes
     let other_prefix = by_json.replace("\"Secret\"", "\"Sec\\u0072et\"");
-    let encrypted = format!("k8s:enc:aescbc:v1:key1:{MARKER}");
+    let encrypted = format!("k8s:enc:aescbc:v1:key1:{MARKER}{MARKER}");
     let values = [
         by_protobuf,
         by_json.into_bytes(),

@@ -180,7 +180,7 @@ fn what_is_no_object_is_said() {
     {
         assert_eq!(render(value), Err(Unrenderable::NoObject), "{value:?}");
     }
-    let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01";
+    let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01..............";
     assert_eq!(render(encrypted), Err(Unrenderable::Encrypted("k8s:enc:aescbc:v1:key1".into())));
     let unknown = render(&envelope("example.com/v1", "Thing", b""));
     let says = unknown.expect_err("unknown").to_string();
@@ -203,8 +203,7 @@ fn every_truncation_and_every_flip_is_survived() {
             changed[len] ^= change;
             if let Ok(rendered) = render(&changed) {
                 let mut object = rendered.object;
-                yaml::yaml(&object).expect("YAML");
-                change::redact(&mut object);
+                assert!(!yaml::yaml(&object).is_empty());
                 change::clean(&mut object);
             }
         }
@@ -306,24 +305,6 @@ fn what_only_the_cluster_knew_is_cleaned() {
     }
 }
 
-#[test]
-fn a_secrets_data_is_a_number_of_bytes() {
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-        "metadata": {"name": "s", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "MARKER", "a": "b"}},
-        "data": {"password": "TUFSS0VSTUFSS0VS", "empty": "", "odd": {"a": "MARKER"}},
-        "stringData": {"x": "MARKER"}, "extra": ["MARKER"],
-    });
-    let Value::Object(mut object) = secret else { unreachable!() };
-    assert!(change::is_secret(&object));
-    change::redact(&mut object);
-    let shown = Value::Object(object);
-    assert_eq!(shown["data"]["password"], "REDACTED (12 bytes)");
-    assert_eq!(shown["data"]["empty"], "REDACTED (0 bytes)");
-    assert!(shown["metadata"]["annotations"]["a"] == "b" && shown["type"] == "Opaque");
-    assert!(!shown.to_string().contains("MARKER") && !shown.to_string().contains("TUFS"), "{shown}");
-}
-
 /// What YAML 1.1, as `kubectl` reads it, takes for something else than text; and what could steer a terminal.
 #[test]
 fn text_stays_text_in_yaml() {
@@ -348,7 +329,7 @@ fn text_stays_text_in_yaml() {
     ];
     for text in odd {
         let Value::Object(object) = json!({"a": text, text: 1}) else { unreachable!() };
-        let shown = yaml::yaml(&object).expect("YAML");
+        let shown = yaml::yaml(&object);
         let line = shown.lines().find(|line| line.starts_with("a: ")).expect("a line");
         assert!(line == format!("a: \"{text}\"") || line == format!("a: '{text}'"), "{text}: {line}");
     }
@@ -356,13 +337,13 @@ fn text_stays_text_in_yaml() {
     else {
         unreachable!()
     };
-    let shown = yaml::yaml(&object).expect("YAML");
+    let shown = yaml::yaml(&object);
     assert!(shown.contains("script: |\n  #!/bin/sh\n  \techo \"hi\"\n"), "{shown}");
     assert!(shown.lines().count() == 4, "long lines stay whole: {shown}");
 
     let hostile = "a\u{1b}[31m\u{202e}\\x01\u{1}202E\u{1}\u{200b}\n'b'\u{9b}\u{feff}\u{7f}";
     let Value::Object(object) = json!({"a": {hostile: [hostile, "x"]}}) else { unreachable!() };
-    let (shown, as_json) = (yaml::yaml(&object).expect("YAML"), yaml::json(&object).expect("JSON"));
+    let (shown, as_json) = (yaml::yaml(&object), yaml::json(&object).expect("JSON"));
     for shown in [&shown, &as_json] {
         let steers =
             |char: &char| char.is_control() && *char != '\n' || "\u{202e}\u{200b}\u{feff}".contains(*char);

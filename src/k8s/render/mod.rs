@@ -90,13 +90,14 @@ pub fn render(value: &[u8]) -> Result<Rendered, Unrenderable> {
 }
 
 fn parse(value: &[u8]) -> Result<Rendered, Unrenderable> {
-    let (mut budget, mut overwritten) = (Budget::of(value.len()), Vec::new());
+    let mut budget = Budget::of(value.len());
+    let mut overwritten = Vec::new();
     let parsed = match Encoding::of(value) {
         Encoding::Protobuf => return protobuf::render(value, budget),
         Encoding::Json => json::read(value, &mut budget, &mut overwritten)?,
         Encoding::Cbor => {
-            let content = value.strip_prefix(CBOR_MAGIC).unwrap_or_default();
-            cbor::read(content, &mut budget, &mut overwritten)?
+            let bytes = value.strip_prefix(CBOR_MAGIC).unwrap_or_default();
+            cbor::read(bytes, &mut budget, &mut overwritten)?
         }
         Encoding::Encrypted { prefix } => return Err(Unrenderable::Encrypted(prefix.to_owned())),
         Encoding::Other => return Err(Unrenderable::NoObject),

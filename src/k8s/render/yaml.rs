@@ -1,33 +1,30 @@
-//! An object as YAML, and as JSON, that mean the same wherever they are shown.
+//! An object as YAML, and as JSON, that mean the same to every reader, and hide nothing.
 //!
-//! Text is quoted where YAML 1.1, which `kubectl` reads, would take it for anything else (`on`, `0777`, `1:30`); several
-//! lines stand as a block. Characters that could steer a terminal are written as escapes, for which YAML has double quotes
-//! only: an object with one of them has all its text in quotes.
+//! YAML is written by hand, in the few forms that YAML 1.1 (which `kubectl` reads) and 1.2 agree on: block collections, plain words that
+//! can't be anything but text, double quotes with JSON's escapes for all other text, and `|` for several lines. A library writes what one
+//! version reads back; and its keys by another rule than its values.
 
-use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use crate::text::is_unsafe;
+use crate::text::{JsonEscaper, is_unsafe};
 
-/// Stands around the number of a character that is to be written as an escape. Any control character would do: it is never
-/// written as itself.
-const MARK: char = '\u{1}';
-const MARK_ESCAPED: &str = "\\x01";
+/// A longer key must be written with `?`: readers look no further for its colon than 1,024 characters (YAML 1.2.2, 7.4.2 and 8.2.2).
+const MAX_SIMPLE_KEY: usize = 1000;
 
 /// The object as a document of YAML.
-///
-/// # Errors
-/// The library's; none is known.
-pub fn yaml(object: &Map<String, Value>) -> Result<String, serde_saphyr::SerializeError> {
-    let unsafe_inside = any_text(object, &|text| text.chars().any(must_be_escaped));
-    if !unsafe_inside {
-        return by_library(object, false);
+#[must_use]
+pub fn yaml(object: &Map<String, Value>) -> String {
+    let mut out = String::new();
+    if object.is_empty() {
+        out.push_str("{}\n");
+    } else {
+        mapping(&mut out, object, 0);
     }
-    let marked = map_text(object);
-    Ok(escapes_for_marks(&by_library(&marked, true)?))
+    out
 }
 
 /// The object as JSON over several lines.
@@ -35,7 +32,7 @@ pub fn yaml(object: &Map<String, Value>) -> Result<String, serde_saphyr::Seriali
 /// # Errors
 /// The library's; none is known.
 pub fn json<T: Serialize + ?Sized>(object: &T) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(object).map(|text| escape_json(&text))
+    escape_json(&serde_json::to_string_pretty(object)?)
 }
 
 /// JSON in one line.
@@ -43,21 +40,13 @@ pub fn json<T: Serialize + ?Sized>(object: &T) -> serde_json::Result<String> {
 /// # Errors
 /// The library's; none is known.
 pub fn json_line<T: Serialize + ?Sized>(object: &T) -> serde_json::Result<String> {
-    serde_json::to_string(object).map(|text| escape_json(&text))
+    escape_json(&serde_json::to_string(object)?)
 }
 
-/// Outside of JSON's strings stands nothing that this would touch.
-fn escape_json(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        if must_be_escaped(char) {
-            // all of them are below U+10000
-            let _ = write!(escaped, "\\u{:04x}", u32::from(char));
-        } else {
-            escaped.push(char);
-        }
-    }
-    escaped
+fn escape_json(text: &str) -> serde_json::Result<String> {
+    let mut escaped = Vec::with_capacity(text.len());
+    JsonEscaper::new(&mut escaped).write_all(text.as_bytes()).map_err(serde_json::Error::io)?;
+    String::from_utf8(escaped).map_err(|error| serde::ser::Error::custom(error))
 }
 
 /// Tabs and line feeds are layout.
@@ -65,87 +54,158 @@ pub(super) fn must_be_escaped(char: char) -> bool {
     is_unsafe(char) && !matches!(char, '\n' | '\t')
 }
 
-fn by_library(object: &Map<String, Value>, quote_all: bool) -> Result<String, serde_saphyr::SerializeError> {
-    let options = serde_saphyr::ser_options! {
-        // `>` would break long lines; `|` leaves them as they are
-        folded_wrap_chars: usize::MAX,
-        quote_all: quote_all,
-    };
-    let mut text = String::new();
-    serde_saphyr::to_fmt_writer_with_options(&mut text, object, options)?;
-    Ok(text)
-}
-
-/// Whether any key or text passes a test. Objects are of bounded depth: they were rendered.
-fn any_text(object: &Map<String, Value>, test: &impl Fn(&str) -> bool) -> bool {
-    let mut objects = vec![object];
-    let mut values: Vec<&Value> = Vec::new();
-    loop {
-        if let Some(object) = objects.pop() {
-            if object.keys().any(|key| test(key)) {
-                return true;
+/// The entries of a mapping, the first of them where the line is now, the others on lines of their own.
+fn mapping(out: &mut String, object: &Map<String, Value>, indent: usize) {
+    for (number, (key, value)) in object.iter().enumerate() {
+        if number > 0 {
+            spaces(out, indent);
+        }
+        let begin = out.len();
+        key_text(out, key);
+        if out.len() - begin > MAX_SIMPLE_KEY {
+            out.insert_str(begin, "? ");
+            out.push('\n');
+            spaces(out, indent);
+        }
+        out.push(':');
+        match value {
+            Value::Object(object) if !object.is_empty() => {
+                out.push('\n');
+                spaces(out, indent + 2);
+                mapping(out, object, indent + 2);
             }
-            values.extend(object.values());
-        } else if let Some(value) = values.pop() {
-            match value {
-                Value::String(text) if test(text) => return true,
-                Value::Array(items) => values.extend(items),
-                Value::Object(object) => objects.push(object),
-                _ => {}
+            Value::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                spaces(out, indent);
+                sequence(out, items, indent);
             }
-        } else {
-            return false;
+            value => {
+                out.push(' ');
+                scalar(out, value, indent + 2);
+            }
         }
     }
 }
 
-fn map_text(object: &Map<String, Value>) -> Map<String, Value> {
-    object.iter().map(|(key, value)| (marked(key).into_owned(), map_value(value))).collect()
+/// The items of a sequence, the first of them where the line is now.
+fn sequence(out: &mut String, items: &[Value], indent: usize) {
+    for (number, item) in items.iter().enumerate() {
+        if number > 0 {
+            spaces(out, indent);
+        }
+        out.push_str("- ");
+        match item {
+            Value::Object(object) if !object.is_empty() => mapping(out, object, indent + 2),
+            Value::Array(items) if !items.is_empty() => sequence(out, items, indent + 2),
+            item => scalar(out, item, indent + 2),
+        }
+    }
 }
 
-fn map_value(value: &Value) -> Value {
+fn spaces(out: &mut String, count: usize) {
+    out.extend(std::iter::repeat_n(' ', count));
+}
+
+/// A value that has no parts, to the end of its line.
+fn scalar(out: &mut String, value: &Value, indent: usize) {
     match value {
-        Value::String(text) => Value::String(marked(text).into_owned()),
-        Value::Array(items) => Value::Array(items.iter().map(map_value).collect()),
-        Value::Object(object) => Value::Object(map_text(object)),
-        other => other.clone(),
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(value) => number(out, value),
+        Value::String(text) if is_plain(text) => out.push_str(text),
+        Value::String(text) if is_block(text) => return block(out, text, indent),
+        Value::String(text) => quoted(out, text),
+        Value::Array(_) => out.push_str("[]"),
+        Value::Object(_) => out.push_str("{}"),
+    }
+    out.push('\n');
+}
+
+/// JSON's own digits; but YAML 1.1 takes `1e-7` for text: its floats have a point, and their exponents a sign
+/// (yaml.org/type/float.html).
+fn number(out: &mut String, value: &Number) {
+    let text = value.to_string();
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        out.push_str(&text);
+        return;
+    };
+    let point = if mantissa.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with(['-', '+']) { "" } else { "+" };
+    let _ = write!(out, "{mantissa}{point}e{sign}{exponent}");
+}
+
+/// A key is one line, and has no colon outside of quotes.
+fn key_text(out: &mut String, key: &str) {
+    if is_plain(key) && !key.contains(':') {
+        out.push_str(key);
+    } else {
+        quoted(out, key);
     }
 }
 
-fn marked(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(must_be_escaped) {
-        return Cow::Borrowed(text);
+/// Whether text that stands by itself is that text, to every reader.
+fn is_plain(text: &str) -> bool {
+    let begins = |char: char| char.is_alphanumeric() || char == '/';
+    let has_mark = [": ", " #", " :"].into_iter().any(|mark| text.contains(mark));
+    text.chars().next().is_some_and(begins)
+        && !text.ends_with([' ', ':'])
+        && !has_mark
+        && !text.chars().any(is_unsafe)
+        && !is_word(text)
+        && !may_be_number(text)
+}
+
+/// The words of YAML 1.1 and 1.2, and of their readers, that are no text (yaml.org/type/bool.html, null.html, float.html).
+fn is_word(text: &str) -> bool {
+    const WORDS: [&str; 12] =
+        ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
+    WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Numbers and times in each of their forms: digits with signs, points, colons and underscores, `0x` and `0o`, exponents, `T` and `Z`.
+/// Some of what looks like one is none, which quotes do no harm.
+fn may_be_number(text: &str) -> bool {
+    let is_of_one = |char: char| char.is_ascii_hexdigit() || "xXoO_+-.:,tTzZ ".contains(char);
+    text.starts_with(|char: char| char.is_numeric()) && text.chars().all(is_of_one)
+}
+
+/// Whether text is written as a block of lines: what begins with a space or an empty line would need its indentation said.
+fn is_block(text: &str) -> bool {
+    text.trim_end_matches('\n').contains('\n')
+        && !text.starts_with(|char: char| char.is_whitespace())
+        && !text.chars().any(|char| is_unsafe(char) && !matches!(char, '\n' | '\t'))
+}
+
+/// Several lines, as they are. What follows `|` says how many line feeds end it: one, none, or all of them.
+fn block(out: &mut String, text: &str, indent: usize) {
+    let body = text.trim_end_matches('\n');
+    out.push_str(match text.len() - body.len() {
+        0 => "|-\n",
+        1 => "|\n",
+        _ => "|+\n",
+    });
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        if !line.is_empty() {
+            spaces(out, indent);
+        }
+        out.push_str(line);
+        out.push('\n');
     }
-    let mut marked = String::with_capacity(text.len());
+}
+
+/// In double quotes, YAML's escapes are those of JSON, and `\U` for what lies above U+FFFF.
+fn quoted(out: &mut String, text: &str) {
+    out.push('"');
     for char in text.chars() {
-        if must_be_escaped(char) {
-            let _ = write!(marked, "{MARK}{:04X}{MARK}", u32::from(char));
-        } else {
-            marked.push(char);
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            char if !is_unsafe(char) => out.push(char),
+            char if u32::from(char) <= 0xFFFF => drop(write!(out, "\\u{:04X}", u32::from(char))),
+            char => drop(write!(out, "\\U{:08X}", u32::from(char))),
         }
     }
-    Cow::Owned(marked)
-}
-
-/// Everything is in quotes, and what has a backslash in double ones: each backslash begins an escape.
-fn escapes_for_marks(text: &str) -> String {
-    let mut rest = text;
-    let mut out = String::with_capacity(text.len());
-    while let Some((before, from)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
-        out.push_str(before);
-        let marked = from.strip_prefix(MARK_ESCAPED).and_then(|rest| rest.split_once(MARK_ESCAPED));
-        let len = match marked {
-            Some((number, behind)) => {
-                let _ = write!(out, "\\u{number}");
-                rest = behind;
-                continue;
-            }
-            None => from.chars().take(2).map(char::len_utf8).sum(),
-        };
-        let (escape, behind) = from.split_at_checked(len).unwrap_or((from, ""));
-        out.push_str(escape);
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
+    out.push('"');
 }

@@ -22,6 +22,9 @@ const LEVELS_OF_TEXT: usize = 8;
 const BUDGET: usize = 1 << 20;
 const BUDGET_PER_BYTE: usize = 64;
 
+/// What is done with the values in a value.
+type Each = fn(&mut Search, &mut Value, usize) -> bool;
+
 /// A search through one value. What can't be looked at within its bounds counts as a find.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -37,7 +40,12 @@ impl Search {
 
     /// Takes the Secrets out of an object that is none itself. Says whether there was one.
     pub(super) fn redact_fields(&mut self, object: &mut Map<String, Value>) -> bool {
-        self.fields(object, 0)
+        self.fields(object, 0, Self::value)
+    }
+
+    /// Takes out of a Secret what is not to be shown of it.
+    pub(super) fn redact_secret(&mut self, object: &mut Map<String, Value>, key: &[u8]) {
+        self.secret(object, key, 0);
     }
 
     /// Whether what was said under a name that is said again makes a Secret, or has one in it.
@@ -55,13 +63,30 @@ impl Search {
     fn value(&mut self, value: &mut Value, level: usize) -> bool {
         match value {
             Value::Object(object) if says::is_secret(object) && says::has_content(object) => {
-                redact::secret(object, b"");
+                self.secret(object, b"", level);
                 true
             }
-            Value::Object(object) => self.fields(object, level),
+            other => self.inside(other, level, Self::value),
+        }
+    }
+
+    /// What is left of a Secret is harmless by its name, and may hold another all the same.
+    fn secret(&mut self, object: &mut Map<String, Value>, key: &[u8], level: usize) {
+        redact::secret(object, key);
+        self.fields(object, level, Self::text);
+    }
+
+    fn text(&mut self, value: &mut Value, level: usize) -> bool {
+        self.inside(value, level, Self::text)
+    }
+
+    fn inside(&mut self, value: &mut Value, level: usize, each: Each) -> bool {
+        match value {
+            Value::Object(object) => self.fields(object, level, each),
             Value::Array(items) => {
                 let below = level.saturating_add(1);
-                items.iter_mut().fold(false, |found, item| self.value(item, below) || found)
+                // all of them, also behind a find
+                items.iter_mut().filter_map(|item| each(self, item, below).then_some(())).count() > 0
             }
             Value::String(text) if self.bytes(text.as_bytes(), level) => {
                 *value = placeholder(text.len());
@@ -71,9 +96,10 @@ impl Search {
         }
     }
 
-    fn fields(&mut self, object: &mut Map<String, Value>, level: usize) -> bool {
+    fn fields(&mut self, object: &mut Map<String, Value>, level: usize, each: Each) -> bool {
         let below = level.saturating_add(1);
-        let mut found = object.values_mut().fold(false, |found, value| self.value(value, below) || found);
+        let mut found =
+            object.values_mut().filter_map(|value| each(self, value, below).then_some(())).count() > 0;
         let hidden: Vec<String> =
             object.keys().filter(|name| self.bytes(name.as_bytes(), below)).cloned().collect();
         for name in hidden {
@@ -113,11 +139,11 @@ impl Search {
                 Ok(mut rendered) => {
                     let found = says::is_secret(&rendered.object)
                         || self.in_overwritten(&rendered.overwritten)
-                        || self.fields(&mut rendered.object, level);
+                        || self.fields(&mut rendered.object, level, Self::value);
                     found.then_some(true)
                 }
-                Err(Unrenderable::TooDeep | Unrenderable::TooLarge) => Some(true),
-                Err(_) => None,
+                Err(Unrenderable::UnknownType { kind, .. }) => says::names_secret(&kind).then_some(true),
+                Err(_) => Some(true),
             };
         }
         let cbor = bytes.strip_prefix(CBOR_MAGIC);

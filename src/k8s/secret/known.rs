@@ -124,12 +124,12 @@ pub(super) fn is_mark(name: &str) -> bool {
     MARKS.contains(&name)
 }
 
-/// A finalizer: one of Kubernetes', or of a name such as `example.com/finalizer`.
+/// A finalizer of Kubernetes'.
 pub(super) fn is_finalizer(text: &str) -> bool {
-    FINALIZERS.contains(&text) || is_qualified(text)
+    FINALIZERS.contains(&text)
 }
 
-/// As `example.com/name`: what others call their types and finalizers.
+/// As `example.com/name`: what others call their types.
 pub(super) fn is_qualified(text: &str) -> bool {
     text.split_once('/').is_some_and(|(domain, name)| {
         domain.contains('.') && is_object_name(domain) && is_label_text(name) && !name.is_empty()

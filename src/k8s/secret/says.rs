@@ -19,12 +19,13 @@ pub(super) fn has_content(object: &Map<String, Value>) -> bool {
     object.keys().any(|name| CONTENT.iter().any(|content| folds_to(name, content)))
 }
 
-fn names_secret(text: &str) -> bool {
-    ["secret", "secrets", "secretlist"].iter().any(|name| folds_to(text.trim(), name))
+pub(super) fn names_secret(text: &str) -> bool {
+    ["secret", "secrets", "secretlist"].iter().any(|name| folds_to(text, name))
 }
 
-/// As Go's encoding/json compares names: without regard to case, by Unicode's simple folding (`ſ` is an `s`, `K` a `k`).
+/// As Go's encoding/json compares names: without regard to case, by Unicode's simple folding (`ſ` is an `s`, the sign of
+/// kelvins a `k`). Spaces and the like count for nothing.
 pub(super) fn folds_to(text: &str, lower: &str) -> bool {
-    text.len() <= lower.len().saturating_mul(3)
-        && text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).eq(lower.chars())
+    let letters = text.chars().filter(|char| char.is_alphanumeric());
+    letters.flat_map(char::to_uppercase).flat_map(char::to_lowercase).eq(lower.chars())
 }

@@ -30,10 +30,14 @@ fn encodings_are_told_by_their_first_bytes() {
 #[test]
 fn encrypted_values_name_their_provider() {
     let cases: &[(&[u8], &str, Option<&str>)] = &[
-        (b"k8s:enc:aescbc:v1:key1:\xff\xfe", "k8s:enc:aescbc:v1:key1", Some("aescbc")),
-        (b"k8s:enc:aesgcm:v1:gcmkey::::", "k8s:enc:aesgcm:v1:gcmkey", Some("aesgcm")),
-        (b"k8s:enc:kms:v2:vault:\x0a\x40", "k8s:enc:kms:v2:vault", Some("kms")),
-        (b"k8s:enc:secretbox:v1:k:", "k8s:enc:secretbox:v1:k", Some("secretbox")),
+        (b"k8s:enc:aescbc:v1:key1:\xff\xfe5678901234567890", "k8s:enc:aescbc:v1:key1", Some("aescbc")),
+        (b"k8s:enc:aesgcm:v1:gcmkey:::::::::::::::::", "k8s:enc:aesgcm:v1:gcmkey", Some("aesgcm")),
+        (b"k8s:enc:kms:v2:vault:\x0a\x405678901234567890", "k8s:enc:kms:v2:vault", Some("kms")),
+        // no ciphertext: what looks like a key's name may be anything
+        (b"k8s:enc:kms:v2:vault:\x0a\x40567890123456", "k8s:enc:kms:v2:vault", Some("kms")),
+        (b"k8s:enc:kms:v2:vault:\x0a\x4056789012345", "k8s:enc:kms:v2", Some("kms")),
+        (b"k8s:enc:secretbox:v1:k:", "k8s:enc:secretbox:v1", Some("secretbox")),
+        (b"k8s:enc:password:v1:k:", "k8s:enc", None),
         (b"k8s:enc:aescbc:v1:key1", "k8s:enc", None),
         (b"k8s:enc:\xff:v1:key1:", "k8s:enc", None),
         (b"k8s:enc:", "k8s:enc", None),

@@ -158,7 +158,7 @@ fn many_namespaces() {
 fn many_encryption_keys() {
     one("40,000 encryption keys", Answer::Sound, || {
         let key = |n: i64| format!("/registry/secrets/default/{n}").into_bytes();
-        let value = |n: i64| format!("k8s:enc:aescbc:v1:key-{n}:x").into_bytes();
+        let value = |n: i64| format!("k8s:enc:aescbc:v1:key-{n}:0123456789abcdef").into_bytes();
         let records = (2..40_000).map(|n| etcd_file::put(n, &key(n), n, 1, &value(n), 0));
         with_records(records)
     });

@@ -59,7 +59,7 @@ pub fn tombstones(n: usize) -> Vec<u8> {
 }
 
 pub fn encryption_keys(n: usize) -> Vec<u8> {
-    let value = |n: usize| format!("k8s:enc:aescbc:v1:key-{n}:x").into_bytes();
+    let value = |n: usize| format!("k8s:enc:aescbc:v1:key-{n}:0123456789abcdef").into_bytes();
     of_values((0..n).map(|n| (format!("/registry/secrets/d/{n}").into_bytes(), value(n))))
 }
 

@@ -1,0 +1,32 @@
+//! Pages of bbolt's in bytes whose metas say nothing.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use zerocopy::FromBytes;
+
+use super::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageKind};
+
+/// The page size at which most pages say that they are where they are; `None` where none does. At another size, hardly any but the
+/// first does.
+#[must_use]
+pub fn page_size_of(data: &[u8]) -> Option<u32> {
+    let sizes = (MIN_PAGE_SIZE.trailing_zeros()..=MAX_PAGE_SIZE.trailing_zeros()).map(|shift| 1u32 << shift);
+    let found = sizes.map(|size| (size, pages_in_place(data, size)));
+    let (size, found) = found.max_by_key(|&(_, found)| found)?;
+    (found > 0).then_some(size)
+}
+
+/// How many branch and leaf pages of this size say that they are where they are.
+#[must_use]
+pub fn pages_in_place(data: &[u8], page_size: u32) -> usize {
+    let pages = data.chunks_exact(page_size as usize).zip(0u64..).skip(2);
+    pages.filter(|(page, id)| is_page(page, *id)).count()
+}
+
+fn is_page(page: &[u8], id: u64) -> bool {
+    PageHeader::ref_from_prefix(page).is_ok_and(|(header, _)| {
+        header.id.get() == id
+            && matches!(PageKind::from_flags(header.flags.get()), Some(PageKind::Branch | PageKind::Leaf))
+            && header.count.get() > 0
+    })
+}

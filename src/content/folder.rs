@@ -1,0 +1,60 @@
+//! What lies in a folder that is no data dir: dbs that may have been meant.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::bolt::format::MAGIC;
+use crate::etcd::data_dir;
+use crate::text::shown;
+
+/// Entries of a folder that are looked at.
+const LOOKED_AT: usize = 1000;
+/// Names that are shown.
+const SHOWN: usize = 5;
+
+/// A folder without a db where a data dir has it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Folder {
+    /// The first of its entries, by name.
+    names: Vec<PathBuf>,
+    /// How many it has, as far as was looked.
+    count: usize,
+    /// Files in it that begin as a db does, and folders in it that are data dirs.
+    pub dbs: Vec<PathBuf>,
+}
+
+impl Folder {
+    /// Looks at a folder.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).take(LOOKED_AT);
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        let names = paths.iter().take(SHOWN).filter_map(|path| path.file_name().map(PathBuf::from)).collect();
+        let dbs = paths.iter().filter(|path| data_dir::resolve(path).is_ok_and(|db| begins_as_db(&db)));
+        Self { names, count: paths.len(), dbs: dbs.take(SHOWN).cloned().collect() }
+    }
+
+    /// What it holds, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if self.count == 0 {
+            return "it is empty".to_owned();
+        }
+        if !self.dbs.is_empty() {
+            return "dbs lie in it:".to_owned();
+        }
+        let names: Vec<_> = self.names.iter().map(|name| shown(name)).collect();
+        let more = if self.count > names.len() { ", …" } else { "" };
+        format!("it has {}{more}", names.join(", "))
+    }
+}
+
+/// Whether a file begins with a bbolt meta; what is no file is not opened.
+fn begins_as_db(path: &Path) -> bool {
+    let mut start = [0; 20];
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let read = |mut file: File| file.read_exact(&mut start).is_ok();
+    is_file && File::open(path).is_ok_and(read) && start.ends_with(&MAGIC.to_le_bytes())
+}

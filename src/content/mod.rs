@@ -1,0 +1,207 @@
+//! What a file is that is no db: told by its bytes, whatever its name is.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`packing`] | archives and compressed files, and what unpacks them |
+//! | [`moved`] | a db whose bytes are no longer where they were: something before it, changed line ends |
+//! | [`text`] | what was put in its place: pages of servers, messages, dumps |
+//! | [`folder`] | what lies in a folder that is no data dir |
+//!
+//! Signatures are few, and each is of a file that was given for a db: a table of our own rather than a library of hundreds of others'.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod folder;
+pub mod moved;
+pub mod packing;
+pub mod text;
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::bolt::format::MAGIC;
+use crate::bolt::meta::{MetaError, Metas};
+use crate::bolt::probe;
+use crate::shell::Command;
+
+use packing::Packing;
+use text::Text;
+
+/// What bytes are that are no db.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Content {
+    /// Nothing there.
+    #[error("the file is empty: nothing can be read from it; look for a snapshot, or another member's db")]
+    Empty,
+    /// Nothing but zeros.
+    #[error(
+        "not a bbolt file: all of its {0} bytes are zeros. Nothing can be read from it; look for a snapshot, or another member's db"
+    )]
+    Zeros(u64),
+    /// An archive, or a compressed file.
+    #[error("not a bbolt file, but {packing}{}. Unpack it first:", inside(*db_at))]
+    Packed {
+        /// How it was packed.
+        packing: Packing,
+        /// Where a db begins in it that was not compressed.
+        db_at: Option<u64>,
+    },
+    /// A whole db, with something before it.
+    #[error(
+        "a bbolt file begins at byte {0} of it, not at its start: something was written before it. Take that off:"
+    )]
+    Begins(u64),
+    /// A db in which each line feed got a carriage return before it.
+    #[error(
+        "a bbolt file whose line ends were changed: each line feed has a carriage return before it now, as a terminal \
+         (`kubectl exec -t`) or a transfer of text adds them. Take another without that; or undo it, and check what comes out:"
+    )]
+    LineEnds,
+    /// A db that was taken for text: what isn't, was replaced.
+    #[error(
+        "a bbolt file that was read and written as text: each byte that is no text was replaced (by U+FFFD), and is lost. Take \
+         another, without anything between that handles text"
+    )]
+    Replaced,
+    /// A db of which only the first bytes are there.
+    #[error("the first {0} bytes of a bbolt file, and nothing more: it was cut off. Take another")]
+    CutOff(u64),
+    /// Bytes in the order of another machine.
+    #[error(
+        "the file was written by a big-endian machine (its magic number is byte-swapped); etcd supports little-endian machines \
+         only, and so does this program"
+    )]
+    ByteSwapped,
+    /// A file of another program's.
+    #[error("not a bbolt file, but {0}")]
+    Other(&'static str),
+    /// Text.
+    #[error("not a bbolt file, but {0}")]
+    Text(Text),
+    /// Nothing that is known here.
+    #[error(
+        "not a bbolt file: no page of one lies in it, at any page size, and it is nothing else that is known here"
+    )]
+    Unknown,
+}
+
+/// Files of other programs', by how they begin.
+const OTHERS: [(&[u8], &str); 8] = [
+    (
+        b"SQLite format 3\0",
+        "a database of SQLite's: k3s keeps its objects in one where it runs without etcd. Nothing here reads it",
+    ),
+    (b"SQLite 2.1\0", "a database of SQLite 2"),
+    (b"age-encryption.org/", "a file that age encrypted: decrypt it first"),
+    (b"Salted__", "a file that OpenSSL encrypted: decrypt it first"),
+    (b"-----BEGIN PGP MESSAGE", "a file that PGP encrypted: decrypt it first"),
+    (b"\x7fELF", "a program"),
+    (
+        b"\xff\xfe",
+        "text in UTF-16, as PowerShell's `>` writes whatever it is given: a db does not come back out of it. Take another",
+    ),
+    (b"\xfe\xff", "text in UTF-16: a db does not come back out of it. Take another"),
+];
+
+/// What these bytes are; `None` where they are a db, sound or damaged.
+#[must_use]
+pub fn of(data: &[u8]) -> Option<Content> {
+    if data.is_empty() {
+        return Some(Content::Empty);
+    }
+    let errors = match Metas::read(data) {
+        Ok(metas) => return moved::of_db(data, &metas),
+        Err(errors) => errors,
+    };
+    if let Some(moved) = moved::line_ends(data) {
+        return Some(moved);
+    }
+    // where the pages lie where they belong, whatever was written over the first ones
+    if probe::page_size_of(data).is_some() {
+        return None;
+    }
+    match errors {
+        [MetaError::ByteSwapped, _]
+        | [MetaError::Magic { .. } | MetaError::Missing, MetaError::ByteSwapped] => {
+            Some(Content::ByteSwapped)
+        }
+        [MetaError::Magic { .. } | MetaError::Missing, MetaError::Magic { .. } | MetaError::Missing] => {
+            Some(of_others(data))
+        }
+        _ => None,
+    }
+}
+
+/// What bytes are in which nothing of bbolt's is where it belongs.
+fn of_others(data: &[u8]) -> Content {
+    let db_at = moved::begins_at(data);
+    if let Some(packing) = Packing::of(data) {
+        return Content::Packed { packing, db_at };
+    }
+    if let Some(at) = db_at {
+        return Content::Begins(at);
+    }
+    if data.get(16..20) == Some(&MAGIC.to_le_bytes()) {
+        return Content::CutOff(data.len() as u64);
+    }
+    if let Some((_, what)) = OTHERS.iter().find(|(signature, _)| data.starts_with(signature)) {
+        return Content::Other(what);
+    }
+    if is_log(data) {
+        return Content::Other(
+            "a segment of etcd's log (WAL): name the data dir that it is of, or its member/snap/db",
+        );
+    }
+    if moved::was_taken_for_text(data) {
+        return Content::Replaced;
+    }
+    if let Some(text) = Text::of(data) {
+        return Content::Text(text);
+    }
+    if data.par_chunks(1 << 20).all(|part| part.iter().all(|&byte| byte == 0)) {
+        return Content::Zeros(data.len() as u64);
+    }
+    Content::Unknown
+}
+
+/// etcd's log begins with a frame of eight bytes, little-endian and marked as padded in its highest bit, and a record of type 4, crc
+/// (server/storage/wal/encoder.go, `encodeFrameSize`; wal.go, `crcType`).
+fn is_log(data: &[u8]) -> bool {
+    let length = data.first().copied().unwrap_or(0);
+    // bytes that fill the frame up to a multiple of eight
+    let mark = match length % 8 {
+        0 => 0,
+        over => 0x80 | 8_u8.saturating_sub(over),
+    };
+    let frame = data.get(1..8).is_some_and(|rest| *rest == [0, 0, 0, 0, 0, 0, mark]);
+    frame && data.get(8..11) == Some(&[0x08, 0x04, 0x10])
+}
+
+fn inside(db_at: Option<u64>) -> String {
+    db_at.map(|at| format!(", in which a bbolt file begins at byte {at}")).unwrap_or_default()
+}
+
+impl Content {
+    /// The command that makes a db of the file at `path`, or lets the user see what it is. It writes to a file that is not there yet,
+    /// and keeps the one that it reads.
+    #[must_use]
+    pub fn unpack(&self, path: &Path) -> Option<Command> {
+        let restored = || packing::free_name(path, "restored");
+        match self {
+            Self::Packed { packing, .. } => Some(packing.unpack(path)),
+            Self::Begins(at) => {
+                let from = format!("tail -c +{} <", at.saturating_add(1));
+                Some(Command::new(&from).path(path).and(">").path(&restored()))
+            }
+            Self::LineEnds => {
+                Some(Command::new(r"perl -pe 's/\r\n/\n/' <").path(path).and(">").path(&restored()))
+            }
+            Self::Text(Text::Base64) => {
+                Some(Command::new("base64 -d <").path(path).and(">").path(&restored()))
+            }
+            _ => None,
+        }
+    }
+}

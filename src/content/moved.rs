@@ -1,0 +1,84 @@
+//! A db whose bytes are no longer where they were: behind something else, or with carriage returns in it.
+//!
+//! Both are proved rather than guessed: by a meta whose checksum is right, and by pages that are where they say once it is undone.
+
+use memchr::memmem;
+use zerocopy::FromBytes;
+
+use crate::bolt::format::{MAGIC, MAX_PAGE_SIZE, PAGE_HEADER_SIZE, PageHeader};
+use crate::bolt::meta::{Meta, Metas};
+use crate::bolt::probe::pages_in_place;
+use crate::etcd::trailer::trailer_size;
+
+use super::Content;
+
+/// Bytes of a file that are looked at for changed line ends: both metas, whatever the page size, and some pages.
+const LOOKED_AT: usize = MAX_PAGE_SIZE as usize + (MAX_PAGE_SIZE as usize >> 4);
+
+/// What is wrong with a db that has a valid meta where one belongs. Costs nothing where nothing is odd.
+#[must_use]
+pub fn of_db(data: &[u8], metas: &Metas) -> Option<Content> {
+    let size = data.len() as u64;
+    let is_odd = !size.is_multiple_of(512) && trailer_size(size) == 0;
+    let is_damaged = metas.slots.iter().any(Result::is_err);
+    if !is_odd && !is_damaged && root_is_in_place(data, &metas.active) {
+        return None;
+    }
+    if let Some(content) = line_ends(data) {
+        return Some(content);
+    }
+    // the meta that was taken for the second is a first one, and the file begins with it
+    let second_is_first = is_damaged && id_at(data, metas.active.page_size as usize) == Some(0);
+    begins_at(data).filter(|_| second_is_first).map(Content::Begins)
+}
+
+fn root_is_in_place(data: &[u8], meta: &Meta) -> bool {
+    let at = meta.root.0.checked_mul(u64::from(meta.page_size));
+    at.and_then(|at| usize::try_from(at).ok()).and_then(|at| id_at(data, at)) == Some(meta.root.0)
+}
+
+fn id_at(data: &[u8], at: usize) -> Option<u64> {
+    let (header, _) = PageHeader::ref_from_prefix(data.get(at..)?).ok()?;
+    Some(header.id.get())
+}
+
+/// Where a bbolt file begins that does not begin at the first byte: by the first valid meta in it that says which of the two it is.
+#[must_use]
+pub fn begins_at(data: &[u8]) -> Option<u64> {
+    memmem::find_iter(data, &MAGIC.to_le_bytes()).find_map(|magic| {
+        let page = magic.checked_sub(PAGE_HEADER_SIZE)?;
+        let meta = Meta::read(data, page).ok()?;
+        let id = id_at(data, page).filter(|id| *id < 2)?;
+        let begin = (page as u64).checked_sub(id.checked_mul(u64::from(meta.page_size))?)?;
+        (begin > 0).then_some(begin)
+    })
+}
+
+/// A db in which each line feed got a carriage return before it: it has both metas, and more of its pages lie where they belong, once
+/// these are taken out again.
+#[must_use]
+pub fn line_ends(data: &[u8]) -> Option<Content> {
+    let part = data.get(..LOOKED_AT).unwrap_or(data);
+    let mut undone = Vec::with_capacity(part.len());
+    let mut rest = part;
+    while let Some(at) = memmem::find(rest, b"\r\n") {
+        let (before, from) = rest.split_at_checked(at)?;
+        undone.extend_from_slice(before);
+        rest = from.get(1..)?;
+    }
+    undone.extend_from_slice(rest);
+    if undone.len() == part.len() {
+        return None;
+    }
+    let metas = Metas::read(&undone).ok().filter(|metas| metas.slots.iter().all(Result::is_ok))?;
+    let page_size = metas.active.page_size;
+    let before = pages_in_place(part, page_size);
+    (pages_in_place(&undone, page_size) > before).then_some(Content::LineEnds)
+}
+
+/// The magic number and what is beside it, as it looks where each byte that is no UTF-8 was replaced by U+FFFD.
+#[must_use]
+pub fn was_taken_for_text(data: &[u8]) -> bool {
+    let start = data.get(..1024).unwrap_or(data);
+    memmem::find(start, "\u{fffd}\u{fffd}\u{c}\u{fffd}\u{2}".as_bytes()).is_some()
+}

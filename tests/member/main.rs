@@ -1,0 +1,24 @@
+//! The log beside a member's db: read strictly, and what follows from it for a change of the db where it is.
+//!
+//! The directories of real members in the folder that `ETCD_MEDIC_MEMBERS` names (relative to the package) are read, too.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bytes;
+mod decided;
+mod real;
+
+use etcd_medic::member::log::Segment;
+use etcd_medic::member::{Fault, FaultKind, Log};
+use support::member_log::{FIRST_SEGMENT, LogBuilder};
+
+/// A log of one segment.
+fn read(segment: &[u8]) -> Result<Log, Fault> {
+    Log::read(&[Segment { name: FIRST_SEGMENT, data: segment }])
+}
+
+fn kind_of(segment: &[u8]) -> FaultKind {
+    read(segment).expect_err("a fault").kind
+}
