@@ -70,7 +70,11 @@ pub fn escape(bytes: &[u8]) -> Cow<'_, str> {
     {
         return Cow::Borrowed(text);
     }
-    let mut escaped = String::with_capacity(bytes.len() + 16);
+    let longer = |char: char| if is_escaped(char) { char.escape_default().len() } else { char.len_utf8() };
+    let chunks = bytes.utf8_chunks();
+    let len =
+        chunks.map(|chunk| chunk.valid().chars().map(longer).sum::<usize>() + 4 * chunk.invalid().len());
+    let mut escaped = String::with_capacity(len.sum());
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
             if is_escaped(char) {

@@ -17,6 +17,7 @@ mod salvage;
 mod signals;
 mod status;
 mod synth;
+mod threads;
 mod travel;
 
 use std::io::{self, Write};
@@ -63,7 +64,10 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(answer) => return explain(&answer).into(),
     };
-    let run = || signals::say_what_cannot_be_read().and_then(|()| commands::run(&args));
+    let run = || {
+        signals::say_what_cannot_be_read()?;
+        threads::on_all(|| commands::run(&args))
+    };
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),

@@ -1,5 +1,6 @@
 //! A progress bar on stderr, on a terminal only.
 
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,7 +14,10 @@ pub fn bar(bytes: u64) -> ProgressBar {
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    // most files are read before this
-    bar.enable_steady_tick(Duration::from_millis(300));
+    // most files are read before this. It takes a thread, without which nothing is shown: indicatif ends the program for it
+    let thread = thread::Builder::new().spawn(|| {});
+    if thread.is_ok_and(|thread| thread.join().is_ok()) && !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(300));
+    }
     bar
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::exit;
+use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -91,7 +92,17 @@ fn forget_handler_of_sigbus() {
 }
 
 fn wait_for(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> Result<()> {
-    let mut signals = Signals::new(signals).context("signals could not be waited for")?;
-    thread::spawn(move || signals.forever().for_each(&mut act));
+    // the thread comes first: a signal that is caught, and that nobody looks at, would never end the program
+    let (give, take) = mpsc::channel::<Signals>();
+    let wait = move || {
+        if let Ok(mut signals) = take.recv() {
+            signals.forever().for_each(&mut act);
+        }
+    };
+    let thread = thread::Builder::new().spawn(wait);
+    thread.context("no thread could be started: is there a limit on processes (ulimit -u, pids.max)?")?;
+    let signals = Signals::new(signals).context("signals could not be waited for")?;
+    // the thread is there as long as this end is
+    let _ = give.send(signals);
     Ok(())
 }

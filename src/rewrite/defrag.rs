@@ -1,7 +1,9 @@
 //! A defrag: read, plan, write, prove, put in place.
 
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -382,18 +384,34 @@ fn write_and_prove(
     let copy = map_file(output.path(), Lock::None).map_err(DefragError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(DefragError::Reread)?;
     // the disk is busy with what was written, the processors with the proof
-    let (flushed, verification) = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
-        let verification = request.verify.then(|| prove(&source.db, &copy, changes, progress)).transpose();
-        let flushed = flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (flushed, verification)
+    let (sealed, verification) = seal_while(&output, &copy, request.snapshot, || {
+        request.verify.then(|| prove(&source.db, &copy, changes, progress)).transpose()
     });
     report.verification = verification?;
-    report.target.sha256 = flushed?;
+    report.target.sha256 = sealed?;
     report.verified = report.verification.is_some();
     drop(copy);
     report.kept_old = output.commit()?.map(|old| ByteText::from(old.as_path()));
     Ok(())
+}
+
+/// Seals a copy while something else is done; afterwards, where no thread can be had.
+pub(crate) fn seal_while<T>(
+    output: &Output,
+    copy: &Db,
+    snapshot: bool,
+    work: impl FnOnce() -> T,
+) -> (Result<Option<String>, OutputError>, T) {
+    let seal = || seal(output, copy, snapshot);
+    thread::scope(|scope| {
+        let sealing = thread::Builder::new().spawn_scoped(scope, seal);
+        let done = work();
+        let sealed = match sealing {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => seal(),
+        };
+        (sealed, done)
+    })
 }
 
 /// Appends the SHA-256 of a snapshot, and waits until all is on the disk.

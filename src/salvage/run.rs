@@ -18,7 +18,7 @@ use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::rewrite::content::first_fault;
-use crate::rewrite::defrag::{Layout, Progress, seal, settings_of};
+use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
 use crate::shell::Command;
 use crate::text::{ByteText, shown};
 
@@ -149,14 +149,12 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     report.warnings.extend(output.copy_attributes(&file)?);
     let copy = map_file(output.path(), Lock::None).map_err(SalvageError::Reopen)?;
     let copy = Db::of_mapping(copy).map_err(SalvageError::Reread)?;
-    let (flushed, proved) = std::thread::scope(|scope| {
-        let flushing = scope.spawn(|| seal(&output, &copy, request.snapshot));
+    let (sealed, proved) = seal_while(&output, &copy, request.snapshot, || {
         (progress.begin)("verifying", copy.file_size());
-        let proved = prove(&saved, &copy, progress);
-        (flushing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), proved)
+        prove(&saved, &copy, progress)
     });
     proved.map_err(SalvageError::Mismatch)?;
-    report.target.sha256 = flushed?;
+    report.target.sha256 = sealed?;
     report.hash_kv = hash::hash_kv_of(&copy, &State::read(&copy));
     report.verified = true;
     drop(copy);

@@ -31,7 +31,7 @@ pub fn mutate_file(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> 
 /// Does something with a file, in the memory that it may take. The time is libFuzzer's to watch: `-timeout`.
 pub fn in_bounds<T>(size: usize, work: impl FnOnce() -> T) {
     let (_, steps) = counting::measure(|| counting::step("all of it", work));
-    counting::hold_to_bound(size, &steps, || "this input".to_owned());
+    counting::hold_to_bound(size, &steps, 0, || "this input".to_owned());
 }
 
 /// A target that takes a whole file.

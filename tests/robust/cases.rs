@@ -101,6 +101,7 @@ impl Cases {
         let (result, steps) =
             counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything_asked(&file, asked))));
         BEGUN.store(0, Ordering::Relaxed);
+        let more = if asked.top > USUAL.top { counting::for_every_row(size) } else { 0 };
         if result.is_err() && std::env::var_os("BOMB_TABLE").is_some() {
             let _ = writeln!(stderr(), "{}: PANIC", name());
             return Answer::Refused;
@@ -113,7 +114,7 @@ impl Cases {
         });
         if std::env::var_os("BOMB_TABLE").is_some() {
             for step in &steps {
-                let bound = counting::memory_bound(size, step.name);
+                let bound = counting::memory_bound(size, step.name) + more;
                 if step.peak > bound || step.elapsed > Duration::from_millis(500 + size as u64 / 4000) {
                     let _ = writeln!(
                         stderr(),
@@ -127,7 +128,7 @@ impl Cases {
                 }
             }
         } else {
-            counting::hold_to_bound(size, &steps, || format!("{}: {}", self.sort, name()));
+            counting::hold_to_bound(size, &steps, more, || format!("{}: {}", self.sort, name()));
         }
         self.count += 1;
         self.peak = steps.iter().fold(self.peak, |peak, step| peak.max(step.peak));

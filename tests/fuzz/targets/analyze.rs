@@ -4,4 +4,4 @@
 use etcd_medic::bolt::Db;
 use etcd_medic_fuzz::{everything, file_target};
 
-file_target!(|file| Db::new(file.clone()).map(|db| everything::by_scan(&file, &db)));
+file_target!(|file| Db::new(file.clone()).map(|db| everything::by_scan(&file, &db, everything::USUAL)));
