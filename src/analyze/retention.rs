@@ -157,8 +157,9 @@ fn rate(times: &[(i64, u64)], gaps: &Gaps) -> Option<Rate> {
     let within_a_day = long_enough.clone().find(|witness| span(witness) <= PREFERRED_SPAN_SECONDS);
     let first = within_a_day.or_else(|| long_enough.next_back())?;
     let (first_revision, seconds) = (first.0, span(first));
+    let existed = |revision| gaps.existed_up_to(revision);
     let revisions =
-        Some(gaps.existed_between(first_revision, last_revision)).filter(|&revisions| revisions > 0)?;
+        existed(last_revision).checked_sub(existed(first_revision)).filter(|&revisions| revisions > 0)?;
     #[expect(clippy::cast_precision_loss, reason = "an estimate, rounded for people")]
     let revisions_per_hour = revisions as f64 * 3600.0 / seconds as f64;
     Some(Rate { first_revision, last_revision, seconds, revisions_per_hour })
@@ -192,6 +193,13 @@ mod tests {
     #[test]
     fn the_rate_is_revisions_by_time() {
         let rate = rate(&[(100, START), (110, START + 10)], &Gaps::default()).unwrap();
+        assert!((rate.revisions_per_hour - 3600.0).abs() < 1e-9, "{rate:?}");
+    }
+
+    #[test]
+    fn revisions_that_never_existed_take_no_time() {
+        let gaps = Gaps::of(vec![crate::etcd::Gap { first_revision: 111, last_revision: 4_000_000_110 }]);
+        let rate = rate(&[(100, START), (4_000_000_120, START + 20)], &gaps).unwrap();
         assert!((rate.revisions_per_hour - 3600.0).abs() < 1e-9, "{rate:?}");
     }
 

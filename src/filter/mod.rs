@@ -165,10 +165,14 @@ fn resources_called(wanted: &str, scan: &Scan<'_>) -> BTreeSet<(String, Vec<u8>)
 
 fn no_such_resource(wanted: &str, scan: &Scan<'_>) -> NoSuchName {
     let mut nearest = Nearest::to(wanted.as_bytes());
+    let custom = Custom::all_of(scan);
     for Resource { group, resource } in resources(scan) {
         let name =
             if group.is_empty() { resource.to_vec() } else { [resource, b".", group.as_bytes()].concat() };
-        nearest.offer(&[resource, &name], &name);
+        let others = words::other_names(group, resource, &custom);
+        let spellings: Vec<&[u8]> =
+            others.iter().map(|name| name.as_bytes()).chain([resource, name.as_slice()]).collect();
+        nearest.offer(&spellings, &name);
     }
     NoSuchName { what: "resource", wanted: wanted.into(), nearest: nearest.into_names() }
 }

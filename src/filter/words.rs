@@ -46,6 +46,15 @@ const SHORT: &[(&str, &str)] = &[
     ("vac", "volumeattributesclasses"),
 ];
 
+/// What else a resource is called, as far as it is known.
+pub(super) fn other_names<'n>(group: &str, plural: &[u8], custom: &'n [Custom]) -> Vec<&'n str> {
+    let Ok(plural) = str::from_utf8(plural) else { return Vec::new() };
+    let built_in = by_name(group, plural).is_some();
+    let short = SHORT.iter().filter(|(_, of)| built_in && *of == plural).map(|(short, _)| *short);
+    let own = custom.iter().filter(|names| names.group == group && names.plural == plural);
+    short.chain(own.flat_map(|names| names.others.iter().map(String::as_str))).collect()
+}
+
 /// A user's word for a resource.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'w>(&'w str);

@@ -137,6 +137,7 @@ objects! {
         mvcc: Nullable<Mvcc>,
         gains: Gains,
         resources: Vec<Resource>,
+        tenants: Vec<Tenant>,
         namespaces: Vec<Namespace>,
         top_objects: Vec<TopObject>,
         fragmentation: Fragmentation,
@@ -164,6 +165,7 @@ objects! {
         consistent_index: Nullable<u64>,
         term: Nullable<u64>,
         members: Vec<Member>,
+        members_not_in_conf_state: Vec<u64>,
         members_removed: u64,
     }
     Member {
@@ -208,6 +210,7 @@ objects! {
     Mvcc {
         revision: i64,
         compact_revision: i64,
+        gaps: Vec<Gap>,
         finished_compact_revision: Nullable<i64>,
         scheduled_compact_revision: Nullable<i64>,
         distinct_keys: u64,
@@ -216,6 +219,7 @@ objects! {
         tombstones: Records,
         unreadable: Records,
     }
+    Gap { first_revision: i64, last_revision: i64 }
     Records { records: u64, bytes: u64, disk_bytes: u64 }
     Gains {
         defrag_bytes: u64,
@@ -242,7 +246,16 @@ objects! {
     }
     Histogram { count: u64, p50: u64, p99: u64, max: u64, bins: Vec<Bin> }
     Bin { from: u64, to: u64, count: u64 }
+    Tenant {
+        tenant: Nullable<Bytes>,
+        objects: u64,
+        records: u64,
+        live_bytes: u64,
+        history_bytes: u64,
+        disk_bytes: u64,
+    }
     Namespace {
+        tenant: Nullable<Bytes>,
         namespace: Nullable<Bytes>,
         objects: u64,
         records: u64,
@@ -250,11 +263,14 @@ objects! {
         history_bytes: u64,
         disk_bytes: u64,
     }
+    Ranks { live_bytes: Nullable<u64>, history_bytes: Nullable<u64>, revisions: Nullable<u64> }
     TopObject {
         by: String,
+        ranks: Ranks,
         key: Bytes,
         group: String,
         resource: Bytes,
+        tenant: Nullable<Bytes>,
         namespace: Nullable<Bytes>,
         name: Bytes,
         live: bool,
@@ -320,6 +336,8 @@ objects! {
         page_size: u64,
         revision: Nullable<i64>,
         compact_revision: Nullable<i64>,
+        time: Nullable<String>,
+        etcd_version: Nullable<String>,
         keys: Nullable<u64>,
         records: Nullable<u64>,
         alarms: Vec<Alarm>,
@@ -343,7 +361,8 @@ objects! {
     GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
     FileError { path: String, error: String, command: Nullable<String> }
 
-    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next> }
+    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next>, notes: Vec<Note> }
+    Note { kind: String, message: String }
     Touched {
         patterns: Vec<PatternCount>,
         buckets: Vec<TouchedBucket>,
@@ -467,10 +486,14 @@ objects! {
         deleting: String,
         prevention: String,
         commands: Vec<String>,
+        ages: Nullable<Ages>,
         namespaces: Vec<CleanupNamespace>,
         top: Vec<CleanupObject>,
     }
+    Ages { older: Vec<Older>, oldest: Nullable<String>, newest: Nullable<String>, undated: u64 }
+    Older { than_seconds: u64, objects: u64, live_bytes: u64 }
     CleanupNamespace {
+        tenant: Nullable<Bytes>,
         namespace: Nullable<Bytes>,
         objects: u64,
         live_bytes: u64,
@@ -479,6 +502,7 @@ objects! {
     }
     CleanupObject {
         key: Bytes,
+        tenant: Nullable<Bytes>,
         namespace: Nullable<Bytes>,
         name: Bytes,
         live_bytes: u64,
