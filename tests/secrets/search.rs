@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use foldhash::fast::RandomState;
 use memchr::memmem;
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -24,13 +25,13 @@ pub struct Needles {
     /// And of one byte more, in any other form: what is decoded though it is none has all sorts of four bytes.
     encoded: Runs,
     /// Shorter values, whole.
-    whole: HashSet<Vec<u8>>,
+    whole: HashSet<Vec<u8>, RandomState>,
 }
 
 #[derive(Debug)]
 struct Runs {
     len: usize,
-    runs: HashSet<Vec<u8>>,
+    runs: HashSet<Vec<u8>, RandomState>,
 }
 
 impl Runs {
@@ -48,8 +49,8 @@ impl Runs {
 impl Needles {
     /// Looks for every run of so many bytes; shorter values as a whole, of four bytes at least.
     pub fn of_runs(len: usize) -> Self {
-        let runs = |len| Runs { len, runs: HashSet::new() };
-        Self { clear: runs(len), encoded: runs(len + 1), whole: HashSet::new() }
+        let runs = |len| Runs { len, runs: HashSet::default() };
+        Self { clear: runs(len), encoded: runs(len + 1), whole: HashSet::default() }
     }
 
     pub fn add(&mut self, value: &[u8]) {

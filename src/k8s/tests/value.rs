@@ -34,8 +34,8 @@ fn encrypted_values_name_their_provider() {
         (b"k8s:enc:aesgcm:v1:gcmkey:::::::::::::::::", "k8s:enc:aesgcm:v1:gcmkey", Some("aesgcm")),
         (b"k8s:enc:kms:v2:vault:\x0a\x405678901234567890", "k8s:enc:kms:v2:vault", Some("kms")),
         // no ciphertext: what looks like a key's name may be anything
-        (b"k8s:enc:kms:v2:vault:\x0a\x40567890123456", "k8s:enc:kms:v2:vault", Some("kms")),
-        (b"k8s:enc:kms:v2:vault:\x0a\x4056789012345", "k8s:enc:kms:v2", Some("kms")),
+        (b"k8s:enc:kms:v2:vault:\x0a\x4056789012345678", "k8s:enc:kms:v2:vault", Some("kms")),
+        (b"k8s:enc:kms:v2:vault:\x0a\x405678901234567", "k8s:enc:kms:v2", Some("kms")),
         (b"k8s:enc:secretbox:v1:k:", "k8s:enc:secretbox:v1", Some("secretbox")),
         (b"k8s:enc:password:v1:k:", "k8s:enc", None),
         (b"k8s:enc:aescbc:v1:key1", "k8s:enc", None),
