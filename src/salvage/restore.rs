@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn the_copy_goes_where_the_db_was() {
         let swap = |source: &str| swap(Path::new(source), Path::new("saved.db"));
-        let known = "mv '/a b'/member/snap/db '/a b'/member/db.damaged && mv saved.db '/a b'/member/snap/db";
+        let known = "mv '/a b/member/snap/db' '/a b/member/db.damaged' && mv saved.db '/a b/member/snap/db'";
         assert_eq!(swap("/a b/member/snap/db"), known);
         assert_eq!(
             swap("member/snap/db"),
-            "mv ./member/snap/db ./member/db.damaged && mv saved.db ./member/snap/db"
+            "mv member/snap/db member/db.damaged && mv saved.db member/snap/db"
         );
         let unknown =
             "mv DATA_DIR/member/snap/db DATA_DIR/member/db.damaged && mv saved.db DATA_DIR/member/snap/db";

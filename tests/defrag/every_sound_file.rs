@@ -43,6 +43,7 @@ fn prove_defaults(source: &Path, target: &Path, of: &str) -> documents::Defrag {
     assert_eq!((of_target.uid(), of_target.gid()), (metadata.uid(), metadata.gid()), "{of}: owner");
     prove_counts(source, &report, of);
     prove_gains(source, &plan, of);
+    advised::prove_advice(source, of);
     prove_histories(source, &plan, target, of);
     report
 }

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod advised;
 mod alarms;
 mod bumped;
 mod commit;
@@ -157,7 +158,7 @@ fn small() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// What can't be done: exit code 2, one line that says why and what next, and everything as it was.
+/// What can't be done: exit code 2, a line that says why and what next, and everything as it was.
 fn assert_refused(folder: &Path, args: &[&str], says: &[&str]) {
     let before = seen_in(folder);
     let ran = run(args);
@@ -167,7 +168,12 @@ fn assert_refused(folder: &Path, args: &[&str], says: &[&str]) {
 
 fn assert_says(ran: &Ran, args: &[&str], says: &[&str]) {
     assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}: {}", ran.err);
-    assert!(ran.err.starts_with("etcd-medic: ") && ran.err.lines().count() == 1, "{args:?}: {}", ran.err);
+    // one line, and perhaps the command to go on with, on a line of its own
+    let is_command = |line: &str| line.starts_with("     $ ");
+    let lines: Vec<_> = ran.err.lines().collect();
+    let expected =
+        matches!(lines.as_slice(), [_]) || matches!(lines.as_slice(), [_, next] if is_command(next));
+    assert!(ran.err.starts_with("etcd-medic: ") && expected, "{args:?}: {}", ran.err);
     for words in says {
         assert!(ran.err.contains(words), "{args:?}: no {words:?} in {}", ran.err);
     }

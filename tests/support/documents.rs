@@ -324,7 +324,7 @@ objects! {
     Lease { id: i64, ttl_seconds: Nullable<i64>, keys: u64, bytes: u64 }
     Alarm { member_id: u64, alarm: String, meaning: String }
     Auth { enabled: bool, users: u64, roles: u64 }
-    Advice { kind: String, severity: String, text: String, command: String }
+    Advice { kind: String, severity: String, text: String, command: String, gives_back_bytes: Nullable<u64> }
 
     Status { schema: String, read_without_lock: bool, files: Vec<FileStatus>, errors: Vec<FileError> }
     FileStatus {

@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(of("[ ]"), 0);
         assert_eq!(of(r#"{"a":{}}"#), MAP + VALUE + 2);
         assert_eq!(of("[0,0,0]"), LIST + 2 * VALUE);
-        assert_eq!(of(r#""{\"[:,""#), 2 * 6, "in a string, nothing counts but its length");
+        assert_eq!(of(r#""{\"[:,""#), 2 * 5, "in a string, nothing counts but its length");
         assert_eq!(of(r#""no end"#), 2 * 6);
     }
 
