@@ -478,9 +478,8 @@ mod analyze {
             assert_eq!(found.namespaces.iter().map(|row| row.objects).sum::<u64>(), row.objects, "{wanted}");
             assert_eq!(found.space.total_bytes, all.space.total_bytes);
         }
-        let none: documents::Analyze = document("analyze", &frag(), &["--resource", "unheard-of"]);
-        assert!(none.resources.is_empty() && none.top_objects.is_empty());
-        assert_eq!(run(["analyze", &frag(), "--resource", "unheard-of"]).code, 0);
+        let none = run(["analyze", &frag(), "--resource", "unheard-of"]);
+        assert!(none.code == 2 && none.err.contains("no resource 'unheard-of' in this file"), "{}", none.err);
     }
 
     #[test]
@@ -528,8 +527,16 @@ mod analyze {
         for top in [0, 1, 3, 50] {
             let found: documents::Analyze = document("analyze", &frag(), &["--top", &top.to_string()]);
             for by in ["live_bytes", "history_bytes", "revisions"] {
-                let count = found.top_objects.iter().filter(|object| object.by == by).count();
+                let rank = |object: &documents::TopObject| match by {
+                    "live_bytes" => object.ranks.live_bytes.0,
+                    "history_bytes" => object.ranks.history_bytes.0,
+                    _ => object.ranks.revisions.0,
+                };
+                let mut ranks: Vec<_> = found.top_objects.iter().filter_map(rank).collect();
+                ranks.sort_unstable();
+                let count = ranks.len();
                 assert!(count <= top && (count > 0 || top == 0), "--top {top}: {count} by {by}");
+                assert_eq!(ranks, (1..=count as u64).collect::<Vec<_>>(), "--top {top} by {by}");
             }
             assert_eq!(found.resources.len(), lengths[0], "JSON has all resources");
         }
