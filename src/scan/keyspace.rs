@@ -340,7 +340,8 @@ impl<T: Hash + Eq + Copy> Names<T> {
             return *number;
         }
         let number = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        index.insert_unique(hash, number, |number| hasher.hash_one(at(number)));
+        let hash_again = |number: &u32| at(number).map_or(0, |item| hasher.hash_one(item));
+        index.insert_unique(hash, number, hash_again);
         items.push(item);
         number
     }
@@ -809,4 +810,22 @@ fn shorten(hash: u64) -> u32 {
 
 fn lengthen(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also once the table has grown, and has hashed all of them again.
+    #[test]
+    fn each_name_has_one_number() {
+        let mut names = Names::default();
+        for round in 0..3 {
+            for name in 0..1000i64 {
+                assert_eq!(names.number_of(name), u32::try_from(name).unwrap(), "round {round}");
+                assert_eq!(names.find(&name), Some(u32::try_from(name).unwrap()));
+            }
+        }
+        assert_eq!(names.items.len(), 1000);
+    }
 }

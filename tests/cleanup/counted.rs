@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use etcd_medic::bolt::Db;
 use etcd_medic::cleanup::Thresholds;
+use etcd_medic::k8s::resources::{KUBERNETES, Resource, Scope};
 use k8s_pb::api::apps::v1::ReplicaSet;
 use k8s_pb::api::batch::v1::Job;
 use k8s_pb::api::coordination::v1::Lease;
@@ -48,7 +49,7 @@ pub struct Class {
 /// What was counted.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
-    /// By the class's name; floods by `custom-resource-flood: <resource>`.
+    /// By the class's name; floods by `custom-resource-flood: <resource>` and `built-in-flood: <resource>`.
     pub classes: BTreeMap<String, Class>,
     pub total: Sum,
     pub now: Option<i64>,
@@ -120,7 +121,9 @@ pub fn count(db: &Db, limits: &Thresholds, as_of: Option<i64>) -> Counted {
     for (key, state) in &keys {
         let (resource, _, custom) = place_of(key);
         if custom {
-            floods.entry(resource.clone()).or_default().push(key);
+            floods.entry(format!("custom-resource-flood: {resource}")).or_default().push(key);
+        } else if let Some((name, _)) = built_in_of(key) {
+            floods.entry(format!("built-in-flood: {name}")).or_default().push(key);
         }
         let Some((record, _)) = &state.live else { continue };
         let mut classes = Vec::new();
@@ -150,17 +153,21 @@ pub fn count(db: &Db, limits: &Thresholds, as_of: Option<i64>) -> Counted {
         }
     }
     let all: u64 = keys.values().map(|key| key.bytes).sum();
-    for (resource, of_resource) in floods {
+    for (class, of_resource) in floods {
         let states = || of_resource.iter().map(|key| &keys[*key]);
         let objects = states().filter(|state| state.live.is_some()).count() as u64;
         let bytes: u64 = states().map(|state| state.bytes).sum();
         let records: u64 = states().map(|state| state.records).sum();
+        let revised = records >= 1000 && records >= 20 * of_resource.len() as u64;
         let flood = objects >= limits.flood_objects
-            || (bytes >= 1 << 20 && bytes * 10 >= all)
-            || (records >= 1000 && records >= 20 * of_resource.len() as u64);
+            || if class.starts_with("custom") {
+                (bytes >= 1 << 20 && bytes * 10 >= all) || revised
+            } else {
+                bytes >= 256 << 10 && bytes * 5 >= all * 2 && (objects >= 500 || revised)
+            };
         if flood {
             for key in of_resource {
-                add(&mut counted, &format!("custom-resource-flood: {resource}"), key, &keys[key]);
+                add(&mut counted, &class, key, &keys[key]);
                 garbage.insert(key);
             }
         }
@@ -183,7 +190,8 @@ pub fn count(db: &Db, limits: &Thresholds, as_of: Option<i64>) -> Counted {
 fn add(counted: &mut Counted, class: &str, key: &str, state: &Key) {
     let class = counted.classes.entry(class.to_owned()).or_default();
     class.sum = plus(class.sum, state);
-    let sum = class.namespaces.entry(place_of(key).1).or_default();
+    let namespace = built_in_of(key).map_or_else(|| place_of(key).1, |(_, namespace)| namespace);
+    let sum = class.namespaces.entry(namespace).or_default();
     *sum = plus(*sum, state);
     class.keys.insert(key.to_owned());
 }
@@ -209,19 +217,37 @@ fn place_of(key: &str) -> (String, Option<String>, bool) {
     (parts[0].to_owned(), namespace(&parts[1..]), false)
 }
 
-/// The median creation of the nine created last, and the median renewal of those not older than an hour before it.
+/// A built-in resource as kubectl takes it, and the namespace: by the table of their paths.
+fn built_in_of(key: &str) -> Option<(String, Option<String>)> {
+    let path = key.strip_prefix("/registry/")?;
+    let under =
+        |resource: &&Resource| path.strip_prefix(resource.path).is_some_and(|rest| rest.starts_with('/'));
+    let resource = KUBERNETES.iter().filter(under).max_by_key(|resource| resource.path.len())?;
+    let rest = path.strip_prefix(resource.path)?.strip_prefix('/')?;
+    let namespace = rest.split_once('/').filter(|_| resource.scope == Scope::Namespaced);
+    let name = match resource.group {
+        "" => resource.resource.to_owned(),
+        group => format!("{}.{group}", resource.resource),
+    };
+    Some((name, namespace.map(|(namespace, _)| namespace.to_owned())))
+}
+
+/// The latest creation that does not stand out of the nine created last (see `clock.rs`), and the median renewal of those not older than an hour before it.
 fn now(keys: &BTreeMap<String, Key>, facts: &BTreeMap<&str, Facts>) -> Option<i64> {
-    let mut created: Vec<(i64, i64)> = facts
-        .iter()
-        .filter_map(|(key, facts)| {
-            let (record, _) = keys[*key].live.as_ref()?;
-            Some((record.create_revision, facts.created.filter(|time| is_sensible(*time))?))
+    let live = keys.values().filter_map(|key| key.live.as_ref());
+    let mut created: Vec<(i64, i64)> = live
+        .filter_map(|(record, _)| {
+            let created = created_of(&record.value).filter(|time| is_sensible(*time))?;
+            Some((record.create_revision, created))
         })
         .collect();
     created.sort_unstable();
     let mut last: Vec<i64> = created.iter().rev().take(9).map(|(_, time)| *time).collect();
     last.sort_unstable();
-    let created = last.get(last.len() / 2).copied();
+    let created = last.get(last.len() / 2).and_then(|median| {
+        let limit = median + 3 * (median - last[last.len() / 4]) + 60;
+        last.iter().copied().filter(|time| *time <= limit).max()
+    });
     let mut renewed: Vec<i64> = facts
         .values()
         .filter_map(|facts| facts.renewed)
@@ -241,6 +267,26 @@ fn is_older(now: Option<i64>, facts: &Facts, age: u64) -> bool {
     let all = facts.times.iter().copied().chain(facts.created).chain(facts.renewed);
     let latest = all.filter(|time| is_sensible(*time) && *time <= now + 3600).max();
     latest.is_some_and(|latest| now - latest > i64::try_from(age).expect("an age"))
+}
+
+/// Just the metadata of any object.
+#[derive(Clone, PartialEq, Message)]
+struct AnyObject {
+    #[prost(message, optional, tag = "1")]
+    metadata: Option<ObjectMeta>,
+}
+
+fn created_of(value: &[u8]) -> Option<i64> {
+    if let Some(envelope) = value.strip_prefix(b"k8s\0") {
+        let raw = Unknown::decode(envelope).ok()?.raw?;
+        return AnyObject::decode(raw.as_slice()).ok()?.metadata?.creation_timestamp?.seconds;
+    }
+    let value = match value.strip_prefix(b"\xd9\xd9\xf7") {
+        Some(cbor) => json_of(&ciborium::from_reader(cbor).ok()?),
+        None => serde_json::from_slice(value).ok()?,
+    };
+    let text = value.pointer("/metadata/creationTimestamp")?.as_str()?;
+    Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
 }
 
 fn facts_of(resource: &str, value: &[u8]) -> Option<Facts> {

@@ -304,7 +304,11 @@ fn exports_stay_in_their_folder() {
     let not_a_folder = run(["export", &db, "-o", &db]);
     assert!(not_a_folder.code == 2 && not_a_folder.err.contains("is no folder"), "{}", not_a_folder.err);
     let nothing = run(["export", &db, "/nothing", "-o", &path_in(&folder, "nothing")]);
-    assert_eq!(nothing.code, 1, "nothing to export");
+    assert!(
+        nothing.code == 2 && nothing.err.contains("no key that begins with '/nothing'"),
+        "{}",
+        nothing.err
+    );
     let deleted = path_in(&folder, "deleted");
     assert_eq!(run(["export", &db, "--deleted", "-o", &deleted]).code, 0);
     assert_eq!(every_file(Path::new(&deleted)).len(), 1);

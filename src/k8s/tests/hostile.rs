@@ -44,7 +44,8 @@ impl Random {
 }
 
 fn keys() -> Vec<Vec<u8>> {
-    let paths = "pods/ns/x minions/n services/specs/a/b a.b/cs/ns/x oauth/clients/x x/y";
+    let paths = "pods/ns/x minions/n services/specs/a/b a.b/cs/ns/x oauth/clients/x x/y core/pods/c/ns/x \
+                 a.b/cs/customresources/c/ns/x a.b/cs/c/x";
     let under = |prefix: &str| -> Vec<Vec<u8>> {
         paths.split(' ').map(|path| format!("{prefix}/{path}").into()).collect()
     };
