@@ -157,8 +157,8 @@ docs/space-guide.md and docs/recovery.md say what is safe for one member alone, 
         /// A db, a snapshot, or a data dir
         #[arg(value_name = "SRC")]
         source: PathBuf,
-        /// Where to write the copy
-        #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present = "in_place")]
+        /// Where to write the copy; not needed for --dry-run
+        #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present_any = ["in_place", "dry_run"])]
         out: Option<PathBuf>,
         /// Put the verified copy where SRC is, and keep SRC as db.before-defrag, outside of snap/
         #[arg(long, conflicts_with_all = ["out", "force", "no_verify", "snapshot"])]

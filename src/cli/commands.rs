@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         Command::Defrag {
             source,
             out,
-            in_place: _,
+            in_place,
             discard_old,
             wal_dir,
             force,
@@ -97,7 +97,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
         } => {
             let destination = match out {
                 Some(path) => Destination::File { path: path.clone(), force: *force },
-                None => Destination::InPlace { keep_old: !*discard_old },
+                None if *in_place => Destination::InPlace { keep_old: !*discard_old },
+                None => Destination::Nowhere,
             };
             let request = Request {
                 destination,

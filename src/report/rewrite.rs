@@ -136,7 +136,8 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
     if report.dry_run {
         let confirm = report.left_out.as_ref().map(|left_out| left_out.keys.len());
         let confirm = confirm.map(|keys| format!(" and with --confirm-keys {keys}")).unwrap_or_default();
-        return (format!("the same command without --dry-run{confirm} writes it"), None);
+        let named = if report.target.path.0.is_empty() { " and with -o DST" } else { "" };
+        return (format!("the same command without --dry-run{named}{confirm} writes it"), None);
     }
     if report.target.path == report.source.path {
         let start =

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
@@ -67,6 +67,8 @@ pub enum Destination {
         /// Whether to keep the source, under another name.
         keep_old: bool,
     },
+    /// To no file: a dry run, whatever else is asked for.
+    Nowhere,
 }
 
 /// How a copy is laid out.
@@ -208,7 +210,11 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     }
     // what takes the place of a snapshot is one, too
     let in_place = matches!(request.destination, Destination::InPlace { .. });
-    let request = &Request { snapshot: request.snapshot || (in_place && trailer > 0), ..request.clone() };
+    let request = &Request {
+        snapshot: request.snapshot || (in_place && trailer > 0),
+        dry_run: request.dry_run || target.is_none(),
+        ..request.clone()
+    };
     let state = State::read(&source.db);
     let surroundings = Surroundings::of(&source.path, &state, request.wal_dir.as_deref());
     // a revision that is out of range has an error of its own
@@ -227,7 +233,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     report.members = surroundings.num_members(&request.wish);
     report.warnings.extend(notes::of_log(&surroundings.tail, request));
     report.refused_in_place = refusal;
-    if !request.dry_run {
+    if let Some(target) = target.filter(|_| !request.dry_run) {
         check_confirmed(report.left_out.as_ref(), &request.wish)?;
         write_and_prove(source, content, &plan, request, (target, &changes), progress, &mut report)?;
     }
@@ -235,13 +241,15 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
     Ok(report)
 }
 
-fn target(source: &Source, destination: &Destination) -> Result<Target, OutputError> {
+/// `None` for a copy that goes nowhere.
+fn target(source: &Source, destination: &Destination) -> Result<Option<Target>, OutputError> {
     match destination {
-        Destination::File { path, force } => Target::new(path, Some(&source.path), *force),
+        Destination::File { path, force } => Target::new(path, Some(&source.path), *force).map(Some),
         Destination::InPlace { keep_old } => {
             let mapping = source.db.mapping().ok_or(OutputError::NotLocked)?;
-            Target::in_place(&source.path, mapping, *keep_old)
+            Target::in_place(&source.path, mapping, *keep_old).map(Some)
         }
+        Destination::Nowhere => Ok(None),
     }
 }
 
@@ -307,11 +315,12 @@ fn report(
         records: source_records,
     };
     let target = match &request.destination {
-        Destination::File { path, .. } => path,
-        Destination::InPlace { .. } => &source.path,
+        Destination::File { path, .. } => path.as_path(),
+        Destination::InPlace { .. } => source.path.as_path(),
+        Destination::Nowhere => Path::new(""),
     };
     let target = TargetFile {
-        path: target.as_path().into(),
+        path: target.into(),
         file_bytes,
         page_size: plan.page_size,
         max_node_pages: request.layout.max_node_pages,

@@ -61,7 +61,7 @@ pub struct SourceFile {
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetFile {
-    /// Its path.
+    /// Its path; empty in a dry run that names none.
     pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,

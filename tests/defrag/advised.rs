@@ -27,7 +27,7 @@ fn taken_literally(db: &Path, of: &str) -> Vec<documents::Advice> {
         let script = format!("{} --output json", advice.command);
         let ran = plain("sh").args(["-c", &script]).env("PATH", path()).output().expect("sh");
         assert!(ran.status.success(), "{of}: {}", String::from_utf8_lossy(&ran.stderr));
-        let done: documents::Defrag = parse(&String::from_utf8(ran.stdout).expect("UTF-8"));
+        let done: documents::Defrag = parse("defrag", &String::from_utf8(ran.stdout).expect("UTF-8"));
         let saved = u64::try_from(done.saved_bytes).ok().filter(|&saved| saved > 0);
         assert_eq!(advice.gives_back_bytes.0, saved, "{of}");
         if done.target.path == done.source.path {
@@ -49,7 +49,7 @@ fn path() -> String {
 fn analyze(db: &Path) -> documents::Analyze {
     let ran = run(["analyze", "--output", "json", text(db)]);
     assert!(matches!(ran.code, 0 | 1), "{}", ran.err);
-    parse(&ran.out)
+    parse("analyze", &ran.out)
 }
 
 fn advice_of<'a>(advice: &'a [documents::Advice], kind: &str) -> Option<&'a documents::Advice> {

@@ -156,3 +156,21 @@ fn threads_make_no_difference() {
     });
     assert!(digests.iter().all(|other| *other == digests[0]), "{digests:?}");
 }
+
+/// A dry run says the same whether a place is named or not, and writes nothing.
+#[test]
+fn a_dry_run_needs_no_place() {
+    let (folder, source) = small();
+    let before = seen_in(folder.path());
+    let nowhere = defrag(&source, &["--dry-run", "--compact-to", "current"]);
+    let target = folder.path().join("copy.db");
+    let named = defrag(&source, &["--dry-run", "--compact-to", "current", "-o", text(&target)]);
+    assert!(nowhere.dry_run && nowhere.target.path.is_empty(), "{nowhere:?}");
+    assert_eq!(nowhere.target.file_bytes, named.target.file_bytes);
+    assert_eq!(nowhere.saved_bytes, named.saved_bytes);
+    let said = run(["defrag", "--dry-run", text(&source)]);
+    let words: Vec<_> = said.out.split_whitespace().collect();
+    assert!(words.join(" ").contains("without --dry-run and with -o DST writes it"), "{}", said.out);
+    assert_eq!(run(["defrag", text(&source)]).code, 2, "where to?");
+    assert_eq!(seen_in(folder.path()), before);
+}
