@@ -456,7 +456,7 @@ mod prometheus {
         let files: BTreeSet<_> =
             families["etcd_medic_up"].samples.keys().map(|labels| labels["file"].clone()).collect();
         assert_eq!(files.len(), names.len(), "{files:?}");
-        let expected = [r#"a"} 1\nfake 1"#, r"back\slash", r"\u{1b}[31m", r"\xff\xfe", "caf\u{e9}"];
+        let expected = [r#"a"} 1\nfake 1"#, r"back\\slash", r"\u{1b}[31m", r"\xff\xfe", "caf\u{e9}"];
         for name in expected {
             assert!(files.iter().any(|file| file.ends_with(name)), "{name} in {files:?}");
         }

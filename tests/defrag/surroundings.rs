@@ -75,7 +75,7 @@ fn a_lock_of_who_writes() {
         assert_refused(
             folder.path(),
             args,
-            &["is locked by", "etcdctl snapshot save", "stop etcd", text(&source)],
+            &["is locked by", "etcdctl snapshot save", "Stop etcd", text(&source)],
         );
     }
     let report = defrag_to(&source, &target, &["--no-lock"]);

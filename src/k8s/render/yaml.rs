@@ -46,7 +46,7 @@ pub fn json_line<T: Serialize + ?Sized>(object: &T) -> serde_json::Result<String
 fn escape_json(text: &str) -> serde_json::Result<String> {
     let mut escaped = Vec::with_capacity(text.len());
     JsonEscaper::new(&mut escaped).write_all(text.as_bytes()).map_err(serde_json::Error::io)?;
-    String::from_utf8(escaped).map_err(|error| serde::ser::Error::custom(error))
+    String::from_utf8(escaped).map_err(serde::ser::Error::custom)
 }
 
 /// Tabs and line feeds are layout.
