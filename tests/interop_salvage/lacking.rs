@@ -193,7 +193,7 @@ fn salvage(folder: &Path, flags: &[&str]) -> documents::Salvage {
     let first = report.lacks[0].what.to_uppercase();
     assert!(shown.starts_with(&first), "{shown}");
     for command in report.lacks.iter().flat_map(|lack| &lack.commands) {
-        assert!(shown.lines().any(|line| line == format!("  {command}")), "{command}\n{shown}");
+        assert!(shown.lines().any(|line| line == format!("     $ {command}")), "{command}\n{shown}");
     }
     report
 }

@@ -172,7 +172,7 @@ impl Case<'_> {
         let commands = report.restore.commands.iter().map(|one| &one.command);
         for command in commands.chain(&report.restore.after_start) {
             assert!(
-                shown.lines().any(|line| line == format!("  {command}")),
+                shown.lines().any(|line| line == format!("     $ {command}")),
                 "{}: {command}\n{shown}",
                 self.name
             );
