@@ -91,7 +91,8 @@ fn data_of(value: &[u8]) -> Vec<Vec<u8>> {
 fn search(corpus: &Corpus) -> usize {
     let mut secrets = 0;
     let words = words_of_the_program();
-    for name in corpus.truth.files.keys() {
+    // a snapshot has the same in it
+    for name in corpus.truth.files.keys().filter(|name| !name.contains("snapshot")) {
         let file = corpus.file(name);
         let source = Source::open(file.path(), Lock::Shared).expect("opened");
         let state = State::read(&source.db);

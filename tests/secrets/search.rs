@@ -32,15 +32,42 @@ pub struct Needles {
 struct Runs {
     len: usize,
     runs: HashSet<Vec<u8>, RandomState>,
+    /// A bit for each three bytes that one may begin with: most of what is searched is ruled out by it.
+    starts: Vec<u64>,
 }
 
 impl Runs {
+    fn new(len: usize) -> Self {
+        Self { len, runs: HashSet::default(), starts: vec![0; 1 << 18] }
+    }
+
+    fn start(run: &[u8]) -> (usize, u64) {
+        let start = run.iter().take(3).fold(0, |start, byte| start << 8 | usize::from(*byte));
+        (start >> 6, 1 << (start & 63))
+    }
+
+    fn add(&mut self, value: &[u8]) {
+        for run in value.windows(self.len) {
+            let (word, bit) = Self::start(run);
+            self.starts[word] |= bit;
+            self.runs.insert(run.to_vec());
+        }
+    }
+
+    fn places<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+        bytes.windows(self.len).filter(|run| {
+            let (word, bit) = Self::start(run);
+            self.starts[word] & bit != 0 && self.runs.contains(*run)
+        })
+    }
+
     fn find(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        bytes.windows(self.len).find(|run| self.runs.contains(*run)).map(<[u8]>::to_vec)
+        self.places(bytes).next().map(<[u8]>::to_vec)
     }
 
     fn forget(&mut self, public: &[u8]) {
-        for run in public.windows(self.len) {
+        let known: Vec<&[u8]> = self.places(public).collect();
+        for run in known {
             self.runs.remove(run);
         }
     }
@@ -49,14 +76,12 @@ impl Runs {
 impl Needles {
     /// Looks for every run of so many bytes; shorter values as a whole, of four bytes at least.
     pub fn of_runs(len: usize) -> Self {
-        let runs = |len| Runs { len, runs: HashSet::default() };
-        Self { clear: runs(len), encoded: runs(len + 1), whole: HashSet::default() }
+        Self { clear: Runs::new(len), encoded: Runs::new(len + 1), whole: HashSet::default() }
     }
 
     pub fn add(&mut self, value: &[u8]) {
-        for Runs { len, runs } in [&mut self.clear, &mut self.encoded] {
-            runs.extend(value.windows(*len).map(<[u8]>::to_vec));
-        }
+        self.clear.add(value);
+        self.encoded.add(value);
         if (4..=self.clear.len).contains(&value.len()) {
             self.whole.insert(value.to_vec());
         }

@@ -171,7 +171,7 @@ fn json_and_cbor_are_shown_as_they_are() {
     let deep = [&b"{\"apiVersion\":\"v1\",\"kind\":\"A\",\"a\":"[..], &b"[".repeat(100_000)].concat();
     assert!(matches!(render(&deep), Err(Unrenderable::Malformed(_) | Unrenderable::TooLarge)));
     let deep = [&[0xd9, 0xd9, 0xf7][..], &[0x81].repeat(100_000)].concat();
-    assert!(matches!(render(&deep), Err(Unrenderable::Malformed(_))));
+    assert!(matches!(render(&deep), Err(Unrenderable::Malformed(_) | Unrenderable::TooLarge)));
 }
 
 #[test]
