@@ -11,8 +11,8 @@
 //!
 //! The rules, in this order:
 //! 1. The longest known prefix that a slash follows is cut off (`--etcd-prefix`, learned or built
-//!    in: [`super::layout`]). Without one, or with too little behind it, the key stands under its
-//!    leading path. Under a prefix with logical clusters, kcp's paths come next ([`super::logical`]).
+//!    in: `layout`). Without one, or with too little behind it, the key stands under its
+//!    leading path. Under a prefix with logical clusters, kcp's paths come next (`logical`).
 //! 2. A first segment with a dot in it is a group, then come the plural and the object: the API
 //!    demands a dot in a custom resource's group, and the only two built-in paths with one are of
 //!    this shape themselves. An aggregated API server repeats the group (its prefix is

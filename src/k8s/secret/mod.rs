@@ -11,7 +11,7 @@
 //! | `unpack` | base64, hexadecimal digits, gzip, zlib and zip |
 //!
 //! A Secret is what lies under a Secret's key, what says that it is one, and any object that says so inside of another, be it
-//! as an object, as text of JSON or YAML, or packed. Of it only what [`known`] lists is left. The rule errs on the safe
+//! as an object, as text of JSON or YAML, or packed. Of it only what `known` lists is left. The rule errs on the safe
 //! side: what can't be decided is not shown.
 
 mod echo;

@@ -4,19 +4,22 @@
 
 use etcd_medic::k8s::object::{self, Kind};
 use etcd_medic::k8s::render::{change, render, yaml};
-use etcd_medic::k8s::{Encoding, Layout, created, secret, type_meta};
+use etcd_medic::k8s::{Encoding, Layout, metadata, secret, type_meta};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = (Encoding::of(data).label(), type_meta(data), created::creation_seconds(data));
+    let _ = (Encoding::of(data).label(), type_meta(data), metadata::creation_seconds(data));
     for kind in Kind::ALL {
         let _ = object::read(kind, data);
     }
     let layout = Layout::new();
     let bytes_are_shown = !secret::may_be_in(&layout, b"/registry/configmaps/a/b", data);
     let shown = secret::shown(&layout, b"/registry/configmaps/a/b", data);
-    assert!(!bytes_are_shown || !shown.is_ok_and(|(_, redacted)| redacted), "its bytes are shown, and a field is not");
+    assert!(
+        !bytes_are_shown || !shown.is_ok_and(|(_, redacted)| redacted),
+        "its bytes are shown, and a field is not"
+    );
     assert!(secret::may_be_in(&layout, b"/registry/secrets/a/b", data));
     let Ok(rendered) = render(data) else { return };
     let object = Value::Object(rendered.object.clone());
