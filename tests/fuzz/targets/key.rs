@@ -18,7 +18,7 @@ fuzz_target!(|data: (&[u8], &[u8])| {
     layout.learn(key, value);
     for value in [None, Some(value)] {
         let object = layout.classify(key, value);
-        let path = names::path_of(key, &object);
+        let path = names::path_of(key, &object, None);
         for path in [names::another(&path, key), path] {
             let mut parts = path.components();
             assert!(
