@@ -479,7 +479,8 @@ impl Member {
     fn get_all(&self, flags: &[&str]) -> Vec<JsonKey> {
         let mut get = self.etcdctl();
         let answer = parse(&succeeded(get.args(["get", "--prefix", "", "-w", "json"]).args(flags)));
-        let keys = answer["kvs"].as_array().expect("keys").iter();
+        // where there is none, etcd leaves the field out
+        let keys = answer["kvs"].as_array().into_iter().flatten();
         keys.map(|key| JsonKey::deserialize(key).expect("a key")).collect()
     }
 
