@@ -28,20 +28,14 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         ("source", format!("{}  {}", view.bytes(report.source.file_bytes), report.source.path)),
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
-        (
-            "records",
-            format!(
-                "{} ({} exist)",
-                count(report.target.records, "record"),
-                count(report.target.keys, "key")
-            ),
-        ),
+        (report.owner.entries(), entries(report)),
         ("reachable", grouped(recovered.reachable)),
         ("older root", grouped(recovered.older_root)),
         ("orphans", orphans(recovered.orphan, recovered.doubtful)),
     ];
     if recovered.free > 0 {
-        rows.push(("free pages", format!("{} that were deleted or superseded", grouped(recovered.free))));
+        let gone = if report.owner.is_etcd() { "deleted or superseded" } else { "deleted or replaced" };
+        rows.push(("free pages", format!("{} that were {gone}", grouped(recovered.free))));
     }
     rows.push(("left out", left_out(report)));
     if let Some(revision) = report.target.revision {
@@ -96,13 +90,32 @@ fn orphans(all: u64, doubtful: u64) -> String {
     }
 }
 
+fn entries(report: &Report) -> String {
+    let entries = report.owner.count_entries(report.target.records);
+    if report.owner.is_etcd() {
+        return format!("{entries} ({} exist)", count(report.target.keys, "key"));
+    }
+    format!("{entries} in {}", count(report.buckets.len() as u64, "bucket"))
+}
+
 fn left_out(report: &Report) -> String {
+    let nothing = "nothing is missing, so free pages were not searched";
+    if !report.owner.is_etcd() {
+        let left_out = report.buckets.iter().map(|bucket| bucket.left_out).fold(0, u64::saturating_add);
+        return match (report.source.searched, left_out) {
+            (false, _) => nothing.to_owned(),
+            (true, 0) => "0".to_owned(),
+            (true, left_out) => {
+                format!("{}, which may have been deleted, or are of another bucket", count(left_out, "entry"))
+            }
+        };
+    }
     let malformed = match report.dropped.malformed {
         0 => String::new(),
         malformed => format!(", {} that are no records any more", count(malformed, "entry")),
     };
     match (report.source.searched, report.dropped.free) {
-        (false, _) => format!("nothing is missing, so free pages were not searched{malformed}"),
+        (false, _) => format!("{nothing}{malformed}"),
         (true, free) => format!("{} of what was deleted or superseded{malformed}", count(free, "record")),
     }
 }

@@ -43,10 +43,7 @@ fn of_source(source: &Source) -> Vec<String> {
         ));
     }
     if source.read_without_lock {
-        warnings.push(
-            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
-                .to_owned(),
-        );
+        warnings.push(source.owner().unlocked());
     }
     warnings
 }

@@ -20,6 +20,7 @@
 //! | [`derive`](mod@derive) | what of the `meta` bucket follows from the rest |
 //! | [`decide`](mod@decide) | what of all that was in the state that the file held |
 //! | [`find`](mod@find) | all of these, in order |
+//! | [`unplaced`] | where no bucket was found: how many entries lie there all the same |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
@@ -46,4 +47,5 @@ pub mod run;
 pub mod small;
 pub mod tree;
 pub mod trunk;
-pub mod zeroed;
+pub mod unplaced;
+mod zeroed;

@@ -17,6 +17,7 @@ use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
+use crate::owner::Owner;
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
 use crate::shell::Command;
@@ -30,6 +31,7 @@ use super::lost::{self, Lost};
 use super::open::{Wreck, WreckError};
 use super::records::{Found, Tier};
 use super::restore;
+use super::unplaced::Nothing;
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -60,8 +62,8 @@ pub enum SalvageError {
     #[error(transparent)]
     Wreck(#[from] WreckError),
     /// Nothing to be saved.
-    #[error("{0}: no entry of any bucket can be found in it; look for a snapshot, or another member's db")]
-    Nothing(String),
+    #[error(transparent)]
+    Nothing(Nothing),
     /// Something that can't be written.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -126,7 +128,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         return Err(SalvageError::Doubtful { path, what });
     }
     if entries == 0 {
-        return Err(SalvageError::Nothing(path));
+        return Err(SalvageError::Nothing(Nothing::of(wreck)));
     }
     let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
     let mut report = report(wreck, &finds, &plan, request);
@@ -214,12 +216,12 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let trailer = if request.snapshot { TRAILER_SIZE as u64 } else { 0 };
     let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
     let compacted = finds.compacted.unwrap_or(-1);
-    let entries: u64 = finds.buckets.iter().map(|bucket| bucket.entries.len() as u64).sum();
+    let recovered = if finds.is_etcd { recovered(finds) } else { Recovered::of_buckets(&finds.buckets) };
     let target = TargetFile {
         path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
-        records: if finds.is_etcd { finds.records.len() as u64 } else { entries },
+        records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
         keys: live_keys(&finds.records),
         revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
         sha256: None,
@@ -242,7 +244,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     });
     Report {
         dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
-        recovered: recovered(finds),
+        recovered,
         buckets: buckets(finds),
         warnings: warnings(wreck, finds, request),
         lost,
@@ -258,6 +260,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         source,
         target,
         elapsed_seconds: 0.0,
+        owner: owner_of(finds),
         whole,
     }
 }
@@ -313,26 +316,31 @@ fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
         && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty() && bucket.from_orphans == 0)
 }
 
+fn owner_of(finds: &Finds<'_>) -> Owner {
+    if finds.is_etcd { Owner::Etcd } else { Owner::Other }
+}
+
 fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
     let mut warnings = Vec::new();
     match finds.root.from {
         RootSource::ActiveMeta => {}
         RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
-        RootSource::Searched => warnings.push(
+        RootSource::Searched if finds.is_etcd => warnings.push(
             "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
         ),
-        RootSource::Nowhere => warnings.push(
+        RootSource::Searched => {
+            warnings.push("no meta leads to the buckets: the root was found by its content".to_owned());
+        }
+        RootSource::Nowhere if finds.is_etcd => warnings.push(
             "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
         ),
+        RootSource::Nowhere => warnings.push("no root was found".to_owned()),
     }
     if wreck.page_size_derived {
         warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
     }
     if wreck.read_without_lock {
-        warnings.push(
-            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
-                .to_owned(),
-        );
+        warnings.push(owner_of(finds).unlocked());
     }
     if finds.is_etcd && !finds.compaction_is_known && finds.searched {
         warnings.push(
@@ -355,7 +363,8 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
         ));
     }
     if request.trust == Trust::BestEffort {
-        warnings.push("--best-effort: what was deleted or superseded may have come back to life".to_owned());
+        let gone = if finds.is_etcd { "deleted or superseded" } else { "deleted or replaced" };
+        warnings.push(format!("--best-effort: what was {gone} may have come back to life"));
     }
     warnings
 }
