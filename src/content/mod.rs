@@ -65,8 +65,13 @@ pub enum Content {
     #[error("only the first {0} bytes of a bbolt file: it was cut off. Take another copy")]
     CutOff(u64),
     /// Pages of a size that is not supported.
-    #[error("a bbolt file with {}. bbolt's own tool copies it into pages that are:", MetaError::PageSize { found: *.0 })]
-    PageSize(u32),
+    #[error("a bbolt file with {}{}", MetaError::PageSize { found: *page_size }, copied(*bbolt_reads_it))]
+    PageSize {
+        /// Bytes of a page.
+        page_size: u32,
+        /// Whether bbolt opens it: by meta 0, in a file of 4 KiB or more (`db.go`, `getPageSizeFromFirstMeta`).
+        bbolt_reads_it: bool,
+    },
     /// Bytes in the order of another machine.
     #[error(
         "written by a big-endian machine (its magic number is byte-swapped): not supported, only files of little-endian ones"
@@ -115,7 +120,8 @@ pub fn of(data: &[u8]) -> Option<Content> {
         return Some(moved);
     }
     if let Some(page_size) = probe::unsupported_page_size(data) {
-        return Some(Content::PageSize(page_size));
+        let states_it = matches!(errors, [MetaError::PageSize { .. }, _]);
+        return Some(Content::PageSize { page_size, bbolt_reads_it: states_it && data.len() >= 4096 });
     }
     // where the pages lie where they belong, whatever was written over the first ones
     if probe::page_size_of(data).is_some_and(|page_size| !moved::has_more_pages(data, page_size)) {
@@ -179,6 +185,10 @@ fn is_log(data: &[u8]) -> bool {
     frame && data.get(8..11) == Some(&[0x08, 0x04, 0x10])
 }
 
+fn copied(bbolt_reads_it: bool) -> &'static str {
+    if bbolt_reads_it { ". bbolt's own tool copies it into pages that are:" } else { "" }
+}
+
 fn inside(db_at: Option<u64>) -> String {
     db_at.map(|at| format!(", in which a bbolt file begins at byte {at}")).unwrap_or_default()
 }
@@ -204,7 +214,7 @@ impl Content {
             Self::LineEnds => {
                 Some(Command::new(r"perl -pe 's/\r\n/\n/' <").path(path).and(">").path(&restored()))
             }
-            Self::PageSize(_) => {
+            Self::PageSize { bbolt_reads_it: true, .. } => {
                 let copied = packing::free_name(path, "copied");
                 Some(Command::new("bbolt compact -o").path(&copied).path(path))
             }

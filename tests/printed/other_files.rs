@@ -15,6 +15,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::support::builder::FileBuilder;
 use super::support::fixture;
 use super::support::lies::sample_of;
 use super::support::peers::program_folder;
@@ -272,10 +273,18 @@ fn pages_of_other_sizes() {
     for (page_size, hostile) in [128, 256, 500, 5000].into_iter().zip(NAMES) {
         let folder = TempDir::new().expect("a folder");
         let file = name(hostile);
-        fs::write(folder.path().join(&file), sample_of(page_size).bytes()).expect("written");
+        let mut sample = sample_of(page_size);
+        // bbolt reads no file of less than 4 KiB
+        let padded = |sample: &FileBuilder| [sample.bytes(), vec![0; 8192]].concat();
+        fs::write(folder.path().join(&file), padded(&sample)).expect("written");
         let what = format!("a bbolt file with pages of {page_size} bytes: not supported");
         let commands = said_of(folder.path(), &file, &what);
         assert_eq!(commands.len(), 1, "{file:?}");
+        // by meta 1 alone, bbolt does not find such a size
+        sample.meta_unsealed(0, |meta| meta.txid.set(99));
+        let by_second = folder.path().join("by-second.db");
+        fs::write(&by_second, padded(&sample)).expect("written");
+        assert!(said_of(folder.path(), by_second.as_os_str(), &what).is_empty());
         let Some(tools) = program_folder("tools", "bbolt of") else { continue };
         let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
         let before = entries(folder.path());
