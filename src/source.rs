@@ -36,7 +36,7 @@ pub struct SourceError {
     /// Whose the file is.
     pub owner: Owner,
     /// A db that waits to take its place.
-    pub received: Option<Received>,
+    pub received: Option<Box<Received>>,
 }
 
 /// Why a file could not be opened.
@@ -85,7 +85,7 @@ impl SourceError {
             }
             _ => Owner::Unknown.at(path),
         };
-        let received = if reason.leaves_nothing() { Received::beside(path) } else { None };
+        let received = if reason.leaves_nothing() { Received::beside(path).map(Box::new) } else { None };
         Self { path: path.to_owned(), reason, owner, received }
     }
 

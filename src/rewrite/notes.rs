@@ -98,7 +98,7 @@ fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<S
 
 fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
     let (gone, raised): (Vec<_>, Vec<_>) = state.alarms.iter().partition(|alarm| changes.disarms(alarm));
-    let mut notes: Vec<_> = raised.iter().take(ALARMS_NAMED).map(|alarm| still_raised(alarm)).collect();
+    let mut notes: Vec<_> = raised.iter().take(ALARMS_NAMED).copied().map(still_raised).collect();
     if let Some(more @ 1..) = raised.len().checked_sub(ALARMS_NAMED) {
         notes.push(format!("{} more alarms are still raised in the copy", grouped(more as u64)));
     }

@@ -125,13 +125,9 @@ fn the_latest_that_is_one_is_told() {
     let mut leaf = sent.clone();
     let key_page = key_bucket_page(&sent);
     leaf[key_page * 1024 + 10..key_page * 1024 + 12].copy_from_slice(&u16::MAX.to_le_bytes());
-    for (name, bytes) in [("a node that lies", leaf)] {
-        let said = say(&[(NAME, bytes)]);
-        assert!(
-            said.contains("It is damaged, too") && command_in(&said).starts_with("etcd-medic check "),
-            "{name}: {said}"
-        );
-    }
+    let said = say(&[(NAME, leaf)]);
+    assert!(said.contains("It is damaged, too"), "{said}");
+    assert!(command_in(&said).starts_with("etcd-medic check "), "{said}");
     // without its buckets, it is nobody's db
     let said = say(&[(NAME, damaged)]);
     assert!(!said.contains(NAME), "{said}");
