@@ -365,6 +365,14 @@ pub fn may_hold_secrets(db: &Db) -> bool {
 }
 
 impl PageView {
+    /// Takes out what was read as revisions: in another program's file, keys may have their shape.
+    pub fn forget_revisions(&mut self) {
+        for element in &mut self.elements {
+            *element =
+                ElementView { revision: None, tombstone: false, etcd_key: None, ..std::mem::take(element) };
+        }
+    }
+
     /// Takes out what may be a piece of a value: there is no header where a larger page goes on, or went on.
     pub fn hide_values(&mut self, db: &Db) {
         let is_header = self.kind.is_some() && self.header_page < db.high_water_mark();

@@ -115,6 +115,9 @@ impl SourceError {
                 format!("{reason}; no other page of bbolt's lies in it: look for {backup}")
             }
             Reason::Disk { .. } => format!("{reason}: look for {backup}"),
+            Reason::Folder { folder, .. } if !folder.dbs.is_empty() => {
+                "is a folder: name a db in it:".to_owned()
+            }
             reason => reason.to_string(),
         }
     }

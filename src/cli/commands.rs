@@ -243,12 +243,16 @@ fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) ->
         "{}: its bytes may be those of Secrets: --hex shows them with --show-secrets only",
         shown(&source.path)
     );
+    let is_etcd = source.owner().is_etcd();
     let mut document = PageDocument { pages: Vec::new() };
     for &id in ids {
         let view = inspect::page(&source.db, PageId(id));
         let mut view = view.with_context(|| shown(&source.path).into_owned())?;
         if hide {
             view.hide_values(&source.db);
+        }
+        if !is_etcd {
+            view.forget_revisions();
         }
         document.pages.push(view);
     }

@@ -42,9 +42,6 @@ impl Folder {
         if self.count == 0 {
             return "it is empty".to_owned();
         }
-        if !self.dbs.is_empty() {
-            return "it has dbs:".to_owned();
-        }
         let names: Vec<_> = self.names.iter().map(|name| shown(name)).collect();
         let more = if self.count > names.len() { ", …" } else { "" };
         format!("it has {}{more}", names.join(", "))

@@ -128,7 +128,7 @@ fn wrong_use_is_2() {
         &["defrag", source, "--in-place", "--no-verify"],
         &["defrag", source, "-o", &target, "--discard-old"],
         &["defrag", source, "-o", &target, "--page-size", "4095"],
-        &["defrag", source, "-o", &target, "--page-size", "512"],
+        &["defrag", source, "-o", &target, "--page-size", "256"],
         &["defrag", source, "-o", &target, "--max-node-pages", "0"],
         &["defrag", source, "-o", &target, "--max-node-pages", "257"],
         &["plan"],

@@ -227,6 +227,8 @@ fn raft_log(page_size: u32) -> FileBuilder {
     let logs = |first: u64| -> Vec<Entry> {
         (first..first + 8).map(|index| plain(index.to_be_bytes(), [0x86; 40])).collect()
     };
+    // keys that have a revision's shape
+    let queue = file.leaf(&[plain("jobs2024_abcdefgh", "1"), plain("jobs2025_abcdefgh", "2")]);
     let leaves: Vec<_> = (0..6).map(|number| (number * 8, file.leaf(&logs(number * 8)))).collect();
     let children: Vec<_> = leaves.iter().map(|(first, page)| (first.to_be_bytes(), *page)).collect();
     let tree = file.branch(&children);
@@ -236,6 +238,7 @@ fn raft_log(page_size: u32) -> FileBuilder {
         inline_bucket("conf", &[plain("CurrentTerm", [3])]),
         bucket("logs", tree),
         inline_bucket("meta", &[plain("consistent_index", "soon")]),
+        bucket("queue", queue),
     ]);
     file.root(root);
     file.freelist(&[free]);
@@ -315,6 +318,16 @@ fn of_what_bbolt_wrote() {
     assert_none(&wrong);
 }
 
+#[test]
+fn for_prometheus() {
+    let case = Case::new("other", raft_log(1024).bytes());
+    case.reset();
+    let ran =
+        run_in(case.folder.path(), &["--output", "prometheus"], "status --quota 1GiB --disk 100GB FILE");
+    assert!(ran.code == 0 && ran.out.contains("etcd_medic_sound"), "{ran:?}");
+    assert_eq!(words_in(&ran.out), [""; 0], "{}", ran.out);
+}
+
 /// Each pattern of damage that is met in the field, and each number that lies.
 #[test]
 fn of_damaged_files() {
@@ -376,7 +389,7 @@ fn each_owner_has_its_words() {
     }
 }
 
-/// Entries of another program's file, by where they were found: 48 of `logs`, 1 of each of the others.
+/// Entries of another program's file, by where they were found: 48 of `logs`, 2 of `queue`, 1 of each of the others.
 #[test]
 fn entries_are_counted_without_buckets() {
     let case = Case::new("other", raft_log(1024).bytes());
@@ -386,14 +399,14 @@ fn entries_are_counted_without_buckets() {
         serde_json::from_str(&ran.out).expect("JSON")
     };
     let salvaged = json("salvage -o saved.db FILE");
-    assert_eq!(salvaged["target"]["records"], 51);
-    assert_eq!(salvaged["recovered"]["reachable"], 51);
-    assert_eq!(json("defrag -o copy.db FILE")["target"]["records"], 51);
+    assert_eq!(salvaged["target"]["records"], 53);
+    assert_eq!(salvaged["recovered"]["reachable"], 53);
+    assert_eq!(json("defrag -o copy.db FILE")["target"]["records"], 53);
     case.reset();
     let text = run_in(case.folder.path(), &[], "salvage -o saved.db FILE").out;
-    assert!(text.contains("51 entries in 4 buckets") && text.contains("reachable   51\n"), "{text}");
+    assert!(text.contains("53 entries in 5 buckets") && text.contains("reachable   53\n"), "{text}");
     let checked = run_in(case.folder.path(), &[], "check FILE").out;
-    assert!(checked.contains("51 entries checked"), "{checked}");
+    assert!(checked.contains("53 entries checked"), "{checked}");
 }
 
 /// Without a root, nothing tells which bucket an entry is of: that is said, with how many there are.
@@ -406,5 +419,5 @@ fn entries_that_cannot_be_placed_are_counted() {
     case.reset();
     let ran = run_in(case.folder.path(), &[], "salvage -o saved.db FILE");
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("56 entries lie in whole pages"), "{ran:?}");
+    assert!(ran.err.contains("58 entries lie in whole pages"), "{ran:?}");
 }
