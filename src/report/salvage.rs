@@ -38,7 +38,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         ),
         ("reachable", grouped(recovered.reachable)),
         ("older root", grouped(recovered.older_root)),
-        ("orphans", orphans(recovered.orphan, recovered.doubtful)),
+        ("orphans", orphans(recovered.orphan, recovered.doubtful, report.target.revision.is_some())),
     ];
     if recovered.free > 0 {
         rows.push(("free pages", format!("{} that were deleted or superseded", grouped(recovered.free))));
@@ -85,9 +85,10 @@ fn unreadable(view: &View, parts: &[(u64, u64)]) -> String {
     format!("{bytes} in {parts}, which the disk does not give, the first at byte {first}: taken for zeros")
 }
 
-fn orphans(all: u64, doubtful: u64) -> String {
+fn orphans(all: u64, doubtful: u64, is_etcd: bool) -> String {
     match doubtful {
         0 => grouped(all),
+        _ if !is_etcd => format!("{}, which may have been deleted before", grouped(all)),
         _ => format!(
             "{}, of which a compaction may have removed {}, though nothing shows it (--strict leaves them out)",
             grouped(all),
@@ -100,6 +101,18 @@ fn left_out(report: &Report) -> String {
     let malformed = match report.dropped.malformed {
         0 => String::new(),
         malformed => format!(", {} that are no records any more", count(malformed, "entry")),
+    };
+    let unreached = &report.unreached;
+    let entries = format!(
+        "{} in {} and {}, which no root reaches",
+        count(unreached.entries, "entry"),
+        count(unreached.num_trees, "tree"),
+        count(unreached.buckets, "bucket"),
+    );
+    let malformed = match (unreached.entries, &unreached.bucket) {
+        (0, _) => malformed,
+        (_, None) => format!("{malformed}; {entries}: --best-effort takes them"),
+        (_, Some(bucket)) => format!("{malformed}; bucket {bucket} has {entries}"),
     };
     match (report.source.searched, report.dropped.free) {
         (false, _) => format!("nothing is missing, so free pages were not searched{malformed}"),
@@ -126,11 +139,17 @@ fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()>
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
         let found = match (bucket.orphan, bucket.left_out) {
             (0, 0) => String::new(),
+            (0, left_out) => format!(
+                "; in leaves that no root reaches, {} can be read: --best-effort takes them",
+                count(left_out, "entry")
+            ),
             (orphan, left_out) => {
                 format!("; of other leaves, {} taken, {} left out", count(orphan, "entry"), grouped(left_out))
             }
         };
-        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", brief(&bucket.name.0))?;
+        let why = bucket.why.as_deref().map(|why| format!(" ({})", harmless(why))).unwrap_or_default();
+        let first = format!("bucket {}: ", brief(&bucket.name.0));
+        table::prose(out, view, &first, &format!("missing below page {pages}{more}{why}{found}"))?;
     }
     if let Some(more @ 1..) = with_gaps().count().checked_sub(SHOWN) {
         writeln!(out, "and {more} more buckets with gaps: --output json has them")?;

@@ -9,6 +9,7 @@ use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
 use super::assemble::{self, SavedBucket};
 use super::derive;
+use super::document::Unreached;
 use super::find::{Finds, Root, RootSource, Trust};
 use super::kinds::Small;
 use super::leases::Leases;
@@ -18,6 +19,7 @@ use super::records::{self, Case, Found, Judged, Tier};
 use super::roots::Candidate;
 use super::small::{self, Known, SmallLeaves};
 use super::tree::{Gap, Gaps, Tree};
+use super::unreached;
 use super::zeroed::Zeroed;
 
 /// All that was found.
@@ -50,12 +52,11 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     material.behind |= is_behind(&material);
     let mut finds = begin(&material);
     if !finds.is_etcd {
-        if material.trust == Trust::BestEffort {
-            others::complete(&mut finds.buckets, others);
-        }
+        material.orphans.leaves = others;
+        place_loose(&material, &mut finds);
         return finds;
     }
-    let small = SmallLeaves::sort(others);
+    let (small, others) = SmallLeaves::sort(others);
     let nothing = Leases::default();
     let known = Known { trust: material.trust, behind: material.behind, leases: &nothing };
     // the last compaction comes before the records: it says which of them it removed
@@ -76,7 +77,22 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     small::add_missing(&mut finds.buckets);
     finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
+    material.orphans = Orphans { leaves: others, branches: Vec::new() };
+    place_loose(&material, &mut finds);
     finds
+}
+
+/// Counts what has no place, and puts it into the copy if the user wants that.
+fn place_loose<'a>(material: &Material<'a>, finds: &mut Finds<'a>) {
+    let Material { wreck, roots, orphans, trust, .. } = material;
+    let mut trees = unreached::read(wreck, orphans, roots);
+    if !finds.is_etcd {
+        trees = others::complete(&wreck.db, &mut finds.buckets, &orphans.leaves, trees, *trust);
+    }
+    finds.unreached = unreached::summary(&trees, material.trust == Trust::BestEffort);
+    if material.trust == Trust::BestEffort {
+        finds.unreached.bucket = unreached::put(material.wreck, &mut finds.buckets, trees);
+    }
 }
 
 /// Whether leases may be missing: where none are, nothing has to be known of them.
@@ -131,6 +147,8 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         searched: material.searched,
         derived: Vec::new(),
         auth_disabled: false,
+        unreached: Unreached::default(),
+        newer_may_be_lost: false,
     }
 }
 
