@@ -5,7 +5,7 @@ use etcd_medic::salvage::run::SalvageError;
 
 use super::support::anatomy::Items;
 use super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
-use super::support::etcd_file::{self, large};
+use super::support::etcd_file;
 use super::support::workshop::{Base, Damage, PATTERNS, bases};
 use super::{Salvaged, first_start, salvage};
 
@@ -105,7 +105,8 @@ fn a_lost_root_has_no_successor() {
     let (mut expected, mut got) = (values(&whole), values(&found.items));
     expected.retain(|(key, _)| key.starts_with(b"blob-") || key.starts_with(b"l-"));
     got.retain(|(key, _)| key.starts_with(b"blob-") || key.starts_with(b"l-"));
-    (expected.sort(), got.sort());
+    expected.sort();
+    got.sort();
     assert_eq!(got, expected);
 }
 
