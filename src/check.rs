@@ -18,6 +18,7 @@ use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::{Trailer, trailer_size};
 use crate::etcd::{KeyValue, RecordKey};
+use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, NONE};
 use crate::scan::part::RecordFinding;
@@ -43,6 +44,9 @@ pub struct Checked {
     pub next: Vec<Next>,
     /// What is no fault, and to be known all the same.
     pub notes: Vec<Note>,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// What is no fault of the file's.
@@ -70,6 +74,9 @@ pub struct Scope {
     pub records: u64,
     /// Entries of all buckets.
     pub entries: u64,
+    /// Buckets among these.
+    #[serde(skip)]
+    pub buckets: u64,
 }
 
 /// One fault.
@@ -96,7 +103,7 @@ pub struct Finding {
 pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> bool {
     let scanned = scan.structure.count == 0 && scan.num_record_faults == 0;
     scanned
-        && of_whole_file(db, state, scan, trailer).next().is_none()
+        && of_whole_file(db, state, scan, trailer, Owner::Unknown).next().is_none()
         && orphans(state, scan).next().is_none()
 }
 
@@ -104,13 +111,13 @@ pub fn is_sound(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -
 #[derive(Clone, Copy, Debug, thiserror::Error, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 enum FileFault {
-    #[error("the 32 bytes behind the db are not its SHA-256: the snapshot was cut short or changed")]
+    #[error("the 32 bytes behind the db are not its SHA-256: the file was cut short or changed")]
     TrailerMismatch,
     #[error(
-        "the file has {file_size} bytes: neither whole pages nor a SHA-256 behind them. A snapshot cut short or added \
-         to: `etcdutl snapshot restore` refuses it"
+        "the file has {file_size} bytes: neither whole pages nor a SHA-256 behind them. It was cut short or added to{}",
+        if owner.is_etcd() { ": `etcdutl snapshot restore` refuses it" } else { "" }
     )]
-    OddSize { file_size: u64 },
+    OddSize { file_size: u64, owner: Owner },
     #[error(
         "{count} of the root bucket's entries are records, where the names of buckets belong: mixed generations; its leaf \
          was written again, by a node of the `key` bucket, and all buckets are lost"
@@ -135,12 +142,13 @@ pub fn check<'a>(
     trailer: Trailer,
     max_findings: usize,
 ) -> Checked {
+    let owner = Owner::of(db).at(path);
     let mut paths = Paths { scan, known: BTreeMap::new() };
     let structure = scan.structure.faults.iter().map(|fault| of_structure(fault, &mut paths));
     let key_bucket = Arc::new(ByteText::from(KEY_BUCKET));
     let records = scan.records.iter().map(|finding| of_record(finding, &key_bucket));
     let mut findings: Vec<_> = structure.chain(records).collect();
-    let whole: Vec<_> = of_whole_file(db, state, scan, trailer).collect();
+    let whole: Vec<_> = of_whole_file(db, state, scan, trailer, owner).collect();
     let of_file: Vec<Pattern> = whole.iter().map(|finding: &Finding| finding.pattern).collect();
     // only those that are shown are put into words: a lost lease bucket makes an orphan of every event
     let mut orphans: Vec<_> = orphans(state, scan).map(|key| (offset_of(db, key), key)).collect();
@@ -155,8 +163,8 @@ pub fn check<'a>(
         let of_file: Vec<_> = of_file.into_iter().chain(orphaned).collect();
         let named = scan.records.iter().filter_map(|finding| finding.key);
         let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
-        let touched = touched::touched(db, state, scan, &of_file, &keys);
-        let next = touched::next(path, db, scan, &touched);
+        let touched = touched::touched(db, state, scan, &of_file, &keys, owner);
+        let next = touched::next(path, db, scan, &touched, owner);
         (touched, next)
     };
     findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));
@@ -172,10 +180,12 @@ pub fn check<'a>(
             pages: scan.reached_pages,
             records: scan.keyspace.num_records(),
             entries: scan.tallies.iter().map(|tally| tally.entries).sum(),
+            buckets: scan.buckets.iter().filter(|bucket| bucket.parent.is_some()).count() as u64,
         },
         touched,
         next,
         notes: notes(state),
+        owner,
     }
 }
 
@@ -222,6 +232,7 @@ fn of_whole_file(
     state: &State<'_>,
     scan: &Scan<'_>,
     trailer: Trailer,
+    owner: Owner,
 ) -> impl Iterator<Item = Finding> + use<> {
     let new = |fault: FileFault, offset, bucket: Option<&str>| Finding {
         kind: (&fault).into(),
@@ -245,7 +256,7 @@ fn of_whole_file(
     let allocated = db.high_water_mark().saturating_mul(db.page_size());
     // a file that ends before its last page is a fault of its structure already
     let is_odd = !file_size.is_multiple_of(512) && trailer_size(file_size) == 0 && file_size >= allocated;
-    let odd_size = is_odd.then(|| new(FileFault::OddSize { file_size }, Some(allocated), None));
+    let odd_size = is_odd.then(|| new(FileFault::OddSize { file_size, owner }, Some(allocated), None));
     let undecodable = state.undecodable.clone().into_iter();
     let undecodable = undecodable
         .map(move |(bucket, count)| new(FileFault::EntriesUndecodable { count }, None, Some(bucket)));

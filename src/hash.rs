@@ -13,6 +13,7 @@ use crate::etcd::kept::Kept;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::inspect;
+use crate::owner::Owner;
 use crate::scan;
 use crate::text::ByteText;
 
@@ -29,6 +30,9 @@ pub struct Hashes {
     pub snapshot_status: SnapshotStatus,
     /// The buckets below the root, in the order in which a scan finds them.
     pub buckets: Vec<BucketHash>,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// As `etcdutl hashkv` and `etcdctl endpoint hashkv` have it.
@@ -72,7 +76,7 @@ pub struct BucketHash {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HashError {
     /// `--rev` was given, and the file is not etcd's.
-    #[error("no etcd file: it has no `key` bucket, and so no revisions")]
+    #[error("has no bucket `key` that can be read: leave --rev out")]
     NoRevisions,
     /// No such revision.
     #[error(transparent)]
@@ -165,7 +169,7 @@ impl Content {
         let Self { snapshot, total_entries, num_faults, buckets, .. } = self;
         let (hash, total_size) = (snapshot.value(), db.high_water_mark().saturating_mul(db.page_size()));
         let snapshot_status = SnapshotStatus { hash, revision, total_key, total_entries, total_size };
-        Hashes { sound: num_faults == 0, num_faults, hash_kv, snapshot_status, buckets }
+        Hashes { sound: num_faults == 0, num_faults, hash_kv, snapshot_status, buckets, owner: Owner::of(db) }
     }
 }
 

@@ -21,8 +21,9 @@
 //!   bolt                the file format: pages, buckets, the walk
 //! ```
 //!
-//! Used by several: `source` (a path, opened), `beside` (the log of its member), `content` (what is no db), `protobuf` (the fields of a
-//! message), `text` and `shell` (what is shown, and what is pasted), `units`.
+//! Used by several: `source` (a path, opened), `owner` (whose a file is, and the words for that), `beside` (the log of its member),
+//! `received` (a db that waits beside it), `content` (what is no db), `protobuf` (the fields of a message), `text` and `shell` (what is
+//! shown, and what is pasted), `units`.
 
 pub mod analyze;
 pub mod beside;
@@ -40,7 +41,9 @@ pub mod inspect;
 pub mod k8s;
 pub mod member;
 pub mod output;
+pub mod owner;
 pub mod protobuf;
+pub mod received;
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

@@ -9,6 +9,8 @@ use crate::bolt::{Db, FormatError, probe};
 use crate::content::folder::Folder;
 use crate::content::{self, Content};
 use crate::etcd::data_dir;
+use crate::owner::Owner;
+use crate::received::Received;
 use crate::shell::Command;
 use crate::text::shown;
 
@@ -25,23 +27,24 @@ pub struct Source {
 
 /// Why a file could not be opened, and what to do next.
 #[derive(Debug, Error)]
-#[error("{}: {reason}", shown(path))]
+#[error("{}: {}", shown(path), self.words())]
 pub struct SourceError {
     /// The path that was tried.
     pub path: PathBuf,
     /// Why.
     pub reason: Reason,
+    /// Whose the file is.
+    pub owner: Owner,
+    /// A db that waits to take its place.
+    pub received: Option<Box<Received>>,
 }
 
 /// Why a file could not be opened.
 #[derive(Debug, Error)]
 pub enum Reason {
     /// It does not exist, or can't be read.
-    #[error("{error}{}", io_advice(error))]
-    Io {
-        /// Why.
-        error: std::io::Error,
-    },
+    #[error("{}{}", .0, io_advice(.0))]
+    Io(std::io::Error),
     /// A folder that is no data dir.
     #[error("{error}; {}", folder.words())]
     Folder {
@@ -51,34 +54,83 @@ pub enum Reason {
         folder: Folder,
     },
     /// It could not be mapped or locked.
-    #[error("{error}{}", advice(error))]
-    Open {
-        /// Why.
-        error: OpenError,
-    },
+    #[error("{}{}", .0, advice(.0))]
+    Open(OpenError),
     /// It is no db.
     #[error(transparent)]
     Content(Content),
     /// It is a db that nothing can be read from in order.
-    #[error("{}", damage(error, *has_pages))]
+    #[error("{}", damage(error))]
     Format {
         /// Why.
         error: FormatError,
         /// Whether pages of bbolt's lie in it.
         has_pages: bool,
     },
+    /// The disk gives none of its bytes.
+    #[error("the disk gives none of its {size} bytes")]
+    Disk {
+        /// How many it has.
+        size: u64,
+    },
 }
 
 impl SourceError {
+    /// With what has to be known of the file at this path besides.
+    #[must_use]
+    pub fn new(path: &Path, reason: Reason) -> Self {
+        let owner = match &reason {
+            Reason::Open(OpenError::Locked { .. }) | Reason::Format { has_pages: true, .. } => {
+                Owner::of_file(path)
+            }
+            _ => Owner::Unknown.at(path),
+        };
+        let received = if reason.leaves_nothing() { Received::beside(path).map(Box::new) } else { None };
+        Self { path: path.to_owned(), reason, owner, received }
+    }
+
+    /// Why, and what to do about it: above the command for that, where there is one.
+    fn words(&self) -> String {
+        let (reason, backup) = (&self.reason, self.owner.backup());
+        if let Some(received) = &self.received {
+            let reason = match reason {
+                Reason::Io(_) | Reason::Folder { .. } => "there is no db here".to_owned(),
+                Reason::Format { has_pages: true, .. } => {
+                    format!("{reason}; what `etcd-medic salvage` saves of it may be newer than what follows")
+                }
+                reason => reason.to_string(),
+            };
+            return format!("{}. {received}", reason.trim_end_matches(':'));
+        }
+        match reason {
+            Reason::Open(OpenError::Locked { .. }) if self.owner.is_etcd() => {
+                format!("{reason} Stop etcd, or take a snapshot of it:")
+            }
+            Reason::Open(OpenError::Locked { .. }) => format!("{reason} Stop {}", self.owner.program()),
+            Reason::Content(content) if content.has_nothing() => format!("{reason}: look for {backup}"),
+            Reason::Format { has_pages: true, .. } => {
+                format!("{reason}; keep the file. More than what can be saved of it may be in {backup}:")
+            }
+            Reason::Format { .. } => {
+                format!("{reason}; no other page of bbolt's lies in it: look for {backup}")
+            }
+            Reason::Disk { .. } => format!("{reason}: look for {backup}"),
+            reason => reason.to_string(),
+        }
+    }
+
     /// The command to go on with, where there is one.
     #[must_use]
     pub fn next(&self) -> Option<Command> {
+        if let Some(received) = &self.received {
+            return Some(received.next());
+        }
         match &self.reason {
             Reason::Folder { folder, .. } if !folder.dbs.is_empty() => {
                 let status = Command::new("etcd-medic status");
                 Some(folder.dbs.iter().fold(status, |command, db| command.path(db)))
             }
-            Reason::Open { error: OpenError::Locked { .. } } => {
+            Reason::Open(OpenError::Locked { .. }) if self.owner.is_etcd() => {
                 Some(Command::new("etcdctl snapshot save snapshot.db"))
             }
             Reason::Content(content) => content.unpack(&self.path),
@@ -86,6 +138,17 @@ impl SourceError {
                 Some(Command::new("etcd-medic salvage").path(&self.path).and("-o saved.db"))
             }
             _ => None,
+        }
+    }
+}
+
+impl Reason {
+    /// Whether a member would have no db.
+    fn leaves_nothing(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
+            Self::Open(_) => false,
         }
     }
 }
@@ -100,9 +163,15 @@ impl Source {
         refuse_other_content(&path, data.as_ref())?;
         let db = Db::of_mapping(data.clone()).map_err(|error| {
             let has_pages = probe::page_size_of(data.as_ref()).is_some();
-            SourceError { path: path.clone(), reason: Reason::Format { error, has_pages } }
+            SourceError::new(&path, Reason::Format { error, has_pages })
         })?;
         Ok(Self { path, db, read_without_lock: lock == Lock::None })
+    }
+
+    /// Whose the file is.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner::of(&self.db).at(&self.path)
     }
 }
 
@@ -111,16 +180,15 @@ impl Source {
 /// # Errors
 /// It does not exist, or is held by somebody who writes.
 pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
-    let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
     let path = data_dir::resolve(path).map_err(|error| {
         let folder = path.is_dir().then(|| Folder::of(path));
         let reason = match folder {
             Some(folder) => Reason::Folder { error, folder },
-            None => Reason::Io { error },
+            None => Reason::Io(error),
         };
-        fail(path, reason)
+        SourceError::new(path, reason)
     })?;
-    let data = map_file(&path, lock).map_err(|error| fail(&path, Reason::Open { error }))?;
+    let data = map_file(&path, lock).map_err(|error| SourceError::new(&path, Reason::Open(error)))?;
     Ok((path, data))
 }
 
@@ -130,7 +198,7 @@ pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
 /// What it is.
 pub fn refuse_other_content(path: &Path, data: &[u8]) -> Result<(), SourceError> {
     match content::of(data) {
-        Some(content) => Err(SourceError { path: path.to_owned(), reason: Reason::Content(content) }),
+        Some(content) => Err(SourceError::new(path, Reason::Content(content))),
         None => Ok(()),
     }
 }
@@ -140,36 +208,25 @@ fn io_advice(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::NotFound => {
             ": check the path; name a db file, a snapshot, or an etcd data dir (its member/snap/db is read)"
         }
-        std::io::ErrorKind::PermissionDenied => {
-            ": read it as its owner; etcd keeps its files to itself (0600)"
-        }
+        std::io::ErrorKind::PermissionDenied => ": read it as the user that it belongs to",
         _ => "",
     }
 }
 
 fn advice(error: &OpenError) -> &'static str {
     match error {
-        OpenError::Locked { .. } => {
-            ": a running etcd keeps its db locked. `--no-lock` reads all the same, but what it reads may be changing. Stop \
-             etcd, or take a snapshot of it:"
-        }
+        OpenError::Locked { .. } => ". `--no-lock` reads all the same, but what it reads may be changing.",
         OpenError::LockUnsupported(_) => ": if nobody writes to it, read it with `--no-lock`",
-        OpenError::NotAFile => ": name a db file, a snapshot, or an etcd data dir",
+        OpenError::NotAFile => ": name a db file, or a folder that has one",
         OpenError::Io(error) => io_advice(error),
     }
 }
 
-fn damage(error: &FormatError, has_pages: bool) -> String {
-    let what = match error {
+fn damage(error: &FormatError) -> String {
+    match error {
         FormatError::NotBolt => {
             "its meta pages are gone, and with them what says where all else is".to_owned()
         }
         error => error.to_string(),
-    };
-    let then = if has_pages {
-        "keep a copy of it. A snapshot, or another member's db, may have more than what can be saved of it:"
-    } else {
-        "no other page of bbolt's lies in it: look for a snapshot, or another member's db"
-    };
-    format!("{what}; {then}")
+    }
 }

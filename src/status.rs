@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::guide::{DiskRoom, QuotaRoom};
+use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::text::ByteText;
 
@@ -57,6 +58,9 @@ pub struct Status {
     pub disk: Option<DiskRoom>,
     /// What the thresholds make of it.
     pub level: Level,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// What the thresholds make of a file.
@@ -134,6 +138,7 @@ impl Status {
             quota: quota.map(|quota| QuotaRoom::of(quota, allocated_bytes)),
             disk: disk.map(|disk| DiskRoom::of(disk, quota, db.file_size(), allocated_bytes)),
             level,
+            owner: Owner::of(db).at(path),
         }
     }
 

@@ -168,7 +168,7 @@ fn file_of_one_entry(page_size: u32) -> FileBuilder {
 /// Both metas and all contents are found whatever the page size.
 #[test]
 fn the_sample_is_sound_at_other_page_sizes() {
-    for page_size in [2048, 4096, 16384, 65536] {
+    for page_size in [512, 2048, 4096, 16384, 65536] {
         let (scanned, walked) = read("page size", &open("page size", &sample_of(page_size)));
         assert_eq!((scanned.faults, walked.entries), (vec![], ENTRIES), "{page_size}");
     }
@@ -206,6 +206,56 @@ fn a_damaged_meta_without_a_second_is_still_bbolts() {
     let FormatError::NoValidMeta(MetaError::Checksum { .. }, MetaError::Magic { found: 0 }) = error else {
         panic!("{error:?}")
     };
+}
+
+/// Sizes that bbolt's option allows, and that are not supported.
+const OTHER_SIZES: [u32; 6] = [128, 256, 500, 1000, 4095, 5000];
+
+/// A file with pages of a size that is not supported is told by that, as long as one of its metas is whole.
+#[test]
+fn page_sizes_that_are_not_supported_are_named() {
+    for page_size in OTHER_SIZES {
+        for lost in [None, Some(0), Some(1)] {
+            let mut file = sample_of(page_size);
+            if let Some(slot) = lost {
+                file.meta_unsealed(slot, |meta| meta.txid.set(99));
+            }
+            let error = Db::new(file.bytes()).expect_err("not supported");
+            assert_eq!(error, FormatError::PageSize(page_size), "{lost:?}");
+            assert!(
+                error.to_string().starts_with(&format!("pages of {page_size} bytes: not supported")),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// A meta that lies about the page size costs that meta only: the other one is read; and where both lie, the pages show it.
+#[test]
+fn a_page_size_that_lies_is_no_page_size() {
+    for lie in OTHER_SIZES.into_iter().chain([0, 1, 15, 79, 80, MAX_PAGE_SIZE * 2, 1 << 31, u32::MAX]) {
+        for slot in [0, 1] {
+            let mut file = sample();
+            file.meta(slot, |meta| meta.page_size.set(lie));
+            let db = open("one lies", &file);
+            assert_eq!(
+                (db.page_size(), walk(&db, Threads::One).entries),
+                (PAGE_SIZE, ENTRIES),
+                "{lie} in meta {slot}"
+            );
+            assert_eq!(db.metas().active_slot as u64, 1 - slot, "{lie} in meta {slot}");
+        }
+        let mut file = sample();
+        file.metas(|meta| meta.page_size.set(lie));
+        let error = Db::new(file.bytes()).expect_err("both lie");
+        let FormatError::NoValidMeta(MetaError::PageSize { found }, _) = error else {
+            panic!("{lie}: {error:?}")
+        };
+        assert_eq!(found, lie);
+        // nothing but that meta: there is nothing to contradict it
+        let alone = file.bytes()[..80].to_vec();
+        assert_eq!(Db::new(alone).expect_err("a meta alone"), FormatError::PageSize(lie));
+    }
 }
 
 /// A big-endian machine's file is told apart, be it by both metas or by the one that is left.

@@ -22,6 +22,7 @@ with_each_etcd!(
     a_full_member_is_cured_at_its_logs_end,
     members_are_counted_after_a_restore,
     members_come_and_go,
+    a_received_db_takes_the_place_of_none,
 );
 
 const QUOTA: &str = "--quota-backend-bytes=1048576";
@@ -269,4 +270,28 @@ fn members_come_and_go(peer: &Peer) {
     member.ctl(["member", "add", "other", "--peer-urls=http://127.0.0.1:9"]);
     member.kill();
     assert_refused(member.data_dir(), &change, "one of 2 members");
+}
+
+/// A db from the leader that was not put in place, beside one that etcd can't open, or none: the printed line is all that it takes.
+fn a_received_db_takes_the_place_of_none(peer: &Peer) {
+    let mut member = peer.start(&[]);
+    (0..50).for_each(|number| drop(member.ctl(["put", &format!("/a/{}", number % 9), "text"])));
+    let revision = member.revision();
+    let hash = member.hash_kv(revision);
+    for db in [Some(&b"not a db"[..]), Some(b""), None] {
+        member.stop();
+        let path = member.db();
+        let received = path.with_file_name("0000000000000001.snap.db");
+        fs::rename(&path, &received).expect("moved");
+        if let Some(db) = db {
+            fs::write(&path, db).expect("written");
+        }
+        let ran = medic([OsStr::new("check"), member.data_dir().as_os_str()]);
+        assert_eq!(ran.status.code(), Some(2));
+        let said = String::from_utf8(ran.stderr).expect("UTF-8");
+        let command = said.lines().find_map(|line| line.strip_prefix("     $ ")).expect("a command");
+        succeeded(Command::new("sh").args(["-c", command]));
+        member.restart();
+        assert_eq!((member.revision(), member.hash_kv(revision)), (revision, hash), "{said}");
+    }
 }

@@ -267,7 +267,7 @@ mod sizes {
         let mut tree = Tree::default();
         let bucket = tree.bucket(0, "data");
         (0..200_000u32).for_each(|number| tree.put(bucket, &number.to_be_bytes()[1..], ""));
-        for page_size in [1024, 65_536, MAX_PAGE_SIZE] {
+        for page_size in [512, 1024, 65_536, MAX_PAGE_SIZE] {
             for packing in
                 [Packing::Optimal { max_node_pages: 256, steady: false }, Packing::AsBbolt { fill: 1.0 }]
             {
@@ -362,7 +362,9 @@ mod refused {
     #[test]
     fn page_sizes_that_bbolt_has_not() {
         let memory = two_buckets();
-        for page_size in [0, 1, 512, 1023, 1025, 3072, 4095, MAX_PAGE_SIZE + 1, MAX_PAGE_SIZE * 2, u32::MAX] {
+        for page_size in
+            [0, 1, 256, 511, 1023, 1025, 3072, 4095, MAX_PAGE_SIZE + 1, MAX_PAGE_SIZE * 2, u32::MAX]
+        {
             let refused = write::plan(&memory, settings(page_size)).expect_err("refused");
             assert_eq!(refused, PlanError::PageSize(page_size));
         }

@@ -6,6 +6,7 @@ use crate::etcd::schema::Member;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
 use crate::k8s::resources::by_name;
+use crate::owner::Owner;
 use crate::shell::Command;
 use crate::text::{brief, escape};
 use crate::units::{bytes, count, percent};
@@ -69,7 +70,7 @@ pub fn advise(report: &Analysis, request: &Request<'_>, copies: Option<&Copies>)
         large_values(report),
         orphans(report),
         cleanup(report),
-        request.read_without_lock.then(unlocked),
+        request.read_without_lock.then(|| unlocked(report.owner)),
     ];
     let mut advice: Vec<_> = advice.into_iter().flatten().collect();
     advice.sort_by_key(|advice| advice.severity);
@@ -96,11 +97,17 @@ fn damage(report: &Analysis) -> Option<Advice> {
 }
 
 fn trailer(report: &Analysis) -> Option<Advice> {
-    let text = "The last 32 bytes are not the SHA-256 of the db before them: the snapshot was cut short or changed, and \
-                `etcdutl snapshot restore` will refuse it. Take another, if the cluster is still there"
-        .to_owned();
+    let text =
+        "The last 32 bytes are not the SHA-256 of the db before them: the file was cut short or changed";
     let invalid = report.file.snapshot_trailer == Trailer::Invalid;
-    invalid.then(|| new("trailer", Severity::Critical, text, "etcdctl snapshot save snapshot.db"))
+    let (text, command) = if report.owner.is_etcd() {
+        let then =
+            "and `etcdutl snapshot restore` will refuse it. Take another, if the cluster is still there";
+        (format!("{text}, {then}"), "etcdctl snapshot save snapshot.db")
+    } else {
+        (text.to_owned(), "")
+    };
+    invalid.then(|| new("trailer", Severity::Critical, text, command))
 }
 
 fn corrupt(report: &Analysis) -> Option<Advice> {
@@ -217,11 +224,14 @@ fn cleanup(report: &Analysis) -> Option<Advice> {
     (report.health.sound && objects > 0).then(|| new("cleanup", Severity::Info, text, command))
 }
 
-fn unlocked() -> Advice {
-    let text = "The file was read without asking for bbolt's lock: if etcd was writing to it, figures and faults may be \
-                those of two moments at once"
-        .to_owned();
-    new("read-without-lock", Severity::Info, text, "etcdctl snapshot save snapshot.db")
+fn unlocked(owner: Owner) -> Advice {
+    let text = format!(
+        "The file was read without asking for bbolt's lock: if {} was writing to it, figures and faults may be those of two \
+         moments at once",
+        owner.program()
+    );
+    let command = if owner.is_etcd() { "etcdctl snapshot save snapshot.db" } else { "" };
+    new("read-without-lock", Severity::Info, text, command)
 }
 
 /// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.

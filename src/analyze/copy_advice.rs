@@ -58,7 +58,7 @@ pub(super) fn no_space(
     let how = match refused {
         None => format!(
             "and etcd refuses writes. With etcd stopped, {one_command}. {}With etcd running, {running}",
-            copy.why()
+            copy.why(report)
         ),
         Some(Refusal::LogUnclear { reason, .. }) => format!(
             "and etcd refuses writes. With etcd running, {running}. If it can't start, {one_command}, in a copy to restore \
@@ -109,8 +109,9 @@ pub(super) fn defrag(report: &Analysis, copies: Option<&Copies>) -> Option<Advic
         let text = format!("A defrag alone would give back only {gain}: not worth its pause");
         return Some(new("defrag-useless", Severity::Info, text, ""));
     }
-    let stopped = if copy.in_place { ", with etcd stopped," } else { "" };
-    let text = format!("A defrag{stopped} gives back {gain}. {}", copy.why());
+    let stopped = format!(", with {} stopped,", report.owner.program());
+    let stopped = if copy.in_place { &stopped } else { "" };
+    let text = format!("A defrag{stopped} gives back {gain}. {}", copy.why(report));
     let advice =
         new("defrag", Severity::Warning, text.trim_end().trim_end_matches('.').to_owned(), copy.command);
     Some(Advice { gives_back_bytes: copy.gives_back, ..advice })
@@ -138,7 +139,9 @@ impl Copy {
         // a member that has no room left needs it now, even if it grows again later
         let steady = data_dir.is_some() && (worth(true) || !(needs_room(report) && worth(false)));
         let trailer = report.file.snapshot_trailer;
-        let snapshot = trailer != Trailer::None || to_restore;
+        // in place, what a file had behind it, the copy has, too
+        let is_sealed = trailer != Trailer::None && (report.owner.is_etcd() || data_dir.is_some());
+        let snapshot = is_sealed || to_restore;
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };
         let command = Command::new("etcd-medic defrag")
             .and(if cure { "--compact-to current --disarm" } else { "" })
@@ -173,17 +176,20 @@ impl Copy {
             return format!("{of_file} the file)");
         }
         let of_allocated = of(self.of_allocated, file.allocated_bytes);
-        format!("{of_file} the file), {of_allocated} the allocated pages, which the quota counts)")
+        let quota = if report.owner.is_etcd() { ", which the quota counts" } else { "" };
+        format!("{of_file} the file), {of_allocated} the allocated pages{quota})")
     }
 
     /// Why this layout, in place. Of another copy, nobody knows what it is for.
-    fn why(&self) -> &'static str {
+    fn why(&self, report: &Analysis) -> String {
+        let program = report.owner.program();
         match (self.in_place, self.steady) {
-            (false, _) => "",
-            (true, true) => "--steady keeps the file small while etcd goes on writing. ",
+            (false, _) => String::new(),
+            (true, true) => format!("--steady keeps the file small while {program} goes on writing. "),
             (true, false) => {
                 "Without --steady, as that would give back too little: the file grows faster afterwards, so make room for good \
                  (a larger quota, or fewer objects). "
+                    .to_owned()
             }
         }
     }

@@ -43,6 +43,7 @@ use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;
+use crate::owner::Owner;
 use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
 use crate::scan::tally::Tally;
@@ -96,6 +97,9 @@ pub struct Analysis {
     pub auth: Option<Auth>,
     /// What to do, most important first.
     pub advice: Vec<Advice>,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// Whether the file is sound.
@@ -240,6 +244,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
             roles: state.auth_roles,
         }),
         advice: Vec::new(),
+        owner: Owner::of(db).at(request.path),
     };
     analysis.advice = advice::advise(&analysis, request, copies.as_ref());
     analysis

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use prefetch_index::prefetch_index;
 use thiserror::Error;
 
-use super::format::{PAGE_HEADER_SIZE, PageId};
+use super::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_SIZE, PageId};
 use super::meta::{Meta, MetaError, Metas};
 use super::open::Mapping;
 use super::page::{Page, PageError, PageErrorKind};
+use super::probe;
 
 /// Why bytes can't be read as a bbolt file.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -19,13 +20,17 @@ pub enum FormatError {
     Empty,
     /// bbolt's magic number, with its bytes reversed.
     #[error(
-        "the file was written by a big-endian machine (its magic number is byte-swapped); etcd supports \
-         little-endian machines only, and so does this program"
+        "written by a big-endian machine (its magic number is byte-swapped): not supported, only files of little-endian ones"
     )]
     ByteSwapped,
     /// No trace of bbolt.
-    #[error("not a bbolt file: no meta page at its start, nor at any page size from 1 KiB to 16 MiB")]
+    #[error(
+        "not a bbolt file: no meta page at its start, nor at any page size from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
+    )]
     NotBolt,
+    /// A page size that is not supported.
+    #[error("{}", MetaError::PageSize { found: *.0 })]
+    PageSize(u32),
     /// A bbolt file with nothing to start from.
     #[error("both meta pages are damaged: meta 0: {0}; meta 1: {1}")]
     NoValidMeta(MetaError, MetaError),
@@ -50,7 +55,7 @@ impl Db {
     /// damaged one apart.
     pub fn new(data: impl Into<Bytes>) -> Result<Self, FormatError> {
         let data = data.into();
-        let metas = Metas::read(&data).map_err(|errors| explain(data.is_empty(), errors))?;
+        let metas = Metas::read(&data).map_err(|errors| explain(&data, errors))?;
         let page_size = metas.active.page_size as usize;
         Ok(Self { data, metas, page_size, mapping: None })
     }
@@ -237,10 +242,12 @@ fn misplaced(page: &Page<'_>, found: PageId) -> PageErrorKind {
     if zeroed { PageErrorKind::Zeroed } else { PageErrorKind::WrongId { found } }
 }
 
-fn explain(empty: bool, [zero, one]: [MetaError; 2]) -> FormatError {
+fn explain(data: &[u8], [zero, one]: [MetaError; 2]) -> FormatError {
     let no_meta = |error| matches!(error, MetaError::Magic { .. } | MetaError::Missing);
-    if empty {
+    if data.is_empty() {
         FormatError::Empty
+    } else if let Some(found) = probe::unsupported_page_size(data) {
+        FormatError::PageSize(found)
     } else if zero == MetaError::ByteSwapped || (no_meta(zero) && one == MetaError::ByteSwapped) {
         FormatError::ByteSwapped
     } else if no_meta(zero) && no_meta(one) {

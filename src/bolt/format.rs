@@ -15,9 +15,10 @@ pub const MAGIC: u32 = 0xED0C_DAED;
 pub const VERSION: u32 = 2;
 /// Stands in the meta in place of a freelist's page when none is stored (`types.go`, `PgidNoFreelist`).
 pub const NO_FREELIST: u64 = u64::MAX;
-/// The smallest page size that bbolt probes for (`db.go`, `getPageSizeFromSecondMeta`).
-pub const MIN_PAGE_SIZE: u32 = 1 << 10;
-/// The largest page size that bbolt probes for (`db.go`, `getPageSizeFromSecondMeta`).
+/// The smallest page size that is read and written. bbolt makes such files by its option `PageSize`, and reads them by what meta 0 says
+/// (`db.go`, `Open`); without a valid meta 0, it looks for meta 1 from 1 KiB on (`getPageSizeFromSecondMeta`).
+pub const MIN_PAGE_SIZE: u32 = 1 << 9;
+/// The largest page size that bbolt looks for meta 1 at (`db.go`, `getPageSizeFromSecondMeta`).
 pub const MAX_PAGE_SIZE: u32 = 1 << 24;
 /// The longest key that bbolt accepts, in bytes (`bucket.go`, `MaxKeySize`).
 pub const MAX_KEY_SIZE: usize = 32_768;

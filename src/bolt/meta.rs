@@ -12,7 +12,7 @@ use super::format::{
 /// Its numbers are still only claims: a page id in it may lie outside the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Meta {
-    /// Bytes of a page; a power of two between 1 KiB and 16 MiB.
+    /// Bytes of a page; a power of two from 512 to 16 MiB.
     pub page_size: u32,
     /// Root page of the root bucket.
     pub root: PageId,
@@ -55,8 +55,10 @@ pub enum MetaError {
         /// What it should be.
         computed: u64,
     },
-    /// A page size that bbolt never writes.
-    #[error("page size {found} is not a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}")]
+    /// A page size that is not supported.
+    #[error(
+        "pages of {found} bytes: not supported, only powers of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
+    )]
     PageSize {
         /// What stands there.
         found: u32,

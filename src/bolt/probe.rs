@@ -2,9 +2,11 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use memchr::memmem;
 use zerocopy::FromBytes;
 
-use super::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageHeader, PageKind};
+use super::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PAGE_HEADER_SIZE, PageHeader, PageKind};
+use super::meta::{Meta, MetaError};
 
 /// The page size at which most pages say that they are where they are; `None` where none does. At another size, hardly any but the
 /// first does.
@@ -16,10 +18,28 @@ pub fn page_size_of(data: &[u8]) -> Option<u32> {
     (found > 0).then_some(size)
 }
 
+/// The page size of a file that has pages of a size that is not supported: a meta with a good checksum states it, and it is not a lie,
+/// as no supported size has more pages in their places.
+#[must_use]
+pub fn unsupported_page_size(data: &[u8]) -> Option<u32> {
+    let reach = MAX_PAGE_SIZE as usize;
+    let start = data.get(..reach).unwrap_or(data);
+    let stated = memmem::find_iter(start, &MAGIC.to_le_bytes()).find_map(|magic| {
+        let page = magic.checked_sub(PAGE_HEADER_SIZE)?;
+        match Meta::read(data, page) {
+            // meta 0, or meta 1 one page behind it
+            Err(MetaError::PageSize { found }) if page == 0 || page == found as usize => Some(found),
+            _ => None,
+        }
+    })?;
+    let most = page_size_of(data).map_or(0, |size| pages_in_place(data, size));
+    (pages_in_place(data, stated) >= most).then_some(stated)
+}
+
 /// How many branch and leaf pages of this size say that they are where they are.
 #[must_use]
 pub fn pages_in_place(data: &[u8], page_size: u32) -> usize {
-    let pages = data.chunks_exact(page_size as usize).zip(0u64..).skip(2);
+    let pages = data.chunks_exact(page_size.max(1) as usize).zip(0u64..).skip(2);
     pages.filter(|(page, id)| is_page(page, *id)).count()
 }
 

@@ -70,7 +70,7 @@ impl Pattern {
             Self::RevisionDamage => "revision damage",
             Self::RecordsMissing => "gap in a key's history",
             Self::LeaseMissing => "lease missing",
-            Self::SnapshotChanged => "snapshot cut short or changed",
+            Self::SnapshotChanged => "file cut short or changed",
         }
     }
 

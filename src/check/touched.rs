@@ -11,6 +11,7 @@ use crate::bolt::walk::{BucketId, short_path_of};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
+use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::shell::Command;
 use crate::text::ByteText;
@@ -100,6 +101,7 @@ pub(super) fn touched<'a>(
     scan: &Scan<'a>,
     of_file: &[Pattern],
     keys: &BTreeSet<&'a [u8]>,
+    owner: Owner,
 ) -> Touched {
     let mut patterns: BTreeMap<Pattern, u64> = BTreeMap::new();
     let mut faults: BTreeMap<BucketId, u64> = BTreeMap::new();
@@ -111,7 +113,11 @@ pub(super) fn touched<'a>(
         *faults.entry(id).or_default() += 1;
         if Some(id) == scan.key_bucket {
             lost.extend(fault.lost.as_ref().and_then(span_of));
-        } else if id == BucketId::ROOT && state.key_bucket.is_none() && fault.lost.is_some() {
+        } else if id == BucketId::ROOT
+            && state.key_bucket.is_none()
+            && fault.lost.is_some()
+            && owner.is_etcd()
+        {
             // the bucket's name is lost, and with it all
             lost.push(RevisionSpan { first_revision: None, last_revision: None });
         }
@@ -233,7 +239,7 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 }
 
 /// What to do about it.
-pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
+pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched, owner: Owner) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
     let faults = || scan.structure.faults.iter();
     // a file that ends early may have lost free pages only
@@ -241,46 +247,55 @@ pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched) -> 
         faults().any(|fault| matches!(fault.kind, FaultKind::Page { error, .. } if is_of_the_end(&error)));
     let of_records = has(|pattern| pattern == Pattern::RevisionDamage);
     let of_file = |words| Command::new(words).path(path);
+    let either = |etcd, other| if owner.is_etcd() { etcd } else { other };
     let mut next = Vec::new();
+    let mut add = |command: Command, why| next.push(Next { command: command.to_string(), why });
     if has(Pattern::is_of_a_tree) || unread || of_records {
-        next.push(Next {
-            command: of_file("etcd-medic salvage").and("-o saved.db").to_string(),
-            why: "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
-        });
-    } else if has(|pattern| {
-        matches!(
-            pattern,
-            Pattern::MetaDestroyed
-                | Pattern::TailCutOff
-                | Pattern::FreedAndReachable
-                | Pattern::FreelistDamaged
-                | Pattern::LeakedPages
-        )
-    }) {
-        next.push(Next {
-            command: of_file("etcd-medic defrag").and("-o packed.db").to_string(),
-            why: "all that the active root has can be read: the copy has it, two good metas, and no stored freelist",
-        });
+        let why = either(
+            "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
+            "saves what can be read, into another file; a sound backup has all",
+        );
+        add(of_file("etcd-medic salvage").and("-o saved.db"), why);
+    } else if has(is_cured_by_a_copy) {
+        let why = "all that the active root has can be read: the copy has it, two good metas, and no stored freelist";
+        let why =
+            either(why, "all that the active root has can be read: the copy has it, without what is wrong");
+        add(of_file("etcd-medic defrag").and("-o packed.db"), why);
     }
     if db.metas().slots.iter().any(Result::is_err) {
-        next.push(Next {
-            command: of_file("etcd-medic status").to_string(),
-            why: "with one meta gone, the last transaction may be: compare its revision with another member's, or a snapshot's",
-        });
+        let why = either(
+            "with one meta gone, the last transaction may be: compare its revision with another member's, or a snapshot's",
+            "with one meta gone, the last transaction may be: compare what it has with a backup",
+        );
+        add(of_file(either("etcd-medic status", "etcd-medic buckets")), why);
     }
     if has(|pattern| pattern == Pattern::SnapshotChanged) {
-        next.push(Next {
-            command: "etcdctl snapshot save snapshot.db".to_owned(),
-            why: "the snapshot is not what was taken: take another one, or use an older sound one",
-        });
+        if owner.is_etcd() {
+            let why = "the snapshot is not what was taken: take another one, or use an older sound one";
+            add(Command::new("etcdctl snapshot save snapshot.db"), why);
+        } else {
+            let why = "what can be read of it: compare that with the file that this is a copy of";
+            add(of_file("etcd-medic hash"), why);
+        }
     }
     if next.is_empty() {
-        next.push(Next {
-            command: of_file("etcd-medic hash").to_string(),
-            why: "the file reads well, its records contradict each other: compare it with another member's",
-        });
+        let why = "the file reads well, its records contradict each other: compare it with another member's";
+        let other = "the file reads well, its entries contradict each other: compare it with a backup";
+        next.push(Next { command: of_file("etcd-medic hash").to_string(), why: either(why, other) });
     }
     next
+}
+
+/// Whether a copy of what can be read is all that it takes.
+fn is_cured_by_a_copy(pattern: Pattern) -> bool {
+    matches!(
+        pattern,
+        Pattern::MetaDestroyed
+            | Pattern::TailCutOff
+            | Pattern::FreedAndReachable
+            | Pattern::FreelistDamaged
+            | Pattern::LeakedPages
+    )
 }
 
 fn is_of_the_end(error: &PageErrorKind) -> bool {

@@ -32,6 +32,7 @@ use crate::clock::{AsOf, Clock};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::{self, Kind, Object, Unreadable};
+use crate::owner::{NoKeys, Owner};
 use crate::scan::Scan;
 use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
 use crate::scan::tenants::Tenants;
@@ -203,8 +204,8 @@ pub struct Unread {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum CleanupError {
     /// Without a `key` bucket, there are no objects.
-    #[error("no etcd file: it has no `key` bucket that can be read, and so no objects")]
-    NoKeys,
+    #[error(transparent)]
+    NoKeys(NoKeys),
 }
 
 /// Looks through a file that was scanned.
@@ -217,7 +218,7 @@ pub fn cleanup(
     scan: &Scan<'_>,
     request: &Request<'_>,
 ) -> Result<Cleanup, CleanupError> {
-    let key_bucket = scan.key_bucket.ok_or(CleanupError::NoKeys)?;
+    let key_bucket = scan.key_bucket.ok_or_else(|| CleanupError::NoKeys(NoKeys(Owner::of(db))))?;
     let disk = analyze::buckets(scan).get(key_bucket.0 as usize).map_or(0, |bucket| bucket.disk_bytes);
     let (clock, as_of) = Clock::of(&scan.keyspace, request.as_of);
     let judge =

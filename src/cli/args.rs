@@ -420,7 +420,7 @@ fn parse_compact_to(text: &str) -> Result<History, String> {
 /// How a copy is laid out.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct LayoutArgs {
-    /// Bytes of a page, a power of two from 1024 on; SRC's if not given
+    /// Bytes of a page, a power of two from 512 on; SRC's if not given
     #[arg(long, value_name = "BYTES", value_parser = parse_page_size)]
     pub page_size: Option<u32>,
     /// The most pages of a node: more make a smaller file, fewer smaller rewrites (docs/packing.md)
@@ -440,7 +440,7 @@ impl From<LayoutArgs> for Layout {
 pub(super) fn parse_page_size(text: &str) -> Result<u32, String> {
     let bytes = text.parse::<ByteSize>().ok().and_then(|size| u32::try_from(size.0).ok());
     bytes.filter(|size| size.is_power_of_two() && (MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(size)).ok_or_else(
-        || "not a page size of bbolt's: a power of two from 1024 to 16777216, usually 4096".to_owned(),
+        || format!("not supported: pages have a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE} bytes, usually 4096"),
     )
 }
 

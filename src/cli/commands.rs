@@ -240,7 +240,7 @@ fn page(args: &Args, file: &Path, ids: &[u64], hex: bool, show_secrets: bool) ->
     let hide = !show_secrets && inspect::may_hold_secrets(&source.db);
     ensure!(
         !(hex && hide),
-        "{}: may be etcd's, and its bytes those of Secrets: --hex shows them with --show-secrets only",
+        "{}: its bytes may be those of Secrets: --hex shows them with --show-secrets only",
         shown(&source.path)
     );
     let mut document = PageDocument { pages: Vec::new() };
@@ -283,7 +283,8 @@ pub(super) fn open_under(args: &Args, file: &Path, lock: Lock) -> Result<Source>
     if args.no_lock {
         let path = shown(&source.path);
         super::report_error(&format!(
-            "{path}: read without a lock: if etcd is writing to it, figures may not fit together"
+            "{path}: read without a lock: if {} is writing to it, figures may not fit together",
+            source.owner().program()
         ));
     }
     Ok(source)

@@ -60,7 +60,7 @@ pub struct SynthArgs {
     /// The most pages of a node: with --packing packed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     max_node_pages: u32,
-    /// Bytes of a page, a power of two from 1024 on
+    /// Bytes of a page, a power of two from 512 on
     #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = parse_page_size)]
     page_size: u32,
     /// Another seed makes another file, the same one the same to the byte

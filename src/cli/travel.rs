@@ -152,6 +152,13 @@ pub struct ExportArgs {
     force: bool,
 }
 
+/// Opens a file that has something of etcd's.
+fn open_with_keys(args: &Args, file: &Path) -> Result<Source> {
+    let source = open(args, file)?;
+    travel::refuse_others(&source.db).with_context(|| shown(&source.path).into_owned())?;
+    Ok(source)
+}
+
 /// Says that an answer may lack something.
 fn warn_of(source: &Source, unreadable: u64) -> Outcome {
     if unreadable == 0 {
@@ -191,7 +198,7 @@ struct DeletedDocument<'r> {
 }
 
 pub(super) fn keys(args: &Args, file: &Path, options: &KeysArgs) -> Result<Outcome> {
-    let source = open(args, file)?;
+    let source = open_with_keys(args, file)?;
     let state = State::read(&source.db);
     if options.deleted {
         return deleted(args, &source, &state, options);
@@ -278,7 +285,7 @@ fn write_lines(lines: impl Iterator<Item = impl AsRef<str>>) -> Result<()> {
 }
 
 pub(super) fn history(args: &Args, file: &Path, key: &OsStr) -> Result<Outcome> {
-    let source = open(args, file)?;
+    let source = open_with_keys(args, file)?;
     let state = State::read(&source.db);
     let found = travel::history::history(&source.db, &state, key.as_bytes());
     render(args, "history", &found, |out| report::travel::history(out, &view(args), &found))?;
@@ -307,7 +314,7 @@ struct GetDocument<'g> {
 
 pub(super) fn get(args: &Args, file: &Path, options: &GetArgs) -> Result<Outcome> {
     let shower = options.how.shower()?;
-    let source = open(args, file)?;
+    let source = open_with_keys(args, file)?;
     let state = State::read(&source.db);
     let When { rev, from } = options.when;
     let key = options.key.as_bytes();
@@ -420,7 +427,7 @@ struct ExportDocument {
 
 pub(super) fn export(args: &Args, file: &Path, options: &ExportArgs) -> Result<Outcome> {
     let shower = options.how.shower()?;
-    let source = open(args, file)?;
+    let source = open_with_keys(args, file)?;
     let state = State::read(&source.db);
     let (found, revision, unreadable) = if options.deleted {
         let deleted = find_deleted(&source, &state, &options.which)?;

@@ -43,7 +43,7 @@ impl Folder {
             return "it is empty".to_owned();
         }
         if !self.dbs.is_empty() {
-            return "dbs lie in it:".to_owned();
+            return "it has dbs:".to_owned();
         }
         let names: Vec<_> = self.names.iter().map(|name| shown(name)).collect();
         let more = if self.count > names.len() { ", …" } else { "" };

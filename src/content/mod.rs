@@ -33,12 +33,10 @@ use text::Text;
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Content {
     /// Nothing there.
-    #[error("the file is empty: nothing can be read from it; look for a snapshot, or another member's db")]
+    #[error("the file is empty")]
     Empty,
     /// Nothing but zeros.
-    #[error(
-        "not a bbolt file: all of its {0} bytes are zeros. Nothing can be read from it; look for a snapshot, or another member's db"
-    )]
+    #[error("not a bbolt file: all of its {0} bytes are zeros")]
     Zeros(u64),
     /// An archive, or a compressed file.
     #[error("not a bbolt file, but {packing}{}. Unpack it first:", inside(*db_at))]
@@ -49,29 +47,34 @@ pub enum Content {
         db_at: Option<u64>,
     },
     /// A whole db, with something before it.
-    #[error(
-        "a bbolt file begins at byte {0} of it, not at its start: something was written before it. Take that off:"
-    )]
+    #[error("a bbolt file begins at byte {0} of it: take off what was written before:")]
     Begins(u64),
     /// A db in which each line feed got a carriage return before it.
     #[error(
-        "a bbolt file whose line ends were changed: each line feed has a carriage return before it now, as a terminal \
-         (`kubectl exec -t`) or a transfer of text adds them. Take another without that; or undo it, and check what comes out:"
+        "a bbolt file whose line ends were changed: each line feed has a carriage return before it, as a terminal \
+         (`kubectl exec -t`) or a transfer as text adds it. Transfer it again without that; or undo it, and check what comes out:"
     )]
     LineEnds,
     /// A db that was taken for text: what isn't, was replaced.
     #[error(
-        "a bbolt file that was read and written as text: each byte that is no text was replaced (by U+FFFD), and is lost. Take \
-         another, without anything between that handles text"
+        "a bbolt file that was transferred as text: each byte that is no text was replaced by U+FFFD, and is lost. Transfer it \
+         again, as bytes"
     )]
     Replaced,
     /// A db of which only the first bytes are there.
-    #[error("the first {0} bytes of a bbolt file, and nothing more: it was cut off. Take another")]
+    #[error("only the first {0} bytes of a bbolt file: it was cut off. Take another copy")]
     CutOff(u64),
+    /// Pages of a size that is not supported.
+    #[error("a bbolt file with {}{}", MetaError::PageSize { found: *page_size }, copied(*bbolt_reads_it))]
+    PageSize {
+        /// Bytes of a page.
+        page_size: u32,
+        /// Whether bbolt opens it: by meta 0, in a file of 4 KiB or more (`db.go`, `getPageSizeFromFirstMeta`).
+        bbolt_reads_it: bool,
+    },
     /// Bytes in the order of another machine.
     #[error(
-        "the file was written by a big-endian machine (its magic number is byte-swapped); etcd supports little-endian machines \
-         only, and so does this program"
+        "written by a big-endian machine (its magic number is byte-swapped): not supported, only files of little-endian ones"
     )]
     ByteSwapped,
     /// A file of another program's.
@@ -81,9 +84,7 @@ pub enum Content {
     #[error("not a bbolt file, but {0}")]
     Text(Text),
     /// Nothing that is known here.
-    #[error(
-        "not a bbolt file: no page of one lies in it, at any page size, and it is nothing else that is known here"
-    )]
+    #[error("not a bbolt file: no page of one lies in it, and it is nothing else that is known here")]
     Unknown,
 }
 
@@ -91,7 +92,7 @@ pub enum Content {
 const OTHERS: [(&[u8], &str); 8] = [
     (
         b"SQLite format 3\0",
-        "a database of SQLite's: k3s keeps its objects in one where it runs without etcd. Nothing here reads it",
+        "a database of SQLite's, which k3s keeps its objects in by default: nothing here reads it",
     ),
     (b"SQLite 2.1\0", "a database of SQLite 2"),
     (b"age-encryption.org/", "a file that age encrypted: decrypt it first"),
@@ -100,9 +101,9 @@ const OTHERS: [(&[u8], &str); 8] = [
     (b"\x7fELF", "a program"),
     (
         b"\xff\xfe",
-        "text in UTF-16, as PowerShell's `>` writes whatever it is given: a db does not come back out of it. Take another",
+        "text in UTF-16, as PowerShell's `>` writes all that it is given: no db comes back out of that. Take another copy",
     ),
-    (b"\xfe\xff", "text in UTF-16: a db does not come back out of it. Take another"),
+    (b"\xfe\xff", "text in UTF-16: no db comes back out of that. Take another copy"),
 ];
 
 /// What these bytes are; `None` where they are a db, sound or damaged.
@@ -118,8 +119,12 @@ pub fn of(data: &[u8]) -> Option<Content> {
     if let Some(moved) = moved::line_ends(data) {
         return Some(moved);
     }
+    if let Some(page_size) = probe::unsupported_page_size(data) {
+        let states_it = matches!(errors, [MetaError::PageSize { .. }, _]);
+        return Some(Content::PageSize { page_size, bbolt_reads_it: states_it && data.len() >= 4096 });
+    }
     // where the pages lie where they belong, whatever was written over the first ones
-    if probe::page_size_of(data).is_some() {
+    if probe::page_size_of(data).is_some_and(|page_size| !moved::has_more_pages(data, page_size)) {
         return None;
     }
     match errors {
@@ -127,9 +132,10 @@ pub fn of(data: &[u8]) -> Option<Content> {
         | [MetaError::Magic { .. } | MetaError::Missing, MetaError::ByteSwapped] => {
             Some(Content::ByteSwapped)
         }
-        [MetaError::Magic { .. } | MetaError::Missing, MetaError::Magic { .. } | MetaError::Missing] => {
-            Some(of_others(data))
-        }
+        [
+            MetaError::Magic { .. } | MetaError::Missing,
+            MetaError::Magic { .. } | MetaError::Missing | MetaError::Misplaced { .. },
+        ] => Some(of_others(data)),
         _ => None,
     }
 }
@@ -151,7 +157,7 @@ fn of_others(data: &[u8]) -> Content {
     }
     if is_log(data) {
         return Content::Other(
-            "a segment of etcd's log (WAL): name the data dir that it is of, or its member/snap/db",
+            "a segment of etcd's log (WAL): name its data dir, or the db in that (member/snap/db)",
         );
     }
     if moved::was_taken_for_text(data) {
@@ -179,11 +185,21 @@ fn is_log(data: &[u8]) -> bool {
     frame && data.get(8..11) == Some(&[0x08, 0x04, 0x10])
 }
 
+fn copied(bbolt_reads_it: bool) -> &'static str {
+    if bbolt_reads_it { ". bbolt's own tool copies it into pages that are:" } else { "" }
+}
+
 fn inside(db_at: Option<u64>) -> String {
     db_at.map(|at| format!(", in which a bbolt file begins at byte {at}")).unwrap_or_default()
 }
 
 impl Content {
+    /// Whether nothing that was the file's is in it.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        matches!(self, Self::Empty | Self::Zeros(_))
+    }
+
     /// The command that makes a db of the file at `path`, or lets the user see what it is. It writes to a file that is not there yet,
     /// and keeps the one that it reads.
     #[must_use]
@@ -197,6 +213,10 @@ impl Content {
             }
             Self::LineEnds => {
                 Some(Command::new(r"perl -pe 's/\r\n/\n/' <").path(path).and(">").path(&restored()))
+            }
+            Self::PageSize { bbolt_reads_it: true, .. } => {
+                let copied = packing::free_name(path, "copied");
+                Some(Command::new("bbolt compact -o").path(&copied).path(path))
             }
             Self::Text(Text::Base64) => {
                 Some(Command::new("base64 -d <").path(path).and(">").path(&restored()))

@@ -54,6 +54,17 @@ pub fn begins_at(data: &[u8]) -> Option<u64> {
     })
 }
 
+/// Whether a db that begins further on has more of its pages in their places than this file has of its own, of this size: by chance, one
+/// page or two of a db that was moved lie where they would belong.
+#[must_use]
+pub fn has_more_pages(data: &[u8], page_size: u32) -> bool {
+    let moved = begins_at(data).and_then(|at| data.get(usize::try_from(at).ok()?..));
+    let its_size = |moved: &[u8]| Metas::read(moved).map(|metas| metas.active.page_size);
+    moved.is_some_and(|moved| {
+        its_size(moved).is_ok_and(|size| pages_in_place(moved, size) > pages_in_place(data, page_size))
+    })
+}
+
 /// A db in which each line feed got a carriage return before it: it has both metas, and more of its pages lie where they belong, once
 /// these are taken out again.
 #[must_use]

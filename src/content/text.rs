@@ -89,7 +89,7 @@ impl fmt::Display for Text {
             return f.write_str("one in base64. Decode it first:");
         };
         let what = match kind {
-            Kind::Html => "a page of HTML, as a server answers where there is no file",
+            Kind::Html => "an HTML page, as a server answers where there is no file",
             Kind::Xml => "XML, as a server answers where there is no file",
             Kind::Json => "JSON",
             Kind::Plain => "text",

@@ -5,6 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// The db of a data dir, below it (`server/storage/datadir/datadir.go`).
 const DB_IN_DATA_DIR: &str = "member/snap/db";
+/// The name of a member's db.
+pub const DB_NAME: &str = "db";
+
+/// Where the db of a data dir may lie below this folder: it may be the data dir, `member`, or `snap`.
+#[must_use]
+pub fn places(folder: &Path) -> [PathBuf; 3] {
+    [DB_IN_DATA_DIR, "snap/db", DB_NAME].map(|below| folder.join(below))
+}
 
 /// The db that `path` means: itself, or `member/snap/db` within a data dir (also within `member`, and `snap`).
 ///
@@ -14,8 +22,7 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     if !path.metadata()?.is_dir() {
         return Ok(path.to_owned());
     }
-    let candidates = [DB_IN_DATA_DIR, "snap/db", "db"].map(|below| path.join(below));
-    candidates.into_iter().find(|db| db.is_file()).ok_or_else(|| {
+    places(path).into_iter().find(|db| db.is_file()).ok_or_else(|| {
         let message =
             format!("is a folder without {DB_IN_DATA_DIR}: name a db file, a snapshot, or a data dir");
         io::Error::new(io::ErrorKind::NotFound, message)
@@ -29,7 +36,7 @@ pub fn member_folder(db: &Path) -> Option<PathBuf> {
     let folder_of = |path: &Path| {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
-        let is_db = path.file_name()? == "db" && folder.file_name()? == "snap";
+        let is_db = path.file_name()? == DB_NAME && folder.file_name()? == "snap";
         folder.parent().filter(|_| is_db).map(Path::to_owned)
     };
     // by the name that was given; or, where that is a link to it, by its own

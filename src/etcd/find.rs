@@ -156,6 +156,23 @@ pub fn for_each_lost<'a>(
     finder.search(&|_| (), look, |records| records.into_iter().for_each(&mut each));
 }
 
+/// Whether a record lies anywhere in the file.
+#[must_use]
+pub fn holds_records(db: &Db) -> bool {
+    let finder = Finder::new(db, &[]);
+    let end = db.file_size().div_ceil(db.page_size().max(1));
+    let mut next = 2;
+    while next < end {
+        let leaf = finder.leaf_at(PageId(next));
+        if leaf.as_ref().is_some_and(|leaf| !records_of(db, leaf, Origin::Free).is_empty()) {
+            return true;
+        }
+        let pages = leaf.filter(|leaf| leaf.whole).map_or(1, |leaf| leaf.pages);
+        next = next.saturating_add(pages.max(1));
+    }
+    false
+}
+
 /// Takes the pages of all nodes that the active root reaches.
 fn claim_live(db: &Db, taken: &Claims) {
     let mut walker = Walker::new(db, None, Threads::All, 0);

@@ -35,6 +35,12 @@ pub fn parse_snap(name: &str) -> Option<(u64, u64)> {
     Some((hex16(term)?, hex16(index)?))
 }
 
+/// The index of a `.snap.db` file's name: of the snapshot that it came with.
+#[must_use]
+pub fn parse_snap_db(name: &str) -> Option<u64> {
+    hex16(name.strip_suffix(".snap.db")?)
+}
+
 /// A number of exactly 16 lower-case hexadecimal digits, as Go's `%016x` writes it.
 fn hex16(text: &str) -> Option<u64> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -36,8 +36,8 @@ pub enum OutputError {
     NotAFile(PathBuf),
     /// The target is the source itself, by whatever name.
     #[error(
-        "{}: is the source itself, which is never written to: name another file; for the db of a stopped etcd, \
-         --in-place puts a verified copy in its place and keeps the old one",
+        "{}: is the source itself, which is never written to: name another file; --in-place puts a verified copy in its \
+         place and keeps the old one",
         shown(.0)
     )]
     IsSource(PathBuf),
@@ -68,7 +68,7 @@ pub enum OutputError {
     },
     /// The source may be written to meanwhile.
     #[error(
-        "--in-place needs bbolt's lock, so that no etcd writes to the file meanwhile: leave --no-lock out"
+        "--in-place needs bbolt's lock, so that nobody writes to the file meanwhile: leave --no-lock out"
     )]
     NotLocked,
     /// Not enough room.

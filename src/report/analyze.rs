@@ -11,6 +11,8 @@ use crate::analyze::space::Class;
 use crate::analyze::timeline::TimelineBin;
 use crate::analyze::top::{Metric, TopObject};
 use crate::analyze::{AlarmInfo, Analysis, Leases};
+use crate::etcd::trailer::Trailer;
+use crate::owner::Owner;
 use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent, span};
 
@@ -63,13 +65,20 @@ fn file(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()> 
         prose(out, view, "  ", &styled(BAD, &format!("meta {} is not valid: {error}", meta.slot)))?;
     }
     let trailer: &str = (&file.snapshot_trailer).into();
-    let mut facts = vec![format!("snapshot trailer: {trailer}")];
+    let mut facts = Vec::new();
+    if report.owner.is_etcd() {
+        facts.push(format!("snapshot trailer: {trailer}"));
+    } else if file.snapshot_trailer != Trailer::None {
+        facts.push(format!("SHA-256 behind it: {trailer}"));
+    }
     let shown = |name: &str, version: &String| format!("{name} version {}", brief(version.as_bytes()));
     facts.extend(file.storage_version.as_ref().map(|version| shown("storage", version)));
     facts.extend(file.cluster_version.as_ref().map(|version| shown("cluster", version)));
     facts.extend(file.consistent_index.map(|index| format!("consistent index {index}")));
     facts.extend(file.term.map(|term| format!("term {term}")));
-    prose(out, view, "  ", &facts.join(", "))?;
+    if !facts.is_empty() {
+        prose(out, view, "  ", &facts.join(", "))?;
+    }
     let members = file.members.iter().take(view.top).map(|member| {
         let name = if member.name.is_empty() { "(not started)" } else { &member.name };
         let unknown = file.members_not_in_conf_state.contains(&member.id);
@@ -91,7 +100,12 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
     let total = report.space.total_bytes;
     let rows = report.space.classes.iter().filter(|row| row.bytes > 0).map(|row| {
         let part = share(row.bytes, total);
-        vec![class_name(row.class).to_owned(), view.bytes(row.bytes), percent(part), bar(part, bar_width)]
+        vec![
+            class_name(row.class, report.owner).to_owned(),
+            view.bytes(row.bytes),
+            percent(part),
+            bar(part, bar_width),
+        ]
     });
     let rows: Vec<_> =
         rows.chain([vec!["file".to_owned(), view.bytes(total), percent(1.0), String::new()]]).collect();
@@ -126,7 +140,7 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
 
 /// What a class is called in text.
 #[must_use]
-pub fn class_name(class: Class) -> &'static str {
+pub fn class_name(class: Class, owner: Owner) -> &'static str {
     match class {
         Class::Meta => "meta pages",
         Class::Freelist => "freelist pages",
@@ -140,7 +154,8 @@ pub fn class_name(class: Class) -> &'static str {
         Class::Free => "free pages",
         Class::Leaked => "leaked pages",
         Class::Tail => "tail",
-        Class::Trailer => "snapshot trailer",
+        Class::Trailer if owner.is_etcd() => "snapshot trailer",
+        Class::Trailer => "SHA-256 behind it",
     }
 }
 

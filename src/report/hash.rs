@@ -34,7 +34,8 @@ pub fn write(out: &mut impl Write, view: &View, hashes: &Hashes) -> io::Result<(
         Some(_) => format!("revision {}, {}, {size}", status.revision, count(status.total_key, "key")),
         None => size,
     };
-    rows.push(row("snapshot status", status.hash, of));
+    let name = if hashes.owner.is_etcd() { "snapshot status" } else { "all buckets" };
+    rows.push(row(name, status.hash, of));
     let headings = [Column("hash", Left), Column("decimal", Right), Column("hex", Right), Column("of", Left)];
     table::write(out, view, &headings, rows)?;
     writeln!(out)?;

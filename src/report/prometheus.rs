@@ -51,7 +51,7 @@ macro_rules! gauges {
 /// Base units, and the unit at the end of the name, as Prometheus' conventions have it.
 const GAUGES: &[Gauge] = gauges! {
     "file_size_bytes", "Size of the file.", |status| some(status.file_bytes);
-    "allocated_bytes", "Bytes of allocated pages: what etcd compares with its quota.",
+    "allocated_bytes", "Bytes of allocated pages: what a quota is compared with.",
         |status| some(status.allocated_bytes);
     "in_use_bytes", "Bytes of pages that are in use.", |status| some(status.in_use_bytes);
     "free_bytes", "Bytes of free pages, as bbolt counts them.", |status| some(status.free_bytes);

@@ -34,10 +34,10 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
         row("after", format!("{}  {}", view.bytes(after), report.target.path)),
         row("saved", saved(view, before, after)),
         row(
-            "records",
+            report.owner.entries(),
             format!(
                 "{}, which alone take {}",
-                count(report.target.records, "record"),
+                report.owner.count_entries(report.target.records),
                 view.bytes(report.target.entry_bytes)
             ),
         ),
@@ -121,8 +121,14 @@ fn verified(report: &Report) -> String {
         None => styled(WARNING, "no (--no-verify)"),
         Some(done) => {
             let hash = done.hash_kv.map(|hash| format!(", HashKV {hash}")).unwrap_or_default();
-            let what =
-                format!("{} entries in {} equal{hash}", grouped(done.entries), count(done.buckets, "bucket"));
+            // of etcd's files, the root bucket and the names in it are among them
+            let (entries, buckets) = if report.owner.is_etcd() {
+                (done.entries, done.buckets)
+            } else {
+                let buckets = done.buckets.saturating_sub(1);
+                (done.entries.saturating_sub(buckets), buckets)
+            };
+            let what = format!("{} in {} equal{hash}", count(entries, "entry"), count(buckets, "bucket"));
             format!("{} {what}", styled(GOOD, "yes:"))
         }
     }
@@ -140,10 +146,21 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
         return (format!("the same command without --dry-run{named}{confirm} writes it"), None);
     }
     if report.target.path == report.source.path {
-        let start =
-            if of_several { "do the same to every other member; start etcd only then" } else { "start etcd" };
+        let start = if of_several {
+            "do the same to every other member; start etcd only then".to_owned()
+        } else {
+            format!("start {}", report.owner.program())
+        };
         let then = if report.kept_old.is_some() { "; once it is healthy, remove the old file" } else { "" };
         return (format!("{start}{then}"), None);
+    }
+    if !report.owner.is_etcd() {
+        let step = format!(
+            "with {} stopped, keep its file under another name, and put this copy in its place; `defrag --in-place` does \
+             both in one step",
+            report.owner.program()
+        );
+        return (step, None);
     }
     match (of_several, report.target.sha256.is_some()) {
         (true, true) => (
@@ -193,7 +210,7 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         out,
         "{path}: {} now; its {} alone take {}",
         view.bytes(report.now_bytes),
-        count(records, "record"),
+        report.owner.count_entries(records),
         view.bytes(report.entry_bytes)
     )?;
     if let (Some(revision), Some(compacted)) = (report.revision, report.compact_revision) {
@@ -216,8 +233,12 @@ pub fn plan(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Resul
         )?;
         history(out, view, report)?;
     }
-    writeln!(out, "\n{}", styled(HEADING, "With all history, by who writes it"))?;
+    writeln!(out, "\n{}", styled(HEADING, by_writer(report)))?;
     layouts(out, view, report)
+}
+
+fn by_writer(report: &PlanReport) -> &'static str {
+    if report.owner.is_etcd() { "With all history, by who writes it" } else { "By who writes it" }
 }
 
 fn choices(out: &mut impl Write, view: &View, report: &PlanReport) -> io::Result<()> {

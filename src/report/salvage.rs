@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::salvage::document::Report;
+use crate::salvage::document::{Report, Unreached};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
 use crate::text::{brief, harmless};
@@ -28,20 +28,14 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         ("source", format!("{}  {}", view.bytes(report.source.file_bytes), report.source.path)),
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
-        (
-            "records",
-            format!(
-                "{} ({} exist)",
-                count(report.target.records, "record"),
-                count(report.target.keys, "key")
-            ),
-        ),
+        (report.owner.entries(), entries(report)),
         ("reachable", grouped(recovered.reachable)),
         ("older root", grouped(recovered.older_root)),
-        ("orphans", orphans(recovered.orphan, recovered.doubtful, report.target.revision.is_some())),
+        ("orphans", orphans(report)),
     ];
     if recovered.free > 0 {
-        rows.push(("free pages", format!("{} that were deleted or superseded", grouped(recovered.free))));
+        let gone = if report.owner.is_etcd() { "deleted or superseded" } else { "deleted or replaced" };
+        rows.push(("free pages", format!("{} that were {gone}", grouped(recovered.free))));
     }
     rows.push(("left out", left_out(report)));
     if let Some(revision) = report.target.revision {
@@ -85,10 +79,13 @@ fn unreadable(view: &View, parts: &[(u64, u64)]) -> String {
     format!("{bytes} in {parts}, which the disk does not give, the first at byte {first}: taken for zeros")
 }
 
-fn orphans(all: u64, doubtful: u64, is_etcd: bool) -> String {
-    match doubtful {
-        0 => grouped(all),
-        _ if !is_etcd => format!("{}, which may have been deleted before", grouped(all)),
+fn orphans(report: &Report) -> String {
+    let (all, doubtful) = (report.recovered.orphan, report.recovered.doubtful);
+    match (all, doubtful) {
+        (1.., _) if !report.owner.is_etcd() => {
+            format!("{}, which may have been deleted before", grouped(all))
+        }
+        (_, 0) => grouped(all),
         _ => format!(
             "{}, of which a compaction may have removed {}, though nothing shows it (--strict leaves them out)",
             grouped(all),
@@ -97,27 +94,48 @@ fn orphans(all: u64, doubtful: u64, is_etcd: bool) -> String {
     }
 }
 
-fn left_out(report: &Report) -> String {
-    let malformed = match report.dropped.malformed {
-        0 => String::new(),
-        malformed => format!(", {} that are no records any more", count(malformed, "entry")),
-    };
-    let unreached = &report.unreached;
-    let entries = format!(
-        "{} in {} and {}, which no root reaches",
-        count(unreached.entries, "entry"),
-        count(unreached.num_trees, "tree"),
-        count(unreached.buckets, "bucket"),
-    );
-    let malformed = match (unreached.entries, &unreached.bucket) {
-        (0, _) => malformed,
-        (_, None) => format!("{malformed}; {entries}: --best-effort takes them"),
-        (_, Some(bucket)) => format!("{malformed}; bucket {bucket} has {entries}"),
-    };
-    match (report.source.searched, report.dropped.free) {
-        (false, _) => format!("nothing is missing, so free pages were not searched{malformed}"),
-        (true, free) => format!("{} of what was deleted or superseded{malformed}", count(free, "record")),
+fn entries(report: &Report) -> String {
+    let entries = report.owner.count_entries(report.target.records);
+    if report.owner.is_etcd() {
+        return format!("{entries} ({} exist)", count(report.target.keys, "key"));
     }
+    format!("{entries} in {}", count(report.target.buckets, "bucket"))
+}
+
+/// All that can be read and is not in the copy, and what takes it.
+fn left_out(report: &Report) -> String {
+    let mut parts = Vec::new();
+    match (report.source.searched, report.owner.is_etcd()) {
+        (false, _) => parts.push("nothing is missing, so free pages were not searched".to_owned()),
+        (true, true) => {
+            parts.push(format!("{} of what was deleted or superseded", count(report.dropped.free, "record")));
+        }
+        (true, false) => {
+            let of_gaps = report.buckets.iter().map(|bucket| bucket.left_out).fold(0, u64::saturating_add);
+            let of_gaps = Some(count(of_gaps, "entry")).filter(|_| of_gaps > 0);
+            parts.extend(of_gaps.map(|entries| {
+                format!("{entries} that may lie in the gaps below: --best-effort takes them")
+            }));
+        }
+    }
+    if report.dropped.malformed > 0 {
+        parts.push(format!("{} that are no records any more", count(report.dropped.malformed, "entry")));
+    }
+    parts.extend(unreached(&report.unreached));
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
+}
+
+/// What no root reaches; nothing, where there is none of it.
+fn unreached(unreached: &Unreached) -> Option<String> {
+    let entries = count(unreached.entries, "entry");
+    let inside =
+        Some(format!(" in {}", count(unreached.buckets, "bucket"))).filter(|_| unreached.buckets > 0);
+    let what = format!("{entries}{} on pages that no root reaches", inside.unwrap_or_default());
+    let what = match &unreached.bucket {
+        Some(bucket) => format!("nothing of {what}: bucket {bucket} has them"),
+        None => format!("{what}, which may have been deleted: --best-effort takes them"),
+    };
+    (unreached.entries > 0).then_some(what)
 }
 
 fn verified(report: &Report) -> String {

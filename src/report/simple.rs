@@ -38,7 +38,8 @@ pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) 
         writeln!(out, "and {left_out} more: --max-findings 0 shows all")?;
     }
     let scope = checked.checked;
-    let looked_at = format!("{}, {}", count(scope.pages, "page"), count(scope.records, "record"));
+    let entries = if checked.owner.is_etcd() { scope.records } else { scope.entries - scope.buckets };
+    let looked_at = format!("{}, {}", count(scope.pages, "page"), checked.owner.count_entries(entries));
     if checked.sound {
         writeln!(out, "{path}: {} ({looked_at} checked)", styled(GOOD, "sound"))?;
         newer(out, checked.touched.newer)?;

@@ -32,23 +32,27 @@ pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<
     if with_disk {
         columns.extend([Column("left on disk", Right), Column("defrag", Left)]);
     }
-    columns.extend([
-        Column("revision", Right),
-        Column("compacted", Right),
-        Column("keys", Right),
-        Column("as of", Left),
-        Column("etcd", Left),
-        Column("verdict", Left),
-        Column("file", Left),
-    ]);
-    table::write_unwrapped(out, &columns, files.iter().map(|file| cells(view, file)).collect())?;
-    match &first.disk {
+    // or no file has any of it
+    let is_any_etcds = files.iter().any(|file| file.owner.is_etcd());
+    if is_any_etcds {
+        columns.extend([
+            Column("revision", Right),
+            Column("compacted", Right),
+            Column("keys", Right),
+            Column("as of", Left),
+            Column("etcd", Left),
+        ]);
+    }
+    columns.extend([Column("verdict", Left), Column("file", Left)]);
+    let rows = files.iter().map(|file| cells(view, file, is_any_etcds));
+    table::write_unwrapped(out, &columns, rows.collect())?;
+    match first.disk.as_ref().filter(|_| is_any_etcds) {
         Some(disk) => advice(out, view, disk, first.quota.as_ref()),
         None => Ok(()),
     }
 }
 
-fn cells(view: &View, file: &Status) -> Vec<String> {
+fn cells(view: &View, file: &Status, with_etcds: bool) -> Vec<String> {
     let number = |number: Option<u64>| number.map_or("-".to_owned(), grouped);
     let revision = |revision: Option<i64>| revision.map_or("-".to_owned(), |revision| revision.to_string());
     let style = match (file.sound, file.level) {
@@ -69,15 +73,16 @@ fn cells(view: &View, file: &Status) -> Vec<String> {
         cells.push(format!("{left} ({})", percent(disk.headroom_share)));
         cells.push(if disk.defrag_fits { "fits" } else { "NO ROOM" }.to_owned());
     }
-    cells.extend([
-        revision(file.revision),
-        revision(file.compact_revision),
-        number(file.keys),
-        file.time.clone().unwrap_or("-".to_owned()),
-        file.etcd_version.as_ref().map_or("-".to_owned(), |version| brief(version.as_bytes())),
-        styled(style, &file.verdict()),
-        file.path.to_string(),
-    ]);
+    if with_etcds {
+        cells.extend([
+            revision(file.revision),
+            revision(file.compact_revision),
+            number(file.keys),
+            file.time.clone().unwrap_or("-".to_owned()),
+            file.etcd_version.as_ref().map_or("-".to_owned(), |version| brief(version.as_bytes())),
+        ]);
+    }
+    cells.extend([styled(style, &file.verdict()), file.path.to_string()]);
     cells
 }
 

@@ -87,9 +87,7 @@ impl Wish {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ChangeError {
     /// Somebody else's file.
-    #[error(
-        "is not etcd's: it has no revisions, alarms or keys of etcd's that could be dropped; leave the options out"
-    )]
+    #[error("has no bucket `key`, whose content these options change: leave them out")]
     NotEtcd,
     /// The revision lies in the past.
     #[error(

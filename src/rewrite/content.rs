@@ -206,6 +206,12 @@ impl<'a> Content<'a> {
         self.entries.len() as u64
     }
 
+    /// Buckets below the root bucket.
+    #[must_use]
+    pub fn num_buckets(&self) -> u64 {
+        (self.buckets.len() as u64).saturating_sub(1)
+    }
+
     /// Whether the root bucket holds anything but buckets: bbolt puts nothing else there.
     #[must_use]
     pub fn has_records_in_root(&self) -> bool {

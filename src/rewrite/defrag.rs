@@ -106,7 +106,7 @@ pub enum DefragError {
     },
     /// A snapshot that was changed.
     #[error(
-        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another snapshot, or go on \
+        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another one, or go on \
          with --skip-hash-check if you know why"
     )]
     Trailer {
@@ -281,7 +281,7 @@ pub fn read<'a>(
     if content.has_records_in_root() {
         let path = source.path.clone();
         let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
-                     that was taken while etcd wrote";
+                     that was taken while the file was written to";
         return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
     }
     Ok(content)
@@ -344,6 +344,7 @@ fn report(
         dry_run: request.dry_run,
         kept_old: None,
         warnings: notes::of(source, state, &request.wish, changes),
+        owner: source.owner(),
         elapsed_seconds: 0.0,
     }
 }
@@ -363,10 +364,11 @@ fn disarmed(alarm: &Alarm) -> Disarmed {
     Disarmed { member_id: alarm.member_id, alarm: alarm.name() }
 }
 
-/// Entries of the `key` bucket; of all buckets where there is none.
+/// Entries of the `key` bucket; of all buckets where there is none, the buckets themselves apart.
 #[must_use]
 pub fn records_of(content: &Content<'_>) -> u64 {
-    content.num_entries_of(KEY_BUCKET).unwrap_or_else(|| content.num_entries())
+    let pairs = || content.num_entries().saturating_sub(content.num_buckets());
+    content.num_entries_of(KEY_BUCKET).unwrap_or_else(pairs)
 }
 
 fn write_and_prove(

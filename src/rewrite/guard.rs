@@ -83,7 +83,9 @@ impl Surroundings {
     #[must_use]
     pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
         let cluster_minor = state.cluster_minor();
-        let (says, tail) = match &Beside::of(db, wal_dir) {
+        // another program's file has no log, whatever lies beside it
+        let beside = if state.key_bucket.is_some() { Beside::of(db, wal_dir) } else { Beside::Nothing };
+        let (says, tail) = match &beside {
             Beside::Nothing => (Membership::of(state, LogSays::Nothing), Tail::NoLog),
             Beside::Log(found) => {
                 let says = LogSays::Log(&found.log, &found.snaps);

@@ -4,9 +4,13 @@
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
 use crate::source::Source;
+use crate::units::grouped;
 
 use super::changes::{AlarmKind, Changes, History, Wish};
 use super::defrag::{Destination, Request};
+
+/// Alarms that are still raised and are named one by one: a member has one or two, a hostile file any number.
+const ALARMS_NAMED: usize = 10;
 
 /// All that there is to say, the source first.
 #[must_use]
@@ -43,10 +47,7 @@ fn of_source(source: &Source) -> Vec<String> {
         ));
     }
     if source.read_without_lock {
-        warnings.push(
-            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
-                .to_owned(),
-        );
+        warnings.push(source.owner().unlocked());
     }
     warnings
 }
@@ -97,7 +98,10 @@ fn of_history(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Option<S
 
 fn of_alarms(state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
     let (gone, raised): (Vec<_>, Vec<_>) = state.alarms.iter().partition(|alarm| changes.disarms(alarm));
-    let mut notes: Vec<_> = raised.into_iter().map(still_raised).collect();
+    let mut notes: Vec<_> = raised.iter().take(ALARMS_NAMED).copied().map(still_raised).collect();
+    if let Some(more @ 1..) = raised.len().checked_sub(ALARMS_NAMED) {
+        notes.push(format!("{} more alarms are still raised in the copy", grouped(more as u64)));
+    }
     let is_gone = |kind: AlarmKind| gone.iter().any(|alarm| alarm.name() == kind.name());
     if is_gone(AlarmKind::Nospace) {
         notes.push(

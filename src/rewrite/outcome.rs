@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::owner::Owner;
 use crate::text::ByteText;
 
 use super::content::LeftKey;
@@ -43,6 +44,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Wall time of all of it.
     pub elapsed_seconds: f64,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// The file that was read.

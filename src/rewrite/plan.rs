@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
 use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::owner::Owner;
 use crate::scan::keyspace::Dropped;
 use crate::scan::{Options, Scan, scan};
 use crate::source::Source;
@@ -49,6 +50,9 @@ pub struct PlanReport {
     pub estimates: Vec<Estimate>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
 }
 
 /// A copy that `defrag` would write, to the byte.
@@ -263,7 +267,9 @@ impl Copies<'_> {
             Ok(NodePages { max_node_pages, steady, file_bytes, default })
         });
         // etcd: backend.go, `defragdb`; bbolt: compact.go
+        let owner = self.source.owner();
         let tools = [("etcdutl defrag", 0.9), ("bbolt compact", 1.0)];
+        let tools = tools.get(usize::from(!owner.is_etcd())..).unwrap_or_default();
         let estimates = tools.par_iter().map(|&(tool, fill)| {
             Ok(Estimate { tool, file_bytes: plan(Packing::AsBbolt { fill })?.file_bytes() })
         });
@@ -288,6 +294,7 @@ impl Copies<'_> {
             node_pages,
             estimates,
             warnings: Vec::new(),
+            owner,
         })
     }
 }

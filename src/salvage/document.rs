@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::text::ByteText;
 
+use crate::owner::Owner;
+
+use super::assemble::SavedBucket;
 use super::derive::Derived;
 use super::find::Root;
 use super::lacks::Lack;
@@ -50,6 +53,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Wall time of all of it.
     pub elapsed_seconds: f64,
+    /// Whose the file is.
+    #[serde(skip)]
+    pub owner: Owner,
     /// Whether all that the file held is in the copy, and nothing is doubtful.
     #[serde(skip)]
     pub(super) whole: bool,
@@ -140,7 +146,7 @@ pub struct UnreachedTree {
     pub buckets: u64,
 }
 
-/// Where the copy's records come from.
+/// Where the copy's records come from; for a file that isn't etcd's, its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Recovered {
     /// From the active root.
@@ -154,6 +160,39 @@ pub struct Recovered {
     pub doubtful: u64,
     /// The same, of a state that the file no longer held: only with `--best-effort`.
     pub free: u64,
+}
+
+impl Recovered {
+    /// Of the entries of all buckets, the buckets themselves apart.
+    #[must_use]
+    pub(super) fn of_buckets(buckets: &[SavedBucket<'_>]) -> Self {
+        let mut recovered = Self::default();
+        for bucket in buckets {
+            let all = bucket.entries.iter().filter(|entry| !entry.is_bucket()).count() as u64;
+            let orphan = bucket.from_orphans.min(all);
+            let others = bucket.from_others.min(all.saturating_sub(orphan));
+            let first = all.saturating_sub(orphan).saturating_sub(others);
+            let mut add = |tier, entries| {
+                let sum = match tier {
+                    Tier::Reachable => &mut recovered.reachable,
+                    Tier::OlderRoot => &mut recovered.older_root,
+                    Tier::Orphan => &mut recovered.orphan,
+                    Tier::Free => &mut recovered.free,
+                };
+                *sum = sum.saturating_add(entries);
+            };
+            add(bucket.tier, first);
+            add(Tier::OlderRoot, others);
+            add(Tier::Orphan, orphan);
+        }
+        recovered
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn sum(&self) -> u64 {
+        [self.reachable, self.older_root, self.orphan, self.free].into_iter().fold(0, u64::saturating_add)
+    }
 }
 
 /// One bucket of the copy.

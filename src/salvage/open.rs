@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_opened};
-use crate::bolt::{Db, PageId, probe};
+use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::rewrite::defrag::Progress;
 use crate::shell::Command;
 use crate::source::{self, Reason, SourceError};
@@ -49,20 +49,6 @@ pub enum WreckError {
     /// It can't be opened.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// No page of it is one of bbolt's.
-    #[error("{}: both of its metas are damaged, and no other page of bbolt's lies in it: all is lost of it. Look for a snapshot, or another member's db", shown(.0))]
-    NoPages(PathBuf),
-    /// The disk gives nothing.
-    #[error(
-        "{}: the disk gives none of its {size} bytes: look for a snapshot, or another member's db",
-        shown(path)
-    )]
-    Disk {
-        /// The file.
-        path: PathBuf,
-        /// Its bytes.
-        size: u64,
-    },
     /// What the disk gives can't be kept.
     #[error("{}: {error}: --disk-errors needs room there for a copy of the source", shown(folder))]
     Scratch {
@@ -84,7 +70,6 @@ pub fn open(
     scratch: Option<&Path>,
     progress: Progress<'_>,
 ) -> Result<Wreck, WreckError> {
-    let fail = |path: &Path, reason| SourceError { path: path.to_owned(), reason };
     let (path, mapping) = source::map(path, lock)?;
     let (data, unreadable) = match scratch {
         None => (mapping.bytes(), Vec::new()),
@@ -92,18 +77,23 @@ pub fn open(
             // the mapping has its size and its lock; not one byte of it is touched
             let size = mapping.as_ref().len() as u64;
             (progress.begin)("reading", size);
-            let source = File::open(&path).map_err(|error| fail(&path, Reason::Io { error }))?;
+            let source = File::open(&path).map_err(|error| SourceError::new(&path, Reason::Io(error)))?;
             let read_at = |part: &mut [u8], offset| source.read_at(part, offset);
             let scratch = |error| WreckError::Scratch { folder: folder.to_owned(), error };
             let found = readable::copy(&read_at, size, folder, progress.advance).map_err(scratch)?;
             if size > 0 && found.unreadable == [(0, size)] {
-                return Err(WreckError::Disk { path, size });
+                return Err(SourceError::new(&path, Reason::Disk { size }).into());
             }
             (map_opened(found.copy).map_err(scratch)?.bytes(), found.unreadable)
         }
     };
     source::refuse_other_content(&path, &data)?;
-    let wreck = Wreck::new(path.clone(), data).ok_or(WreckError::NoPages(path))?;
+    let error = Db::new(data.clone()).err();
+    let nothing = || {
+        let error = error.unwrap_or(FormatError::NotBolt);
+        SourceError::new(&path, Reason::Format { error, has_pages: false })
+    };
+    let wreck = Wreck::new(path.clone(), data).ok_or_else(nothing)?;
     Ok(Wreck { read_without_lock: lock == Lock::None, unreadable, ..wreck })
 }
 

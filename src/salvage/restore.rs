@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::owner::Owner;
 use crate::shell::Command;
 
 use super::find::Finds;
@@ -53,11 +54,15 @@ pub struct VersionCommand {
 #[must_use]
 pub fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, source: &Path, request: &Request) -> Restore {
     if !finds.is_etcd {
-        let reason = "it is not etcd's: its own program must say whether it can do with what is left";
+        let program = Owner::Other.program();
+        let reason = format!(
+            "with {program} stopped, keep the damaged file, and put the copy in its place: only that program can tell whether \
+             what is left is enough"
+        );
         return Restore {
             in_place: false,
             command: String::new(),
-            reason: reason.to_owned(),
+            reason,
             commands: Vec::new(),
             after_start: Vec::new(),
             notes: Vec::new(),

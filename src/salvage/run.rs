@@ -17,6 +17,7 @@ use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
+use crate::owner::Owner;
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
 use crate::shell::Command;
@@ -63,8 +64,13 @@ pub enum SalvageError {
     #[error(transparent)]
     Wreck(#[from] WreckError),
     /// Nothing to be saved.
-    #[error("{0}: no entry of any bucket can be found in it; look for a snapshot, or another member's db")]
-    Nothing(String),
+    #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
+    Nothing {
+        /// The source.
+        path: String,
+        /// Whose it is.
+        owner: Owner,
+    },
     /// Nothing that has a place.
     #[error(
         "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong: --best-effort puts them into a bucket \
@@ -160,7 +166,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         return Err(SalvageError::Doubtful { path, what });
     }
     if entries == 0 && !is_sound(&finds) {
-        return Err(SalvageError::Nothing(path));
+        return Err(SalvageError::Nothing { path, owner: Owner::of(&wreck.db).at(&wreck.path) });
     }
     let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
     let mut report = report(wreck, &finds, &plan, request);
@@ -248,14 +254,12 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     let trailer = if request.snapshot { TRAILER_SIZE as u64 } else { 0 };
     let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
     let compacted = finds.compacted.unwrap_or(-1);
-    let recovered = recovered(finds);
+    let recovered = if finds.is_etcd { recovered(finds) } else { Recovered::of_buckets(&finds.buckets) };
     let target = TargetFile {
         path: request.target.as_path().into(),
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
-        records: [recovered.reachable, recovered.older_root, recovered.orphan, recovered.free]
-            .into_iter()
-            .fold(0, u64::saturating_add),
+        records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
         buckets: finds.buckets.len().saturating_sub(1) as u64,
         keys: live_keys(&finds.records),
         revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
@@ -296,6 +300,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         source,
         target,
         elapsed_seconds: 0.0,
+        owner: owner_of(finds),
         whole,
     }
 }
@@ -310,9 +315,6 @@ fn live_keys(records: &[Found<'_>]) -> u64 {
 }
 
 fn recovered(finds: &Finds<'_>) -> Recovered {
-    if !finds.is_etcd {
-        return recovered_entries(&finds.buckets);
-    }
     let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
     for found in &finds.records {
         let count = counts.entry(found.tier).or_default();
@@ -326,25 +328,6 @@ fn recovered(finds: &Finds<'_>) -> Recovered {
         doubtful: finds.records.iter().filter(|found| finds.is_doubtful(found)).count() as u64,
         free: count(Tier::Free),
     }
-}
-
-/// Where the entries of another program's file come from. Of those that no root reaches, any may have been deleted.
-fn recovered_entries(buckets: &[SavedBucket<'_>]) -> Recovered {
-    let mut recovered = Recovered::default();
-    for bucket in buckets {
-        let elsewhere = bucket.from_others.saturating_add(bucket.from_orphans);
-        let first = bucket.num_values().saturating_sub(elsewhere);
-        let from_first = match bucket.tier {
-            Tier::Reachable => &mut recovered.reachable,
-            Tier::OlderRoot => &mut recovered.older_root,
-            Tier::Orphan | Tier::Free => &mut recovered.orphan,
-        };
-        *from_first = from_first.saturating_add(first);
-        recovered.older_root = recovered.older_root.saturating_add(bucket.from_others);
-        recovered.orphan = recovered.orphan.saturating_add(bucket.from_orphans);
-    }
-    recovered.doubtful = recovered.orphan;
-    recovered
 }
 
 fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
@@ -403,6 +386,10 @@ fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
         && finds.buckets.iter().all(|bucket| bucket.from_orphans == 0)
 }
 
+fn owner_of(finds: &Finds<'_>) -> Owner {
+    if finds.is_etcd { Owner::Etcd } else { Owner::Other }
+}
+
 fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
     let mut warnings = Vec::new();
     match finds.root.from {
@@ -419,10 +406,10 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
              a bucket's, or of an older state"
                 .to_owned(),
         ),
-        RootSource::Nowhere if !finds.is_etcd => warnings.push("no root bucket was found".to_owned()),
-        RootSource::Nowhere => warnings.push(
+        RootSource::Nowhere if finds.is_etcd => warnings.push(
             "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
         ),
+        RootSource::Nowhere => warnings.push("no root was found".to_owned()),
     }
     if is_sound(finds) && finds.buckets.iter().skip(1).all(|bucket| bucket.num_values() == 0) {
         warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
@@ -436,10 +423,7 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
         warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
     }
     if wreck.read_without_lock {
-        warnings.push(
-            "the source was read without a lock: if etcd was writing to it, stop etcd and do it again"
-                .to_owned(),
-        );
+        warnings.push(owner_of(finds).unlocked());
     }
     if finds.is_etcd && !finds.compaction_is_known && finds.searched {
         warnings.push(
@@ -462,7 +446,8 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
         ));
     }
     if request.trust == Trust::BestEffort {
-        warnings.push("--best-effort: what was deleted or superseded may have come back to life".to_owned());
+        let gone = if finds.is_etcd { "deleted or superseded" } else { "deleted or replaced" };
+        warnings.push(format!("--best-effort: what was {gone} may have come back to life"));
     }
     warnings
 }

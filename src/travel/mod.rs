@@ -29,6 +29,7 @@ use crate::bolt::Db;
 use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
 use crate::etcd::hash::current_revision;
 use crate::etcd::schema::State;
+use crate::owner::{NoKeys, Owner};
 
 use index::{Index, Sorted};
 
@@ -69,11 +70,11 @@ impl Select<'_> {
 /// Why there is no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum TravelError {
+    /// Nothing of etcd's.
+    #[error(transparent)]
+    NotEtcd(NoKeys),
     /// No `key` bucket.
-    #[error(
-        "no etcd file: its root has no `key` bucket that can be read. What lies in its pages all the same, \
-         `--from free` finds"
-    )]
+    #[error("{}. What lies in its pages all the same, `--from free` finds", NoKeys(Owner::Etcd))]
     NoKeyBucket,
     /// etcd: `mvcc: required revision has been compacted`.
     #[error(
@@ -119,6 +120,15 @@ pub struct Answer<'a> {
     pub compact_revision: i64,
     /// Faults and records that could not be read on the way: the answer may lack something.
     pub unreadable: u64,
+}
+
+/// Refuses a file that has nothing of etcd's.
+///
+/// # Errors
+/// [`TravelError::NotEtcd`].
+pub fn refuse_others(db: &Db) -> Result<(), TravelError> {
+    let owner = Owner::of(db);
+    if owner.is_etcd() { Ok(()) } else { Err(TravelError::NotEtcd(NoKeys(owner))) }
 }
 
 /// What exists at a revision (`None`: the current one), as this part of the file has it.

@@ -4,6 +4,7 @@ use etcd_medic::bolt::Db;
 use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, Request, Thresholds, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
+use etcd_medic::owner::{NoKeys, Owner};
 use etcd_medic::scan::{Options, scan};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -351,7 +352,7 @@ fn a_file_without_keys_is_refused() {
     let scan = scan(&db, &state, Options::default());
     let thresholds = Thresholds::default();
     let request = Request { path: "db".as_ref(), trailer: Trailer::None, thresholds, as_of: None, top: 5 };
-    assert_eq!(cleanup(&db, &state, &scan, &request).err(), Some(CleanupError::NoKeys));
+    assert_eq!(cleanup(&db, &state, &scan, &request).err(), Some(CleanupError::NoKeys(NoKeys(Owner::Other))));
 }
 
 /// Of a damaged file, what can be read is counted; no byte of it makes anything panic.

@@ -79,7 +79,7 @@ fn garbage_is_0_damage_is_1_and_what_is_not_etcd_s_is_2() {
         }
     }
     let ran = run(["cleanup", &path_in(&folder, "plain.db")]);
-    assert!(ran.err.contains("plain.db") && ran.err.contains("no etcd file"), "{}", ran.err);
+    assert!(ran.err.contains("plain.db") && ran.err.contains("has no bucket `key`"), "{}", ran.err);
     let ran = run(["cleanup", &path_in(&folder, "damaged.db")]);
     assert!(ran.out.contains("FAULTS FOUND"), "{}", ran.out);
 }

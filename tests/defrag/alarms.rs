@@ -89,6 +89,15 @@ fn by_name_and_of_every_member() {
     assert_eq!((report.disarmed.len(), notes(&report, "still raised")), (0, 4));
 }
 
+/// A file may hold any number of them: the first are named, the others counted.
+#[test]
+fn a_flood_of_them_is_counted() {
+    let (folder, source) = file_of(&(1..=1000).map(|member| key_of(member, CORRUPT)).collect::<Vec<_>>());
+    let report = defrag_to(&source, &folder.path().join("copy.db"), &[]);
+    assert!(notes(&report, "still raised") < 20, "{report:?}");
+    assert_eq!(notes(&report, "990 more alarms are still raised"), 1, "{report:?}");
+}
+
 #[test]
 fn where_there_are_none() {
     for (alarms, option, names) in [

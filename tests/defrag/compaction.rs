@@ -621,7 +621,7 @@ mod refused {
             &["--compact-to", "current", "--drop-prefix", "/a", "--confirm-keys", "0"],
         ] {
             let args = [&["defrag", &*source, "-o", &target], options].concat();
-            assert_refused(folder.path(), &args, &["is not etcd's", "leave the options out"]);
+            assert_refused(folder.path(), &args, &["has no bucket `key`", "leave them out"]);
         }
         let report = defrag_to(Path::new(&source), Path::new(&target), &[]);
         assert_eq!((report.members, report.verified), (0, true));

@@ -9,6 +9,7 @@ mod support;
 mod bytes;
 mod decided;
 mod real;
+mod received;
 
 use etcd_medic::member::log::Segment;
 use etcd_medic::member::{Fault, FaultKind, Log};

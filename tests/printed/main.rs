@@ -8,6 +8,7 @@ mod support;
 mod commands;
 mod hidden;
 mod other_files;
+mod owners;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -15,7 +15,10 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::support::builder::FileBuilder;
 use super::support::fixture;
+use super::support::lies::sample_of;
+use super::support::peers::program_folder;
 use super::support::program::{Ran, program, run};
 use super::{COMMANDS, NAMES, name};
 
@@ -104,6 +107,8 @@ fn wrapped(snapshot: &[u8]) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("snapshot.tgz", gzip(&tar(snapshot)), "gzip"),
         ("text-before.db", [BEFORE, snapshot].concat(), "a bbolt file begins at byte 53 of it"),
         ("page-before.db", [&[7; 4096], snapshot].concat(), "a bbolt file begins at byte 4096 of it"),
+        ("half-before.db", [&[7; 2048], snapshot].concat(), "a bbolt file begins at byte 2048 of it"),
+        ("two-before.db", [&[7; 8192], snapshot].concat(), "a bbolt file begins at byte 8192 of it"),
         ("crlf.db", with_carriage_returns(snapshot), "line ends were changed"),
         ("base64.db", base64.into_bytes(), "base64"),
     ];
@@ -259,6 +264,40 @@ fn what_holds_no_db_is_named() {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join(file), bytes).expect("written");
         assert!(said_of(folder.path(), OsStr::new(file), what).is_empty(), "{file}");
+    }
+}
+
+/// Pages of a size that is not supported: no damage, and nothing to be salvaged; bbolt's own tool copies the file.
+#[test]
+fn pages_of_other_sizes() {
+    for (page_size, hostile) in [128, 256, 500, 5000].into_iter().zip(NAMES) {
+        let folder = TempDir::new().expect("a folder");
+        let file = name(hostile);
+        let mut sample = sample_of(page_size);
+        // bbolt reads no file of less than 4 KiB
+        let padded = |sample: &FileBuilder| [sample.bytes(), vec![0; 8192]].concat();
+        fs::write(folder.path().join(&file), padded(&sample)).expect("written");
+        let what = format!("a bbolt file with pages of {page_size} bytes: not supported");
+        let commands = said_of(folder.path(), &file, &what);
+        assert_eq!(commands.len(), 1, "{file:?}");
+        // by meta 1 alone, bbolt does not find such a size
+        sample.meta_unsealed(0, |meta| meta.txid.set(99));
+        let by_second = folder.path().join("by-second.db");
+        fs::write(&by_second, padded(&sample)).expect("written");
+        assert!(said_of(folder.path(), by_second.as_os_str(), &what).is_empty());
+        let Some(tools) = program_folder("tools", "bbolt of") else { continue };
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let before = entries(folder.path());
+        let ran = Command::new("sh")
+            .args(["-c", &commands[0]])
+            .env("PATH", path)
+            .current_dir(folder.path())
+            .output();
+        let ran = ran.expect("a shell");
+        assert!(ran.status.success(), "{}: {ran:?}", commands[0]);
+        let copied = made(folder.path(), &before).expect("a copy");
+        let status = program().arg("status").arg(&copied).output().expect("ran");
+        assert_eq!(status.status.code(), Some(0), "{status:?}");
     }
 }
 

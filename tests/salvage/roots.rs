@@ -298,7 +298,7 @@ fn left_out(base: &Base, damage: &Damage) -> u64 {
             (saved.items, of_buckets + saved.report.unreached.entries)
         }
         Err(SalvageError::Unplaced { entries, .. }) => (Items::new(), entries),
-        Err(SalvageError::Nothing(_)) => (Items::new(), 0),
+        Err(SalvageError::Nothing { .. }) => (Items::new(), 0),
         Err(error) => panic!("{}: {}: {error}", base.name, damage.name),
     };
     let missing = damage.possible.difference(&items).filter(|item| !item.bucket.is_empty()).count() as u64;

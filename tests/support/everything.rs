@@ -106,7 +106,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
             Err(run::SalvageError::Doubtful { .. }) if trust == Trust::Strict => {}
             Err(error) => {
                 let known = match error {
-                    run::SalvageError::Nothing(_) => true,
+                    run::SalvageError::Nothing { .. } => true,
                     run::SalvageError::Unplaced { .. } => trust != Trust::BestEffort,
                     _ => false,
                 };

@@ -773,7 +773,7 @@ const METAS: &[Case] = &[
     },
     Case {
         name: "meta 1 states a page size below the smallest",
-        lie: |file| file.meta(1, |meta| meta.page_size.set(512)),
+        lie: |file| file.meta(1, |meta| meta.page_size.set(256)),
         faults: &[("meta/page-size", 1, at(1))],
         entries: ENTRIES,
     },

@@ -718,6 +718,7 @@ pub fn bases() -> Vec<Base> {
         base("etcd-3.4/etcd-3.4.23-kv.db"),
         base("bolt/synced-freelist.db"),
         base("bolt/nosync-freelist.db"),
+        base("bolt/page-512.db"),
         base("bolt/page-1024.db"),
         base("bolt/overflow-synced.db"),
         base("bolt/nested.db"),
@@ -739,6 +740,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         "etcd-3.5/etcd-3.5.1-defrag.db",
         "etcd-3.5/etcd-3.5.1-nospace.db",
         "etcd-3.5/etcd-3.5.1-kv.snapshot.db",
+        "bolt/page-512.db",
         "bolt/page-1024.db",
         "bolt/overflow-synced.db",
     ];

@@ -16,7 +16,7 @@ use super::source::{Sizes, Source, ValueSize};
 /// How a file is laid out.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
-    /// Bytes of a page: a power of two from 1 KiB to 16 MiB.
+    /// Bytes of a page: a power of two from 512 to 16 MiB.
     pub page_size: u32,
     /// How nodes are cut.
     pub packing: Packing,
@@ -27,8 +27,8 @@ pub struct Settings {
 /// Why a file can't be written.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum PlanError {
-    /// No page of bbolt's has this size.
-    #[error("a page of {0} bytes: bbolt's are powers of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}")]
+    /// This page size is not supported.
+    #[error("pages of {0} bytes: not supported, only powers of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}")]
     PageSize(u32),
     /// A key that bbolt would not take.
     #[error("entry {entry}: a key of {len} bytes; bbolt's keys have 1 to {MAX_KEY_SIZE}")]
