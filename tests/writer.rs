@@ -7,7 +7,7 @@ mod support;
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::format::MAX_PAGE_SIZE;
-use etcd_medic::bolt::write::plan::MAX_VALUE_SIZE;
+use etcd_medic::bolt::format::MAX_VALUE_SIZE;
 use etcd_medic::bolt::write::{
     self, BucketSpec, Entry, Packing, PlanError, Settings, Sizes, Source, ValueSize, WriteError,
 };

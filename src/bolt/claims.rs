@@ -42,6 +42,13 @@ impl Claims {
             && self.words.get(word).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
     }
 
+    /// Adds all that another set for as many pages has.
+    pub fn add(&self, other: &Self) {
+        for (word, other) in self.words.iter().zip(&other.words) {
+            word.fetch_or(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// Adds the `len` pages from `first` on, all or none.
     ///
     /// Where two threads want overlapping runs at once, both may be refused: such a file is walked again by one

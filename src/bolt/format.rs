@@ -22,6 +22,8 @@ pub const MIN_PAGE_SIZE: u32 = 1 << 9;
 pub const MAX_PAGE_SIZE: u32 = 1 << 24;
 /// The longest key that bbolt accepts, in bytes (`bucket.go`, `MaxKeySize`).
 pub const MAX_KEY_SIZE: usize = 32_768;
+/// The longest value that bbolt accepts, in bytes (`bucket.go`, `MaxValueSize`).
+pub const MAX_VALUE_SIZE: u64 = (1 << 31) - 2;
 /// In a leaf element's flags: the value is a bucket (`page.go`, `BucketLeafFlag`).
 pub const BUCKET_FLAG: u32 = 0x01;
 /// In a freelist page's count: the real count stands in the first slot (`page.go`, `FreelistPageCount`).

@@ -99,6 +99,22 @@ impl Meta {
         if found != computed {
             return Err(MetaError::Checksum { found, computed });
         }
+        Self::of_fields(meta)
+    }
+
+    /// What a meta says of which the checksum alone is wrong: something in it was changed, and nothing tells what.
+    #[must_use]
+    pub fn read_despite_checksum(data: &[u8], offset: usize) -> Option<Self> {
+        match Self::read(data, offset) {
+            Err(MetaError::Checksum { .. }) => {
+                let bytes = data.get(offset.checked_add(PAGE_HEADER_SIZE)?..)?;
+                Self::of_fields(MetaBytes::ref_from_prefix(bytes).ok()?.0).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn of_fields(meta: &MetaBytes) -> Result<Self, MetaError> {
         let found = meta.page_size.get();
         if !found.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&found) {
             return Err(MetaError::PageSize { found });

@@ -18,7 +18,7 @@ use zerocopy::FromBytes;
 
 use super::claims::Claims;
 use super::db::Db;
-use super::format::{ELEMENT_SIZE, PAGE_HEADER_SIZE, PageHeader, PageId, PageKind};
+use super::format::{BUCKET_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, PageHeader, PageId, PageKind};
 use super::page::{Branch, Child, Entry, Page};
 
 /// Bytes that a thread looks at in one go: as much is brought into memory at once.
@@ -45,6 +45,8 @@ pub struct OrphanLeaf<'a> {
 /// A branch that no tree refers to: the nodes below it, each with its key.
 #[derive(Debug)]
 pub struct OrphanBranch<'a> {
+    /// Where it lies.
+    pub page: PageId,
     /// Its children.
     pub children: Vec<Child<'a>>,
 }
@@ -186,7 +188,7 @@ impl<'f, 'a> Finder<'f, 'a> {
                 whole = false;
                 break;
             }
-            let entry = entry.ok().filter(|entry| !entry.key.is_empty() && entry.flags <= 1);
+            let entry = entry.ok().filter(|entry| entry.is_possible() && entry.flags <= BUCKET_FLAG);
             let Some(entry) = entry.filter(|entry| own.reach(entry.end())) else {
                 whole = false;
                 continue;
@@ -209,7 +211,7 @@ impl<'f, 'a> Finder<'f, 'a> {
         }
         let children: Vec<_> = branch.children().take_while(Result::is_ok).filter_map(Result::ok).collect();
         let ascend = children.windows(2).all(|pair| matches!(pair, [a, b] if a.key < b.key));
-        (ascend && children.len() == branch.num_children()).then_some(OrphanBranch { children })
+        (ascend && children.len() == branch.num_children()).then_some(OrphanBranch { page: id, children })
     }
 
     /// The bytes from a page on that may be a node's: those that its header claims, as far as the file has them.

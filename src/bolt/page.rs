@@ -8,7 +8,7 @@ use zerocopy::FromBytes;
 
 use super::format::{
     BUCKET_FLAG, BUCKET_HEADER_SIZE, BranchElement, BucketHeader, ELEMENT_SIZE, FREELIST_COUNT_IN_FIRST_SLOT,
-    LeafElement, PAGE_HEADER_SIZE, PageHeader, PageId, PageKind,
+    LeafElement, MAX_KEY_SIZE, MAX_VALUE_SIZE, PAGE_HEADER_SIZE, PageHeader, PageId, PageKind,
 };
 
 /// Keys that are asked for ahead: more than a processor fetches at once would only drive others out.
@@ -406,6 +406,12 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn end(&self) -> u64 {
         (self.start as u64).saturating_add(self.key.len() as u64).saturating_add(self.value.len() as u64)
+    }
+
+    /// Whether bbolt would take its key and its value (`bucket.go`, `Put`): what it would not can't be in a copy.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        (1..=MAX_KEY_SIZE).contains(&self.key.len()) && self.value.len() as u64 <= MAX_VALUE_SIZE
     }
 
     /// Whether the value is a bucket.

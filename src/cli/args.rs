@@ -213,7 +213,8 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Leave out what may have been removed by a compaction, and refuse revisions with two contents
         #[arg(long, conflicts_with = "best_effort")]
         strict: bool,
-        /// Take all that can be read: what was deleted or superseded comes back to life
+        /// Take all that can be read: what was deleted or superseded comes back to life, and what has no place goes into a
+        /// bucket lost+found
         #[arg(long)]
         best_effort: bool,
         /// Read block by block, past what the disk can't give; needs room for a copy beside DST

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::salvage::document::Report;
+use crate::salvage::document::{Report, Unreached};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
 use crate::text::{brief, harmless};
@@ -31,7 +31,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         (report.owner.entries(), entries(report)),
         ("reachable", grouped(recovered.reachable)),
         ("older root", grouped(recovered.older_root)),
-        ("orphans", orphans(recovered.orphan, recovered.doubtful)),
+        ("orphans", orphans(report)),
     ];
     if recovered.free > 0 {
         let gone = if report.owner.is_etcd() { "deleted or superseded" } else { "deleted or replaced" };
@@ -79,9 +79,13 @@ fn unreadable(view: &View, parts: &[(u64, u64)]) -> String {
     format!("{bytes} in {parts}, which the disk does not give, the first at byte {first}: taken for zeros")
 }
 
-fn orphans(all: u64, doubtful: u64) -> String {
-    match doubtful {
-        0 => grouped(all),
+fn orphans(report: &Report) -> String {
+    let (all, doubtful) = (report.recovered.orphan, report.recovered.doubtful);
+    match (all, doubtful) {
+        (1.., _) if !report.owner.is_etcd() => {
+            format!("{}, which may have been deleted before", grouped(all))
+        }
+        (_, 0) => grouped(all),
         _ => format!(
             "{}, of which a compaction may have removed {}, though nothing shows it (--strict leaves them out)",
             grouped(all),
@@ -95,29 +99,43 @@ fn entries(report: &Report) -> String {
     if report.owner.is_etcd() {
         return format!("{entries} ({} exist)", count(report.target.keys, "key"));
     }
-    format!("{entries} in {}", count(report.buckets.len() as u64, "bucket"))
+    format!("{entries} in {}", count(report.target.buckets, "bucket"))
 }
 
+/// All that can be read and is not in the copy, and what takes it.
 fn left_out(report: &Report) -> String {
-    let nothing = "nothing is missing, so free pages were not searched";
-    if !report.owner.is_etcd() {
-        let left_out = report.buckets.iter().map(|bucket| bucket.left_out).fold(0, u64::saturating_add);
-        return match (report.source.searched, left_out) {
-            (false, _) => nothing.to_owned(),
-            (true, 0) => "0".to_owned(),
-            (true, left_out) => {
-                format!("{}, which may have been deleted, or are of another bucket", count(left_out, "entry"))
-            }
-        };
+    let mut parts = Vec::new();
+    match (report.source.searched, report.owner.is_etcd()) {
+        (false, _) => parts.push("nothing is missing, so free pages were not searched".to_owned()),
+        (true, true) => {
+            parts.push(format!("{} of what was deleted or superseded", count(report.dropped.free, "record")));
+        }
+        (true, false) => {
+            let of_gaps = report.buckets.iter().map(|bucket| bucket.left_out).fold(0, u64::saturating_add);
+            let of_gaps = Some(count(of_gaps, "entry")).filter(|_| of_gaps > 0);
+            parts.extend(of_gaps.map(|entries| {
+                format!("{entries} that may lie in the gaps below: --best-effort takes them")
+            }));
+        }
     }
-    let malformed = match report.dropped.malformed {
-        0 => String::new(),
-        malformed => format!(", {} that are no records any more", count(malformed, "entry")),
+    if report.dropped.malformed > 0 {
+        parts.push(format!("{} that are no records any more", count(report.dropped.malformed, "entry")));
+    }
+    parts.extend(unreached(&report.unreached));
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
+}
+
+/// What no root reaches; nothing, where there is none of it.
+fn unreached(unreached: &Unreached) -> Option<String> {
+    let entries = count(unreached.entries, "entry");
+    let inside =
+        Some(format!(" in {}", count(unreached.buckets, "bucket"))).filter(|_| unreached.buckets > 0);
+    let what = format!("{entries}{} on pages that no root reaches", inside.unwrap_or_default());
+    let what = match &unreached.bucket {
+        Some(bucket) => format!("nothing of {what}: bucket {bucket} has them"),
+        None => format!("{what}, which may have been deleted: --best-effort takes them"),
     };
-    match (report.source.searched, report.dropped.free) {
-        (false, _) => format!("{nothing}{malformed}"),
-        (true, free) => format!("{} of what was deleted or superseded{malformed}", count(free, "record")),
-    }
+    (unreached.entries > 0).then_some(what)
 }
 
 fn verified(report: &Report) -> String {
@@ -139,11 +157,17 @@ fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()>
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
         let found = match (bucket.orphan, bucket.left_out) {
             (0, 0) => String::new(),
+            (0, left_out) => format!(
+                "; in leaves that no root reaches, {} can be read: --best-effort takes them",
+                count(left_out, "entry")
+            ),
             (orphan, left_out) => {
                 format!("; of other leaves, {} taken, {} left out", count(orphan, "entry"), grouped(left_out))
             }
         };
-        writeln!(out, "bucket {}: missing below page {pages}{more}{found}", brief(&bucket.name.0))?;
+        let why = bucket.why.as_deref().map(|why| format!(" ({})", harmless(why))).unwrap_or_default();
+        let first = format!("bucket {}: ", brief(&bucket.name.0));
+        table::prose(out, view, &first, &format!("missing below page {pages}{more}{why}{found}"))?;
     }
     if let Some(more @ 1..) = with_gaps().count().checked_sub(SHOWN) {
         writeln!(out, "and {more} more buckets with gaps: --output json has them")?;

@@ -77,7 +77,7 @@ impl<'a> SavedBucket<'a> {
     }
 
     /// Adds a bucket that no root has to the root bucket, which is made, too, where there is none. Gives its number.
-    pub fn add(buckets: &mut Vec<Self>, name: &'static [u8], gaps: Gaps<'a>) -> usize {
+    pub fn add(buckets: &mut Vec<Self>, name: &'a [u8], gaps: Gaps<'a>) -> usize {
         if buckets.is_empty() {
             buckets.push(Self::empty(None, &[][..]));
         }
@@ -102,6 +102,13 @@ impl<'a> SavedBucket<'a> {
         self.conflicts = taken.conflicts;
         self.entries.extend(taken.entries);
         self.entries.sort_by(|a, b| a.key.cmp(b.key));
+    }
+
+    /// Its plain entries.
+    #[must_use]
+    pub fn num_values(&self) -> u64 {
+        let plain = self.entries.iter().filter(|entry| !entry.is_bucket()).count();
+        plain.saturating_add(self.made.len()) as u64
     }
 
     /// All of its entries, those that were derived among them.

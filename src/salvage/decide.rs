@@ -9,6 +9,7 @@ use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
 use super::assemble::{self, SavedBucket};
 use super::derive;
+use super::document::Unreached;
 use super::find::{Finds, Root, RootSource, Trust};
 use super::kinds::Small;
 use super::leases::Leases;
@@ -18,6 +19,7 @@ use super::records::{self, Case, Found, Judged, Tier};
 use super::roots::Candidate;
 use super::small::{self, Known, SmallLeaves};
 use super::tree::{Gap, Gaps, Tree};
+use super::unreached;
 use super::zeroed::Zeroed;
 
 /// All that was found.
@@ -45,17 +47,19 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     let is_hollow = |entry: &Entry<'_>| zeroed.hit(db, entry);
     drop_hollow(&mut material.orphans.leaves, &is_hollow);
     let leaves = std::mem::take(&mut material.orphans.leaves);
-    let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(records::is_of_records);
+    // keys of other programs may have a revision's shape
+    let is_etcd = has_keys(&material.roots) || leaves.iter().any(records::shows_records);
+    let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && records::is_of_records(leaf);
+    let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(is_of_records);
     material.orphans.leaves = of_records;
     material.behind |= is_behind(&material);
     let mut finds = begin(&material);
     if !finds.is_etcd {
-        if material.trust == Trust::BestEffort {
-            others::complete(&mut finds.buckets, others);
-        }
+        material.orphans.leaves = others;
+        place_loose(&material, &mut finds);
         return finds;
     }
-    let small = SmallLeaves::sort(others);
+    let (small, others) = SmallLeaves::sort(others);
     let nothing = Leases::default();
     let known = Known { trust: material.trust, behind: material.behind, leases: &nothing };
     // the last compaction comes before the records: it says which of them it removed
@@ -76,7 +80,22 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     small::add_missing(&mut finds.buckets);
     finds.derived = derive::derive(&mut finds.buckets, finds.root.from, finds.compacted);
+    material.orphans = Orphans { leaves: others, branches: Vec::new() };
+    place_loose(&material, &mut finds);
     finds
+}
+
+/// Counts what has no place, and puts it into the copy if the user wants that.
+fn place_loose<'a>(material: &Material<'a>, finds: &mut Finds<'a>) {
+    let Material { wreck, roots, orphans, trust, .. } = material;
+    let mut trees = unreached::read(wreck, orphans, roots);
+    if !finds.is_etcd {
+        trees = others::complete(&wreck.db, &mut finds.buckets, &orphans.leaves, trees, *trust);
+    }
+    finds.unreached = unreached::summary(&trees, material.trust == Trust::BestEffort);
+    if material.trust == Trust::BestEffort {
+        finds.unreached.bucket = unreached::put(material.wreck, &mut finds.buckets, trees);
+    }
 }
 
 /// Whether leases may be missing: where none are, nothing has to be known of them.
@@ -110,12 +129,15 @@ fn drop_hollow<'a>(leaves: &mut [OrphanLeaf<'a>], is_hollow: &dyn Fn(&Entry<'_>)
     }
 }
 
+fn has_keys(roots: &[Candidate<'_>]) -> bool {
+    roots.iter().any(|candidate| candidate.trunk.top_level(KEY_BUCKET).is_some())
+}
+
 /// What the roots have.
 fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
     let roots = &material.roots;
     let trunks: Vec<_> = roots.iter().map(|candidate| (candidate.tier, &candidate.trunk)).collect();
     let nowhere = Root { page: None, from: RootSource::Nowhere };
-    let has_keys = trunks.iter().any(|(_, trunk)| trunk.top_level(KEY_BUCKET).is_some());
     Finds {
         root: roots.first().map_or(nowhere, |candidate| candidate.root),
         compacted: trunks.iter().find_map(|(_, trunk)| trunk.compaction()),
@@ -127,10 +149,12 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         conflicts: Vec::new(),
         malformed: 0,
         gaps: Gaps::default(),
-        is_etcd: has_keys || !material.orphans.leaves.is_empty(),
+        is_etcd: has_keys(roots) || !material.orphans.leaves.is_empty(),
         searched: material.searched,
         derived: Vec::new(),
         auth_disabled: false,
+        unreached: Unreached::default(),
+        newer_may_be_lost: false,
     }
 }
 

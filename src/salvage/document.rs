@@ -25,7 +25,9 @@ pub struct Report {
     pub target: TargetFile,
     /// Records that were not taken over although they were found.
     pub dropped: Dropped,
-    /// Where the copy's records come from.
+    /// What can be read, and nothing tells which bucket it is of.
+    pub unreached: Unreached,
+    /// Where the copy's records come from; of a file that isn't etcd's, its entries.
     pub recovered: Recovered,
     /// The copy's buckets.
     pub buckets: Vec<BucketReport>,
@@ -95,8 +97,10 @@ pub struct TargetFile {
     pub file_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets, the buckets themselves apart.
+    /// Records: entries of the `key` bucket; for a file that isn't etcd's, plain entries of all buckets.
     pub records: u64,
+    /// Buckets, at any depth.
+    pub buckets: u64,
     /// Keys that exist.
     pub keys: u64,
     /// The current revision; `null` for a file that isn't etcd's.
@@ -112,6 +116,34 @@ pub struct Dropped {
     pub free: u64,
     /// Entries of the `key` bucket that are no records.
     pub malformed: u64,
+}
+
+/// What can be read in pages that no root reaches, and nothing tells which bucket it is of.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Unreached {
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
+    /// How many trees they are in.
+    pub num_trees: u64,
+    /// Whether the copy has it: with `--best-effort`.
+    pub taken: bool,
+    /// The bucket of the copy that has it.
+    pub bucket: Option<ByteText>,
+    /// The trees, those with most below them first.
+    pub trees: Vec<UnreachedTree>,
+}
+
+/// A tree that no root reaches.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnreachedTree {
+    /// Its first page.
+    pub page: u64,
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
 }
 
 /// Where the copy's records come from; for a file that isn't etcd's, its entries.
@@ -166,14 +198,16 @@ impl Recovered {
 /// One bucket of the copy.
 #[derive(Clone, Debug, Serialize)]
 pub struct BucketReport {
-    /// Its name.
+    /// Its name, behind those of the buckets around it, with slashes between.
     pub name: ByteText,
-    /// Its entries.
+    /// Its plain entries.
     pub entries: u64,
     /// Where it was found; `None` where it was not, and is made as etcd makes it at its first start: empty.
     pub from: Option<Tier>,
     /// Ranges of its keys that are missing: the pages that could not be read.
     pub gaps: Vec<u64>,
+    /// Why the first of them could not.
+    pub why: Option<String>,
     /// Entries that come from the other meta's root, or another root that was found.
     pub older_root: u64,
     /// Entries that come from leaves that no root reaches.

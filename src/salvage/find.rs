@@ -8,9 +8,10 @@ use crate::bolt::orphan::{self, Orphans};
 use super::assemble::SavedBucket;
 use super::decide::{self, Material};
 use super::derive::Derived;
+use super::document::Unreached;
 use super::open::Wreck;
 use super::records::{Conflict, Found, Tier};
-use super::roots;
+use super::roots::{self, Candidate};
 use super::tree::Gaps;
 
 /// How much is believed.
@@ -58,6 +59,10 @@ pub struct Finds<'a> {
     pub derived: Vec<Derived>,
     /// Whether authentication was on, and was turned off because the user asked for it.
     pub auth_disabled: bool,
+    /// What can be read, and nothing tells which bucket it is of.
+    pub unreached: Unreached,
+    /// Whether the active root has no gap, and yet may not be the newest: the other meta is damaged.
+    pub newer_may_be_lost: bool,
 }
 
 impl Finds<'_> {
@@ -87,7 +92,9 @@ pub enum RootSource {
     ActiveMeta,
     /// The other meta.
     OlderMeta,
-    /// A leaf that holds etcd's buckets, as no meta leads to one.
+    /// A meta of which the checksum alone is wrong.
+    UnsealedMeta,
+    /// A node that holds buckets, as no meta leads to one.
     Searched,
     /// Nowhere.
     Nowhere,
@@ -96,24 +103,47 @@ pub enum RootSource {
 /// Searches a file.
 #[must_use]
 pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync)) -> Finds<'a> {
-    let (mut roots, claims) = roots::of_metas(wreck);
+    let mut roots = roots::of_metas(wreck);
     let newest_meta = roots.first().map(|first| first.root);
     let whole = roots.first().is_some_and(|first| first.trunk.num_gaps() == 0);
-    let searched = !whole || trust == Trust::BestEffort;
-    let orphans =
-        if searched { orphan::find(&wreck.db, &claims.each_ref(), progress) } else { Orphans::default() };
-    // a root that no meta leads to: where there is no meta, or what it leads to has no buckets of etcd's
-    if searched && !roots.iter().any(roots::Candidate::leads_somewhere) {
-        roots.extend(roots::searched(wreck, &orphans.leaves));
+    let newer_may_be_lost = whole && wreck.newer_meta_may_be_lost();
+    let searched = !whole || newer_may_be_lost || trust == Trust::BestEffort;
+    if !roots.iter().any(Candidate::leads_somewhere) {
+        roots.extend(roots::of_unsealed_metas(wreck));
     }
-    // what leads nowhere has no say
-    roots.retain(roots::Candidate::leads_somewhere);
-    let by_search = roots.first().is_none_or(|first| first.root.from == RootSource::Searched);
-    if let Some(first) = roots.first_mut().filter(|_| by_search) {
-        // what no meta leads to, but is the best there is, is the root now
-        first.tier = Tier::Reachable;
+    let claims: Vec<_> = roots.iter().map(|root| &root.claims).collect();
+    let mut orphans = if searched { orphan::find(&wreck.db, &claims, progress) } else { Orphans::default() };
+    if searched && !roots.iter().any(Candidate::leads_somewhere) {
+        roots.extend(roots::searched(wreck, &orphans));
+    }
+    keep_roots(&mut roots);
+    add_strays(&mut orphans, &mut roots);
+    if let Some(first) = roots.first_mut() {
+        if matches!(first.root.from, RootSource::UnsealedMeta | RootSource::Searched) {
+            // what no meta leads to, but is the best there is, is the root now
+            first.tier = Tier::Reachable;
+        }
+        roots::complete(wreck, first, &orphans);
     }
     // the state of the newest meta is lost with its root: what it had more than the next one lies behind that one's end
     let behind = newest_meta.is_some() && newest_meta != roots.first().map(|first| first.root);
-    decide::decide(Material { wreck, roots, orphans, trust, searched, behind })
+    let finds = decide::decide(Material { wreck, roots, orphans, trust, searched, behind });
+    Finds { newer_may_be_lost, ..finds }
+}
+
+/// What stands in a leaf of a tree and does not belong there is as good as in a leaf that no tree has.
+fn add_strays<'a>(orphans: &mut Orphans<'a>, roots: &mut [Candidate<'a>]) {
+    let buckets = roots.iter_mut().flat_map(|root| &mut root.trunk.buckets);
+    orphans.leaves.extend(buckets.flat_map(|bucket| std::mem::take(&mut bucket.tree.strays)));
+    orphans.leaves.sort_by_key(|leaf| leaf.page);
+}
+
+/// What leads nowhere has no say. Where all of it does, a root that a meta with a wrong checksum names may be an empty one.
+fn keep_roots(roots: &mut Vec<Candidate<'_>>) {
+    if roots.iter().any(Candidate::leads_somewhere) {
+        roots.retain(Candidate::leads_somewhere);
+    } else {
+        roots.retain(|root| root.trunk.is_empty());
+        roots.truncate(1);
+    }
 }

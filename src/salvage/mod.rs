@@ -8,6 +8,7 @@
 //! | [`readable`] | what a failing disk still gives |
 //! | [`tree`] | one tree in order, and the ranges of keys that are missing |
 //! | [`trunk`] | all buckets below one root |
+//! | [`forest`] | nodes that no root reaches, as trees |
 //! | [`roots`] | the roots of the metas, and roots that no meta leads to |
 //! | [`records`] | which records belong to the state that the file held |
 //! | [`evidence`] | what shows that a record was removed by a compaction |
@@ -17,10 +18,10 @@
 //! | [`small`] | small buckets, completed from leaves that no root reaches |
 //! | [`leases`] | what shows that a lease was still there |
 //! | [`others`] | the same for other programs' buckets |
+//! | [`unreached`] | what nothing tells the bucket of |
 //! | [`derive`](mod@derive) | what of the `meta` bucket follows from the rest |
 //! | [`decide`](mod@decide) | what of all that was in the state that the file held |
 //! | [`find`](mod@find) | all of these, in order |
-//! | [`unplaced`] | where no bucket was found: how many entries lie there all the same |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
@@ -33,6 +34,7 @@ pub mod derive;
 pub mod document;
 pub mod evidence;
 pub mod find;
+pub mod forest;
 pub mod kinds;
 pub mod lacks;
 pub mod leases;
@@ -47,5 +49,5 @@ pub mod run;
 pub mod small;
 pub mod tree;
 pub mod trunk;
-pub mod unplaced;
+pub mod unreached;
 mod zeroed;

@@ -2,10 +2,12 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -29,6 +31,10 @@ pub struct Wreck {
     pub db: Db,
     /// Its own metas.
     pub metas: [Result<Meta, MetaError>; 2],
+    /// What the metas say of which the checksum alone is wrong, the latest first.
+    pub unsealed: Vec<Meta>,
+    /// Names of the buckets that the copy has for what has no name any more.
+    pub made_names: OnceLock<Vec<String>>,
     /// Whether the page size was told from the pages, as no meta told it.
     pub page_size_derived: bool,
     /// Whether it was read without a lock.
@@ -113,10 +119,36 @@ impl Wreck {
         let made_up =
             Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
         let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };
-        let db = Db::assuming(data, metas, active);
-        let page_size_derived = known.is_none();
-        Some(Self { path, db, metas, page_size_derived, read_without_lock: false, unreadable: Vec::new() })
+        let unsealed = read_unsealed(&data, page_size);
+        Some(Self {
+            path,
+            db: Db::assuming(data, metas, active),
+            metas,
+            unsealed,
+            made_names: OnceLock::new(),
+            page_size_derived: known.is_none(),
+            read_without_lock: false,
+            unreadable: Vec::new(),
+        })
     }
+}
+
+impl Wreck {
+    /// Whether a meta is damaged that may have been later than the one that is sound.
+    #[must_use]
+    pub fn newer_meta_may_be_lost(&self) -> bool {
+        let sound = self.metas.iter().filter_map(|meta| meta.ok()).map(|meta| meta.txid).max();
+        let is_older = |meta: &Meta| sound.is_some_and(|sound| meta.txid < sound);
+        self.metas.iter().any(Result::is_err) && !self.unsealed.iter().any(is_older)
+    }
+}
+
+fn read_unsealed(data: &[u8], page_size: u32) -> Vec<Meta> {
+    let places = [Some(0), usize::try_from(page_size).ok()].into_iter().flatten();
+    let read = places.filter_map(|offset| Meta::read_despite_checksum(data, offset));
+    let mut metas: Vec<_> = read.filter(|meta| meta.page_size == page_size).collect();
+    metas.sort_by_key(|meta| Reverse(meta.txid));
+    metas
 }
 
 /// Both metas, each by itself: the second where the first says that it lies, or wherever it is found.

@@ -8,29 +8,58 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::bolt::PageId;
 use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
+use crate::bolt::{Db, PageId};
 
 use super::assemble::SavedBucket;
+use super::find::Trust;
 use super::small::Taken;
 use super::tree::Gaps;
+use super::unreached::LooseTree;
 
-/// Completes the one bucket that has a gap, if it is one.
-pub fn complete<'a>(buckets: &mut [SavedBucket<'a>], leaves: Vec<OrphanLeaf<'a>>) {
+/// Completes the one bucket that has a gap, if it is one, or counts what would: by leaves of trees that lie in the gap. Gives back
+/// what is left of the trees.
+#[must_use]
+pub fn complete<'a>(
+    db: &Db,
+    buckets: &mut [SavedBucket<'a>],
+    leaves: &[OrphanLeaf<'a>],
+    mut trees: Vec<LooseTree<'a>>,
+    trust: Trust,
+) -> Vec<LooseTree<'a>> {
     let mut with_gap = buckets.iter_mut().filter(|bucket| !bucket.gaps.is_empty());
-    let (Some(bucket), None) = (with_gap.next(), with_gap.next()) else { return };
-    // the root bucket has nothing but buckets, and these are what a root leaf is found by
-    if bucket.parent.is_some() {
-        let taken = taken(&bucket.gaps, &bucket.entries, &leaves);
-        bucket.take_orphans(taken);
+    let (Some(bucket), None) = (with_gap.next(), with_gap.next()) else { return trees };
+    // the root bucket has buckets, and these are what a root leaf is found by
+    if bucket.parent.is_none() {
+        return trees;
     }
+    let place = |entry: &Entry<'_>| db.offset_in_file(entry.key);
+    let in_gap = |entry: &Entry<'_>| !entry.is_bucket() && bucket.gaps.contain(entry.key);
+    let mut places = Vec::new();
+    for part in trees.iter_mut().flat_map(|tree| &mut tree.trunk.buckets) {
+        // a bucket in such a tree is another one, unless it is an older state of this one
+        let may_be = part.parent.is_none() || part.name == bucket.name;
+        if may_be && part.tree.entries.iter().all(in_gap) {
+            places.extend(std::mem::take(&mut part.tree.entries).iter().filter_map(place));
+        }
+    }
+    trees.retain(|tree| tree.trunk.num_values() > 0);
+    places.sort_unstable();
+    let is_fitting =
+        |entry: &Entry<'_>| place(entry).is_some_and(|place| places.binary_search(&place).is_ok());
+    let leaves: Vec<_> = leaves.iter().filter(|leaf| leaf.entries.iter().all(is_fitting)).collect();
+    let taken = taken(&bucket.gaps, &bucket.entries, &leaves);
+    match trust {
+        Trust::BestEffort => bucket.take_orphans(taken),
+        Trust::Usual | Trust::Strict => bucket.left = taken.entries.len() as u64,
+    }
+    trees
 }
 
-fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[OrphanLeaf<'a>]) -> Taken<'a> {
-    let fits = |entry: &Entry<'_>| !entry.is_bucket() && gaps.contain(entry.key);
+fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[&OrphanLeaf<'a>]) -> Taken<'a> {
     let mut by_key: BTreeMap<&'a [u8], (Rank, Entry<'a>, bool)> = BTreeMap::new();
-    for leaf in leaves.iter().filter(|leaf| leaf.entries.iter().all(fits)) {
+    for leaf in leaves {
         for entry in &leaf.entries {
             // what stands elsewhere in the tree is no part of a gap, but an entry beside a damaged one may lie in it
             if present.binary_search_by_key(&entry.key, |present| present.key).is_ok() {

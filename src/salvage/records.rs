@@ -118,6 +118,13 @@ pub fn is_of_records(leaf: &OrphanLeaf<'_>) -> bool {
     records > leaf.entries.len() / 2
 }
 
+/// Whether such a leaf shows that the file is etcd's: one of its values is a record, too.
+#[must_use]
+pub fn shows_records(leaf: &OrphanLeaf<'_>) -> bool {
+    let is_record = |entry: &Entry<'_>| !entry.value.is_empty() && sound_record(entry).is_some();
+    is_of_records(leaf) && leaf.entries.iter().any(is_record)
+}
+
 /// The sources, and what is known of the state.
 #[derive(Debug)]
 pub struct Case<'c, 'a> {

@@ -2,9 +2,14 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use crate::bolt::bucket::{End, outermost_entry};
 use crate::bolt::claims::Claims;
-use crate::bolt::orphan::OrphanLeaf;
+use crate::bolt::format::PageKind;
+use crate::bolt::meta::Meta;
+use crate::bolt::orphan::{OrphanBranch, OrphanLeaf, Orphans};
 use crate::bolt::page::{Entry, Page};
 use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
 use crate::bolt::{Db, PageId};
@@ -12,29 +17,53 @@ use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{RecordKey, Revision};
 
 use super::find::{Root, RootSource};
+use super::forest::{Forest, Kind, Node};
+use super::kinds::Small;
 use super::open::Wreck;
 use super::records::Tier;
 use super::trunk::Trunk;
 
-/// Root leaves without a meta that are read whole, to find the best of them.
+/// Roots without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;
+
+/// Leaves that a root branch of etcd's has at most: one for each of its buckets.
+const MAX_ROOT_LEAVES: usize = 10;
 
 /// A root, and what is below it.
 #[derive(Debug)]
 pub struct Candidate<'a> {
     /// What is below it.
     pub trunk: Trunk<'a>,
+    /// The pages that it reaches.
+    pub claims: Claims,
     /// How its records count.
     pub tier: Tier,
     /// Where it was found.
     pub root: Root,
 }
 
-impl Candidate<'_> {
-    /// Whether it leads to any bucket.
+impl<'a> Candidate<'a> {
+    fn read(wreck: &'a Wreck, (page, sequence): (PageId, u64), tier: Tier, from: RootSource) -> Self {
+        let claims = new_claims(wreck);
+        let trunk = Trunk::read(&wreck.db, page, sequence, &claims);
+        Self { trunk, claims, tier, root: Root { page: Some(page), from } }
+    }
+
+    /// The root that a meta names.
+    fn of_meta(wreck: &'a Wreck, meta: &Meta, tier: Tier, from: RootSource) -> Self {
+        let candidate = Self::read(wreck, (meta.root, meta.sequence), tier, from);
+        if candidate.trunk.may_be_root() {
+            return candidate;
+        }
+        // another page lies in its place
+        Self { trunk: Trunk::lost(meta.root), claims: new_claims(wreck), ..candidate }
+    }
+
+    /// Whether it leads to any bucket, or a meta that can be believed says that there is none.
     #[must_use]
     pub fn leads_somewhere(&self) -> bool {
-        self.trunk.buckets.len() > 1
+        let is_of_a_meta = matches!(self.root.from, RootSource::ActiveMeta | RootSource::OlderMeta);
+        self.trunk.buckets.len() > 1 || (is_of_a_meta && self.trunk.is_empty())
     }
 }
 
@@ -48,55 +77,149 @@ pub fn new_claims(wreck: &Wreck) -> Claims {
     claims
 }
 
-/// The roots that the metas name, the latest first, each with the pages that it reaches.
+/// The roots that the metas name, the latest first.
 #[must_use]
-pub fn of_metas(wreck: &Wreck) -> (Vec<Candidate<'_>>, [Claims; 2]) {
-    let mut claims = [(); 2].map(|()| new_claims(wreck));
+pub fn of_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
     let mut metas: Vec<_> = wreck.metas.iter().filter_map(|meta| meta.ok()).collect();
-    metas.sort_by_key(|meta| std::cmp::Reverse(meta.txid));
+    metas.sort_by_key(|meta| Reverse(meta.txid));
     let sources = [(Tier::Reachable, RootSource::ActiveMeta), (Tier::OlderRoot, RootSource::OlderMeta)];
-    let mut candidates = Vec::new();
-    for ((meta, claims), (tier, from)) in metas.iter().zip(&mut claims).zip(sources) {
-        let mut trunk = Trunk::read(&wreck.db, meta.root, meta.sequence, claims);
-        if !trunk.has_buckets_only() {
-            // the root bucket of a bbolt file has nothing else: another page lies in its place
-            *claims = new_claims(wreck);
-            trunk = Trunk::lost(meta.root);
-        }
-        candidates.push(Candidate { trunk, tier, root: Root { page: Some(meta.root), from } });
-    }
-    (candidates, claims)
+    let metas = metas.iter().zip(sources);
+    metas.map(|(meta, (tier, from))| Candidate::of_meta(wreck, meta, tier, from)).collect()
 }
 
-/// Leaves that hold etcd's buckets, the one of the latest state first.
+/// The roots that metas name of which the checksum alone is wrong, the latest first.
 #[must_use]
-pub fn searched<'a>(wreck: &'a Wreck, orphans: &[OrphanLeaf<'a>]) -> Vec<Candidate<'a>> {
-    let has_buckets = |leaf: &&OrphanLeaf<'_>| {
-        leaf.whole && leaf.claims_to_be.is_none() && leaf.entries.iter().all(Entry::is_bucket)
+pub fn of_unsealed_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
+    let read = |meta| Candidate::of_meta(wreck, meta, Tier::OlderRoot, RootSource::UnsealedMeta);
+    wreck.unsealed.iter().map(read).collect()
+}
+
+/// Roots that no meta leads to, the likeliest first: of etcd's file those of the latest state, of another program's the one node
+/// that nothing refers to and that reaches most. Where a sound meta names a page that is lost, such a node is not that root, but
+/// may be a bucket's.
+#[must_use]
+pub fn searched<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>) -> Vec<Candidate<'a>> {
+    let forest = Forest::of(&wreck.db, orphans);
+    let roots = of_etcd(wreck, orphans, &forest);
+    if !roots.is_empty() {
+        return roots;
+    }
+    let root_is_lost =
+        wreck.metas.iter().filter_map(|meta| meta.ok()).any(|meta| is_lost(&wreck.db, meta.root));
+    of_others(wreck, &forest).filter(|_| !root_is_lost).into_iter().collect()
+}
+
+/// Whether the page that a meta names for the root was damaged, rather than the meta: of a page that is sound and can be no root,
+/// the meta is wrong.
+fn is_lost(db: &Db, root: PageId) -> bool {
+    let page = db.page(root).ok();
+    let kind = page.and_then(|page| PageKind::from_flags(page.header().flags.get()));
+    !matches!(kind, Some(PageKind::Freelist | PageKind::Meta))
+}
+
+fn of_others<'a>(wreck: &'a Wreck, forest: &Forest<'_, 'a>) -> Option<Candidate<'a>> {
+    let has_buckets = |node: &Node<'_, 'a>| {
+        forest.first_leaf(node).is_some_and(|leaf| leaf.entries.iter().any(Entry::is_bucket))
     };
-    let has_records = |leaf: &OrphanLeaf<'_>| leaf.entries.iter().any(|entry| entry.key == KEY_BUCKET);
-    let is_etcd = orphans.iter().any(|leaf| has_buckets(&leaf) && has_records(leaf));
-    // of another program's file, whatever holds buckets and nothing else may be its root
-    let is_root = |leaf: &&OrphanLeaf<'_>| has_buckets(leaf) && (!is_etcd || has_records(leaf));
-    let read = |leaf: &OrphanLeaf<'_>| {
-        let trunk = Trunk::read(&wreck.db, leaf.page, 0, &new_claims(wreck));
-        Candidate {
-            trunk,
-            tier: Tier::OlderRoot,
-            root: Root { page: Some(leaf.page), from: RootSource::Searched },
-        }
+    let nodes = forest.ranked().into_iter().filter(has_buckets).take(MAX_CANDIDATES);
+    let read = nodes.map(|node| {
+        let root = (node.page, 0);
+        (node.reach, Candidate::read(wreck, root, Tier::OlderRoot, RootSource::Searched))
+    });
+    let is_root = |candidate: &Candidate<'a>| candidate.trunk.may_be_root() && candidate.leads_somewhere();
+    // of what was read, some may have been written where older nodes lay: so what counts is what belongs below each
+    let read: Vec<_> = read.filter(|(_, candidate)| is_root(candidate)).collect();
+    let most = read.iter().map(|(reach, _)| *reach).max().unwrap_or(0);
+    // an older root may reach more, as entries were deleted since; but then some of its pages were written again
+    let best = read.into_iter().min_by_key(|(reach, candidate)| {
+        let is_small = reach.saturating_mul(2) < most;
+        (is_small, candidate.trunk.num_gaps() > 0, Reverse(*reach))
+    });
+    best.map(|(_, candidate)| candidate)
+}
+
+/// A leaf of nothing but buckets, where it says, without a fault.
+fn is_root_leaf(leaf: &OrphanLeaf<'_>) -> bool {
+    leaf.whole && leaf.claims_to_be.is_none() && leaf.entries.iter().all(Entry::is_bucket)
+}
+
+/// Roots of etcd's buckets: leaves that have its records, and branches above such leaves.
+fn of_etcd<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, forest: &Forest<'_, 'a>) -> Vec<Candidate<'a>> {
+    let has_records = |entries: &[Entry<'_>]| entries.iter().any(|entry| entry.key == KEY_BUCKET);
+    let leaves =
+        orphans.leaves.iter().filter(|leaf| is_root_leaf(leaf)).map(|leaf| (leaf.page, leaf.entries.clone()));
+    let branches = orphans.branches.iter().filter(|branch| branch.children.len() <= MAX_ROOT_LEAVES);
+    let below = |branch: &OrphanBranch<'a>| {
+        let nodes = branch.children.iter().filter_map(|child| forest.child(child));
+        let leaves = nodes.filter_map(|node| match node.kind {
+            Kind::Leaf(leaf) => Some(leaf).filter(|leaf| is_root_leaf(leaf)),
+            Kind::Branch(_) => None,
+        });
+        (branch.page, leaves.flat_map(|leaf| leaf.entries.iter().copied()).collect())
     };
+    let roots: Vec<(PageId, Vec<_>)> = leaves.chain(branches.map(below)).collect();
+    let mut roots: Vec<_> = roots
+        .iter()
+        .map(|(page, entries)| (Age::of(&wreck.db, entries), *page, has_records(entries)))
+        .collect();
+    // where a root has several leaves, the consistent index stands in another one than the records
+    let apart = roots
+        .iter()
+        .filter(|(.., has_records)| !has_records)
+        .filter_map(|(age, ..)| age.consistent_index)
+        .max();
+    roots.retain(|(.., has_records)| *has_records);
     // all are asked how late they are, and the latest are read
-    let mut leaves: Vec<_> =
-        orphans.iter().filter(is_root).map(|leaf| (Age::of(&wreck.db, leaf), leaf)).collect();
-    leaves.sort_by_key(|&(age, leaf)| (std::cmp::Reverse(age), leaf.page));
-    let read = leaves.into_iter().take(MAX_CANDIDATES).map(|(age, leaf)| (age, read(leaf)));
+    let mut roots: Vec<_> = roots.into_iter().map(|(age, page, _)| (age.or_index(apart), page)).collect();
+    roots.sort_by_key(|&(age, page)| (Reverse(age), page));
+    let read = |page| Candidate::read(wreck, (page, 0), Tier::OlderRoot, RootSource::Searched);
+    let read = roots.into_iter().take(MAX_CANDIDATES).map(|(age, page)| (age, read(page)));
     let mut candidates: Vec<_> = read.collect();
     candidates.sort_by_key(|(age, candidate)| {
         let trunk = &candidate.trunk;
-        (std::cmp::Reverse(*age), trunk.num_gaps(), std::cmp::Reverse(trunk.num_entries()))
+        (Reverse(*age), trunk.num_gaps(), Reverse(trunk.num_entries()))
     });
     candidates.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// Adds to a root of etcd's the buckets that it lacks, from leaves of nothing but such buckets that no branch leads to any more.
+pub fn complete<'a>(wreck: &'a Wreck, root: &mut Candidate<'a>, orphans: &Orphans<'a>) {
+    for entries in apart(wreck, root, orphans) {
+        let is_there = |entry: &Entry<'_>| root.trunk.inside(0, entry.key).is_some();
+        if !entries.iter().any(is_there) {
+            root.trunk.graft(&wreck.db, entries, &root.claims);
+        }
+    }
+}
+
+/// Leaves of nothing but buckets of etcd's that a root lacks, the best of each first.
+fn apart<'a>(wreck: &'a Wreck, root: &Candidate<'a>, orphans: &Orphans<'a>) -> Vec<Vec<Entry<'a>>> {
+    let is_searched = root.root.from == RootSource::Searched;
+    let Some(bucket) = root.trunk.buckets.first() else { return Vec::new() };
+    let is_lacking = |entry: &Entry<'_>| {
+        let may_be = is_searched || bucket.tree.gaps.contain(entry.key);
+        may_be && all_buckets().any(|name| name == entry.key) && root.trunk.inside(0, entry.key).is_none()
+    };
+    let leaves =
+        orphans.leaves.iter().filter(|leaf| is_root_leaf(leaf) && leaf.entries.iter().all(is_lacking));
+    let mut leaves: Vec<_> = leaves.map(|leaf| (Age::of(&wreck.db, &leaf.entries), leaf)).collect();
+    leaves.sort_by_key(|&(age, leaf)| (Reverse(age), Reverse(leaf.entries.len()), leaf.page));
+    let mut seen: HashMap<&[u8], usize> = HashMap::new();
+    leaves.retain(|(_, leaf)| {
+        let seen = seen.entry(leaf.entries.first().map(|entry| entry.key).unwrap_or_default()).or_default();
+        *seen = seen.saturating_add(1);
+        *seen <= MAX_CANDIDATES
+    });
+    leaves.sort_by_cached_key(|&(age, leaf)| {
+        let trunk = Trunk::of_entries(&wreck.db, leaf.entries.clone(), &new_claims(wreck));
+        (Reverse(age), trunk.num_gaps(), Reverse(trunk.num_entries()), leaf.page)
+    });
+    leaves.into_iter().map(|(_, leaf)| leaf.entries.clone()).collect()
+}
+
+/// Names of etcd's buckets.
+fn all_buckets() -> impl Iterator<Item = &'static [u8]> {
+    Small::ALL.into_iter().map(Small::name).chain([KEY_BUCKET])
 }
 
 /// How late a root is, as far as one look tells: the raft log that was applied, then the newest record.
@@ -107,19 +230,23 @@ struct Age {
 }
 
 impl Age {
-    fn of(db: &Db, leaf: &OrphanLeaf<'_>) -> Self {
-        let bucket = |name: &[u8]| leaf.entries.iter().find(|entry| entry.key == name);
+    fn or_index(self, apart: Option<u64>) -> Self {
+        Self { consistent_index: self.consistent_index.or(apart), ..self }
+    }
+
+    fn of(db: &Db, entries: &[Entry<'_>]) -> Self {
+        let bucket = |name: &[u8]| entries.iter().find(|entry| entry.key == name);
         Self {
-            consistent_index: bucket(b"meta").and_then(|meta| index_of(db, leaf, meta)),
+            consistent_index: bucket(b"meta").and_then(|meta| index_of(db, meta)),
             newest: bucket(KEY_BUCKET).and_then(|key| newest_of(db, key)),
         }
     }
 }
 
 /// The consistent index in the `meta` bucket of a root leaf.
-fn index_of(db: &Db, leaf: &OrphanLeaf<'_>, meta: &Entry<'_>) -> Option<u64> {
+fn index_of(db: &Db, meta: &Entry<'_>) -> Option<u64> {
     let page = match meta.bucket_header()?.root.get() {
-        0 => Page::new(leaf.page, 0, meta.inline_page())?,
+        0 => Page::new(PageId(0), 0, meta.inline_page())?,
         page => db.page(PageId(page)).ok()?,
     };
     let leaf = page.leaf().ok()?;

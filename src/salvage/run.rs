@@ -10,9 +10,9 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::{BucketId, Subtree, Threads, Walker};
+use crate::bolt::walk::{Bucket, BucketId, BucketRoot, Subtree, Threads, Walker, path_of};
 use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
-use crate::bolt::{Db, FormatError};
+use crate::bolt::{Db, FormatError, PageId};
 use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::TRAILER_SIZE;
@@ -22,16 +22,18 @@ use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
 use crate::shell::Command;
 use crate::text::{ByteText, shown};
+use crate::units::count;
 
-use super::assemble::Saved;
-use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
+use super::assemble::{Saved, SavedBucket};
+use super::document::{
+    BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile, Unreached,
+};
 use super::find::{self, Finds, RootSource, Trust};
 use super::lacks;
 use super::lost::{self, Lost};
 use super::open::{Wreck, WreckError};
 use super::records::{Found, Tier};
 use super::restore;
-use super::unplaced::Nothing;
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -62,8 +64,30 @@ pub enum SalvageError {
     #[error(transparent)]
     Wreck(#[from] WreckError),
     /// Nothing to be saved.
-    #[error(transparent)]
-    Nothing(Nothing),
+    #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
+    Nothing {
+        /// The source.
+        path: String,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// Nothing that has a place.
+    #[error(
+        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong: --best-effort puts them into a bucket \
+         of their own",
+        count(*entries, "entry"),
+        inside(*buckets)
+    )]
+    Unplaced {
+        /// The source.
+        path: String,
+        /// Plain entries that can be read.
+        entries: u64,
+        /// The buckets among which they are.
+        buckets: u64,
+        /// What takes them.
+        next: Command,
+    },
     /// Something that can't be written.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -101,9 +125,14 @@ impl SalvageError {
     pub fn next(&self) -> Option<Command> {
         match self {
             Self::Wreck(error) => error.next(),
+            Self::Unplaced { next, .. } => Some(next.clone()),
             _ => None,
         }
     }
+}
+
+fn inside(buckets: u64) -> String {
+    if buckets == 0 { String::new() } else { format!(" in {}", count(buckets, "bucket")) }
 }
 
 /// Saves what can be saved.
@@ -123,12 +152,21 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
     let path = shown(&wreck.path).into_owned();
+    if entries == 0 && finds.unreached.entries > 0 {
+        let Unreached { entries, buckets, .. } = finds.unreached;
+        let next = Command::new("etcd-medic salvage")
+            .path(&wreck.path)
+            .and("-o")
+            .path(&request.target)
+            .and("--best-effort");
+        return Err(SalvageError::Unplaced { path, entries, buckets, next });
+    }
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
         let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
         return Err(SalvageError::Doubtful { path, what });
     }
-    if entries == 0 {
-        return Err(SalvageError::Nothing(Nothing::of(wreck)));
+    if entries == 0 && !is_sound(&finds) {
+        return Err(SalvageError::Nothing { path, owner: Owner::of(&wreck.db).at(&wreck.path) });
     }
     let plan = write::plan(&saved, settings_of(&wreck.db, finds.is_etcd, request.layout))?;
     let mut report = report(wreck, &finds, &plan, request);
@@ -222,6 +260,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         file_bytes: plan.file_bytes().saturating_add(trailer),
         page_size: plan.page_size,
         records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
+        buckets: finds.buckets.len().saturating_sub(1) as u64,
         keys: live_keys(&finds.records),
         revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
         sha256: None,
@@ -235,7 +274,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         unreadable: wreck.unreadable.clone(),
         searched: finds.searched,
     };
-    let whole = is_whole(finds, &lost) && wreck.unreadable.is_empty();
+    let whole = is_whole(finds, &lost) && wreck.unreadable.is_empty() && !has_newer(finds);
     let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
     let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
         revision: conflict.revision.to_string(),
@@ -245,6 +284,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
     Report {
         dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
         recovered,
+        unreached: finds.unreached.clone(),
         buckets: buckets(finds),
         warnings: warnings(wreck, finds, request),
         lost,
@@ -291,12 +331,14 @@ fn recovered(finds: &Finds<'_>) -> Recovered {
 }
 
 fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
-    let all = finds.buckets.iter().skip(1);
-    all.map(|bucket| BucketReport {
-        name: ByteText::from(bucket.name),
-        entries: (bucket.entries.len() as u64).saturating_add(bucket.made.len() as u64),
+    let paths = paths(&finds.buckets);
+    let all = finds.buckets.iter().zip(paths).skip(1);
+    all.map(|(bucket, path)| BucketReport {
+        name: ByteText::from(path.as_slice()),
+        entries: bucket.num_values(),
         from: Some(bucket.tier).filter(|_| !bucket.is_made),
         gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
+        why: bucket.gaps.all().first().map(|gap| gap.why.clone()),
         older_root: bucket.from_others,
         orphan: bucket.from_orphans,
         left_out: bucket.left,
@@ -305,15 +347,43 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
     .collect()
 }
 
+/// The path of each bucket, as other commands have it.
+fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
+    let id = |number: usize| u32::try_from(number).ok().map(BucketId);
+    let root = BucketRoot::Page(PageId(0));
+    let buckets = buckets.iter().map(|bucket| Bucket {
+        parent: bucket.parent.and_then(id),
+        name: bucket.name,
+        sequence: bucket.sequence,
+        root,
+    });
+    let buckets: Vec<_> = buckets.collect();
+    (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
+}
+
+/// Whether the active root led to all that it should.
+fn is_sound(finds: &Finds<'_>) -> bool {
+    finds.root.from == RootSource::ActiveMeta
+        && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty())
+}
+
+/// Whether something was found that only a newer state may have, whose meta is lost.
+fn has_newer(finds: &Finds<'_>) -> bool {
+    let last = finds.records.last().map(Found::order);
+    let is_newer = |left: &Found<'_>| Some(left.order()) > last;
+    let of_others = || finds.unreached.entries > 0 && !finds.is_etcd;
+    finds.newer_may_be_lost && (of_others() || finds.left.iter().any(is_newer))
+}
+
 /// Whether the active root alone led to all that the file held, and what else was found agrees with it.
 fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
     lost.is_empty()
         && !finds.auth_disabled
         && finds.malformed == 0
         && finds.conflicts.is_empty()
-        && finds.root.from == RootSource::ActiveMeta
+        && is_sound(finds)
         && finds.records.iter().all(|found| found.tier != Tier::Free)
-        && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty() && bucket.from_orphans == 0)
+        && finds.buckets.iter().all(|bucket| bucket.from_orphans == 0)
 }
 
 fn owner_of(finds: &Finds<'_>) -> Owner {
@@ -325,16 +395,29 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
     match finds.root.from {
         RootSource::ActiveMeta => {}
         RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
+        RootSource::UnsealedMeta => warnings.push(
+            "no meta is sound: the root was taken that one names of which the checksum alone is wrong".to_owned(),
+        ),
         RootSource::Searched if finds.is_etcd => warnings.push(
             "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
         ),
-        RootSource::Searched => {
-            warnings.push("no meta leads to the buckets: the root was found by its content".to_owned());
-        }
+        RootSource::Searched => warnings.push(
+            "no meta leads to the buckets: a node was taken for the root that no other refers to, the one that reaches most. It may be \
+             a bucket's, or of an older state"
+                .to_owned(),
+        ),
         RootSource::Nowhere if finds.is_etcd => warnings.push(
             "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
         ),
         RootSource::Nowhere => warnings.push("no root was found".to_owned()),
+    }
+    if is_sound(finds) && finds.buckets.iter().skip(1).all(|bucket| bucket.num_values() == 0) {
+        warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
+    }
+    if finds.newer_may_be_lost {
+        warnings.push(
+            "one meta is damaged: if it was the later one, what the last transaction wrote is not in the copy".to_owned(),
+        );
     }
     if wreck.page_size_derived {
         warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
@@ -350,12 +433,12 @@ fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> 
     }
     // of records, it is known more exactly
     let others = finds.buckets.iter().filter(|bucket| bucket.name != KEY_BUCKET || !finds.is_etcd);
-    for bucket in others.filter(|bucket| bucket.from_orphans > 0) {
+    for bucket in others.filter(|bucket| bucket.from_orphans > 0 && !bucket.gaps.is_empty()) {
         warnings.push(format!(
-            "bucket {}: {} entries come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
+            "bucket {}: {} come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
              them out){}",
             ByteText::from(bucket.name),
-            bucket.from_orphans,
+            count(bucket.from_orphans, "entry"),
             match bucket.conflicts {
                 0 => String::new(),
                 conflicts => format!("; {conflicts} of them were found with two values"),

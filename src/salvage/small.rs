@@ -30,26 +30,32 @@ pub struct SmallLeaves<'a> {
 }
 
 impl<'a> SmallLeaves<'a> {
-    /// Sorts leaves by the buckets that they are of; others are dropped.
+    /// Sorts leaves by the buckets that they are of. Gives also what is of none: whole leaves, and what else stands in the others.
     #[must_use]
-    pub fn sort(leaves: Vec<OrphanLeaf<'a>>) -> Vec<Self> {
+    pub fn sort(leaves: Vec<OrphanLeaf<'a>>) -> (Vec<Self>, Vec<OrphanLeaf<'a>>) {
         let mut sorted: BTreeMap<Small, Vec<OrphanLeaf<'a>>> = BTreeMap::new();
-        for leaf in leaves {
-            if let Some(kind) = Small::of_leaf(&leaf) {
-                sorted.entry(kind).or_default().push(leaf);
+        let mut others = Vec::new();
+        for mut leaf in leaves {
+            let Some(kind) = Small::of_leaf(&leaf) else {
+                others.push(leaf);
+                continue;
+            };
+            let (of_kind, other): (Vec<_>, Vec<_>) =
+                leaf.entries.into_iter().partition(|entry| kind.takes(entry));
+            leaf.entries = of_kind;
+            if !other.is_empty() {
+                others.push(OrphanLeaf { entries: other, ..leaf });
             }
+            sorted.entry(kind).or_default().push(leaf);
         }
-        sorted.into_iter().map(|(kind, leaves)| Self { kind, leaves }).collect()
+        // of buckets, older states of the root are full
+        others.retain(|leaf| leaf.entries.iter().any(|entry| !entry.is_bucket()));
+        (sorted.into_iter().map(|(kind, leaves)| Self { kind, leaves }).collect(), others)
     }
 
     /// Its entries, each with the leaf that it stands in.
     fn entries(&self) -> impl Iterator<Item = (&OrphanLeaf<'a>, Entry<'a>)> {
-        let fitting = |leaf: &'_ OrphanLeaf<'a>| {
-            let entries: Vec<_> =
-                leaf.entries.iter().filter(|entry| self.kind.takes(entry)).copied().collect();
-            entries
-        };
-        self.leaves.iter().flat_map(move |leaf| fitting(leaf).into_iter().map(move |entry| (leaf, entry)))
+        self.leaves.iter().flat_map(|leaf| leaf.entries.iter().map(move |&entry| (leaf, entry)))
     }
 
     /// The highest revision that a `meta` leaf, of whatever age, has under a key: compactions only go forward.

@@ -7,10 +7,13 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::bolt::claims::Claims;
-use crate::bolt::format::{PageHeader, PageKind};
-use crate::bolt::page::{Branch, Entry, Leaf, Page, PageError, PageErrorKind};
+use crate::bolt::format::{BUCKET_FLAG, MAX_VALUE_SIZE, PageHeader, PageKind};
+use crate::bolt::orphan::OrphanLeaf;
+use crate::bolt::page::{Branch, ElementError, Entry, Leaf, Page, PageError, PageErrorKind};
 use crate::bolt::walk::{BucketRoot, MAX_DEPTH};
-use crate::bolt::{Db, PageId};
+use crate::bolt::{Db, FaultKind, PageId};
+use crate::units::{count, grouped};
+use thiserror::Error;
 use zerocopy::FromBytes;
 
 /// Gaps at one key that are looked at.
@@ -23,6 +26,8 @@ pub struct Tree<'a> {
     pub entries: Vec<Entry<'a>>,
     /// What is missing.
     pub gaps: Gaps<'a>,
+    /// What stands in its leaves, and does not belong there by its key: each leaf with these entries alone.
+    pub strays: Vec<OrphanLeaf<'a>>,
 }
 
 impl Tree<'_> {
@@ -31,7 +36,7 @@ impl Tree<'_> {
     pub fn missing(page: PageId) -> Self {
         let why = "what leads to it is damaged".to_owned();
         let gap = Gap { lower: &[], upper: None, page, leaf: false, why };
-        Self { entries: Vec::new(), gaps: Gaps::new(vec![gap]) }
+        Self { gaps: Gaps::new(vec![gap]), ..Self::default() }
     }
 }
 
@@ -240,19 +245,31 @@ impl<'a> Reader<'_, 'a> {
 
     fn leaf(&mut self, leaf: &Leaf<'a>, at: Pending<'a>) {
         self.leaf_depth.get_or_insert(at.depth);
-        let mut damaged = 0u32;
+        let mut damaged = 0u64;
+        let (mut first_fault, mut strays) = (None, Vec::new());
         let mut last: Option<&[u8]> = None;
-        for entry in leaf.entries() {
-            match entry {
-                Ok(entry) if is_within(entry.key, at) && last.is_none_or(|last| last < entry.key) => {
+        for (index, entry) in (0u32..).zip(leaf.entries()) {
+            strays.extend(entry.as_ref().ok().filter(|entry| !belongs(entry, at, last)));
+            match checked(index, entry, at, last) {
+                Ok(entry) => {
                     last = Some(entry.key);
                     self.tree.entries.push(entry);
                 }
-                _ => damaged = damaged.saturating_add(1),
+                Err(fault) => {
+                    damaged = damaged.saturating_add(1);
+                    first_fault.get_or_insert(fault);
+                }
             }
         }
-        if damaged > 0 {
-            self.gap(at, format!("{damaged} of its {} entries are damaged", leaf.num_entries()));
+        strays.retain(|entry: &Entry<'_>| entry.is_possible() && entry.flags <= BUCKET_FLAG);
+        if !strays.is_empty() {
+            let (page, pages) = (at.page, self.pages_of(leaf));
+            let leaf = OrphanLeaf { page, entries: strays, whole: false, claims_to_be: None, pages };
+            self.tree.strays.push(leaf);
+        }
+        if let Some(fault) = first_fault {
+            let of = count(leaf.num_entries() as u64, "entry");
+            self.gap(at, format!("of its {of}, {} damaged: {fault}", are(damaged)));
         }
     }
 
@@ -292,6 +309,44 @@ impl<'a> Reader<'_, 'a> {
         let pending: Vec<_> = pending.collect();
         self.stack.extend(pending.into_iter().rev());
     }
+}
+
+/// Why no copy can have an entry.
+#[derive(Debug, Error)]
+enum Refused {
+    #[error("{0}")]
+    Fault(FaultKind),
+    #[error("element {index}: a value of {len} bytes; bbolt's have at most {MAX_VALUE_SIZE}")]
+    ValueSize { index: u32, len: u64 },
+}
+
+/// An entry of a leaf, where a copy can have it; else the first rule of bbolt's that it breaks.
+fn checked<'a>(
+    index: u32,
+    entry: Result<Entry<'a>, ElementError>,
+    at: Pending<'_>,
+    last: Option<&[u8]>,
+) -> Result<Entry<'a>, Refused> {
+    let entry = entry.map_err(|error| Refused::Fault(FaultKind::Element { error }))?;
+    let (key, value) = (entry.key.len() as u64, entry.value.len() as u64);
+    let fault = match last {
+        _ if value > MAX_VALUE_SIZE => return Err(Refused::ValueSize { index, len: value }),
+        _ if !entry.is_possible() => FaultKind::KeySize { index, len: key },
+        _ if entry.key < at.lower => FaultKind::KeyBelowParent { index },
+        _ if !is_within(entry.key, at) => FaultKind::KeyAboveParent { index },
+        Some(last) if entry.key <= last => FaultKind::KeyOrder { index, equal: entry.key == last },
+        _ => return Ok(entry),
+    };
+    Err(Refused::Fault(fault))
+}
+
+/// Whether an entry lies where its key should.
+fn belongs(entry: &Entry<'_>, at: Pending<'_>, last: Option<&[u8]>) -> bool {
+    is_within(entry.key, at) && last.is_none_or(|last| last < entry.key)
+}
+
+fn are(number: u64) -> String {
+    if number == 1 { "1 is".to_owned() } else { format!("{} are", grouped(number)) }
 }
 
 fn is_within(key: &[u8], at: Pending<'_>) -> bool {

@@ -43,34 +43,63 @@ impl<'a> Trunk<'a> {
     /// Reads all buckets below a root page.
     #[must_use]
     pub fn read(db: &'a Db, root: PageId, sequence: u64, claims: &Claims) -> Self {
-        let mut trunk = Self::default();
         let mut tree = tree::read(db, BucketRoot::Page(root), claims);
         restore_flags(&mut tree.entries);
+        Self::of_tree(db, tree, sequence, claims)
+    }
+
+    /// Reads all buckets below entries of a root.
+    #[must_use]
+    pub fn of_entries(db: &'a Db, entries: Vec<Entry<'a>>, claims: &Claims) -> Self {
+        Self::of_tree(db, Tree { entries, ..Tree::default() }, 0, claims)
+    }
+
+    fn of_tree(db: &'a Db, tree: Tree<'a>, sequence: u64, claims: &Claims) -> Self {
+        let mut trunk = Self::default();
+        let inside = tree.entries.clone();
         trunk.buckets.push(TrunkBucket { parent: None, name: &[], sequence, tree });
-        let mut next = 0;
-        while let Some(bucket) = trunk.buckets.get(next) {
-            let inside: Vec<_> =
-                bucket.tree.entries.iter().filter(|entry| entry.is_bucket()).copied().collect();
-            for entry in inside.into_iter().take(MAX_BUCKETS.saturating_sub(trunk.buckets.len())) {
-                let inline = || {
-                    let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
-                    Page::new(db.page_at(offset), offset, entry.inline_page())
-                };
-                let root = entry.bucket_header().and_then(|header| match header.root.get() {
-                    0 => inline().map(BucketRoot::Inline),
-                    page => Some(BucketRoot::Page(PageId(page))),
-                });
-                let tree = root.map_or_else(
-                    || Tree::missing(db.page_at(db.offset_in_file(entry.key).unwrap_or(0))),
-                    |root| tree::read(db, root, claims),
-                );
-                let sequence = entry.bucket_header().map_or(0, |header| header.sequence.get());
-                trunk.index.insert((next, entry.key), trunk.buckets.len());
-                trunk.buckets.push(TrunkBucket { parent: Some(next), name: entry.key, sequence, tree });
-            }
+        trunk.read_inside(db, 0, inside, claims);
+        trunk
+    }
+
+    /// Adds buckets to the root that it does not have.
+    pub fn graft(&mut self, db: &'a Db, entries: Vec<Entry<'a>>, claims: &Claims) {
+        let Some(root) = self.buckets.first_mut() else { return };
+        root.tree.entries.extend(&entries);
+        root.tree.entries.sort_by(|a, b| a.key.cmp(b.key));
+        self.read_inside(db, 0, entries, claims);
+    }
+
+    /// Reads the buckets among these entries of a bucket, and those within.
+    fn read_inside(&mut self, db: &'a Db, bucket: usize, entries: Vec<Entry<'a>>, claims: &Claims) {
+        let mut next = self.buckets.len();
+        self.read_each(db, bucket, entries, claims);
+        while let Some(bucket) = self.buckets.get(next) {
+            let inside = bucket.tree.entries.clone();
+            self.read_each(db, next, inside, claims);
             next = next.saturating_add(1);
         }
-        trunk
+    }
+
+    fn read_each(&mut self, db: &'a Db, parent: usize, entries: Vec<Entry<'a>>, claims: &Claims) {
+        let room = MAX_BUCKETS.saturating_sub(self.buckets.len());
+        for entry in entries.into_iter().filter(Entry::is_bucket).take(room) {
+            let inline = || {
+                let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
+                Page::new(db.page_at(offset), offset, entry.inline_page())
+            };
+            let root = entry.bucket_header().and_then(|header| match header.root.get() {
+                0 => inline().map(BucketRoot::Inline),
+                page => Some(BucketRoot::Page(PageId(page))),
+            });
+            let tree = root.map_or_else(
+                || Tree::missing(db.page_at(db.offset_in_file(entry.key).unwrap_or(0))),
+                |root| tree::read(db, root, claims),
+            );
+            let sequence = entry.bucket_header().map_or(0, |header| header.sequence.get());
+            self.index.insert((parent, entry.key), self.buckets.len());
+            self.buckets.push(TrunkBucket { parent: Some(parent), name: entry.key, sequence, tree });
+        }
     }
 
     /// What is left of a root that can't be read.
@@ -78,24 +107,38 @@ impl<'a> Trunk<'a> {
     pub fn lost(root: PageId) -> Self {
         let why = "another page lies in the place of the root bucket".to_owned();
         let gaps = Gaps::new(vec![Gap { lower: &[], upper: None, page: root, leaf: false, why }]);
-        let tree = Tree { entries: Vec::new(), gaps };
+        let tree = Tree { gaps, ..Tree::default() };
         Self {
             buckets: vec![TrunkBucket { parent: None, name: &[], sequence: 0, tree }],
             index: HashMap::new(),
         }
     }
 
-    /// Whether the root bucket holds buckets and nothing else, as every one of bbolt's does (`tx.go`: only buckets are put
-    /// there).
+    /// Whether the root bucket may be one: it holds a bucket, or nothing at all. bbolt puts only buckets there (`tx.go`), and
+    /// does not mind plain values beside them; values alone are another page's.
     #[must_use]
-    pub fn has_buckets_only(&self) -> bool {
-        self.buckets.first().is_some_and(|root| root.tree.entries.iter().all(Entry::is_bucket))
+    pub fn may_be_root(&self) -> bool {
+        let root = self.buckets.first().map(|root| &root.tree.entries);
+        root.is_some_and(|entries| entries.is_empty() || entries.iter().any(Entry::is_bucket))
     }
 
-    /// Entries of all buckets.
+    /// Whether there is a root bucket of which nothing is missing, and it is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.buckets.as_slice(), [root] if root.tree.entries.is_empty() && root.tree.gaps.is_empty())
+    }
+
+    /// Entries of all buckets, buckets among them.
     #[must_use]
     pub fn num_entries(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.tree.entries.len()).sum()
+    }
+
+    /// Plain entries of all buckets.
+    #[must_use]
+    pub fn num_values(&self) -> u64 {
+        let entries = self.buckets.iter().flat_map(|bucket| &bucket.tree.entries);
+        entries.filter(|entry| !entry.is_bucket()).count() as u64
     }
 
     /// The top-level bucket of this name.

@@ -65,7 +65,7 @@ fn a_part_of_any_file_gets_the_buckets() {
                 part.resize(len, 0);
                 match salvage(&only(part.clone()), Trust::Usual) {
                     Ok(_) => saved += 1,
-                    Err(SalvageError::Nothing(_)) => {}
+                    Err(SalvageError::Nothing { .. }) => {}
                     Err(error) => panic!("{name}: {error}"),
                 }
             }

@@ -12,6 +12,7 @@ mod first_start;
 mod lacks;
 mod others;
 mod patterns;
+mod roots;
 mod small;
 
 use std::fs;

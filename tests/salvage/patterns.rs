@@ -92,7 +92,7 @@ fn prove(base: &Base, sums: &mut BTreeMap<&'static str, Sum>) {
         let of = format!("{}: {}", base.name, damage.name);
         let saved = match salvage(&damage, Trust::Usual) {
             Ok(saved) => saved,
-            Err(SalvageError::Nothing(_)) => {
+            Err(SalvageError::Nothing { .. }) => {
                 sums.entry(damage.name).or_default().add(Sum::of(base, &damage, &Items::new()));
                 continue;
             }

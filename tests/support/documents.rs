@@ -568,6 +568,7 @@ objects! {
         source: SalvageSource,
         target: SalvageTarget,
         dropped: SalvageDropped,
+        unreached: SalvageUnreached,
         recovered: Recovered,
         buckets: Vec<SalvageBucket>,
         lost: Vec<Lost>,
@@ -597,10 +598,20 @@ objects! {
         file_bytes: u64,
         page_size: u64,
         records: u64,
+        buckets: u64,
         keys: u64,
         revision: Nullable<i64>,
         sha256: Nullable<String>,
     }
+    SalvageUnreached {
+        entries: u64,
+        buckets: u64,
+        num_trees: u64,
+        taken: bool,
+        bucket: Nullable<Bytes>,
+        trees: Vec<SalvageTree>,
+    }
+    SalvageTree { page: u64, entries: u64, buckets: u64 }
     SalvageDropped { free: u64, malformed: u64 }
     Recovered { reachable: u64, older_root: u64, orphan: u64, doubtful: u64, free: u64 }
     SalvageBucket {
@@ -608,6 +619,7 @@ objects! {
         entries: u64,
         from: Nullable<String>,
         gaps: Vec<u64>,
+        why: Nullable<String>,
         older_root: u64,
         orphan: u64,
         left_out: u64,

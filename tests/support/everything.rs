@@ -105,7 +105,11 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
             // all that was found may have been deleted
             Err(run::SalvageError::Doubtful { .. }) if trust == Trust::Strict => {}
             Err(error) => {
-                let known = matches!(error, run::SalvageError::Nothing(_) | run::SalvageError::Plan(_));
+                let known = match error {
+                    run::SalvageError::Nothing { .. } => true,
+                    run::SalvageError::Unplaced { .. } => trust != Trust::BestEffort,
+                    _ => false,
+                };
                 assert!(known, "{error}");
                 return None;
             }

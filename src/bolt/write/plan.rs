@@ -7,14 +7,11 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::bolt::format::{
-    BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId,
+    BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, MAX_PAGE_SIZE, MAX_VALUE_SIZE, MIN_PAGE_SIZE, PageId,
 };
 
 use super::pack::{self, EntryBytes, Level, MAX_ELEMENTS, Packing, node_bytes};
 use super::source::{Sizes, Source, ValueSize};
-
-/// The longest value that bbolt accepts, in bytes (`bucket.go`, `MaxValueSize`).
-pub const MAX_VALUE_SIZE: u64 = (1 << 31) - 2;
 
 /// How a file is laid out.
 #[derive(Clone, Copy, PartialEq, Debug)]

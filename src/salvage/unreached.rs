@@ -1,0 +1,155 @@
+//! What can be read, and nothing tells which bucket it is of: trees that no root reaches.
+//!
+//! They are counted, always. With `--best-effort`, the copy has each in a bucket named after its page, and all of these in one that
+//! is named as file systems name it.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::bolt::PageId;
+use crate::bolt::claims::Claims;
+use crate::bolt::format::BUCKET_FLAG;
+use crate::bolt::orphan::Orphans;
+use crate::bolt::page::Entry;
+use crate::text::ByteText;
+
+use super::assemble::SavedBucket;
+use super::document::{Unreached, UnreachedTree};
+use super::forest::{Forest, Kind};
+use super::open::Wreck;
+use super::roots::{Candidate, new_claims};
+use super::tree::Gaps;
+use super::trunk::Trunk;
+
+/// The bucket of the copy that has them.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// Trees that are listed.
+const MAX_LISTED: usize = 100;
+
+/// A node that no root reaches, and all below it that no other tree has.
+#[derive(Debug)]
+pub struct LooseTree<'a> {
+    /// Where it lies.
+    pub page: PageId,
+    /// Its entries, and the buckets among them.
+    pub trunk: Trunk<'a>,
+}
+
+/// Reads all that lies in these nodes and below none of the roots. Each page is read once, with the tree that has most below it.
+#[must_use]
+pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]) -> Vec<LooseTree<'a>> {
+    let claims = new_claims(wreck);
+    roots.iter().for_each(|root| claims.add(&root.claims));
+    let forest = Forest::of(&wreck.db, orphans);
+    let mut trees = Vec::new();
+    for node in forest.ranked() {
+        let trunk = match node.kind {
+            _ if claims.contains(node.page) => continue,
+            Kind::Branch(_) => Trunk::read(&wreck.db, node.page, 0, &claims),
+            Kind::Leaf(leaf) => {
+                // what overlaps another leaf was cut there
+                let _ = claims.insert_run(leaf.page, leaf.pages);
+                Trunk::of_entries(&wreck.db, leaf.entries.clone(), &claims)
+            }
+        };
+        trees.push(LooseTree { page: node.page, trunk });
+    }
+    let trunks = roots.iter().map(|root| &root.trunk).chain(trees.iter().map(|tree| &tree.trunk));
+    let left = left_over(wreck, orphans, trunks, &claims);
+    trees.extend(left);
+    trees.retain(|tree| tree.trunk.num_values() > 0);
+    trees
+}
+
+/// Entries of leaves that a tree has, and that it did not take: they lie outside what the branch above has for the leaf, as another one
+/// was written to that page since.
+fn left_over<'t, 'a: 't>(
+    wreck: &'a Wreck,
+    orphans: &Orphans<'a>,
+    trunks: impl Iterator<Item = &'t Trunk<'a>>,
+    claims: &Claims,
+) -> Vec<LooseTree<'a>> {
+    if orphans.leaves.is_empty() {
+        return Vec::new();
+    }
+    let place = |entry: &Entry<'_>| wreck.db.offset_in_file(entry.key);
+    let buckets = trunks.flat_map(|trunk| &trunk.buckets);
+    let mut taken: Vec<_> = buckets.flat_map(|bucket| &bucket.tree.entries).filter_map(place).collect();
+    taken.sort_unstable();
+    let is_left = |entry: &&Entry<'a>| place(entry).is_some_and(|place| taken.binary_search(&place).is_err());
+    let left = orphans.leaves.iter().map(|leaf| {
+        let entries = leaf.entries.iter().filter(is_left).copied().collect();
+        LooseTree { page: leaf.page, trunk: Trunk::of_entries(&wreck.db, entries, claims) }
+    });
+    left.collect()
+}
+
+/// What is said of them.
+#[must_use]
+pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
+    let tree = |tree: &LooseTree<'_>| UnreachedTree {
+        page: tree.page.0,
+        entries: tree.trunk.num_values(),
+        buckets: tree.trunk.buckets.len().saturating_sub(1) as u64,
+    };
+    let all: Vec<_> = trees.iter().map(tree).collect();
+    let sum = |figure: fn(&UnreachedTree) -> u64| all.iter().map(figure).fold(0, u64::saturating_add);
+    Unreached {
+        entries: sum(|tree| tree.entries),
+        buckets: sum(|tree| tree.buckets),
+        num_trees: all.len() as u64,
+        bucket: None,
+        taken,
+        trees: all.into_iter().take(MAX_LISTED).collect(),
+    }
+}
+
+/// Puts them into the copy. Gives the name of the bucket that has them.
+pub fn put<'a>(
+    wreck: &'a Wreck,
+    buckets: &mut Vec<SavedBucket<'a>>,
+    trees: Vec<LooseTree<'a>>,
+) -> Option<ByteText> {
+    if trees.is_empty() {
+        return None;
+    }
+    let is_free = |name: &String| {
+        buckets.iter().all(|bucket| bucket.parent != Some(0) || bucket.name != name.as_bytes())
+    };
+    let more = (2..).map(|number: u64| format!("{LOST_AND_FOUND} {number}"));
+    let name = std::iter::once(LOST_AND_FOUND.to_owned()).chain(more).find(is_free)?;
+    let names = trees.iter().map(|tree| format!("page {}", tree.page));
+    let names = wreck.made_names.get_or_init(|| std::iter::once(name).chain(names).collect());
+    let (name, names) = names.split_first()?;
+    let around = SavedBucket::add(buckets, name.as_bytes(), Gaps::default());
+    let mut entries = Vec::new();
+    for (tree, name) in trees.into_iter().zip(names) {
+        entries.push(Entry { flags: BUCKET_FLAG, key: name.as_bytes(), value: &[], start: 0 });
+        put_tree(buckets, (around, name.as_bytes()), tree.trunk);
+    }
+    entries.sort_by(|a, b| a.key.cmp(b.key));
+    if let Some(bucket) = buckets.get_mut(around) {
+        bucket.entries = entries;
+    }
+    Some(ByteText::from(name.as_bytes()))
+}
+
+/// Puts a tree into a bucket of the copy, under a name.
+fn put_tree<'a>(buckets: &mut Vec<SavedBucket<'a>>, (around, name): (usize, &'a [u8]), trunk: Trunk<'a>) {
+    let first = buckets.len();
+    for bucket in trunk.buckets {
+        let (parent, name) = match bucket.parent {
+            Some(parent) => (first.saturating_add(parent), bucket.name),
+            None => (around, name),
+        };
+        let mut entries = bucket.tree.entries;
+        entries.sort_by(|a, b| a.key.cmp(b.key));
+        entries.dedup_by(|later, first| later.key == first.key);
+        buckets.push(SavedBucket {
+            sequence: bucket.sequence,
+            from_orphans: entries.iter().filter(|entry| !entry.is_bucket()).count() as u64,
+            entries,
+            ..SavedBucket::empty(Some(parent), name)
+        });
+    }
+}
