@@ -12,7 +12,7 @@ use crate::shell::Command;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
-use super::advice::{Advice, Severity, WORTH_IT, new, of_file};
+use super::advice::{Advice, Severity, WORTH_IT, new};
 use super::fragmentation::share;
 use super::gains::{Copies, CopyKind};
 
@@ -93,8 +93,14 @@ pub(super) fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = of_file("etcd-medic plan", report);
-    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
+    let command =
+        Command::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
+    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command.to_string()))
+}
+
+/// What commands that make or plan a copy need to take a snapshot that was changed.
+fn without_hash_check(report: &Analysis) -> &'static str {
+    if report.file.snapshot_trailer == Trailer::Invalid { "--skip-hash-check" } else { "" }
 }
 
 pub(super) fn defrag(report: &Analysis, copies: Option<&Copies>) -> Option<Advice> {
@@ -142,7 +148,7 @@ impl Copy {
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };
         let command = Command::new("etcd-medic defrag")
             .and(if cure { "--compact-to current --disarm" } else { "" })
-            .and(if trailer == Trailer::Invalid { "--skip-hash-check" } else { "" });
+            .and(without_hash_check(report));
         let command = match data_dir {
             Some(data_dir) => {
                 command.and("--in-place").and(if steady { "--steady" } else { "" }).path(data_dir)

@@ -11,7 +11,7 @@ use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
 
 /// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
-/// Nothing is promised of a file with structural faults, or of a scan that did not keep the sizes of records: all are 0.
+/// Nothing is promised of a file that can't be read whole, or of a scan that did not keep the sizes of records: all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Gains {
     /// `etcd-medic defrag`.
@@ -54,12 +54,12 @@ struct Sizes {
 
 impl Copies {
     /// Plans the copies, those with `--steady` only if asked for. The scan's outline has a compaction to the current revision.
-    /// `None` of a file with structural faults, or of a scan that did not keep the sizes of records.
+    /// `None` of a file that can't be read whole, or of a scan that did not keep the sizes of records.
     #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>, steady: bool) -> Option<Self> {
         let outline = scan.keyspace.outline.as_ref();
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
-        if scan.structure.count > 0 || (key_bucket.is_some() && outline.is_none()) {
+        if !scan.is_readable() || (key_bucket.is_some() && outline.is_none()) {
             return None;
         }
         let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {}).ok();

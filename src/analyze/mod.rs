@@ -39,12 +39,12 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
-use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;
 use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::scan::tally::Tally;
 use crate::text::ByteText;
 
@@ -96,17 +96,6 @@ pub struct Analysis {
     pub auth: Option<Auth>,
     /// What to do, most important first.
     pub advice: Vec<Advice>,
-}
-
-/// Whether the file is sound.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Health {
-    /// Whether `check` finds nothing.
-    pub sound: bool,
-    /// Faults of pages and elements.
-    pub structural_faults: u64,
-    /// Faults of records.
-    pub record_faults: u64,
 }
 
 /// One bucket.
@@ -216,11 +205,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
-        health: Health {
-            sound: check::is_sound(db, state, scan, request.trailer),
-            structural_faults: scan.structure.count,
-            record_faults: scan.num_record_faults,
-        },
+        health: Health::of(db, state, scan, request.trailer),
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,

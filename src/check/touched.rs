@@ -5,13 +5,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::bolt::fault::{FaultKind, Lost};
-use crate::bolt::page::{Page, PageErrorKind};
+use crate::bolt::fault::Lost;
+use crate::bolt::page::Page;
 use crate::bolt::walk::{BucketId, short_path_of};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::shell::Command;
 use crate::text::ByteText;
 
@@ -233,30 +234,17 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 }
 
 /// What to do about it.
-pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched) -> Vec<Next> {
+pub(super) fn next(path: &Path, db: &Db, health: Health, touched: &Touched) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
-    let faults = || scan.structure.faults.iter();
-    // a file that ends early may have lost free pages only
-    let unread =
-        faults().any(|fault| matches!(fault.kind, FaultKind::Page { error, .. } if is_of_the_end(&error)));
-    let of_records = has(|pattern| pattern == Pattern::RevisionDamage);
+    let of_entries = has(|pattern| matches!(pattern, Pattern::RevisionDamage | Pattern::GarbageInsidePage));
     let of_file = |words| Command::new(words).path(path);
     let mut next = Vec::new();
-    if has(Pattern::is_of_a_tree) || unread || of_records {
+    if !health.readable || of_entries {
         next.push(Next {
             command: of_file("etcd-medic salvage").and("-o saved.db").to_string(),
             why: "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
         });
-    } else if has(|pattern| {
-        matches!(
-            pattern,
-            Pattern::MetaDestroyed
-                | Pattern::TailCutOff
-                | Pattern::FreedAndReachable
-                | Pattern::FreelistDamaged
-                | Pattern::LeakedPages
-        )
-    }) {
+    } else if health.structural_faults > 0 {
         next.push(Next {
             command: of_file("etcd-medic defrag").and("-o packed.db").to_string(),
             why: "all that the active root has can be read: the copy has it, two good metas, and no stored freelist",
@@ -281,10 +269,6 @@ pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched) -> 
         });
     }
     next
-}
-
-fn is_of_the_end(error: &PageErrorKind) -> bool {
-    matches!(error, PageErrorKind::BeyondFile { .. } | PageErrorKind::OverflowBeyondFile { .. })
 }
 
 #[cfg(test)]

@@ -10,19 +10,20 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::Findings;
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
 use crate::bolt::{Db, FormatError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
+use crate::scan::health::Health;
+use crate::scan::{Options, scan};
 use crate::shell::Command;
 use crate::source::Source;
 use crate::text::{ByteText, shown};
 
 use super::changes::{ChangeError, Changes, Wish, compaction_of};
-use super::content::{Content, first_fault};
+use super::content::{Content, Unreadable};
 use super::guard::{Refusal, Surroundings};
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
@@ -174,8 +175,12 @@ impl DefragError {
         }
     }
 
-    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
-        Self::Damaged { path: source.path.clone(), first: first_fault(findings), count: findings.count }
+    /// Of a file that can't be read whole. All that is wrong is counted, as `check` does.
+    pub(super) fn damaged(source: &Source, Unreadable { first }: Unreadable) -> Self {
+        let state = State::read(&source.db);
+        let scan = scan(&source.db, &state, Options { max_findings: 0, ..Options::default() });
+        let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
+        Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
     }
 
     pub(super) fn change(source: &Source, error: ChangeError) -> Self {
@@ -204,10 +209,8 @@ pub struct Progress<'p> {
 pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Result<Report, DefragError> {
     let began = Instant::now();
     let target = target(source, &request.destination)?;
+    check_trailer(source, request.skip_hash_check)?;
     let trailer = trailer::trailer_size(source.db.file_size());
-    if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
-        return Err(DefragError::Trailer { path: shown(&source.path).into_owned() });
-    }
     // what takes the place of a snapshot is one, too
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request {
@@ -276,15 +279,17 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    let content = Content::read(&source.db, changes, progress.advance)
-        .map_err(|findings| DefragError::damaged(source, &findings))?;
-    if content.has_records_in_root() {
-        let path = source.path.clone();
-        let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
-                     that was taken while etcd wrote";
-        return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
-    }
-    Ok(content)
+    Content::read(&source.db, changes, progress.advance)
+        .map_err(|unreadable| DefragError::damaged(source, unreadable))
+}
+
+/// Whether a snapshot is what was taken.
+///
+/// # Errors
+/// [`DefragError::Trailer`], unless that is not to be looked at.
+pub fn check_trailer(source: &Source, skip: bool) -> Result<(), DefragError> {
+    let invalid = !skip && trailer::verify(source.db.data()) == Trailer::Invalid;
+    if invalid { Err(DefragError::Trailer { path: shown(&source.path).into_owned() }) } else { Ok(()) }
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.
@@ -313,6 +318,7 @@ fn report(
         file_bytes: source.db.file_size(),
         page_size: source.db.page_size(),
         records: source_records,
+        structural_faults: content.harmless.count,
     };
     let target = match &request.destination {
         Destination::File { path, .. } => path.as_path(),
@@ -343,7 +349,7 @@ fn report(
         verification: None,
         dry_run: request.dry_run,
         kept_old: None,
-        warnings: notes::of(source, state, &request.wish, changes),
+        warnings: notes::of(source, &content.harmless, state, &request.wish, changes),
         elapsed_seconds: 0.0,
     }
 }

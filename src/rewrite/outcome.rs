@@ -56,6 +56,8 @@ pub struct SourceFile {
     pub page_size: u64,
     /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
     pub records: u64,
+    /// Faults of its structure, of which the copy has none.
+    pub structural_faults: u64,
 }
 
 /// The copy.

@@ -33,6 +33,8 @@ pub struct PlanReport {
     pub path: ByteText,
     /// Its bytes now, tail and trailer included.
     pub now_bytes: u64,
+    /// Faults of its structure, of which no copy has any.
+    pub structural_faults: u64,
     /// Bytes of its entries: elements, keys and values. No copy with all of them can be smaller.
     pub entry_bytes: u64,
     /// The current revision; `null` for a file that isn't etcd's.
@@ -125,7 +127,8 @@ pub fn plan(
             return Err(DefragError::change(source, ChangeError::NotEtcd));
         }
         let content = read(source, &Changes::default(), progress)?;
-        return Ok(Copies { source, settings, layout }.of_all(&content, records_of(&content))?);
+        let report = Copies { source, settings, layout }.of_all(&content, records_of(&content))?;
+        return Ok(PlanReport { structural_faults: content.harmless.count, ..report });
     }
     let wanted = wanted(source, &state, asked)?;
     let mut compactions: Vec<i64> = wanted.iter().filter_map(|(_, compaction)| *compaction).collect();
@@ -134,11 +137,11 @@ pub fn plan(
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
     let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
     let scan = scan(&source.db, &state, options);
-    if scan.structure.count > 0 {
-        // trees that are damaged can't be copied; anything else does not matter to a copy
+    if !scan.is_readable() {
         read(source, &Changes::default(), progress)?;
     }
     let mut report = plan_of_etcd(&Copies { source, settings, layout }, &scan, &compactions, &wanted)?;
+    report.structural_faults = scan.structure.count;
     report.revision = Some(scan.keyspace.max_revision.max(state.compact_revision()).max(1));
     report.compact_revision = Some(state.compact_revision());
     Ok(report)
@@ -170,7 +173,7 @@ fn plan_of_etcd(
     let db = &copies.source.db;
     let others = |changes| {
         let content = Content::read_all_but(db, Some(KEY_BUCKET), &changes, &|_| {});
-        content.map_err(|findings| DefragError::damaged(copies.source, &findings))
+        content.map_err(|unreadable| DefragError::damaged(copies.source, unreadable))
     };
     let (plain, marked) = (others(Changes::default())?, others(Changes::marks_only(0))?);
     let empty = Default::default();
@@ -274,6 +277,7 @@ impl Copies<'_> {
         Ok(PlanReport {
             path: self.source.path.as_path().into(),
             now_bytes: self.source.db.file_size(),
+            structural_faults: 0,
             entry_bytes,
             revision: None,
             compact_revision: None,
