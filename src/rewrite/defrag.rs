@@ -345,6 +345,7 @@ fn report(
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
         members: 0,
         refused_in_place: None,
+        before_etcdutl: state.cluster_minor().is_some_and(|minor| minor < 5),
         verified: false,
         verification: None,
         dry_run: request.dry_run,

@@ -29,6 +29,9 @@ pub struct Report {
     /// Why this copy may not take the place of its source; `None`: it may.
     #[serde(skip)]
     pub refused_in_place: Option<Refusal>,
+    /// Whether its etcd is of a time when `etcdctl` restored snapshots: before 3.5, which brought `etcdutl`.
+    #[serde(skip)]
+    pub before_etcdutl: bool,
     /// Bytes that the source has more than the copy; negative where it has fewer.
     pub saved_bytes: i64,
     /// Whether the copy was compared with its source, entry by entry.
