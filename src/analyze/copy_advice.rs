@@ -14,11 +14,18 @@ use crate::units::{bytes, count, percent};
 use super::Analysis;
 use super::advice::{Advice, Severity, WORTH_IT, new};
 use super::fragmentation::share;
-use super::gains::{Copies, CopyKind};
+use super::gains::{AlsoSteady, Copies, CopyKind};
 
 /// What cures a full quota in one step.
 fn cure() -> Wish {
     Wish { history: History::Current, disarm: vec![AlarmKind::Nospace], ..Wish::default() }
+}
+
+/// Only a member that goes on is advised to be steady, and only a full one to be compacted with it.
+pub(super) fn also_steady(db: &Path, state: &State<'_>) -> AlsoSteady {
+    let is_full = state.alarms.iter().any(|alarm| alarm.name() == AlarmKind::Nospace.name());
+    let plain = data_dir_of(db).is_some();
+    AlsoSteady { plain, compacted: plain && is_full }
 }
 
 /// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
@@ -154,10 +161,8 @@ impl Copy {
                 command.and("--in-place").and(if steady { "--steady" } else { "" }).path(data_dir)
             }
             None => {
-                let mut packed = OsString::from(path);
-                packed.push(".packed");
                 let out = if snapshot { "--snapshot -o" } else { "-o" };
-                command.path(path).and(out).path(&PathBuf::from(packed))
+                command.path(path).and(out).path(&packed(path))
             }
         };
         let copy_bytes = copies.bytes(kind(steady))?.saturating_add(trailer_bytes);
@@ -193,6 +198,16 @@ impl Copy {
             }
         }
     }
+}
+
+/// Where a copy goes: beside the file; that of a data dir's db outside of `snap`, which is etcd's.
+fn packed(path: &Path) -> PathBuf {
+    if let Some(data_dir) = data_dir_of(path) {
+        return data_dir.join("member/db.packed");
+    }
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    packed.into()
 }
 
 /// The data dir whose db this is.

@@ -198,8 +198,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let key_disk =
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
     let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
-    // only a member that goes on is advised to be steady
-    let steady = copy_advice::data_dir_of(request.path).is_some();
+    let steady = copy_advice::also_steady(request.path, state);
     let (copies, sums) = rayon::join(|| Copies::of(db, scan, steady), sums);
     let is_etcd = scan.key_bucket.is_some();
     let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
