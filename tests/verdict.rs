@@ -204,6 +204,8 @@ fn values_beside_buckets_are_kept() {
         assert_equal_contents(&contents(&after), &contents(&before), &name);
         let hash = json(&run(["hash", source.to_str().expect("UTF-8"), "--output", "json"]));
         assert_eq!(hash["values_left_out"], VALUES.len(), "{name}");
+        let plan = json(&run(["plan", source.to_str().expect("UTF-8"), "--output", "json"]));
+        assert_eq!(plan["estimates"], serde_json::json!([]), "{name}: other tools end there");
         let said = run([Path::new("hash"), &copy]).out;
         assert!(said.contains("5 plain values: "), "{name}: {said}");
     }

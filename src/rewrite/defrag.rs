@@ -7,27 +7,25 @@ use std::thread;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
-use crate::bolt::{Db, FormatError};
+use crate::bolt::Db;
+use crate::bolt::open::{Lock, map_file};
+use crate::bolt::write::{self, Packing, Plan, Settings, WriteError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
-use crate::scan::health::Health;
-use crate::scan::{Options, scan};
-use crate::shell::Command;
 use crate::source::Source;
 use crate::text::{ByteText, shown};
 
-use super::changes::{ChangeError, Changes, Wish, compaction_of};
-use super::content::{Content, Unreadable};
-use super::guard::{Refusal, Surroundings};
+use super::changes::{Changes, Wish, compaction_of};
+use super::content::Content;
+use super::guard::Surroundings;
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
 use super::verify::{self, Compared, Mismatch};
+
+pub use super::error::DefragError;
 
 /// The most pages of a node, unless asked otherwise: docs/packing.md has the measurements behind it.
 pub const DEFAULT_MAX_NODE_PAGES: u32 = 4;
@@ -87,109 +85,6 @@ impl Default for Layout {
     fn default() -> Self {
         Self { page_size: None, max_node_pages: DEFAULT_MAX_NODE_PAGES, steady: false }
     }
-}
-
-/// Why there is no copy, and what to do next. The source is as it was.
-#[derive(Debug, Error)]
-pub enum DefragError {
-    /// A damaged source.
-    #[error(
-        "{}: is damaged, so a copy would lose what can't be read ({first}{}); nothing was written. All that is wrong:",
-        shown(path), more(*count)
-    )]
-    Damaged {
-        /// The source.
-        path: PathBuf,
-        /// The first fault.
-        first: String,
-        /// How many.
-        count: u64,
-    },
-    /// A snapshot that was changed.
-    #[error(
-        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another snapshot, or go on \
-         with --skip-hash-check if you know why"
-    )]
-    Trailer {
-        /// The source.
-        path: String,
-    },
-    /// Something that can't be changed as it was asked for.
-    #[error("{path}: {error}")]
-    Change {
-        /// The source.
-        path: String,
-        /// Why.
-        error: ChangeError,
-    },
-    /// Keys would be lost that the user has not seen.
-    #[error(
-        "{keys} keys with {records} records begin with what --drop-prefix names, and would be lost{}: look at them with \
-         --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}. Nothing was \
-         written",
-        confirmed.map(|confirmed| format!(" (--confirm-keys says {confirmed})")).unwrap_or_default()
-    )]
-    Unconfirmed {
-        /// How many.
-        keys: u64,
-        /// Their records.
-        records: u64,
-        /// How many the user knows of.
-        confirmed: Option<u64>,
-    },
-    /// A member whose db may not be changed where it is.
-    #[error("{path}: {refusal}")]
-    Refused {
-        /// The source.
-        path: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Something that can't be written.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The target.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The copy is not what it should be: a mistake of this program's, or the source changed.
-    #[error("the copy was thrown away, as it is not equal to its source: {0}")]
-    Mismatch(#[from] Mismatch),
-    /// The source changed, or is out of order.
-    #[error("{0}; the copy was thrown away")]
-    Source(WriteError),
-    /// The copy can't be opened.
-    #[error("the copy can't be opened again: {0}")]
-    Reopen(OpenError),
-    /// The copy is no bbolt file.
-    #[error("the copy can't be read again: {0}")]
-    Reread(FormatError),
-}
-
-impl DefragError {
-    /// The command to go on with, where there is one.
-    #[must_use]
-    pub fn next(&self) -> Option<Command> {
-        match self {
-            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
-            _ => None,
-        }
-    }
-
-    /// Of a file that can't be read whole. All that is wrong is counted, as `check` does.
-    pub(super) fn damaged(source: &Source, Unreadable { first }: Unreadable) -> Self {
-        let state = State::read(&source.db);
-        let scan = scan(&source.db, &state, Options { max_findings: 0, ..Options::default() });
-        let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
-        Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
-    }
-
-    pub(super) fn change(source: &Source, error: ChangeError) -> Self {
-        Self::Change { path: shown(&source.path).into_owned(), error }
-    }
-}
-
-fn more(count: u64) -> String {
-    if count > 1 { format!(", and {} more", count - 1) } else { String::new() }
 }
 
 /// Bytes done, by what is being done.

@@ -11,9 +11,11 @@ use serde::Serialize;
 use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::scan::keyspace::Dropped;
+use crate::scan::root::num_values;
 use crate::scan::{Options, Scan, scan};
 use crate::source::Source;
 use crate::text::ByteText;
+use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::Content;
@@ -115,6 +117,25 @@ pub struct Estimate {
 /// # Errors
 /// A damaged file; a revision out of range; something that bbolt could not have.
 pub fn plan(
+    source: &Source,
+    asked: &[History],
+    layout: Layout,
+    progress: Progress<'_>,
+) -> Result<PlanReport, DefragError> {
+    let mut report = plan_of(source, asked, layout, progress)?;
+    if report.structural_faults > 0 {
+        let faults = count(report.structural_faults, "fault");
+        let warning = format!("{faults} of the file's structure, which no copy has: see `etcd-medic check`");
+        report.warnings.push(warning);
+    }
+    // backend.go, `defragdb`, and compact.go end at a value where they expect a bucket
+    if num_values(&source.db) > 0 {
+        report.estimates.clear();
+    }
+    Ok(report)
+}
+
+fn plan_of(
     source: &Source,
     asked: &[History],
     layout: Layout,
