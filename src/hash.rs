@@ -7,23 +7,29 @@ use thiserror::Error;
 use crate::bolt::page::Leaf;
 use crate::bolt::walk::{Bucket, BucketId, Subtree, Walker, path_of};
 use crate::bolt::{Db, Threads};
+use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::{self, RevisionError, Rule, Run};
 use crate::etcd::kept::Kept;
 use crate::etcd::schema::{KEY_BUCKET, State};
-use crate::etcd::{KeyValue, RecordKey};
+use crate::etcd::trailer;
 use crate::inspect;
 use crate::owner::Owner;
-use crate::scan;
+use crate::scan::health::Health;
+use crate::scan::{Options, scan};
 use crate::text::ByteText;
 
 /// What the command says: docs/json.md describes every field.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Hashes {
-    /// Whether all could be read that the hashes are of. If not, no other tool's will equal them.
+    /// Whether `check` finds nothing.
     pub sound: bool,
-    /// What could not be read, or contradicts itself.
+    /// Whether all could be read that the hashes are of. If not, no other tool's will equal them.
+    pub readable: bool,
+    /// How many faults `check` finds.
     pub num_faults: u64,
+    /// Plain values beside the buckets, which are in no hash: etcd's own tools end there, so there is none to compare with.
+    pub values_left_out: u64,
     /// `None` where the file is not etcd's.
     pub hash_kv: Option<HashKv>,
     /// As `etcdutl snapshot status` has it.
@@ -95,8 +101,10 @@ pub fn hashes(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Hashes, HashError> {
     let Some(key_bucket) = &state.key_bucket else {
-        let content = Content::read(db, None, progress);
-        return if revision == 0 { Ok(content.hashes(db, None, 0, 0)) } else { Err(HashError::NoRevisions) };
+        if revision != 0 {
+            return Err(HashError::NoRevisions);
+        }
+        return Ok(Content::read(db, None, progress).hashes(db, health(db, state), None, 0, 0));
     };
     let all = Kept::at(db, key_bucket, i64::MAX);
     let compact_revision = state.compact_revision();
@@ -106,7 +114,14 @@ pub fn hashes(
     let rule = Rule::new(db, key_bucket, compact_revision, revision, known);
     let content = Content::read(db, Some(&rule), progress);
     let hash_kv = HashKv { hash: content.hash_kv.value(), revision, compact_revision };
-    Ok(content.hashes(db, Some(hash_kv), all.newest(), all.num_keys()))
+    Ok(content.hashes(db, health(db, state), Some(hash_kv), all.newest(), all.num_keys()))
+}
+
+/// What `check` makes of the file.
+fn health(db: &Db, state: &State<'_>) -> Health {
+    let options = Options { max_findings: 0, ..Options::default() };
+    let (scan, trailer) = rayon::join(|| scan(db, state, options), || trailer::verify(db.data()));
+    Health::of(db, state, &scan, trailer)
 }
 
 /// What one pass over the file finds.
@@ -115,7 +130,7 @@ struct Content {
     hash_kv: Crc,
     snapshot: Crc,
     total_entries: u64,
-    num_faults: u64,
+    values_in_root: u64,
     buckets: Vec<BucketHash>,
 }
 
@@ -134,7 +149,7 @@ impl Content {
     ) -> (Self, bool) {
         let mut walker = Walker::new(db, None, threads, 0);
         let (mut snapshot, mut hash_kv) = (Crc::default(), Crc::of(KEY_BUCKET));
-        let (mut total_entries, mut num_faults) = (0, scan::file_faults(db).count);
+        let (mut total_entries, mut values_in_root) = (0, 0);
         let mut parts = Vec::new();
         for id in (0..).map(BucketId) {
             let Some(&bucket) = walker.bucket(id) else { break };
@@ -146,8 +161,7 @@ impl Content {
                 progress(parts.iter().map(|part| part.page_bytes).sum());
             }
             match bucket.parent {
-                // etcdutl refuses a plain entry between the buckets
-                None => num_faults += whole.entries,
+                None => values_in_root = whole.entries,
                 Some(BucketId::ROOT) => {
                     snapshot.update(bucket.name);
                     snapshot.append(whole.snapshot);
@@ -156,20 +170,34 @@ impl Content {
                 Some(_) => {}
             }
             hash_kv.append(whole.hash_kv);
-            num_faults += whole.faults;
             parts.push(whole);
         }
         let contested = walker.is_contested();
         let buckets = bucket_hashes(walker.buckets(), parts);
-        num_faults += walker.finish().0.count;
-        (Self { hash_kv, snapshot, total_entries, num_faults, buckets }, contested)
+        (Self { hash_kv, snapshot, total_entries, values_in_root, buckets }, contested)
     }
 
-    fn hashes(self, db: &Db, hash_kv: Option<HashKv>, revision: i64, total_key: u64) -> Hashes {
-        let Self { snapshot, total_entries, num_faults, buckets, .. } = self;
+    fn hashes(
+        self,
+        db: &Db,
+        Health { sound, readable, num_faults, .. }: Health,
+        hash_kv: Option<HashKv>,
+        revision: i64,
+        total_key: u64,
+    ) -> Hashes {
+        let Self { snapshot, total_entries, values_in_root, buckets, .. } = self;
         let (hash, total_size) = (snapshot.value(), db.high_water_mark().saturating_mul(db.page_size()));
         let snapshot_status = SnapshotStatus { hash, revision, total_key, total_entries, total_size };
-        Hashes { sound: num_faults == 0, num_faults, hash_kv, snapshot_status, buckets, owner: Owner::of(db) }
+        Hashes {
+            sound,
+            readable,
+            num_faults,
+            values_left_out: values_in_root,
+            hash_kv,
+            snapshot_status,
+            buckets,
+            owner: Owner::of(db),
+        }
     }
 }
 
@@ -195,7 +223,6 @@ struct Part {
     fingerprint: Hasher,
     entries: u64,
     buckets: u64,
-    faults: u64,
     page_bytes: u64,
 }
 
@@ -234,7 +261,6 @@ impl Part {
         let mut run = Run::new(leaf);
         for entry in leaf.entries().filter_map(Result::ok) {
             let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
-            self.faults += u64::from(place.is_none() || !is_record(entry.value));
             if place.is_some_and(|place| rule.takes(place, entry.value)) {
                 run.add(&mut self.hash_kv, &entry);
             }
@@ -248,12 +274,5 @@ impl Part {
         self.fingerprint.combine(&next.fingerprint);
         self.entries += next.entries;
         self.buckets += next.buckets;
-        self.faults += next.faults;
     }
-}
-
-/// Whether a value is a record's, as etcd writes it: one key, which stands first.
-fn is_record(value: &[u8]) -> bool {
-    let (leading, parsed) = (KeyValue::leading_key(value), KeyValue::parse(value));
-    matches!((leading, parsed), (Some(leading), Ok(kv)) if !leading.is_empty() && leading.as_ptr() == kv.key.as_ptr())
 }

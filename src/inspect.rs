@@ -11,24 +11,10 @@ use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Entry, Page, PageError};
 use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, short_path_of};
 use crate::bolt::{Db, PageId, PageKind, Threads};
-use crate::etcd::schema::State;
+use crate::etcd::schema::{ETCD_BUCKETS, State};
 use crate::etcd::{KeyValue, RecordKey};
-use crate::scan::{self, leaked_runs};
+use crate::scan::{self, structure::leaked_runs};
 use crate::text::ByteText;
-
-/// The buckets of etcd's files (`server/storage/schema/bucket.go`).
-const ETCD_BUCKETS: [&[u8]; 10] = [
-    b"alarm",
-    b"auth",
-    b"authRoles",
-    b"authUsers",
-    b"cluster",
-    b"key",
-    b"lease",
-    b"members",
-    b"members_removed",
-    b"meta",
-];
 
 /// One node, or a run of pages that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

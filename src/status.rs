@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::analyze::{AlarmInfo, current_revision};
 use crate::bolt::Db;
-use crate::check;
 use crate::clock::Clock;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::guide::{DiskRoom, QuotaRoom};
 use crate::owner::Owner;
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::text::ByteText;
 
 use crate::analyze::fragmentation::share;
@@ -133,7 +133,7 @@ impl Status {
             records: is_etcd.then(|| scan.keyspace.num_records()),
             alarms,
             snapshot_trailer: trailer,
-            sound: check::is_sound(db, state, scan, trailer),
+            sound: Health::of(db, state, scan, trailer).sound,
             quota_use,
             quota: quota.map(|quota| QuotaRoom::of(quota, allocated_bytes)),
             disk: disk.map(|disk| DiskRoom::of(disk, quota, db.file_size(), allocated_bytes)),

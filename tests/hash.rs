@@ -288,7 +288,7 @@ mod rule {
         let mut lying = changes.clone();
         lying.push((Revision { main: -7, sub: 0 }, b'z', false));
         let found = hashes(&file_of(&lying, 3, &[]), 0).expect("hashes");
-        assert_eq!((found.sound, found.num_faults), (false, 1));
+        assert_eq!((found.sound, found.readable), (false, true));
         assert_eq!(found.hash_kv.map(|it| (it.hash, it.revision)), Some((expected(&changes, -1, 11), 11)));
         // and the largest of all
         let mut large = changes.clone();

@@ -14,13 +14,14 @@ use std::path::Path;
 
 use etcd_medic::analyze::{Request, analyze};
 use etcd_medic::bolt::{Db, PageId};
-use etcd_medic::check::{Checked, check, is_sound};
+use etcd_medic::check::{Checked, check};
 use etcd_medic::etcd::key_value::KeyValue;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
+use etcd_medic::scan::health::Health;
 use etcd_medic::scan::{Options, scan};
 use etcd_medic::status::{Limits, Status};
 use etcd_medic::text::ByteText;
@@ -343,7 +344,8 @@ fn read_all(base: &Base) {
             let state = State::read(&db);
             let found = scan(&db, &state, Options::default());
             let trailer = trailer::verify(db.data());
-            let sound = is_sound(&db, &state, &found, trailer);
+            let health = Health::of(&db, &state, &found, trailer);
+            let sound = health.sound;
             let checked = check("db".as_ref(), &db, &state, &found, trailer, 1000);
             assert_eq!(checked.sound, sound, "{of}");
             assert_eq!(checked.next.is_empty(), sound, "{of}");

@@ -87,10 +87,9 @@ pub(super) fn new(
 }
 
 fn damage(report: &Analysis) -> Option<Advice> {
-    let faults = report.health.structural_faults + report.health.record_faults;
-    let found = if faults > 0 { count(faults, "fault") } else { "Faults".to_owned() };
     let text = format!(
-        "{found} found: the figures here cover what could be read. Keep a copy of the file before anything else"
+        "{} found: the figures here cover what could be read. Keep a copy of the file before anything else",
+        count(report.health.num_faults, "fault")
     );
     let command = of_file("etcd-medic check", report);
     (!report.health.sound).then(|| new("damage", Severity::Critical, text, command))

@@ -12,13 +12,20 @@ use crate::shell::Command;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
-use super::advice::{Advice, Severity, WORTH_IT, new, of_file};
+use super::advice::{Advice, Severity, WORTH_IT, new};
 use super::fragmentation::share;
-use super::gains::{Copies, CopyKind};
+use super::gains::{AlsoSteady, Copies, CopyKind};
 
 /// What cures a full quota in one step.
 fn cure() -> Wish {
     Wish { history: History::Current, disarm: vec![AlarmKind::Nospace], ..Wish::default() }
+}
+
+/// Only a member that goes on is advised to be steady, and only a full one to be compacted with it.
+pub(super) fn also_steady(db: &Path, state: &State<'_>) -> AlsoSteady {
+    let is_full = state.alarms.iter().any(|alarm| alarm.name() == AlarmKind::Nospace.name());
+    let plain = data_dir_of(db).is_some();
+    AlsoSteady { plain, compacted: plain && is_full }
 }
 
 /// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
@@ -93,8 +100,14 @@ pub(super) fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command = of_file("etcd-medic plan", report);
-    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command))
+    let command =
+        Command::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
+    (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command.to_string()))
+}
+
+/// What commands that make or plan a copy need to take a snapshot that was changed.
+fn without_hash_check(report: &Analysis) -> &'static str {
+    if report.file.snapshot_trailer == Trailer::Invalid { "--skip-hash-check" } else { "" }
 }
 
 pub(super) fn defrag(report: &Analysis, copies: Option<&Copies>) -> Option<Advice> {
@@ -145,16 +158,14 @@ impl Copy {
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };
         let command = Command::new("etcd-medic defrag")
             .and(if cure { "--compact-to current --disarm" } else { "" })
-            .and(if trailer == Trailer::Invalid { "--skip-hash-check" } else { "" });
+            .and(without_hash_check(report));
         let command = match data_dir {
             Some(data_dir) => {
                 command.and("--in-place").and(if steady { "--steady" } else { "" }).path(data_dir)
             }
             None => {
-                let mut packed = OsString::from(path);
-                packed.push(".packed");
                 let out = if snapshot { "--snapshot -o" } else { "-o" };
-                command.path(path).and(out).path(&PathBuf::from(packed))
+                command.path(path).and(out).path(&packed(path))
             }
         };
         let copy_bytes = copies.bytes(kind(steady))?.saturating_add(trailer_bytes);
@@ -193,6 +204,16 @@ impl Copy {
             }
         }
     }
+}
+
+/// Where a copy goes: beside the file; that of a data dir's db outside of `snap`, which is etcd's.
+fn packed(path: &Path) -> PathBuf {
+    if let Some(data_dir) = data_dir_of(path) {
+        return data_dir.join("member/db.packed");
+    }
+    let mut packed = OsString::from(path);
+    packed.push(".packed");
+    packed.into()
 }
 
 /// The data dir whose db this is.

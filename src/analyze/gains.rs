@@ -11,7 +11,7 @@ use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
 
 /// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
-/// Nothing is promised of a file with structural faults, or of a scan that did not keep the sizes of records: all are 0.
+/// Nothing is promised of a file that can't be read whole, or of a scan that did not keep the sizes of records: all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Gains {
     /// `etcd-medic defrag`.
@@ -35,6 +35,15 @@ pub struct CopyKind {
     pub steady: bool,
 }
 
+/// Which copies are also planned with `--steady`: each plan takes time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AlsoSteady {
+    /// The one of all records.
+    pub plain: bool,
+    /// The one with `--compact-to current`.
+    pub compacted: bool,
+}
+
 /// The sizes of the copies that `defrag` would write, in bytes, snapshot trailers aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copies {
@@ -53,37 +62,39 @@ struct Sizes {
 }
 
 impl Copies {
-    /// Plans the copies, those with `--steady` only if asked for. The scan's outline has a compaction to the current revision.
-    /// `None` of a file with structural faults, or of a scan that did not keep the sizes of records.
+    /// Plans the copies. The scan's outline has a compaction to the current revision.
+    /// `None` of a file that can't be read whole, or of a scan that did not keep the sizes of records.
     #[must_use]
-    pub fn of(db: &Db, scan: &Scan<'_>, steady: bool) -> Option<Self> {
+    pub fn of(db: &Db, scan: &Scan<'_>, steady: AlsoSteady) -> Option<Self> {
         let outline = scan.keyspace.outline.as_ref();
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
-        if scan.structure.count > 0 || (key_bucket.is_some() && outline.is_none()) {
+        if !scan.is_readable() || (key_bucket.is_some() && outline.is_none()) {
             return None;
         }
         let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {}).ok();
         let others = read(Changes::default())?;
-        let sizes = |plan: &(dyn Fn(Layout) -> Result<Plan, PlanError> + Sync)| {
+        let sizes = |also_steady: bool, plan: &(dyn Fn(Layout) -> Result<Plan, PlanError> + Sync)| {
             let size = |steady| Some(plan(Layout { steady, ..Layout::default() }).ok()?.file_bytes());
-            let (usual, steady) = rayon::join(|| size(false), || steady.then(|| size(true)).flatten());
+            let (usual, steady) = rayon::join(|| size(false), || also_steady.then(|| size(true)).flatten());
             Sizes { usual, steady }
         };
         let settings = |layout| settings_of(db, key_bucket.is_some(), layout);
         let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
         let Some(outline) = outline.filter(|_| key_bucket.is_some()) else {
             // without records, there is nothing to compact
-            let plain = sizes(&|layout| write::plan(&others, settings(layout)));
+            let plain = sizes(steady.plain, &|layout| write::plan(&others, settings(layout)));
             return Some(Self { allocated_bytes, plain, compacted: plain, exact: true });
         };
         let marks = outline.compactions().first().copied().map(Changes::marks_only).unwrap_or_default();
         let marked = read(marks)?;
-        let of = |others, records: Records<'_>| {
+        let of = |also_steady, others, records: Records<'_>| {
             let planned = Planned::new(others, records);
-            sizes(&|layout| write::plan(&planned, settings(layout)))
+            sizes(also_steady, &|layout| write::plan(&planned, settings(layout)))
         };
-        let (plain, compacted) =
-            rayon::join(|| of(&others, Records::all(outline)), || of(&marked, Records::kept(outline, 0)));
+        let (plain, compacted) = rayon::join(
+            || of(steady.plain, &others, Records::all(outline)),
+            || of(steady.compacted, &marked, Records::kept(outline, 0)),
+        );
         Some(Self { allocated_bytes, plain, compacted, exact: outline.is_exact() })
     }
 

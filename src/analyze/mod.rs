@@ -39,13 +39,13 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
-use crate::check;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;
 use crate::owner::Owner;
 use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::scan::tally::Tally;
 use crate::text::ByteText;
 
@@ -100,17 +100,6 @@ pub struct Analysis {
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
-}
-
-/// Whether the file is sound.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Health {
-    /// Whether `check` finds nothing.
-    pub sound: bool,
-    /// Faults of pages and elements.
-    pub structural_faults: u64,
-    /// Faults of records.
-    pub record_faults: u64,
 }
 
 /// One bucket.
@@ -213,18 +202,13 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let key_disk =
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
     let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
-    // only a member that goes on is advised to be steady
-    let steady = copy_advice::data_dir_of(request.path).is_some();
+    let steady = copy_advice::also_steady(request.path, state);
     let (copies, sums) = rayon::join(|| Copies::of(db, scan, steady), sums);
     let is_etcd = scan.key_bucket.is_some();
     let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
-        health: Health {
-            sound: check::is_sound(db, state, scan, request.trailer),
-            structural_faults: scan.structure.count,
-            record_faults: scan.num_record_faults,
-        },
+        health: Health::of(db, state, scan, request.trailer),
         fragmentation: Fragmentation::of(scan, &space),
         space,
         buckets,

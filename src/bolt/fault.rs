@@ -174,6 +174,15 @@ pub enum FaultKind {
     },
 }
 
+impl Fault {
+    /// Whether entries can't be read for it, or can't be believed: a copy would lose them. All others are of what no copy takes
+    /// over: metas, the stored freelist, the end of the file.
+    #[must_use]
+    pub fn is_of_a_tree(&self) -> bool {
+        self.bucket.is_some() && self.kind != FaultKind::ReachableFreed
+    }
+}
+
 /// A whole page at its place that does not fit there: what it can be.
 const FOREIGN: &str =
     ": a page of another moment (live copy, mixed generations, a freed page written again), or a key changed";

@@ -130,20 +130,4 @@ impl Pattern {
             RecordFault::LeaseMissing { .. } => Self::LeaseMissing,
         }
     }
-
-    /// Whether entries are lost, or what is read can't be trusted: `defrag` refuses such a tree.
-    #[must_use]
-    pub fn is_of_a_tree(self) -> bool {
-        matches!(
-            self,
-            Self::ZeroedPage
-                | Self::MisplacedPage
-                | Self::PageIdOutOfRange
-                | Self::PageCycle
-                | Self::PageReferencedTwice
-                | Self::RootOfAnotherKind
-                | Self::GarbageInsidePage
-                | Self::MixedGenerations
-        )
-    }
 }

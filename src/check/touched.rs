@@ -5,14 +5,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::bolt::fault::{FaultKind, Lost};
-use crate::bolt::page::{Page, PageErrorKind};
+use crate::bolt::fault::Lost;
+use crate::bolt::page::Page;
 use crate::bolt::walk::{BucketId, short_path_of};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::owner::Owner;
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::shell::Command;
 use crate::text::ByteText;
 
@@ -239,27 +240,24 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 }
 
 /// What to do about it.
-pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched, owner: Owner) -> Vec<Next> {
+pub(super) fn next(path: &Path, db: &Db, health: Health, touched: &Touched, owner: Owner) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
-    let faults = || scan.structure.faults.iter();
-    // a file that ends early may have lost free pages only
-    let unread =
-        faults().any(|fault| matches!(fault.kind, FaultKind::Page { error, .. } if is_of_the_end(&error)));
-    let of_records = has(|pattern| pattern == Pattern::RevisionDamage);
+    let of_entries = has(|pattern| matches!(pattern, Pattern::RevisionDamage | Pattern::GarbageInsidePage));
     let of_file = |words| Command::new(words).path(path);
     let either = |etcd, other| if owner.is_etcd() { etcd } else { other };
     let mut next = Vec::new();
     let mut add = |command: Command, why| next.push(Next { command: command.to_string(), why });
-    if has(Pattern::is_of_a_tree) || unread || of_records {
+    if !health.readable || of_entries {
         let why = either(
             "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
             "saves what can be read, into another file; a sound backup has all",
         );
         add(of_file("etcd-medic salvage").and("-o saved.db"), why);
-    } else if has(is_cured_by_a_copy) {
-        let why = "all that the active root has can be read: the copy has it, two good metas, and no stored freelist";
-        let why =
-            either(why, "all that the active root has can be read: the copy has it, without what is wrong");
+    } else if health.structural_faults > 0 {
+        let why = either(
+            "all that the active root has can be read: the copy has it, two good metas, and no stored freelist",
+            "all that the active root has can be read: the copy has it, without what is wrong",
+        );
         add(of_file("etcd-medic defrag").and("-o packed.db"), why);
     }
     if db.metas().slots.iter().any(Result::is_err) {
@@ -284,22 +282,6 @@ pub(super) fn next(path: &Path, db: &Db, scan: &Scan<'_>, touched: &Touched, own
         next.push(Next { command: of_file("etcd-medic hash").to_string(), why: either(why, other) });
     }
     next
-}
-
-/// Whether a copy of what can be read is all that it takes.
-fn is_cured_by_a_copy(pattern: Pattern) -> bool {
-    matches!(
-        pattern,
-        Pattern::MetaDestroyed
-            | Pattern::TailCutOff
-            | Pattern::FreedAndReachable
-            | Pattern::FreelistDamaged
-            | Pattern::LeakedPages
-    )
-}
-
-fn is_of_the_end(error: &PageErrorKind) -> bool {
-    matches!(error, PageErrorKind::BeyondFile { .. } | PageErrorKind::OverflowBeyondFile { .. })
 }
 
 #[cfg(test)]

@@ -24,16 +24,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::analyze::{self, Health};
+use crate::analyze;
 use crate::bolt::Db;
 use crate::bolt::format::ELEMENT_SIZE;
-use crate::check;
 use crate::clock::{AsOf, Clock};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::{self, Kind, Object, Unreadable};
 use crate::owner::{NoKeys, Owner};
 use crate::scan::Scan;
+use crate::scan::health::Health;
 use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
@@ -236,11 +236,7 @@ pub fn cleanup(
     Ok(Cleanup {
         path: request.path.into(),
         file_bytes: db.file_size(),
-        health: Health {
-            sound: check::is_sound(db, state, scan, request.trailer),
-            structural_faults: scan.structure.count,
-            record_faults: scan.num_record_faults,
-        },
+        health: Health::of(db, state, scan, request.trailer),
         as_of,
         thresholds: request.thresholds,
         objects_read,

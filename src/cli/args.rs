@@ -246,6 +246,9 @@ docs/recovery.md says what to do before and after. Exit code 1: something was lo
         /// Also after a compaction to this revision
         #[arg(long, value_name = "REV|current", value_delimiter = ',', value_parser = parse_compact_to)]
         compact_to: Vec<History>,
+        /// Take a snapshot even if its SHA-256 is not that of its content
+        #[arg(long)]
+        skip_hash_check: bool,
         #[command(flatten)]
         layout: LayoutArgs,
     },

@@ -140,10 +140,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome> {
             };
             super::salvage::run(args, source, *disk_errors, &request)
         }
-        Command::Plan { file, keep_revisions, compact_to, layout } => {
+        Command::Plan { file, keep_revisions, compact_to, skip_hash_check, layout } => {
             let newest = keep_revisions.iter().copied().map(History::Newest);
             let histories: Vec<_> = newest.chain(compact_to.iter().copied()).collect();
-            rewrite::plan(args, file, &histories, Layout::from(*layout))
+            rewrite::plan(args, file, &histories, Layout::from(*layout), *skip_hash_check)
         }
         Command::Cleanup { file, options } => super::cleanup::run(args, file, options),
         Command::Hash { file, rev } => super::hash::run(args, file, *rev),

@@ -28,8 +28,15 @@ pub(super) fn defrag(args: &Args, source: &Path, request: &Request) -> Result<Ou
 }
 
 /// Says how large copies would be.
-pub(super) fn plan(args: &Args, source: &Path, histories: &[History], layout: Layout) -> Result<Outcome> {
+pub(super) fn plan(
+    args: &Args,
+    source: &Path,
+    histories: &[History],
+    layout: Layout,
+    skip_hash_check: bool,
+) -> Result<Outcome> {
     let source = open(args, source)?;
+    defrag::check_trailer(&source, skip_hash_check)?;
     let steps = Steps::default();
     let report = steps.watch(|progress| plan::plan(&source, histories, layout, progress))?;
     render(args, "plan", &report, |out| report::rewrite::plan(out, &view(args), &report))?;

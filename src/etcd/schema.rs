@@ -24,6 +24,20 @@ pub const META_BUCKET: &[u8] = b"meta";
 /// The bucket of the leases.
 pub const LEASE_BUCKET: &[u8] = b"lease";
 
+/// The buckets of etcd's files (`server/storage/schema/bucket.go`).
+pub const ETCD_BUCKETS: [&[u8]; 10] = [
+    b"alarm",
+    b"auth",
+    b"authRoles",
+    b"authUsers",
+    b"cluster",
+    KEY_BUCKET,
+    LEASE_BUCKET,
+    b"members",
+    b"members_removed",
+    META_BUCKET,
+];
+
 /// In the meta bucket: the revision to which a compaction was begun.
 pub const SCHEDULED_COMPACT: &[u8] = b"scheduledCompactRev";
 /// In the meta bucket: the revision to which a compaction was finished.

@@ -115,7 +115,7 @@ fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<()>
         &[Column("", Left), Column("bytes", Right), Column("share", Right), Column("", Left)],
         rows,
     )?;
-    if report.health.structural_faults > 0 {
+    if !report.health.readable {
         return writeln!(out, "The file is damaged: what a defrag would give back is not known");
     }
     let (gains, file) = (report.gains, &report.file);

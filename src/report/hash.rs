@@ -44,12 +44,22 @@ pub fn write(out: &mut impl Write, view: &View, hashes: &Hashes) -> io::Result<(
     };
     let headings = [Column("bucket", Left), Column("entries", Right), Column("content", Right)];
     table::write(out, view, &headings, hashes.buckets.iter().map(cells))?;
+    if hashes.values_left_out > 0 {
+        let values = format!("{}: ", count(hashes.values_left_out, "plain value"));
+        let text = "beside the buckets, in none of these hashes: etcd's own tools end at such a value, so there is nothing to \
+                    compare with";
+        writeln!(out)?;
+        table::prose(out, view, &values, text)?;
+    }
     if hashes.sound {
         return Ok(());
     }
     let faults = format!("{}: ", styled(BAD, &count(hashes.num_faults, "fault")));
     writeln!(out)?;
-    let text =
-        "these are hashes of what could be read; don't compare them. `etcd-medic check` says what is wrong";
+    let text = if hashes.readable {
+        "all could be read that these hashes are of. `etcd-medic check` says what is wrong"
+    } else {
+        "these are hashes of what could be read; don't compare them. `etcd-medic check` says what is wrong"
+    };
     table::prose(out, view, &faults, text)
 }

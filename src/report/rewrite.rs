@@ -1,7 +1,6 @@
 //! `defrag` and `plan` as text.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use crate::analyze::advice::resource_name;
 use crate::rewrite::outcome::Report;
@@ -136,7 +135,6 @@ fn verified(report: &Report) -> String {
 
 /// What comes next, and the command for it.
 fn next_step(report: &Report) -> (String, Option<Command>) {
-    let target = report.target.path.as_path();
     let changed = report.compaction.is_some() || !report.disarmed.is_empty() || report.left_out.is_some();
     let of_several = changed && report.members > 1;
     if report.dry_run {
@@ -169,7 +167,7 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
                  (docs/recovery.md, \"One member, or all\")",
                 report.members
             ),
-            Some(restore(target)),
+            Some(restore(report)),
         ),
         (true, false) => (
             format!(
@@ -179,7 +177,7 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
             ),
             None,
         ),
-        (false, true) => ("restore a member from it".to_owned(), Some(restore(target))),
+        (false, true) => ("restore a member from it".to_owned(), Some(restore(report))),
         (false, false) if report.refused_in_place.is_some() => (
             "this copy must not go beside the log of its source, which etcd would apply to it (see the note). Write it with \
              --snapshot, and restore from it"
@@ -195,8 +193,10 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
     }
 }
 
-fn restore(snapshot: &Path) -> Command {
-    Command::new("etcdutl snapshot restore").path(snapshot).and("--data-dir NEW_DATA_DIR")
+fn restore(report: &Report) -> Command {
+    let tool = if report.before_etcdutl { "etcdctl" } else { "etcdutl" };
+    let restore = Command::new(tool).and("snapshot restore").path(report.target.path.as_path());
+    restore.and("--data-dir NEW_DATA_DIR")
 }
 
 /// The sizes that each choice gives.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::bolt::db::Db;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{Bucket, BucketId, Findings, Subtree, Walker};
+use crate::bolt::walk::{Bucket, BucketId, Findings, Subtree};
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
-use crate::bolt::{Fault, FaultKind, PageId, Threads};
+use crate::bolt::{Fault, PageId, Threads};
 use crate::etcd::RecordKey;
 use crate::etcd::schema::Alarm;
+use crate::scan::root::RootFault;
+use crate::scan::structure::Walk;
 
 use super::changes::{Changes, Part, Verdict};
 
@@ -25,6 +27,15 @@ pub struct Content<'a> {
     own: Vec<u8>,
     /// What the copy will not hold.
     pub left: Left<'a>,
+    /// Faults of the source that no copy takes over.
+    pub harmless: Findings,
+}
+
+/// A file that can't be read whole: a copy would lose what can't be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The first fault for it, in words, with where it lies.
+    pub first: String,
 }
 
 /// What is left out of a copy.
@@ -99,12 +110,12 @@ impl<'a> Content<'a> {
     /// Walks the whole file, and leaves out what `changes` say.
     ///
     /// # Errors
-    /// What is wrong with its trees: a damaged file has no content that could be copied without loss.
+    /// A file that can't be read whole has no content that could be copied without loss.
     pub fn read(
         db: &'a Db,
         changes: &Changes<'a>,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Self, Findings> {
+    ) -> Result<Self, Unreadable> {
         Self::read_all_but(db, None, changes, progress)
     }
 
@@ -117,7 +128,7 @@ impl<'a> Content<'a> {
         left_out: Option<&[u8]>,
         changes: &Changes<'a>,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Self, Findings> {
+    ) -> Result<Self, Unreadable> {
         let (content, contested) = Self::read_by(db, left_out, changes, Threads::All, progress)?;
         // a page that is reached twice is a fault: found again in the order of the tree
         if contested {
@@ -133,17 +144,17 @@ impl<'a> Content<'a> {
         changes: &Changes<'a>,
         threads: Threads,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(Self, bool), Findings> {
-        // a stored freelist is not needed for a copy: it gets a new one
-        let mut walker = Walker::new(db, None, threads, MAX_FAULTS);
+    ) -> Result<(Self, bool), Unreadable> {
+        let mut whole = Walk::begin(db, threads, MAX_FAULTS);
+        let (left, harmless) = Default::default();
         let mut content =
-            Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), left: Left::default() };
+            Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), left, harmless };
         for id in (0..).map(BucketId) {
-            let Some(bucket) = walker.bucket(id) else { break };
+            let Some(bucket) = whole.walker.bucket(id) else { break };
             let (sequence, part) = (bucket.sequence, Part::of(bucket));
             let skipped = bucket.parent == Some(BucketId::ROOT) && Some(bucket.name) == left_out;
             let start = content.entries.len();
-            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            let Some(mut walk) = whole.walker.walk_bucket(id) else { break };
             let read = |subtree: &mut Subtree<'_, 'a>| Window::read(subtree, part, changes);
             while !skipped && let Some(windows) = walk.next_window(read) {
                 for window in windows {
@@ -158,13 +169,24 @@ impl<'a> Content<'a> {
             let entries = start as u64..content.entries.len() as u64;
             content.buckets.push(BucketSpec { sequence, entries });
         }
-        let contested = walker.is_contested();
-        content.number_buckets(walker.buckets());
-        let (findings, _) = walker.finish();
-        if findings.count > 0 && !contested {
-            return Err(findings);
+        let whole = whole.finish();
+        content.number_buckets(&whole.buckets);
+        if whole.contested {
+            return Ok((content, true));
         }
-        Ok((content, contested))
+        if let Some(fault) = &whole.findings.first_of_trees {
+            return Err(Unreadable { first: in_words(fault) });
+        }
+        if content.has_values_in_root()
+            && let Some(fault) = RootFault::find(db, &whole)
+        {
+            return Err(Unreadable { first: fault.to_string() });
+        }
+        // of a file that was walked in part, pages of the rest would count as leaked
+        if left_out.is_none() {
+            content.harmless = whole.findings;
+        }
+        Ok((content, false))
     }
 
     /// Puts entries of its own into the last bucket, which begins at `start`.
@@ -212,9 +234,8 @@ impl<'a> Content<'a> {
         (self.buckets.len() as u64).saturating_sub(1)
     }
 
-    /// Whether the root bucket holds anything but buckets: bbolt puts nothing else there.
-    #[must_use]
-    pub fn has_records_in_root(&self) -> bool {
+    /// Whether the root bucket holds anything but buckets.
+    fn has_values_in_root(&self) -> bool {
         let root = self.buckets.first().map(|root| root.entries.clone()).unwrap_or_default();
         root.filter_map(|entry| self.entry_ref(entry)).any(|entry| !entry.is_bucket())
     }
@@ -364,10 +385,13 @@ impl LeftKey {
 /// The first of the faults, in words, with where it lies.
 #[must_use]
 pub fn first_fault(findings: &Findings) -> String {
-    let place = |fault: &Fault| match (fault.page, fault.offset) {
+    findings.faults.first().map(in_words).unwrap_or_default()
+}
+
+fn in_words(fault: &Fault) -> String {
+    let place = match (fault.page, fault.offset) {
         (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
         _ => String::new(),
     };
-    let words = |fault: &Fault| format!("{}{}", place(fault), FaultKind::to_string(&fault.kind));
-    findings.faults.first().map(words).unwrap_or_default()
+    format!("{place}{}", fault.kind)
 }

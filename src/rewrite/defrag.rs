@@ -7,26 +7,25 @@ use std::thread;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::Findings;
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings, WriteError};
-use crate::bolt::{Db, FormatError};
+use crate::bolt::Db;
+use crate::bolt::open::{Lock, map_file};
+use crate::bolt::write::{self, Packing, Plan, Settings, WriteError};
 use crate::etcd::hash::{self, Rule, current_revision};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
-use crate::shell::Command;
 use crate::source::Source;
 use crate::text::{ByteText, shown};
 
-use super::changes::{ChangeError, Changes, Wish, compaction_of};
-use super::content::{Content, first_fault};
-use super::guard::{Refusal, Surroundings};
+use super::changes::{Changes, Wish, compaction_of};
+use super::content::Content;
+use super::guard::Surroundings;
 use super::notes;
 use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
 use super::verify::{self, Compared, Mismatch};
+
+pub use super::error::DefragError;
 
 /// The most pages of a node, unless asked otherwise: docs/packing.md has the measurements behind it.
 pub const DEFAULT_MAX_NODE_PAGES: u32 = 4;
@@ -88,105 +87,6 @@ impl Default for Layout {
     }
 }
 
-/// Why there is no copy, and what to do next. The source is as it was.
-#[derive(Debug, Error)]
-pub enum DefragError {
-    /// A damaged source.
-    #[error(
-        "{}: is damaged, so a copy would lose what can't be read ({first}{}); nothing was written. All that is wrong:",
-        shown(path), more(*count)
-    )]
-    Damaged {
-        /// The source.
-        path: PathBuf,
-        /// The first fault.
-        first: String,
-        /// How many.
-        count: u64,
-    },
-    /// A snapshot that was changed.
-    #[error(
-        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another one, or go on \
-         with --skip-hash-check if you know why"
-    )]
-    Trailer {
-        /// The source.
-        path: String,
-    },
-    /// Something that can't be changed as it was asked for.
-    #[error("{path}: {error}")]
-    Change {
-        /// The source.
-        path: String,
-        /// Why.
-        error: ChangeError,
-    },
-    /// Keys would be lost that the user has not seen.
-    #[error(
-        "{keys} keys with {records} records begin with what --drop-prefix names, and would be lost{}: look at them with \
-         --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}. Nothing was \
-         written",
-        confirmed.map(|confirmed| format!(" (--confirm-keys says {confirmed})")).unwrap_or_default()
-    )]
-    Unconfirmed {
-        /// How many.
-        keys: u64,
-        /// Their records.
-        records: u64,
-        /// How many the user knows of.
-        confirmed: Option<u64>,
-    },
-    /// A member whose db may not be changed where it is.
-    #[error("{path}: {refusal}")]
-    Refused {
-        /// The source.
-        path: String,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Something that can't be written.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The target.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The copy is not what it should be: a mistake of this program's, or the source changed.
-    #[error("the copy was thrown away, as it is not equal to its source: {0}")]
-    Mismatch(#[from] Mismatch),
-    /// The source changed, or is out of order.
-    #[error("{0}; the copy was thrown away")]
-    Source(WriteError),
-    /// The copy can't be opened.
-    #[error("the copy can't be opened again: {0}")]
-    Reopen(OpenError),
-    /// The copy is no bbolt file.
-    #[error("the copy can't be read again: {0}")]
-    Reread(FormatError),
-}
-
-impl DefragError {
-    /// The command to go on with, where there is one.
-    #[must_use]
-    pub fn next(&self) -> Option<Command> {
-        match self {
-            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
-            _ => None,
-        }
-    }
-
-    pub(super) fn damaged(source: &Source, findings: &Findings) -> Self {
-        Self::Damaged { path: source.path.clone(), first: first_fault(findings), count: findings.count }
-    }
-
-    pub(super) fn change(source: &Source, error: ChangeError) -> Self {
-        Self::Change { path: shown(&source.path).into_owned(), error }
-    }
-}
-
-fn more(count: u64) -> String {
-    if count > 1 { format!(", and {} more", count - 1) } else { String::new() }
-}
-
 /// Bytes done, by what is being done.
 #[derive(Clone, Copy)]
 pub struct Progress<'p> {
@@ -204,10 +104,8 @@ pub struct Progress<'p> {
 pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Result<Report, DefragError> {
     let began = Instant::now();
     let target = target(source, &request.destination)?;
+    check_trailer(source, request.skip_hash_check)?;
     let trailer = trailer::trailer_size(source.db.file_size());
-    if trailer > 0 && !request.skip_hash_check && trailer::verify(source.db.data()) == Trailer::Invalid {
-        return Err(DefragError::Trailer { path: shown(&source.path).into_owned() });
-    }
     // what takes the place of a snapshot is one, too
     let in_place = matches!(request.destination, Destination::InPlace { .. });
     let request = &Request {
@@ -276,15 +174,17 @@ pub fn read<'a>(
     progress: Progress<'_>,
 ) -> Result<Content<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    let content = Content::read(&source.db, changes, progress.advance)
-        .map_err(|findings| DefragError::damaged(source, &findings))?;
-    if content.has_records_in_root() {
-        let path = source.path.clone();
-        let first = "entries that are no buckets lie in the root bucket: another page took its place, as in a copy \
-                     that was taken while the file was written to";
-        return Err(DefragError::Damaged { path, first: first.to_owned(), count: 1 });
-    }
-    Ok(content)
+    Content::read(&source.db, changes, progress.advance)
+        .map_err(|unreadable| DefragError::damaged(source, unreadable))
+}
+
+/// Whether a snapshot is what was taken.
+///
+/// # Errors
+/// [`DefragError::Trailer`], unless that is not to be looked at.
+pub fn check_trailer(source: &Source, skip: bool) -> Result<(), DefragError> {
+    let invalid = !skip && trailer::verify(source.db.data()) == Trailer::Invalid;
+    if invalid { Err(DefragError::Trailer { path: shown(&source.path).into_owned() }) } else { Ok(()) }
 }
 
 /// How a source's copy is laid out: without a stored freelist for etcd's files, like the source for others.
@@ -313,6 +213,7 @@ fn report(
         file_bytes: source.db.file_size(),
         page_size: source.db.page_size(),
         records: source_records,
+        structural_faults: content.harmless.count,
     };
     let target = match &request.destination {
         Destination::File { path, .. } => path.as_path(),
@@ -339,11 +240,12 @@ fn report(
         left_out: LeftOut::of(&request.wish.drop_prefixes, &content.left.keys),
         members: 0,
         refused_in_place: None,
+        before_etcdutl: state.cluster_minor().is_some_and(|minor| minor < 5),
         verified: false,
         verification: None,
         dry_run: request.dry_run,
         kept_old: None,
-        warnings: notes::of(source, state, &request.wish, changes),
+        warnings: notes::of(source, &content.harmless, state, &request.wish, changes),
         owner: source.owner(),
         elapsed_seconds: 0.0,
     }

@@ -7,6 +7,7 @@
 //! | [`guard`] | whether a member's db may be changed where it is |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
 //! | [`defrag`](mod@defrag) | all of it, in order |
+//! | [`error`](mod@error) | why there is no copy |
 //! | [`notes`] | what the user should know of a copy, beside its figures |
 //! | [`outcome`] | what it did, as its report has it |
 //! | [`planned`] | what it would hold, by its sizes only |
@@ -15,6 +16,7 @@
 pub mod changes;
 pub mod content;
 pub mod defrag;
+pub mod error;
 pub mod guard;
 pub mod notes;
 pub mod outcome;

@@ -1,10 +1,11 @@
 //! What the user should know of a copy, beside its figures: what is odd about the source, and what must be true before a
 //! changed copy takes its place.
 
+use crate::bolt::walk::Findings;
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
 use crate::source::Source;
-use crate::units::grouped;
+use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};
 use super::defrag::{Destination, Request};
@@ -14,8 +15,14 @@ const ALARMS_NAMED: usize = 10;
 
 /// All that there is to say, the source first.
 #[must_use]
-pub fn of(source: &Source, state: &State<'_>, wish: &Wish, changes: &Changes<'_>) -> Vec<String> {
-    let mut notes = of_source(source);
+pub fn of(
+    source: &Source,
+    harmless: &Findings,
+    state: &State<'_>,
+    wish: &Wish,
+    changes: &Changes<'_>,
+) -> Vec<String> {
+    let mut notes = of_source(source, harmless);
     notes.extend(of_history(state, wish, changes));
     notes.extend(of_alarms(state, wish, changes));
     if !wish.drop_prefixes.is_empty() {
@@ -29,10 +36,12 @@ pub fn of(source: &Source, state: &State<'_>, wish: &Wish, changes: &Changes<'_>
     notes
 }
 
-fn of_source(source: &Source) -> Vec<String> {
+fn of_source(source: &Source, harmless: &Findings) -> Vec<String> {
     let mut warnings = Vec::new();
+    let mut of_freelist = harmless.count;
     for (slot, meta) in source.db.metas().slots.iter().enumerate() {
         if let Err(error) = meta {
+            of_freelist = of_freelist.saturating_sub(1);
             warnings.push(format!(
                 "meta {slot} of the source is not valid ({error}): what its last transaction wrote may be missing"
             ));
@@ -41,9 +50,16 @@ fn of_source(source: &Source) -> Vec<String> {
     let (size, claimed) =
         (source.db.file_size(), source.db.high_water_mark().saturating_mul(source.db.page_size()));
     if size < claimed {
+        of_freelist = of_freelist.saturating_sub(1);
         warnings.push(format!(
             "the source has {size} bytes, its high water mark claims {claimed}: it was cut short, but nothing that is in \
              use was lost"
+        ));
+    }
+    if of_freelist > 0 {
+        warnings.push(format!(
+            "the source's stored freelist is wrong ({}): the copy has none of that",
+            count(of_freelist, "fault")
         ));
     }
     if source.read_without_lock {

@@ -30,6 +30,9 @@ pub struct Report {
     /// Why this copy may not take the place of its source; `None`: it may.
     #[serde(skip)]
     pub refused_in_place: Option<Refusal>,
+    /// Whether its etcd is of a time when `etcdctl` restored snapshots: before 3.5, which brought `etcdutl`.
+    #[serde(skip)]
+    pub before_etcdutl: bool,
     /// Bytes that the source has more than the copy; negative where it has fewer.
     pub saved_bytes: i64,
     /// Whether the copy was compared with its source, entry by entry.
@@ -60,6 +63,8 @@ pub struct SourceFile {
     pub page_size: u64,
     /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
     pub records: u64,
+    /// Faults of its structure, of which the copy has none.
+    pub structural_faults: u64,
 }
 
 /// The copy.

@@ -12,9 +12,11 @@ use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::owner::Owner;
 use crate::scan::keyspace::Dropped;
+use crate::scan::root::num_values;
 use crate::scan::{Options, Scan, scan};
 use crate::source::Source;
 use crate::text::ByteText;
+use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::Content;
@@ -34,6 +36,8 @@ pub struct PlanReport {
     pub path: ByteText,
     /// Its bytes now, tail and trailer included.
     pub now_bytes: u64,
+    /// Faults of its structure, of which no copy has any.
+    pub structural_faults: u64,
     /// Bytes of its entries: elements, keys and values. No copy with all of them can be smaller.
     pub entry_bytes: u64,
     /// The current revision; `null` for a file that isn't etcd's.
@@ -122,6 +126,25 @@ pub fn plan(
     layout: Layout,
     progress: Progress<'_>,
 ) -> Result<PlanReport, DefragError> {
+    let mut report = plan_of(source, asked, layout, progress)?;
+    if report.structural_faults > 0 {
+        let faults = count(report.structural_faults, "fault");
+        let warning = format!("{faults} of the file's structure, which no copy has: see `etcd-medic check`");
+        report.warnings.push(warning);
+    }
+    // backend.go, `defragdb`, and compact.go end at a value where they expect a bucket
+    if num_values(&source.db) > 0 {
+        report.estimates.clear();
+    }
+    Ok(report)
+}
+
+fn plan_of(
+    source: &Source,
+    asked: &[History],
+    layout: Layout,
+    progress: Progress<'_>,
+) -> Result<PlanReport, DefragError> {
     let state = State::read(&source.db);
     let settings = settings_of(&source.db, state.key_bucket.is_some(), layout);
     if state.key_bucket.is_none() {
@@ -129,7 +152,8 @@ pub fn plan(
             return Err(DefragError::change(source, ChangeError::NotEtcd));
         }
         let content = read(source, &Changes::default(), progress)?;
-        return Ok(Copies { source, settings, layout }.of_all(&content, records_of(&content))?);
+        let report = Copies { source, settings, layout }.of_all(&content, records_of(&content))?;
+        return Ok(PlanReport { structural_faults: content.harmless.count, ..report });
     }
     let wanted = wanted(source, &state, asked)?;
     let mut compactions: Vec<i64> = wanted.iter().filter_map(|(_, compaction)| *compaction).collect();
@@ -138,11 +162,11 @@ pub fn plan(
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
     let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
     let scan = scan(&source.db, &state, options);
-    if scan.structure.count > 0 {
-        // trees that are damaged can't be copied; anything else does not matter to a copy
+    if !scan.is_readable() {
         read(source, &Changes::default(), progress)?;
     }
     let mut report = plan_of_etcd(&Copies { source, settings, layout }, &scan, &compactions, &wanted)?;
+    report.structural_faults = scan.structure.count;
     report.revision = Some(scan.keyspace.max_revision.max(state.compact_revision()).max(1));
     report.compact_revision = Some(state.compact_revision());
     Ok(report)
@@ -174,7 +198,7 @@ fn plan_of_etcd(
     let db = &copies.source.db;
     let others = |changes| {
         let content = Content::read_all_but(db, Some(KEY_BUCKET), &changes, &|_| {});
-        content.map_err(|findings| DefragError::damaged(copies.source, &findings))
+        content.map_err(|unreadable| DefragError::damaged(copies.source, unreadable))
     };
     let (plain, marked) = (others(Changes::default())?, others(Changes::marks_only(0))?);
     let empty = Default::default();
@@ -280,6 +304,7 @@ impl Copies<'_> {
         Ok(PlanReport {
             path: self.source.path.as_path().into(),
             now_bytes: self.source.db.file_size(),
+            structural_faults: 0,
             entry_bytes,
             revision: None,
             compact_revision: None,

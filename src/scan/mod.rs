@@ -11,16 +11,18 @@
 //! sees its records in the order of revisions. Memory grows with the number of distinct keys, not with records.
 
 pub mod folders;
+pub mod health;
 pub mod keyspace;
 pub mod outline;
 pub mod part;
+pub mod root;
+pub mod structure;
 pub mod tally;
 pub mod tenants;
 pub mod timeline;
 
-use crate::bolt::fault::{Fault, FaultKind};
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
+use crate::bolt::walk::{Bucket, BucketId, Findings};
 use crate::bolt::{Db, PageId, Threads};
 use crate::etcd::Gaps;
 use crate::etcd::schema::{KEY_BUCKET, State};
@@ -28,6 +30,8 @@ use crate::k8s::Layout;
 
 use keyspace::Keyspace;
 use part::{Part, RecordFinding};
+use root::RootFault;
+use structure::{Structure, Walk};
 use tally::Tally;
 use timeline::Bins;
 
@@ -72,6 +76,9 @@ pub struct Scan<'a> {
     pub freelist: Option<FreedPages>,
     /// Structural faults.
     pub structure: Findings,
+    /// Buckets that are lost, as the root bucket shows.
+    pub root_fault: Option<RootFault>,
+    leaked_pages: u64,
     /// Faults of records, in the order of the tree, at most as many as asked for.
     pub records: Vec<RecordFinding<'a>>,
     /// How many faults of records there were.
@@ -110,16 +117,14 @@ fn scan_once<'a>(
     options: Options<'_>,
     threads: Threads,
 ) -> (Scan<'a>, bool) {
-    let mut structure = file_faults(db);
-    let freelist = FreedPages::read(db, &mut structure, options.max_findings);
-    let mut walker = Walker::new(db, freelist, threads, options.max_findings);
+    let mut whole = Walk::begin(db, threads, options.max_findings);
     let mut tallies = Vec::new();
     let mut key_bucket = None;
     let gaps = Gaps::find(db, state);
     let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db), &gaps), options.outline);
     let mut records = RecordFindings::default();
 
-    while let Some(&bucket) = walker.buckets().get(tallies.len()) {
+    while let Some(&bucket) = whole.walker.buckets().get(tallies.len()) {
         let id = BucketId(u32::try_from(tallies.len()).unwrap_or(u32::MAX));
         let is_key_bucket = key_bucket.is_none()
             && state.key_bucket.is_some()
@@ -127,7 +132,7 @@ fn scan_once<'a>(
             && bucket.name == KEY_BUCKET;
         let mut tally = Tally::default();
         let read = |part: &Part<'_>| (options.progress)(part.tally.page_bytes);
-        let Some(mut walk) = walker.walk_bucket(id) else { break };
+        let Some(mut walk) = whole.walker.walk_bucket(id) else { break };
         if is_key_bucket {
             key_bucket = Some(id);
             while let Some(mut parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
@@ -146,20 +151,13 @@ fn scan_once<'a>(
         tallies.push(tally);
     }
 
-    walker.claim_freelist();
-    let contested = walker.is_contested();
-    let unreached: Vec<_> = walker.claims().gaps().collect();
+    let whole = whole.finish();
+    let root_entries = tallies.first().map_or(0, |tally: &Tally| tally.entries);
+    let in_root = whole.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
+    // mostly there are buckets only: then there is no need to look
+    let root_fault = (root_entries > in_root).then(|| RootFault::find(db, &whole)).flatten();
+    let Structure { buckets, findings: structure, unreached, leaked_pages, freelist, contested } = whole;
     let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
-    let buckets = walker.buckets().to_vec();
-    let (walked, freelist) = walker.finish();
-    structure.append(walked, options.max_findings);
-    if let Some(freelist) = &freelist {
-        for (first, pages) in leaked_runs(&unreached, freelist) {
-            let (page, offset) = (Some(first), Some(db.offset_of(first)));
-            let kind = FaultKind::UnreachableUnfreed { pages };
-            structure.push(Fault { kind, page, offset, bucket: None, lost: None }, options.max_findings);
-        }
-    }
     keyspace.finish();
     let found = Scan {
         buckets,
@@ -172,46 +170,12 @@ fn scan_once<'a>(
         reached_pages,
         freelist,
         structure,
+        root_fault,
+        leaked_pages,
         records: records.first,
         num_record_faults: records.count,
     };
     (found, contested)
-}
-
-/// Faults of the file as a whole: a damaged meta, a missing end.
-pub(crate) fn file_faults(db: &Db) -> Findings {
-    let mut findings = Findings::default();
-    for (slot, meta) in db.metas().slots.iter().enumerate() {
-        if let &Err(error) = meta {
-            let page = PageId(slot as u64);
-            let (kind, offset) = (FaultKind::Meta { slot, error }, Some(db.offset_of(page)));
-            findings.push(Fault { kind, page: Some(page), offset, bucket: None, lost: None }, usize::MAX);
-        }
-    }
-    let claimed = db.high_water_mark().saturating_mul(db.page_size());
-    let file_size = db.file_size();
-    if claimed > file_size {
-        let (kind, offset) = (FaultKind::FileCutShort { file_size, claimed }, Some(file_size));
-        findings.push(Fault { kind, page: None, offset, bucket: None, lost: None }, usize::MAX);
-    }
-    findings
-}
-
-/// Runs of pages that are neither reached nor free by the stored freelist.
-pub fn leaked_runs<'s>(
-    unreached: &'s [(PageId, u64)],
-    freelist: &'s FreedPages,
-) -> impl Iterator<Item = (PageId, u64)> + 's {
-    let pages = unreached.iter().flat_map(|&(first, pages)| (first.0..first.0 + pages).map(PageId));
-    let mut leaked = pages.filter(|&page| !freelist.contains(page)).peekable();
-    std::iter::from_fn(move || {
-        let first = leaked.next()?;
-        let mut pages = 1;
-        while leaked.next_if_eq(&PageId(first.0 + pages)).is_some() {
-            pages += 1;
-        }
-        Some((first, pages))
-    })
 }
 
 #[derive(Default)]
@@ -243,8 +207,13 @@ impl Scan<'_> {
     /// Pages that are neither reached nor in the stored freelist; 0 where there is none.
     #[must_use]
     pub fn leaked_pages(&self) -> u64 {
-        let Some(freelist) = &self.freelist else { return 0 };
-        leaked_runs(&self.unreached, freelist).map(|(_, pages)| pages).sum()
+        self.leaked_pages
+    }
+
+    /// Whether all that the active root has can be read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.structure.of_trees == 0 && self.root_fault.is_none()
     }
 
     /// All tallies in one.

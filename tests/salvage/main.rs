@@ -19,7 +19,6 @@ use std::fs;
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::check::is_sound;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::rewrite::defrag::{Layout, Progress};
@@ -27,6 +26,7 @@ use etcd_medic::salvage::document::Report;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run::{self, Request, SalvageError};
+use etcd_medic::scan::health::Health;
 use etcd_medic::scan::{Options, scan};
 use support::anatomy::{Anatomy, Items};
 use support::peers::assert_bbolt_accepts;
@@ -67,7 +67,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     first_start::has_the_buckets(damage.name, &copy);
     let state = State::read(&copy);
     let found = scan(&copy, &state, Options::default());
-    let sound = is_sound(&copy, &state, &found, Trailer::None);
+    let sound = Health::of(&copy, &state, &found, Trailer::None).sound;
     Ok(Salvaged { report, items: Anatomy::of(&copy).items(), sound })
 }
 

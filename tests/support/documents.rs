@@ -196,7 +196,7 @@ objects! {
     DamagedMeta { slot: usize, error: String }
     Space { total_bytes: u64, in_use_bytes: u64, free_bytes: u64, classes: Vec<Class> }
     Class { class: String, bytes: u64 }
-    Health { sound: bool, structural_faults: u64, record_faults: u64 }
+    Health { sound: bool, readable: bool, num_faults: u64, structural_faults: u64, record_faults: u64 }
     Bucket {
         name: Bytes,
         entries: u64,
@@ -361,7 +361,7 @@ objects! {
     GuideRow { from_disk_bytes: u64, quota_bytes: u64, revisions: u64 }
     FileError { path: String, error: String, command: Nullable<String> }
 
-    Check { schema: String, read_without_lock: bool, sound: bool, findings: Vec<Finding>, num_findings: u64, checked: Checked, touched: Touched, next: Vec<Next>, notes: Vec<Note> }
+    Check { schema: String, read_without_lock: bool, sound: bool, readable: bool, findings: Vec<Finding>, num_findings: u64, structural_faults: u64, checked: Checked, touched: Touched, next: Vec<Next>, notes: Vec<Note> }
     Note { kind: String, message: String }
     Touched {
         patterns: Vec<PatternCount>,
@@ -442,7 +442,9 @@ objects! {
         schema: String,
         read_without_lock: bool,
         sound: bool,
+        readable: bool,
         num_faults: u64,
+        values_left_out: u64,
         hash_kv: Nullable<HashKv>,
         snapshot_status: SnapshotStatus,
         buckets: Vec<BucketHash>,
@@ -537,7 +539,7 @@ objects! {
         warnings: Vec<String>,
         elapsed_seconds: f64,
     }
-    DefragSource { path: String, file_bytes: u64, page_size: u64, records: u64 }
+    DefragSource { path: String, file_bytes: u64, page_size: u64, records: u64, structural_faults: u64 }
     DefragTarget {
         path: String,
         file_bytes: u64,
@@ -660,6 +662,7 @@ objects! {
         read_without_lock: bool,
         path: String,
         now_bytes: u64,
+        structural_faults: u64,
         entry_bytes: u64,
         revision: Nullable<i64>,
         compact_revision: Nullable<i64>,

@@ -18,11 +18,12 @@ use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::report;
 use etcd_medic::rewrite::changes::{History, Wish};
-use etcd_medic::rewrite::defrag::{self, Progress, settings_of};
+use etcd_medic::rewrite::defrag::{self, DefragError, Progress, settings_of};
 use etcd_medic::rewrite::{self, Changes, Content};
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run;
+use etcd_medic::scan::health::Health;
 use etcd_medic::scan::{Options, Scan, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::{Limits, Status};
@@ -149,24 +150,28 @@ pub fn saved_copy(file: &Bytes) {
 /// What rests on a scan: `status`, `check`, `analyze` and `cleanup`; they must agree. `hash` and `plan` must agree with them, too.
 pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     let state = step("state", || State::read(db));
-    let status = scanned(file, db, &state, asked);
+    let (status, health) = scanned(file, db, &state, asked);
     let sound = status.sound;
     step("plan", || {
-        let Ok(content) = Content::read(db, &Changes::default(), &|_| {}) else {
-            return assert!(!sound, "a sound file has content");
+        let content = match Content::read(db, &Changes::default(), &|_| {}) {
+            Ok(content) => content,
+            Err(unreadable) => {
+                assert!(!health.readable, "what can be read can be copied: {unreadable:?}");
+                return refused(file, health, &unreadable.first);
+            }
         };
+        assert!(health.readable, "what can be copied can be read");
+        assert_eq!(content.harmless.count, health.structural_faults, "faults of the structure");
         let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
         let planned = plan(&content, settings).expect("what a walk accepts can be written");
         assert!(planned.file_bytes() >= planned.entry_bytes);
-        // a page of another bucket in the root's place is refused
-        if !content.has_records_in_root() {
-            compacted(file, db, &state, sound, &content);
-        }
+        compacted(file, db, &state, health, &content);
     });
     step("hash", || {
         let found = hashes(db, &state, 0, &|_| {}).expect("the current revision is always there");
         print(file.len(), "hash", &found, |out| report::hash::write(out, &view(asked.top), &found));
-        assert_eq!(found.sound, found.num_faults == 0);
+        let verdict = (found.sound, found.readable, found.num_faults);
+        assert_eq!(verdict, (health.sound, health.readable, health.num_faults), "one verdict");
         assert_eq!(found.hash_kv.is_some(), status.revision.is_some());
         if sound && status.revision.is_some() {
             assert_eq!(found.hash_kv.map(|it| it.revision), status.revision, "one revision");
@@ -176,17 +181,37 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     sound
 }
 
-fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> Status {
+fn source_of(file: &Bytes) -> Source {
+    let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
+    Source { path, db, read_without_lock: false }
+}
+
+/// Whoever would copy the file says why not, and of how many faults, as `check` does.
+fn refused(file: &Bytes, health: Health, first_fault: &str) {
+    let (source, silent) = (source_of(file), Progress { begin: &|_, _| {}, advance: &|_| {} });
+    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent).map(drop);
+    for refusal in [planned, defrag::read(&source, &Changes::default(), silent).map(drop)] {
+        match refusal {
+            Err(DefragError::Damaged { first, count, .. }) => {
+                assert_eq!((first.as_str(), count), (first_fault, health.num_faults));
+            }
+            other => panic!("it can't be read whole: {other:?}"),
+        }
+    }
+}
+
+fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> (Status, Health) {
     let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
     let scan = step("scan", || scan(db, state, options));
     let trailer = trailer::verify(db.data());
+    let health = Health::of(db, state, &scan, trailer);
     let status = step("status", || {
         let status = Status::of("file".as_ref(), db, state, &scan, trailer, Limits::default());
         let files = std::slice::from_ref(&status);
         print(file.len(), "status", &status, |out| report::status::write(out, &view(top), files));
         status
     });
-    let sound = step("check", || {
+    step("check", || {
         let checked = check("file".as_ref(), db, state, &scan, trailer, max_findings);
         print(file.len(), "check", &checked, |out| {
             report::simple::check(out, &view(top), "file".as_ref(), &checked)
@@ -194,7 +219,14 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
         assert_eq!(checked.sound, checked.num_findings == 0);
         let shown = checked.num_findings.min(max_findings as u64);
         assert_eq!(checked.findings.len() as u64, shown, "findings");
-        checked.sound
+        let verdict = (checked.sound, checked.readable, checked.num_findings, checked.structural_faults);
+        let expected = (health.sound, health.readable, health.num_faults, health.structural_faults);
+        assert_eq!(verdict, expected, "one verdict");
+        let next: Vec<_> = checked.next.iter().map(|next| next.command.as_str()).collect();
+        let names = |command: &str| next.iter().any(|next| next.starts_with(command));
+        assert_eq!(next.is_empty(), checked.sound, "{next:?}");
+        assert!(checked.readable || names("etcd-medic salvage "), "{next:?}");
+        assert!(checked.readable || !names("etcd-medic defrag "), "{next:?}");
     });
     step("analyze", || {
         let filter = Filter::default();
@@ -208,7 +240,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
         };
         let report = analyze(db, state, &scan, &request);
         print(file.len(), "analyze", &report, |out| report::analyze::write(out, &view(top), &report));
-        assert_eq!((status.sound, report.health.sound), (sound, sound), "one verdict");
+        assert_eq!((status.sound, report.health), (health.sound, health), "one verdict");
         accounted(file, &scan, &report, status.keys);
     });
     step("cleanup", || {
@@ -219,19 +251,19 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
         print(file.len(), "cleanup", &found, |out| report::cleanup::write(out, &view(top), &found));
-        assert_eq!(found.health.sound, sound, "one verdict");
+        assert_eq!(found.health, health, "one verdict");
         assert!(status.keys.is_some_and(|keys| found.total.objects <= keys));
     });
-    status
+    (status, health)
 }
 
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
-fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Content<'_>) {
-    let path = Path::new("file").to_owned();
-    let source = Source { path, db: Db::new(file.clone()).expect("opened before"), read_without_lock: false };
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Content<'_>) {
+    let source = source_of(file);
     let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
     let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
     if let Ok(plan) = &planned {
+        assert_eq!(plan.structural_faults, health.structural_faults, "faults of the structure");
         print(file.len(), "plan", plan, |out| report::rewrite::plan(out, &view(10), plan));
     }
     let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
@@ -241,7 +273,7 @@ fn compacted(file: &Bytes, db: &Db, state: &State<'_>, sound: bool, all: &Conten
             Ok(changes) => changes,
             // somebody else's bucket `key`, without etcd's bucket `meta`, is sound, too
             Err(error) => {
-                assert!(!sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
+                assert!(!health.sound || !state.has_meta_bucket, "a sound file can be compacted: {error}");
                 continue;
             }
         };

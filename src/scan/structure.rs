@@ -1,0 +1,111 @@
+//! The structure of a file that is walked whole: what comes before the walk of its buckets, and what is known behind it. Whoever
+//! walks all of a file begins and ends here, so that all of them count the same faults.
+
+use crate::bolt::fault::{Fault, FaultKind};
+use crate::bolt::freelist::FreedPages;
+use crate::bolt::walk::{Bucket, Findings, Walker};
+use crate::bolt::{Db, PageId, Threads};
+
+/// A walk that has begun.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    db: &'a Db,
+    /// Walks bucket by bucket.
+    pub walker: Walker<'a>,
+    findings: Findings,
+    max_findings: usize,
+}
+
+/// What it came to.
+#[derive(Debug)]
+pub struct Structure<'a> {
+    /// Every bucket, in the order found; the first is the root bucket.
+    pub buckets: Vec<Bucket<'a>>,
+    /// All that is wrong.
+    pub findings: Findings,
+    /// Runs of pages that nothing refers to, in ascending order.
+    pub unreached: Vec<(PageId, u64)>,
+    /// Pages of these that the stored freelist does not have; 0 where there is none.
+    pub leaked_pages: u64,
+    /// The stored freelist, where there is one.
+    pub freelist: Option<FreedPages>,
+    /// Whether two references met at one page, on several threads, so that all this is of no use.
+    pub contested: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// Looks at metas, end and stored freelist. Findings beyond so many are only counted.
+    #[must_use]
+    pub fn begin(db: &'a Db, threads: Threads, max_findings: usize) -> Self {
+        let mut findings = of_file(db);
+        let freelist = FreedPages::read(db, &mut findings, max_findings);
+        Self { db, walker: Walker::new(db, freelist, threads, max_findings), findings, max_findings }
+    }
+
+    /// When all buckets have been walked.
+    #[must_use]
+    pub fn finish(self) -> Structure<'a> {
+        let Self { db, mut walker, mut findings, max_findings } = self;
+        walker.claim_freelist();
+        let contested = walker.is_contested();
+        let unreached: Vec<_> = walker.claims().gaps().collect();
+        let buckets = walker.buckets().to_vec();
+        let (walked, freelist) = walker.finish();
+        findings.append(walked, max_findings);
+        let mut leaked_pages = 0;
+        for (first, pages) in freelist.iter().flat_map(|freelist| leaked_runs(&unreached, freelist)) {
+            leaked_pages += pages;
+            let (page, offset) = (Some(first), Some(db.offset_of(first)));
+            let kind = FaultKind::UnreachableUnfreed { pages };
+            findings.push(Fault { kind, page, offset, bucket: None, lost: None }, max_findings);
+        }
+        Structure { buckets, findings, unreached, leaked_pages, freelist, contested }
+    }
+}
+
+impl Structure<'_> {
+    /// Pages that nothing refers to, and that are not known to be free: of a file without a stored freelist, all of them.
+    #[must_use]
+    pub fn not_known_free(&self) -> u64 {
+        match self.freelist {
+            Some(_) => self.leaked_pages,
+            None => self.unreached.iter().map(|&(_, pages)| pages).sum(),
+        }
+    }
+}
+
+/// Faults of the file as a whole: a damaged meta, a missing end.
+fn of_file(db: &Db) -> Findings {
+    let mut findings = Findings::default();
+    for (slot, meta) in db.metas().slots.iter().enumerate() {
+        if let &Err(error) = meta {
+            let page = PageId(slot as u64);
+            let (kind, offset) = (FaultKind::Meta { slot, error }, Some(db.offset_of(page)));
+            findings.push(Fault { kind, page: Some(page), offset, bucket: None, lost: None }, usize::MAX);
+        }
+    }
+    let claimed = db.high_water_mark().saturating_mul(db.page_size());
+    let file_size = db.file_size();
+    if claimed > file_size {
+        let (kind, offset) = (FaultKind::FileCutShort { file_size, claimed }, Some(file_size));
+        findings.push(Fault { kind, page: None, offset, bucket: None, lost: None }, usize::MAX);
+    }
+    findings
+}
+
+/// Runs of pages that are neither reached nor free by the stored freelist.
+pub fn leaked_runs<'s>(
+    unreached: &'s [(PageId, u64)],
+    freelist: &'s FreedPages,
+) -> impl Iterator<Item = (PageId, u64)> + 's {
+    let pages = unreached.iter().flat_map(|&(first, pages)| (first.0..first.0 + pages).map(PageId));
+    let mut leaked = pages.filter(|&page| !freelist.contains(page)).peekable();
+    std::iter::from_fn(move || {
+        let first = leaked.next()?;
+        let mut pages = 1;
+        while leaked.next_if_eq(&PageId(first.0 + pages)).is_some() {
+            pages += 1;
+        }
+        Some((first, pages))
+    })
+}
