@@ -81,6 +81,10 @@ fn verdict_of(path: &Path, of: &str) -> Verdict {
     let refused = |refused: bool| if refused { 2 } else { 0 };
     assert_eq!([plan.code, defrag.code], [refused(!readable || changed); 2], "{of}: {plan:?} {defrag:?}");
     assert_eq!([plan_all_the_same.code, skipping.code], [refused(!readable); 2], "{of}: {skipping:?}");
+    // what salvages finds nothing missing where nothing is wrong, and never all where a copy would lose something
+    let salvage = ask(&["salvage", "--dry-run", "-o", "unused.db"]);
+    assert!(!sound || salvage.code == 0, "{of}: {salvage:?}");
+    assert!(readable || salvage.code > 0, "{of}: {salvage:?}");
     if readable {
         let of_structure = &checked["structural_faults"];
         assert_eq!(&json(plan_all_the_same)["structural_faults"], of_structure, "{of}: plan");

@@ -50,4 +50,4 @@ pub mod small;
 pub mod tree;
 pub mod trunk;
 pub mod unreached;
-mod zeroed;
+pub mod zeroed;
