@@ -55,10 +55,16 @@ pub struct VersionCommand {
 pub fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, source: &Path, request: &Request) -> Restore {
     if !finds.is_etcd {
         let program = Owner::Other.program();
-        let reason = format!(
-            "with {program} stopped, keep the damaged file, and put the copy in its place: only that program can tell whether \
-             what is left is enough"
-        );
+        let reason = if whole {
+            format!(
+                "nothing is missing: with {program} stopped, keep its file under another name, and put the copy in its place"
+            )
+        } else {
+            format!(
+                "with {program} stopped, keep the damaged file, and put the copy in its place: only that program can tell \
+                 whether what is left is enough"
+            )
+        };
         return Restore {
             in_place: false,
             command: String::new(),
