@@ -46,8 +46,11 @@ pub fn write(out: &mut impl Write, view: &View, hashes: &Hashes) -> io::Result<(
     table::write(out, view, &headings, hashes.buckets.iter().map(cells))?;
     if hashes.values_left_out > 0 {
         let values = format!("{}: ", count(hashes.values_left_out, "plain value"));
-        let text = "beside the buckets, in none of these hashes: etcd's own tools end at such a value, so there is nothing to \
-                    compare with";
+        let text = if hashes.owner.is_etcd() {
+            "beside the buckets, in none of these hashes: etcd's own tools end at such a value, so there is nothing to compare with"
+        } else {
+            "beside the buckets, in none of these hashes"
+        };
         writeln!(out)?;
         table::prose(out, view, &values, text)?;
     }

@@ -154,6 +154,8 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         derived: Vec::new(),
         auth_disabled: false,
         unreached: Unreached::default(),
+        restored_flags: roots.first().map_or(0, |root| root.trunk.restored as u64),
+        readable: false,
         newer_may_be_lost: false,
     }
 }

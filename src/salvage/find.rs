@@ -13,6 +13,7 @@ use super::open::Wreck;
 use super::records::{Conflict, Found, Tier};
 use super::roots::{self, Candidate};
 use super::tree::Gaps;
+use super::whole::is_readable;
 
 /// How much is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,6 +62,10 @@ pub struct Finds<'a> {
     pub auth_disabled: bool,
     /// What can be read, and nothing tells which bucket it is of.
     pub unreached: Unreached,
+    /// Whether the active root has no gap, and other commands would read all of it, too.
+    pub readable: bool,
+    /// Buckets of the root that had lost their flag, and were read as buckets.
+    pub restored_flags: u64,
     /// Whether the active root has no gap, and yet may not be the newest: the other meta is damaged.
     pub newer_may_be_lost: bool,
 }
@@ -107,7 +112,8 @@ pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync))
     let newest_meta = roots.first().map(|first| first.root);
     let whole = roots.first().is_some_and(|first| first.trunk.num_gaps() == 0);
     let newer_may_be_lost = whole && wreck.newer_meta_may_be_lost();
-    let searched = !whole || newer_may_be_lost || trust == Trust::BestEffort;
+    let readable = whole && is_readable(wreck);
+    let searched = !readable || newer_may_be_lost || trust == Trust::BestEffort;
     if !roots.iter().any(Candidate::leads_somewhere) {
         roots.extend(roots::of_unsealed_metas(wreck));
     }
@@ -128,7 +134,7 @@ pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync))
     // the state of the newest meta is lost with its root: what it had more than the next one lies behind that one's end
     let behind = newest_meta.is_some() && newest_meta != roots.first().map(|first| first.root);
     let finds = decide::decide(Material { wreck, roots, orphans, trust, searched, behind });
-    Finds { newer_may_be_lost, ..finds }
+    Finds { readable, newer_may_be_lost, ..finds }
 }
 
 /// What stands in a leaf of a tree and does not belong there is as good as in a leaf that no tree has.

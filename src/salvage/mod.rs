@@ -25,6 +25,8 @@
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
+//! | `whole` | whether all that the file held is in the copy |
+//! | `notes` | what the user should know |
 //! | [`document`] | what is said of all that |
 //! | [`run`] | the copy written, proved, put in place, and reported |
 
@@ -39,6 +41,7 @@ pub mod kinds;
 pub mod lacks;
 pub mod leases;
 pub mod lost;
+mod notes;
 pub mod open;
 pub mod others;
 pub mod readable;
@@ -50,4 +53,5 @@ pub mod small;
 pub mod tree;
 pub mod trunk;
 pub mod unreached;
+mod whole;
 pub mod zeroed;

@@ -15,6 +15,8 @@ use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{RecordKey, Revision};
+use crate::scan::root::RootFault;
+use crate::scan::structure::Structure;
 
 use super::find::{Root, RootSource};
 use super::forest::{Forest, Kind, Node};
@@ -52,19 +54,25 @@ impl<'a> Candidate<'a> {
     /// The root that a meta names.
     fn of_meta(wreck: &'a Wreck, meta: &Meta, tier: Tier, from: RootSource) -> Self {
         let candidate = Self::read(wreck, (meta.root, meta.sequence), tier, from);
-        if candidate.trunk.may_be_root() {
+        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && is_of_values(wreck)) {
             return candidate;
         }
         // another page lies in its place
         Self { trunk: Trunk::lost(meta.root), claims: new_claims(wreck), ..candidate }
     }
 
-    /// Whether it leads to any bucket, or a meta that can be believed says that there is none.
+    /// Whether it leads to any bucket, or a meta that can be believed leads to a root without one.
     #[must_use]
     pub fn leads_somewhere(&self) -> bool {
         let is_of_a_meta = matches!(self.root.from, RootSource::ActiveMeta | RootSource::OlderMeta);
-        self.trunk.buckets.len() > 1 || (is_of_a_meta && self.trunk.is_empty())
+        self.trunk.buckets.len() > 1 || (is_of_a_meta && self.trunk.num_gaps() == 0)
     }
+}
+
+/// Whether a root bucket of nothing but values is one: no bucket is lost, as all commands have it.
+fn is_of_values(wreck: &Wreck) -> bool {
+    let Ok(db) = Db::new(wreck.db.data().clone()) else { return false };
+    RootFault::find(&db, &Structure::of(&db)).is_none()
 }
 
 /// No page taken but those of the metas.

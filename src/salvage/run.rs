@@ -14,7 +14,7 @@ use crate::bolt::walk::{Bucket, BucketId, BucketRoot, Subtree, Threads, Walker, 
 use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError, PageId};
 use crate::etcd::hash;
-use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::etcd::schema::State;
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};
 use crate::owner::Owner;
@@ -28,12 +28,14 @@ use super::assemble::{Saved, SavedBucket};
 use super::document::{
     BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile, Unreached,
 };
-use super::find::{self, Finds, RootSource, Trust};
+use super::find::{self, Finds, Trust};
 use super::lacks;
-use super::lost::{self, Lost};
+use super::lost;
+use super::notes;
 use super::open::{Wreck, WreckError};
 use super::records::{Found, Tier};
 use super::restore;
+use super::whole::{is_sound, is_whole};
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -152,7 +154,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         |bucket: &write::source::BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
     let entries: u64 = saved.buckets().iter().skip(1).map(entries).sum();
     let path = shown(&wreck.path).into_owned();
-    if entries == 0 && finds.unreached.entries > 0 {
+    if entries == 0 && finds.unreached.entries > 0 && !is_sound(&finds) {
         let Unreached { entries, buckets, .. } = finds.unreached;
         let next = Command::new("etcd-medic salvage")
             .path(&wreck.path)
@@ -274,7 +276,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         unreadable: wreck.unreadable.clone(),
         searched: finds.searched,
     };
-    let whole = is_whole(finds, &lost) && wreck.unreadable.is_empty() && !has_newer(finds);
+    let whole = is_whole(wreck, finds, &lost);
     let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
     let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
         revision: conflict.revision.to_string(),
@@ -286,7 +288,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         recovered,
         unreached: finds.unreached.clone(),
         buckets: buckets(finds),
-        warnings: warnings(wreck, finds, request),
+        warnings: notes::of(wreck, finds, request),
         lost,
         affected,
         derived: finds.derived.clone(),
@@ -361,93 +363,6 @@ fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
     (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
 }
 
-/// Whether the active root led to all that it should.
-fn is_sound(finds: &Finds<'_>) -> bool {
-    finds.root.from == RootSource::ActiveMeta
-        && finds.buckets.iter().all(|bucket| bucket.first_gaps.is_empty())
-}
-
-/// Whether something was found that only a newer state may have, whose meta is lost.
-fn has_newer(finds: &Finds<'_>) -> bool {
-    let last = finds.records.last().map(Found::order);
-    let is_newer = |left: &Found<'_>| Some(left.order()) > last;
-    let of_others = || finds.unreached.entries > 0 && !finds.is_etcd;
-    finds.newer_may_be_lost && (of_others() || finds.left.iter().any(is_newer))
-}
-
-/// Whether the active root alone led to all that the file held, and what else was found agrees with it.
-fn is_whole(finds: &Finds<'_>, lost: &[Lost]) -> bool {
-    lost.is_empty()
-        && !finds.auth_disabled
-        && finds.malformed == 0
-        && finds.conflicts.is_empty()
-        && is_sound(finds)
-        && finds.records.iter().all(|found| found.tier != Tier::Free)
-        && finds.buckets.iter().all(|bucket| bucket.from_orphans == 0)
-}
-
-fn owner_of(finds: &Finds<'_>) -> Owner {
+pub(super) fn owner_of(finds: &Finds<'_>) -> Owner {
     if finds.is_etcd { Owner::Etcd } else { Owner::Other }
-}
-
-fn warnings(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match finds.root.from {
-        RootSource::ActiveMeta => {}
-        RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
-        RootSource::UnsealedMeta => warnings.push(
-            "no meta is sound: the root was taken that one names of which the checksum alone is wrong".to_owned(),
-        ),
-        RootSource::Searched if finds.is_etcd => warnings.push(
-            "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
-        ),
-        RootSource::Searched => warnings.push(
-            "no meta leads to the buckets: a node was taken for the root that no other refers to, the one that reaches most. It may be \
-             a bucket's, or of an older state"
-                .to_owned(),
-        ),
-        RootSource::Nowhere if finds.is_etcd => warnings.push(
-            "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
-        ),
-        RootSource::Nowhere => warnings.push("no root was found".to_owned()),
-    }
-    if is_sound(finds) && finds.buckets.iter().skip(1).all(|bucket| bucket.num_values() == 0) {
-        warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
-    }
-    if finds.newer_may_be_lost {
-        warnings.push(
-            "one meta is damaged: if it was the later one, what the last transaction wrote is not in the copy".to_owned(),
-        );
-    }
-    if wreck.page_size_derived {
-        warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
-    }
-    if wreck.read_without_lock {
-        warnings.push(owner_of(finds).unlocked());
-    }
-    if finds.is_etcd && !finds.compaction_is_known && finds.searched {
-        warnings.push(
-            "how far the last compaction went is lost: records that it removed, and keys that were deleted, may be among those saved"
-                .to_owned(),
-        );
-    }
-    // of records, it is known more exactly
-    let others = finds.buckets.iter().filter(|bucket| bucket.name != KEY_BUCKET || !finds.is_etcd);
-    for bucket in others.filter(|bucket| bucket.from_orphans > 0 && !bucket.gaps.is_empty()) {
-        warnings.push(format!(
-            "bucket {}: {} come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
-             them out){}",
-            ByteText::from(bucket.name),
-            count(bucket.from_orphans, "entry"),
-            match bucket.conflicts {
-                0 => String::new(),
-                conflicts => format!("; {conflicts} of them were found with two values"),
-            }
-        ));
-    }
-    if request.trust == Trust::BestEffort {
-        let gone = if finds.is_etcd { "deleted or superseded" } else { "deleted or replaced" };
-        warnings.push(format!("--best-effort: what was {gone} may have come back to life"));
-    }
-    warnings
 }

@@ -10,7 +10,7 @@ use crate::bolt::page::{Entry, Page};
 use crate::bolt::walk::BucketRoot;
 use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
-use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
+use crate::etcd::schema::{ETCD_BUCKETS, FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
 use super::tree::{self, Gap, Gaps, Tree};
 
@@ -35,6 +35,8 @@ pub struct TrunkBucket<'a> {
 pub struct Trunk<'a> {
     /// The buckets.
     pub buckets: Vec<TrunkBucket<'a>>,
+    /// Buckets of the root that had lost their flag.
+    pub restored: usize,
     /// Their numbers, by the bucket around them and their name.
     index: HashMap<(usize, &'a [u8]), usize>,
 }
@@ -44,8 +46,8 @@ impl<'a> Trunk<'a> {
     #[must_use]
     pub fn read(db: &'a Db, root: PageId, sequence: u64, claims: &Claims) -> Self {
         let mut tree = tree::read(db, BucketRoot::Page(root), claims);
-        restore_flags(&mut tree.entries);
-        Self::of_tree(db, tree, sequence, claims)
+        let restored = restore_flags(&mut tree.entries);
+        Self { restored, ..Self::of_tree(db, tree, sequence, claims) }
     }
 
     /// Reads all buckets below entries of a root.
@@ -108,10 +110,7 @@ impl<'a> Trunk<'a> {
         let why = "another page lies in the place of the root bucket".to_owned();
         let gaps = Gaps::new(vec![Gap { lower: &[], upper: None, page: root, leaf: false, why }]);
         let tree = Tree { gaps, ..Tree::default() };
-        Self {
-            buckets: vec![TrunkBucket { parent: None, name: &[], sequence: 0, tree }],
-            index: HashMap::new(),
-        }
+        Self { buckets: vec![TrunkBucket { parent: None, name: &[], sequence: 0, tree }], ..Self::default() }
     }
 
     /// Whether the root bucket may be one: it holds a bucket, or nothing at all. bbolt puts only buckets there (`tx.go`), and
@@ -180,11 +179,14 @@ impl<'a> Trunk<'a> {
     }
 }
 
-/// In etcd's root bucket are buckets only: what is none among them has lost its flag, and is read as one.
-fn restore_flags(entries: &mut [Entry<'_>]) {
-    let buckets = entries.iter().filter(|entry| entry.is_bucket()).count();
-    let is_etcd = entries.iter().any(|entry| entry.key == KEY_BUCKET);
-    if is_etcd && buckets.saturating_mul(2) > entries.len() {
-        entries.iter_mut().for_each(|entry| entry.flags = BUCKET_FLAG);
+/// Of etcd's root bucket, what has the name of one of its buckets and is none has lost its flag, and is read as one. Gives how many
+/// there are.
+fn restore_flags(entries: &mut [Entry<'_>]) -> usize {
+    let has = |name: &[u8]| entries.iter().any(|entry| entry.key == name && entry.is_bucket());
+    let is_named = entries.iter().any(|entry| entry.key == KEY_BUCKET);
+    if !has(KEY_BUCKET) && !(is_named && ETCD_BUCKETS.iter().any(|name| has(name))) {
+        return 0;
     }
+    let lost = entries.iter_mut().filter(|entry| !entry.is_bucket() && ETCD_BUCKETS.contains(&entry.key));
+    lost.map(|entry| entry.flags = BUCKET_FLAG).count()
 }

@@ -3,7 +3,7 @@
 
 use crate::bolt::fault::{Fault, FaultKind};
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::walk::{Bucket, Findings, Walker};
+use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
 use crate::bolt::{Db, PageId, Threads};
 
 /// A walk that has begun.
@@ -63,7 +63,24 @@ impl<'a> Walk<'a> {
     }
 }
 
-impl Structure<'_> {
+impl<'a> Structure<'a> {
+    /// Of a file of which nothing but this is asked.
+    #[must_use]
+    pub fn of(db: &'a Db) -> Self {
+        let structure = Self::by(db, Threads::All);
+        // found again in the order of the tree
+        if structure.contested { Self::by(db, Threads::One) } else { structure }
+    }
+
+    fn by(db: &'a Db, threads: Threads) -> Self {
+        let mut walk = Walk::begin(db, threads, 0);
+        for id in (0..).map(BucketId) {
+            let Some(mut bucket) = walk.walker.walk_bucket(id) else { break };
+            while bucket.next_window(|subtree| subtree.for_each(drop)).is_some() {}
+        }
+        walk.finish()
+    }
+
     /// Pages that nothing refers to, and that are not known to be free: of a file without a stored freelist, all of them.
     #[must_use]
     pub fn not_known_free(&self) -> u64 {

@@ -1,0 +1,86 @@
+//! What the user should know of a salvage.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::etcd::schema::KEY_BUCKET;
+use crate::text::ByteText;
+use crate::units::count;
+
+use super::find::{Finds, RootSource, Trust};
+use super::open::Wreck;
+use super::run::{Request, owner_of};
+use super::whole::is_sound;
+
+/// Sentences, each by itself.
+pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
+    let mut warnings = Vec::new();
+    match finds.root.from {
+        RootSource::ActiveMeta => {}
+        RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
+        RootSource::UnsealedMeta => warnings.push(
+            "no meta is sound: the root was taken that one names of which the checksum alone is wrong".to_owned(),
+        ),
+        RootSource::Searched if finds.is_etcd => warnings.push(
+            "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
+        ),
+        RootSource::Searched => warnings.push(
+            "no meta leads to the buckets: a node was taken for the root that no other refers to, the one that reaches most. It may be \
+             a bucket's, or of an older state"
+                .to_owned(),
+        ),
+        RootSource::Nowhere if finds.is_etcd => warnings.push(
+            "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
+        ),
+        RootSource::Nowhere => warnings.push("no root was found".to_owned()),
+    }
+    if is_sound(finds) && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
+        warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
+    }
+    if !finds.readable && is_sound(finds) {
+        warnings.push(
+            "the root leads to all that was saved, and yet the file has faults: `check` names them"
+                .to_owned(),
+        );
+    }
+    if finds.restored_flags > 0 {
+        let buckets = count(finds.restored_flags, "bucket");
+        warnings
+            .push(format!("{buckets} of the root had lost the flag of one, and were read as what they were"));
+    }
+    if finds.newer_may_be_lost {
+        warnings.push(
+            "one meta is damaged: if it was the later one, what the last transaction wrote is not in the copy".to_owned(),
+        );
+    }
+    if wreck.page_size_derived {
+        warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
+    }
+    if wreck.read_without_lock {
+        warnings.push(owner_of(finds).unlocked());
+    }
+    if finds.is_etcd && !finds.compaction_is_known && finds.searched {
+        warnings.push(
+            "how far the last compaction went is lost: records that it removed, and keys that were deleted, may be among those saved"
+                .to_owned(),
+        );
+    }
+    // of records, it is known more exactly
+    let others = finds.buckets.iter().filter(|bucket| bucket.name != KEY_BUCKET || !finds.is_etcd);
+    for bucket in others.filter(|bucket| bucket.from_orphans > 0 && !bucket.gaps.is_empty()) {
+        warnings.push(format!(
+            "bucket {}: {} come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
+             them out){}",
+            ByteText::from(bucket.name),
+            count(bucket.from_orphans, "entry"),
+            match bucket.conflicts {
+                0 => String::new(),
+                conflicts => format!("; {conflicts} of them were found with two values"),
+            }
+        ));
+    }
+    if request.trust == Trust::BestEffort {
+        let gone = if finds.is_etcd { "deleted or superseded" } else { "deleted or replaced" };
+        warnings.push(format!("--best-effort: what was {gone} may have come back to life"));
+    }
+    warnings
+}
