@@ -184,7 +184,8 @@ impl<'a> Trunk<'a> {
 fn restore_flags(entries: &mut [Entry<'_>]) -> usize {
     let has = |name: &[u8]| entries.iter().any(|entry| entry.key == name && entry.is_bucket());
     let is_named = entries.iter().any(|entry| entry.key == KEY_BUCKET);
-    if !has(KEY_BUCKET) && !(is_named && ETCD_BUCKETS.iter().any(|name| has(name))) {
+    let is_etcd = has(KEY_BUCKET) || (is_named && ETCD_BUCKETS.iter().any(|name| has(name)));
+    if !is_etcd {
         return 0;
     }
     let lost = entries.iter_mut().filter(|entry| !entry.is_bucket() && ETCD_BUCKETS.contains(&entry.key));
