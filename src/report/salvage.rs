@@ -38,6 +38,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         rows.push(("free pages", format!("{} that were {gone}", grouped(recovered.free))));
     }
     rows.push(("left out", left_out(report)));
+    rows.push(("found", placed(&report.unreached)));
     if let Some(revision) = report.target.revision {
         rows.push(("revision", revision.to_string()));
     }
@@ -125,17 +126,26 @@ fn left_out(report: &Report) -> String {
     if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
 }
 
-/// What no root reaches; nothing, where there is none of it.
+/// What no root reaches; nothing, where there is none of it, or the copy has it.
 fn unreached(unreached: &Unreached) -> Option<String> {
+    let left = Some(unreached).filter(|unreached| unreached.entries > 0 && unreached.bucket.is_none())?;
+    Some(format!("{}, which may have been deleted: --best-effort takes them", on_unreached_pages(left)))
+}
+
+/// The same, where the copy has it.
+fn placed(unreached: &Unreached) -> String {
+    let bucket = unreached.bucket.as_ref();
+    let placed = |bucket| format!("{}: in bucket {bucket} now", on_unreached_pages(unreached));
+    bucket.map(placed).unwrap_or_default()
+}
+
+fn on_unreached_pages(unreached: &Unreached) -> String {
     let entries = count(unreached.entries, "entry");
-    let inside =
-        Some(format!(" in {}", count(unreached.buckets, "bucket"))).filter(|_| unreached.buckets > 0);
-    let what = format!("{entries}{} on pages that no root reaches", inside.unwrap_or_default());
-    let what = match &unreached.bucket {
-        Some(bucket) => format!("nothing of {what}: bucket {bucket} has them"),
-        None => format!("{what}, which may have been deleted: --best-effort takes them"),
+    let inside = match unreached.buckets {
+        0 => String::new(),
+        buckets => format!(" in {}", count(buckets, "bucket")),
     };
-    (unreached.entries > 0).then_some(what)
+    format!("{entries}{inside} on pages that no root reaches")
 }
 
 fn verified(report: &Report) -> String {
