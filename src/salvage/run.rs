@@ -156,11 +156,8 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let path = shown(&wreck.path).into_owned();
     if entries == 0 && finds.unreached.entries > 0 && !is_sound(&finds) {
         let Unreached { entries, buckets, .. } = finds.unreached;
-        let next = Command::new("etcd-medic salvage")
-            .path(&wreck.path)
-            .and("-o")
-            .path(&request.target)
-            .and("--best-effort");
+        let next = Command::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
+        let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }
     if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
