@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::bolt::bucket::BucketId;
+use etcd_medic::bolt::fault::Findings;
 use etcd_medic::bolt::freelist::FreedPages;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::walk::{BucketId, Findings, Walker};
+use etcd_medic::bolt::walk::Walker;
 use etcd_medic::bolt::{Db, Threads};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;

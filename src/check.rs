@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::{BucketId, short_path_of};
 use crate::bolt::fault::Fault;
-use crate::bolt::walk::{BucketId, short_path_of};
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::Trailer;

@@ -4,8 +4,9 @@ use crc32fast::Hasher;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::bolt::bucket::{Bucket, BucketId, path_of};
 use crate::bolt::page::Leaf;
-use crate::bolt::walk::{Bucket, BucketId, Subtree, Walker, path_of};
+use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::{Db, Threads};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;

@@ -6,10 +6,12 @@ use crc32fast::Hasher;
 use serde::Serialize;
 
 use crate::analyze::{self, BucketUse};
-use crate::bolt::bucket::top_level;
+use crate::bolt::bucket::{BucketId, short_path_of};
+use crate::bolt::entries::top_level;
+use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Entry, Page, PageError};
-use crate::bolt::walk::{BucketId, Findings, Subtree, Walker, short_path_of};
+use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::{Db, PageId, PageKind, Threads};
 use crate::etcd::schema::{ETCD_BUCKETS, State};
 use crate::etcd::{KeyValue, RecordKey};

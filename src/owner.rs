@@ -7,9 +7,10 @@ use std::path::Path;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::bolt::bucket::BucketId;
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_file};
-use crate::bolt::walk::{BucketId, Subtree, Threads, Walker};
+use crate::bolt::walk::{Subtree, Threads, Walker};
 use crate::bolt::{Db, PageId, probe};
 use crate::etcd::data_dir;
 use crate::etcd::find::holds_records;

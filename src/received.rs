@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::beside::{Beside, MemberLog};
 use crate::bolt::Db;
+use crate::bolt::bucket::BucketId;
 use crate::bolt::open::{Lock, map_file};
-use crate::bolt::walk::{BucketId, Threads, Walker};
+use crate::bolt::walk::{Threads, Walker};
 use crate::content::packing::free_name;
 use crate::etcd::data_dir;
 use crate::etcd::schema::State;

@@ -9,9 +9,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use etcd_medic::bolt::bucket::BucketRoot;
 use etcd_medic::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
 use etcd_medic::bolt::meta::MetaError;
-use etcd_medic::bolt::walk::BucketRoot;
 use etcd_medic::bolt::{Db, Fault, FormatError, Threads};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, scan};

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use bytes::Bytes;
-use etcd_medic::bolt::bucket::for_each_entry;
+use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
+use etcd_medic::bolt::entries::for_each_entry;
 use etcd_medic::bolt::fault::Fault;
 use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::bolt::walk::{Bucket, BucketRoot};
 use etcd_medic::bolt::{BucketId, Db, Threads};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, Scan, scan};

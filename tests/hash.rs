@@ -175,7 +175,7 @@ mod rule {
             for at in 1..=26 {
                 let kept = Kept::at(&db, state.key_bucket.as_ref().expect("a key bucket"), at);
                 let mut left = Vec::new();
-                etcd_medic::bolt::bucket::for_each_entry(
+                etcd_medic::bolt::entries::for_each_entry(
                     &db,
                     state.key_bucket.as_ref().expect("one"),
                     |entry| {

@@ -38,7 +38,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot, path_of};
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;

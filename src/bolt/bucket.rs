@@ -1,69 +1,87 @@
-//! The entries of one bucket, in order: for buckets that are read whole and once.
-//!
-//! Damage is passed over in silence here: [`super::walk`] reports it.
+//! A bucket: which it is, what its entry says of it, and its path.
 
-use super::db::Db;
-use super::page::{Entry, Leaf};
-use super::walk::{Bucket, BucketId, BucketRoot, Content, MAX_DEPTH, Subtree, Threads, Walker};
+#![deny(clippy::arithmetic_side_effects)]
 
-/// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
-#[must_use]
-pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
-    let mut walker = Walker::new(db, None, Threads::One, 0);
-    if let Some(mut walk) = walker.walk_bucket(BucketId::ROOT) {
-        while walk.next_window(|subtree| subtree.for_each(drop)).is_some() {}
-    }
-    let inside_root = |bucket: &&Bucket<'_>| bucket.parent == Some(BucketId::ROOT);
-    walker.buckets().iter().filter(inside_root).copied().collect()
+use super::format::PageId;
+use super::page::Page;
+
+/// Which bucket, by the order in which a walk found them; 0 is the root bucket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BucketId(pub u32);
+
+impl BucketId {
+    /// The bucket that holds the top-level buckets.
+    pub const ROOT: Self = Self(0);
 }
 
-/// Calls `each` with every plain entry of a bucket, in order.
-pub fn for_each_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, mut each: impl FnMut(Entry<'a>)) {
-    let mut walker = Walker::new(db, None, Threads::One, 0);
-    let id = walker.adopt(*bucket);
-    let Some(mut walk) = walker.walk_bucket(id) else { return };
-    // not the entries: these may be of a few bytes
-    let leaves =
-        |subtree: &mut Subtree<'_, 'a>| subtree.filter_map(|node| node.leaf()).collect::<Vec<Leaf<'a>>>();
-    while let Some(window) = walk.next_window(leaves) {
-        let entries = window.into_iter().flatten().flat_map(|leaf| leaf.entries().filter_map(Result::ok));
-        entries.filter(|entry| !entry.is_bucket()).for_each(&mut each);
-    }
+/// A bucket, as the entry that holds it says.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket<'a> {
+    /// The bucket that it stands in; `None` for the root bucket.
+    pub parent: Option<BucketId>,
+    /// Its name: the entry's key. Empty for the root bucket.
+    pub name: &'a [u8],
+    /// Its counter.
+    pub sequence: u64,
+    /// Where its entries are.
+    pub root: BucketRoot<'a>,
 }
 
-/// The bucket's first or last entry, by one descent; `None` where the bucket is empty or the descent meets damage.
+/// Where a bucket's entries are.
+#[derive(Clone, Copy, Debug)]
+pub enum BucketRoot<'a> {
+    /// In a tree that begins at this page.
+    Page(PageId),
+    /// In the value of its own entry.
+    Inline(Page<'a>),
+}
+
+/// Names from a top-level bucket down to this one, with slashes between. Where the names around it are very long, they
+/// give way to an ellipsis: a path must not be longer for every bucket within than its bucket is in the file.
 #[must_use]
-pub fn outermost_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, end: End) -> Option<Entry<'a>> {
-    let mut page = match bucket.root {
-        BucketRoot::Page(root) => db.page(root).ok()?,
-        BucketRoot::Inline(page) => page,
-    };
-    for _ in 0..MAX_DEPTH {
-        let content = page.branch().map(Content::Branch).or_else(|_| page.leaf().map(Content::Leaf)).ok()?;
-        match content {
-            Content::Leaf(leaf) => return leaf.entry_at(end.of(leaf.num_entries())?)?.ok(),
-            Content::Branch(branch) => {
-                let child = branch.child_at(end.of(branch.num_children())?)?.ok()?;
-                page = db.page(child.page).ok()?;
-            }
+pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
+    const MAX_BYTES_AROUND: usize = 256;
+    let bucket = |id: BucketId| buckets.get(id.0 as usize);
+    let mut names = vec![bucket(id).map(|bucket| bucket.name).unwrap_or_default()];
+    let mut around = 0usize;
+    let mut parent = bucket(id).and_then(|bucket| bucket.parent);
+    while let Some(outer) = parent.filter(|&outer| outer != BucketId::ROOT).and_then(bucket) {
+        around = around.saturating_add(outer.name.len()).saturating_add(1);
+        if around > MAX_BYTES_AROUND {
+            names.push("…".as_bytes());
+            break;
         }
+        names.push(outer.name);
+        parent = outer.parent;
     }
-    None
+    names.reverse();
+    names.join(&b'/')
 }
 
-/// Which end of a bucket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    /// The smallest key.
-    First,
-    /// The largest key.
-    Last,
+/// The same for what stands beside each finding and page: names that are themselves very long are cut, too.
+#[must_use]
+pub fn short_path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
+    const SHOWN: (usize, usize) = (400, 100);
+    let path = path_of(buckets, id);
+    let (first, last) = (path.get(..SHOWN.0), path.len().checked_sub(SHOWN.1).and_then(|at| path.get(at..)));
+    match first.zip(last) {
+        Some((first, last)) if path.len() > SHOWN.0.saturating_add(SHOWN.1) => {
+            [whole_characters(first), "…".as_bytes(), behind_a_character(last)].concat()
+        }
+        _ => path,
+    }
 }
 
-impl End {
-    /// The index of the outermost of `count` things.
-    fn of(self, count: usize) -> Option<usize> {
-        let last = count.checked_sub(1)?;
-        Some(if self == Self::First { 0 } else { last })
+/// Without the beginning of a character of several bytes at its end.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    match str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or_default(),
+        _ => bytes,
     }
+}
+
+/// Without the end of a character at its beginning.
+fn behind_a_character(bytes: &[u8]) -> &[u8] {
+    let rest = bytes.iter().take(3).take_while(|&&byte| byte & 0xC0 == 0x80).count();
+    bytes.get(rest..).unwrap_or_default()
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use strum::IntoStaticStr;
 use thiserror::Error;
 
+use super::bucket::BucketId;
 use super::format::PageId;
 use super::meta::MetaError;
 use super::page::{ElementError, PageErrorKind};
-use super::walk::BucketId;
 
 /// One fault, and where it lies.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -180,6 +180,42 @@ impl Fault {
     #[must_use]
     pub fn is_of_a_tree(&self) -> bool {
         self.bucket.is_some() && self.kind != FaultKind::ReachableFreed
+    }
+}
+
+/// Faults, up to a limit; beyond it they are only counted.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The first ones.
+    pub faults: Vec<Fault>,
+    /// How many there were.
+    pub count: u64,
+    /// How many of them are of trees: see [`Fault::is_of_a_tree`].
+    pub of_trees: u64,
+    /// The first of these, whatever the limit.
+    pub first_of_trees: Option<Box<Fault>>,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn push(&mut self, fault: Fault, max: usize) {
+        self.count = self.count.saturating_add(1);
+        if fault.is_of_a_tree() {
+            self.of_trees = self.of_trees.saturating_add(1);
+            self.first_of_trees.get_or_insert_with(|| Box::new(fault.clone()));
+        }
+        if self.faults.len() < max {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Adds those of `other` behind these.
+    pub fn append(&mut self, other: Self, max: usize) {
+        self.count = self.count.saturating_add(other.count);
+        self.of_trees = self.of_trees.saturating_add(other.of_trees);
+        self.first_of_trees = self.first_of_trees.take().or(other.first_of_trees);
+        let room = max.saturating_sub(self.faults.len());
+        self.faults.extend(other.faults.into_iter().take(room));
     }
 }
 

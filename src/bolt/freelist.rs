@@ -4,10 +4,9 @@
 
 use super::claims::Claims;
 use super::db::Db;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, Findings};
 use super::format::{FREELIST_COUNT_IN_FIRST_SLOT, PAGE_HEADER_SIZE, PageId};
 use super::page::Page;
-use super::walk::Findings;
 
 /// The pages that a stored freelist names.
 #[derive(Debug)]

@@ -10,7 +10,8 @@
 //! | [`freelist`] | the stored freelist |
 //! | [`claims`] | which pages are taken |
 //! | [`walk`] | every node of every bucket, in parallel |
-//! | [`bucket`] | the entries of one bucket, in order |
+//! | [`bucket`] | which bucket, and its path |
+//! | [`entries`] | the entries of one bucket, in order |
 //! | [`probe`] | pages in bytes whose metas say nothing |
 //! | [`orphan`] | nodes that no tree refers to, wherever they lie |
 //! | [`fault`] | what can be wrong |
@@ -19,6 +20,7 @@
 pub mod bucket;
 pub mod claims;
 pub mod db;
+pub mod entries;
 pub mod fault;
 pub mod format;
 pub mod freelist;
@@ -30,7 +32,8 @@ pub mod probe;
 pub mod walk;
 pub mod write;
 
+pub use bucket::BucketId;
 pub use db::{Db, FormatError};
 pub use fault::{Fault, FaultKind};
 pub use format::{PageId, PageKind};
-pub use walk::{BucketId, Threads};
+pub use walk::Threads;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::bolt::bucket::{BucketId, short_path_of};
 use crate::bolt::fault::Lost;
 use crate::bolt::page::Page;
-use crate::bolt::walk::{BucketId, short_path_of};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};

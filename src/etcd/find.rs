@@ -8,12 +8,13 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::bolt::bucket::top_level;
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot};
 use crate::bolt::claims::Claims;
+use crate::bolt::entries::top_level;
 use crate::bolt::format::{PAGE_HEADER_SIZE, PageId};
 use crate::bolt::orphan::{Finder, Orphan, OrphanLeaf};
 use crate::bolt::page::{Entry, Page};
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot, Content, MAX_DEPTH, Node, Walker};
+use crate::bolt::walk::{Content, MAX_DEPTH, Node, Walker};
 use crate::bolt::{Db, Threads};
 
 use super::key_value::KeyValue;

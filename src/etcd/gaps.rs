@@ -13,10 +13,11 @@
 
 use std::cmp::Reverse;
 
-use crate::bolt::bucket::{End, outermost_entry};
+use crate::bolt::bucket::{Bucket, BucketRoot};
 use crate::bolt::claims::Claims;
+use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::{Branch, Entry, Leaf, Page};
-use crate::bolt::walk::{Bucket, BucketRoot, MAX_DEPTH};
+use crate::bolt::walk::MAX_DEPTH;
 use crate::bolt::{Db, PageId};
 
 use super::key_value::KeyValue;

@@ -20,9 +20,10 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::bolt::bucket::{End, outermost_entry};
+use crate::bolt::bucket::Bucket;
+use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::{Entry, Leaf};
-use crate::bolt::walk::{Bucket, Subtree, Walker};
+use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::{Db, Threads};
 
 use super::crc::Crc;

@@ -13,7 +13,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use rayon::prelude::*;
 
-use crate::bolt::walk::{Bucket, Subtree, Walker};
+use crate::bolt::bucket::Bucket;
+use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::{Db, Threads};
 
 use super::key_value::KeyValue;

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::bolt::Db;
-use crate::bolt::bucket::{End, for_each_entry, outermost_entry, top_level};
-use crate::bolt::walk::Bucket;
+use crate::bolt::bucket::Bucket;
+use crate::bolt::entries::{End, for_each_entry, outermost_entry, top_level};
 
 use super::revision::{RecordKey, Revision};
 

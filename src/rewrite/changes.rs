@@ -16,9 +16,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::bolt::Db;
-use crate::bolt::bucket::{End, outermost_entry};
+use crate::bolt::bucket::{Bucket, BucketId};
+use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{Bucket, BucketId};
 use crate::etcd::hash::current_revision;
 use crate::etcd::schema::{Alarm, FINISHED_COMPACT, KEY_BUCKET, META_BUCKET, SCHEDULED_COMPACT, State};
 use crate::etcd::{Kept, KeyValue, RecordKey, Revision};

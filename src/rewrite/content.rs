@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::bolt::bucket::{Bucket, BucketId};
 use crate::bolt::db::Db;
+use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{Bucket, BucketId, Findings, Subtree};
+use crate::bolt::walk::Subtree;
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
 use crate::bolt::{Fault, PageId, Threads};
 use crate::etcd::RecordKey;

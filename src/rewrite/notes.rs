@@ -1,7 +1,7 @@
 //! What the user should know of a copy, beside its figures: what is odd about the source, and what must be true before a
 //! changed copy takes its place.
 
-use crate::bolt::walk::Findings;
+use crate::bolt::fault::Findings;
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
 use crate::source::Source;

@@ -5,9 +5,11 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::bolt::Db;
+use crate::bolt::bucket::{Bucket, BucketId, path_of};
+use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{Bucket, BucketId, BucketWalk, Findings, Subtree, Threads, Walker, path_of};
+use crate::bolt::walk::{BucketWalk, Subtree, Threads, Walker};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::Rule;

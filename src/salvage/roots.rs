@@ -5,13 +5,13 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use crate::bolt::bucket::{End, outermost_entry};
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot};
 use crate::bolt::claims::Claims;
+use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::format::PageKind;
 use crate::bolt::meta::Meta;
 use crate::bolt::orphan::{OrphanBranch, OrphanLeaf, Orphans};
 use crate::bolt::page::{Entry, Page};
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{RecordKey, Revision};

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot, Subtree, Threads, Walker, path_of};
+use crate::bolt::walk::{Subtree, Threads, Walker};
 use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError, PageId};
 use crate::etcd::hash;

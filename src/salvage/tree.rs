@@ -6,11 +6,12 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::bolt::bucket::BucketRoot;
 use crate::bolt::claims::Claims;
 use crate::bolt::format::{BUCKET_FLAG, MAX_VALUE_SIZE, PageHeader, PageKind};
 use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::{Branch, ElementError, Entry, Leaf, Page, PageError, PageErrorKind};
-use crate::bolt::walk::{BucketRoot, MAX_DEPTH};
+use crate::bolt::walk::MAX_DEPTH;
 use crate::bolt::{Db, FaultKind, PageId};
 use crate::units::{count, grouped};
 use thiserror::Error;

@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
+use crate::bolt::bucket::BucketRoot;
 use crate::bolt::claims::Claims;
 use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::{Entry, Page};
-use crate::bolt::walk::BucketRoot;
 use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
 use crate::etcd::schema::{ETCD_BUCKETS, FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};

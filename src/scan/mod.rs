@@ -21,8 +21,9 @@ pub mod tally;
 pub mod tenants;
 pub mod timeline;
 
+use crate::bolt::bucket::{Bucket, BucketId};
+use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::walk::{Bucket, BucketId, Findings};
 use crate::bolt::{Db, PageId, Threads};
 use crate::etcd::Gaps;
 use crate::etcd::schema::{KEY_BUCKET, State};

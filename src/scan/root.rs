@@ -5,8 +5,8 @@ use strum::IntoStaticStr;
 use thiserror::Error;
 
 use crate::bolt::Db;
-use crate::bolt::bucket::for_each_entry;
-use crate::bolt::walk::{Bucket, BucketId, BucketRoot};
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot};
+use crate::bolt::entries::for_each_entry;
 use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{KeyValue, RecordKey};
 

@@ -1,9 +1,10 @@
 //! The structure of a file that is walked whole: what comes before the walk of its buckets, and what is known behind it. Whoever
 //! walks all of a file begins and ends here, so that all of them count the same faults.
 
-use crate::bolt::fault::{Fault, FaultKind};
+use crate::bolt::bucket::{Bucket, BucketId};
+use crate::bolt::fault::{Fault, FaultKind, Findings};
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::walk::{Bucket, BucketId, Findings, Walker};
+use crate::bolt::walk::Walker;
 use crate::bolt::{Db, PageId, Threads};
 
 /// A walk that has begun.

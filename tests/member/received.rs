@@ -136,7 +136,7 @@ fn the_latest_that_is_one_is_told() {
 fn key_bucket_page(bytes: &[u8]) -> usize {
     let db = etcd_medic::bolt::Db::new(bytes.to_vec()).expect("a db");
     let bucket = State::read(&db).key_bucket.expect("a bucket");
-    let etcd_medic::bolt::walk::BucketRoot::Page(page) = bucket.root else { panic!("inline") };
+    let etcd_medic::bolt::bucket::BucketRoot::Page(page) = bucket.root else { panic!("inline") };
     usize::try_from(page.0).expect("small")
 }
 

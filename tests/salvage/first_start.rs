@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Write, stderr};
 
 use etcd_medic::bolt::Db;
-use etcd_medic::bolt::bucket::top_level;
+use etcd_medic::bolt::entries::top_level;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::run::SalvageError;
 

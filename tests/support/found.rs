@@ -1,10 +1,11 @@
 //! What a walk or a scan found, as plain values: to be compared, and to be held against the file's size.
 
-use etcd_medic::bolt::fault::{Fault, FaultKind};
+use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
+use etcd_medic::bolt::fault::{Fault, FaultKind, Findings};
 use etcd_medic::bolt::freelist::FreedPages;
 use etcd_medic::bolt::meta::MetaError;
 use etcd_medic::bolt::page::{ElementError, PageErrorKind};
-use etcd_medic::bolt::walk::{Bucket, BucketRoot, Findings, NodeSizes, Subtree, Walker};
+use etcd_medic::bolt::walk::{NodeSizes, Subtree, Walker};
 use etcd_medic::bolt::{BucketId, Db, Threads};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, Scan, scan};

@@ -1,0 +1,70 @@
+//! The entries of one bucket, in order: for buckets that are read whole and once.
+//!
+//! Damage is passed over in silence here: [`super::walk`] reports it.
+
+use super::bucket::{Bucket, BucketId, BucketRoot};
+use super::db::Db;
+use super::page::{Entry, Leaf};
+use super::walk::{Content, MAX_DEPTH, Subtree, Threads, Walker};
+
+/// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
+#[must_use]
+pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
+    let mut walker = Walker::new(db, None, Threads::One, 0);
+    if let Some(mut walk) = walker.walk_bucket(BucketId::ROOT) {
+        while walk.next_window(|subtree| subtree.for_each(drop)).is_some() {}
+    }
+    let inside_root = |bucket: &&Bucket<'_>| bucket.parent == Some(BucketId::ROOT);
+    walker.buckets().iter().filter(inside_root).copied().collect()
+}
+
+/// Calls `each` with every plain entry of a bucket, in order.
+pub fn for_each_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, mut each: impl FnMut(Entry<'a>)) {
+    let mut walker = Walker::new(db, None, Threads::One, 0);
+    let id = walker.adopt(*bucket);
+    let Some(mut walk) = walker.walk_bucket(id) else { return };
+    // not the entries: these may be of a few bytes
+    let leaves =
+        |subtree: &mut Subtree<'_, 'a>| subtree.filter_map(|node| node.leaf()).collect::<Vec<Leaf<'a>>>();
+    while let Some(window) = walk.next_window(leaves) {
+        let entries = window.into_iter().flatten().flat_map(|leaf| leaf.entries().filter_map(Result::ok));
+        entries.filter(|entry| !entry.is_bucket()).for_each(&mut each);
+    }
+}
+
+/// The bucket's first or last entry, by one descent; `None` where the bucket is empty or the descent meets damage.
+#[must_use]
+pub fn outermost_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, end: End) -> Option<Entry<'a>> {
+    let mut page = match bucket.root {
+        BucketRoot::Page(root) => db.page(root).ok()?,
+        BucketRoot::Inline(page) => page,
+    };
+    for _ in 0..MAX_DEPTH {
+        let content = page.branch().map(Content::Branch).or_else(|_| page.leaf().map(Content::Leaf)).ok()?;
+        match content {
+            Content::Leaf(leaf) => return leaf.entry_at(end.of(leaf.num_entries())?)?.ok(),
+            Content::Branch(branch) => {
+                let child = branch.child_at(end.of(branch.num_children())?)?.ok()?;
+                page = db.page(child.page).ok()?;
+            }
+        }
+    }
+    None
+}
+
+/// Which end of a bucket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The smallest key.
+    First,
+    /// The largest key.
+    Last,
+}
+
+impl End {
+    /// The index of the outermost of `count` things.
+    fn of(self, count: usize) -> Option<usize> {
+        let last = count.checked_sub(1)?;
+        Some(if self == Self::First { 0 } else { last })
+    }
+}
