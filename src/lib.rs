@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Used by several: `source` (a path, opened), `owner` (whose a file is, and the words for that), `beside` (the log of its member),
-//! `received` (a db that waits beside it), `content` (what is no db), `protobuf` (the fields of a message), `text` and `shell` (what is
+//! `received` (a db that waits beside it), `processes` (who else has a file), `content` (what is no db), `protobuf` (the fields of a message), `text` and `shell` (what is
 //! shown, and what is pasted), `units`.
 
 pub mod analyze;
@@ -42,6 +42,7 @@ pub mod k8s;
 pub mod member;
 pub mod output;
 pub mod owner;
+mod processes;
 pub mod protobuf;
 pub mod received;
 pub mod report;

@@ -10,6 +10,7 @@ use crate::content::folder::Folder;
 use crate::content::{self, Content};
 use crate::etcd::data_dir;
 use crate::owner::Owner;
+use crate::processes;
 use crate::received::Received;
 use crate::shell::Command;
 use crate::text::shown;
@@ -53,6 +54,12 @@ pub enum Reason {
         /// What lies in it.
         folder: Folder,
     },
+    /// Somebody has bbolt's lock on it.
+    #[error("is locked by {by}. `--no-lock` reads all the same, but what it reads may be changing.")]
+    Locked {
+        /// Who: `etcd (process 4711)`.
+        by: String,
+    },
     /// It could not be mapped or locked.
     #[error("{}{}", .0, advice(.0))]
     Open(OpenError),
@@ -80,9 +87,7 @@ impl SourceError {
     #[must_use]
     pub fn new(path: &Path, reason: Reason) -> Self {
         let owner = match &reason {
-            Reason::Open(OpenError::Locked { .. }) | Reason::Format { has_pages: true, .. } => {
-                Owner::of_file(path)
-            }
+            Reason::Locked { .. } | Reason::Format { has_pages: true, .. } => Owner::of_file(path),
             _ => Owner::Unknown.at(path),
         };
         let received = if reason.leaves_nothing() { Received::beside(path).map(Box::new) } else { None };
@@ -103,10 +108,10 @@ impl SourceError {
             return format!("{}. {received}", reason.trim_end_matches(':'));
         }
         match reason {
-            Reason::Open(OpenError::Locked { .. }) if self.owner.is_etcd() => {
+            Reason::Locked { .. } if self.owner.is_etcd() => {
                 format!("{reason} Stop etcd, or take a snapshot of it:")
             }
-            Reason::Open(OpenError::Locked { .. }) => format!("{reason} Stop {}", self.owner.program()),
+            Reason::Locked { .. } => format!("{reason} Stop {}", self.owner.program()),
             Reason::Content(content) if content.has_nothing() => format!("{reason}: look for {backup}"),
             Reason::Format { has_pages: true, .. } => {
                 format!("{reason}; keep the file. More than what can be saved of it may be in {backup}:")
@@ -133,7 +138,7 @@ impl SourceError {
                 let status = Command::new("etcd-medic status");
                 Some(folder.dbs.iter().fold(status, |command, db| command.path(db)))
             }
-            Reason::Open(OpenError::Locked { .. }) if self.owner.is_etcd() => {
+            Reason::Locked { .. } if self.owner.is_etcd() => {
                 Some(Command::new("etcdctl snapshot save snapshot.db"))
             }
             Reason::Content(content) => content.unpack(&self.path),
@@ -151,7 +156,7 @@ impl Reason {
         match self {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
-            Self::Open(_) => false,
+            Self::Locked { .. } | Self::Open(_) => false,
         }
     }
 }
@@ -191,7 +196,13 @@ pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
         };
         SourceError::new(path, reason)
     })?;
-    let data = map_file(&path, lock).map_err(|error| SourceError::new(&path, Reason::Open(error)))?;
+    let data = map_file(&path, lock).map_err(|error| {
+        let reason = match error {
+            OpenError::Locked => Reason::Locked { by: processes::lock_holder(&path) },
+            error => Reason::Open(error),
+        };
+        SourceError::new(&path, reason)
+    })?;
     Ok((path, data))
 }
 
@@ -218,7 +229,7 @@ fn io_advice(error: &std::io::Error) -> &'static str {
 
 fn advice(error: &OpenError) -> &'static str {
     match error {
-        OpenError::Locked { .. } => ". `--no-lock` reads all the same, but what it reads may be changing.",
+        OpenError::Locked => "",
         OpenError::LockUnsupported(_) => ": if nobody writes to it, read it with `--no-lock`",
         OpenError::NotAFile => ": name a db file, or a folder that has one",
         OpenError::Io(error) => io_advice(error),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
 
-use crate::bolt::open::{Lock, OpenError, take_lock, writer};
+use crate::bolt::open::{Lock, OpenError, take_lock};
+use crate::processes;
 
 use super::{Folder, OutputError, folder_of};
 
@@ -120,8 +121,8 @@ impl Replaced {
         match take_lock(&file, Lock::Exclusive) {
             // where there are no locks, nobody holds one
             Ok(()) | Err(OpenError::LockUnsupported(_)) => {}
-            Err(OpenError::Locked { holder }) => {
-                let who = holder.unwrap_or_else(|| "another process".to_owned());
+            Err(OpenError::Locked) => {
+                let who = processes::lock_holder(&path);
                 return Err(OutputError::InUse { path, who });
             }
             Err(OpenError::Io(error)) => return Err(OutputError::io(&path)(error)),
@@ -152,7 +153,7 @@ impl Replaced {
         if content(&now) != content(&self.was) {
             return Err(changed("it was written to meanwhile"));
         }
-        match writer(&self.file) {
+        match processes::writer(&self.file) {
             None => Ok(()),
             Some(who) => Err(OutputError::InUse { path: path.to_owned(), who }),
         }
