@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::BucketId;
 use etcd_medic::bolt::fault::Findings;
 use etcd_medic::bolt::freelist::FreedPages;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::walk::Walker;
-use etcd_medic::bolt::{Db, Threads};
+use etcd_medic::bolt::walk::{Setup, walk};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
@@ -71,15 +71,18 @@ fn bench_file(
 
 /// Walks every bucket, those that turn up meanwhile included.
 fn num_nodes(db: &Db) -> usize {
-    let freelist = FreedPages::read(db, &mut Findings::default(), 0);
-    let mut walker = Walker::new(db, freelist, Threads::All, 0);
-    let mut nodes = 0;
-    for id in (0..).map(BucketId) {
-        let Some(mut walk) = walker.walk_bucket(id) else { break };
-        while let Some(counts) = walk.next_window(|subtree| subtree.count()) {
-            nodes += counts.into_iter().sum::<usize>();
+    let freed = FreedPages::read(db, &mut Findings::default(), 0);
+    let setup = Setup { freed, max_faults: 0 };
+    let (nodes, _) = walk(db, setup, |walker| {
+        let mut nodes = 0;
+        for id in (0..).map(BucketId) {
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            while let Some(counts) = walk.next_window(|subtree| subtree.count()) {
+                nodes += counts.into_iter().sum::<usize>();
+            }
         }
-    }
+        nodes
+    });
     nodes
 }
 

@@ -4,10 +4,10 @@ use crc32fast::Hasher;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::bolt::Db;
 use crate::bolt::bucket::{Bucket, BucketId, path_of};
 use crate::bolt::page::Leaf;
-use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::{Db, Threads};
+use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::{self, RevisionError, Rule, Run};
@@ -137,18 +137,14 @@ struct Content {
 
 impl Content {
     fn read(db: &Db, rule: Option<&Rule<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Self {
-        let (found, contested) = Self::read_by(db, rule, progress, Threads::All);
-        // a page that is reached twice belongs to whom the order of the tree gives it
-        if contested { Self::read_by(db, rule, progress, Threads::One).0 } else { found }
+        walk(db, Setup::default(), |walker| Self::read_by(walker, rule, progress)).0
     }
 
     fn read_by(
-        db: &Db,
+        walker: &mut Walker<'_>,
         mut rule: Option<&Rule<'_>>,
         progress: &(dyn Fn(u64) + Sync),
-        threads: Threads,
-    ) -> (Self, bool) {
-        let mut walker = Walker::new(db, None, threads, 0);
+    ) -> Self {
         let (mut snapshot, mut hash_kv) = (Crc::default(), Crc::of(KEY_BUCKET));
         let (mut total_entries, mut values_in_root) = (0, 0);
         let mut parts = Vec::new();
@@ -173,9 +169,8 @@ impl Content {
             hash_kv.append(whole.hash_kv);
             parts.push(whole);
         }
-        let contested = walker.is_contested();
         let buckets = bucket_hashes(walker.buckets(), parts);
-        (Self { hash_kv, snapshot, total_entries, values_in_root, buckets }, contested)
+        Self { hash_kv, snapshot, total_entries, values_in_root, buckets }
     }
 
     fn hashes(

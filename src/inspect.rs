@@ -11,8 +11,8 @@ use crate::bolt::entries::top_level;
 use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::{ElementError, Entry, Page, PageError};
-use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::{Db, PageId, PageKind, Threads};
+use crate::bolt::walk::{Setup, Subtree, Walker, walk, walk_in_order};
+use crate::bolt::{Db, PageId, PageKind};
 use crate::etcd::schema::{ETCD_BUCKETS, State};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::{self, structure::leaked_runs};
@@ -60,25 +60,22 @@ pub enum RowKind {
 #[must_use]
 pub fn pages(db: &Db) -> Vec<PageRow> {
     let freelist = FreedPages::read(db, &mut Findings::default(), 0);
-    let mut walker = Walker::new(db, freelist, Threads::One, 0);
-    let mut rows = Vec::new();
-    let mut next = 0u32;
-    while walker.bucket(BucketId(next)).is_some() {
-        let id = BucketId(next);
-        next += 1;
-        let Some(mut walk) = walker.walk_bucket(id) else { break };
-        let mut found = Vec::new();
-        while let Some(window) = walk.next_window(node_rows) {
-            found.extend(window.into_iter().flatten());
+    let setup = Setup { freed: freelist, ..Setup::default() };
+    let (mut rows, walked) = walk_in_order(db, setup, |walker| {
+        let mut rows = Vec::new();
+        for id in (0..).map(BucketId) {
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            let mut found = Vec::new();
+            while let Some(window) = walk.next_window(node_rows) {
+                found.extend(window.into_iter().flatten());
+            }
+            let bucket = Arc::new(ByteText(short_path_of(walker.buckets(), id)));
+            rows.extend(found.into_iter().map(|row| PageRow { bucket: Some(Arc::clone(&bucket)), ..row }));
         }
-        let bucket = Arc::new(ByteText(short_path_of(walker.buckets(), id)));
-        rows.extend(found.into_iter().map(|row| PageRow { bucket: Some(Arc::clone(&bucket)), ..row }));
-    }
-    walker.claim_freelist();
-    let gaps: Vec<_> = walker.claims().gaps().collect();
-    let (_, freelist) = walker.finish();
-    rows.extend(fixed_rows(db, freelist.as_ref()));
-    rows.extend(free_rows(db, &gaps, freelist.as_ref()));
+        rows
+    });
+    rows.extend(fixed_rows(db, walked.freed.as_ref()));
+    rows.extend(free_rows(db, &walked.unreached, walked.freed.as_ref()));
     rows.sort_by_key(|row| row.page);
     fill_with_damaged(db, rows)
 }
@@ -188,13 +185,10 @@ pub fn buckets(db: &Db) -> Vec<BucketRow> {
 /// length, and the value. It tells what changed by chance or by use, not what was changed on purpose.
 #[must_use]
 pub fn fingerprints(db: &Db) -> Vec<u32> {
-    let (found, contested) = fingerprints_by(db, Threads::All);
-    // a page that is reached twice belongs to whom the order of the tree gives it
-    if contested { fingerprints_by(db, Threads::One).0 } else { found }
+    walk(db, Setup::default(), fingerprints_of).0
 }
 
-fn fingerprints_by(db: &Db, threads: Threads) -> (Vec<u32>, bool) {
-    let mut walker = Walker::new(db, None, threads, 0);
+fn fingerprints_of(walker: &mut Walker<'_>) -> Vec<u32> {
     let mut found = Vec::new();
     for id in (0..).map(BucketId) {
         let Some(mut walk) = walker.walk_bucket(id) else { break };
@@ -204,7 +198,7 @@ fn fingerprints_by(db: &Db, threads: Threads) -> (Vec<u32>, bool) {
         }
         found.push(all.finalize());
     }
-    (found, walker.is_contested())
+    found
 }
 
 fn fingerprint_of_part(subtree: &mut Subtree<'_, '_>) -> Hasher {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::bolt::bucket::BucketId;
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_file};
-use crate::bolt::walk::{Subtree, Threads, Walker};
+use crate::bolt::walk::{Setup, Subtree, walk_in_order};
 use crate::bolt::{Db, PageId, probe};
 use crate::etcd::data_dir;
 use crate::etcd::find::holds_records;
@@ -124,23 +124,25 @@ struct Root {
 
 impl Root {
     fn of(db: &Db) -> Self {
-        let mut walker = Walker::new(db, None, Threads::One, 0);
         let has_values = |subtree: &mut Subtree<'_, '_>| {
             let mut entries = subtree.filter_map(|node| node.leaf()).flat_map(|leaf| leaf.entries());
             // to its end: what is not walked is not checked
             entries.by_ref().flatten().fold(false, |found, entry| found | !entry.is_bucket())
         };
-        let mut has_values_anywhere = false;
-        if let Some(mut walk) = walker.walk_bucket(BucketId::ROOT) {
-            while let Some(parts) = walk.next_window(has_values) {
-                has_values_anywhere |= parts.contains(&true);
+        let (has_values_anywhere, walked) = walk_in_order(db, Setup::default(), |walker| {
+            let mut found = false;
+            if let Some(mut walk) = walker.walk_bucket(BucketId::ROOT) {
+                while let Some(parts) = walk.next_window(has_values) {
+                    found |= parts.contains(&true);
+                }
             }
-        }
+            found
+        });
         let mut names =
-            walker.buckets().iter().filter(|bucket| bucket.parent.is_some()).map(|bucket| bucket.name);
+            walked.buckets.iter().filter(|bucket| bucket.parent.is_some()).map(|bucket| bucket.name);
         let has_buckets = names.clone().next().is_some();
         let has_key_bucket = names.any(|name| name == KEY_BUCKET);
-        let is_whole = walker.finish().0.count == 0 && !has_values_anywhere;
+        let is_whole = walked.findings.count == 0 && !has_values_anywhere;
         Self { has_key_bucket, has_buckets, is_whole }
     }
 }

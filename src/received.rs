@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::beside::{Beside, MemberLog};
 use crate::bolt::Db;
-use crate::bolt::bucket::BucketId;
 use crate::bolt::open::{Lock, map_file};
-use crate::bolt::walk::{Threads, Walker};
+use crate::bolt::walk::{Setup, Walker, walk};
 use crate::content::packing::free_name;
 use crate::etcd::data_dir;
 use crate::etcd::schema::State;
@@ -139,10 +138,5 @@ fn begin_of_log(db: &Path) -> Option<u64> {
 }
 
 fn is_whole(db: &Db) -> bool {
-    let mut walker = Walker::new(db, None, Threads::All, 0);
-    for id in (0..).map(BucketId) {
-        let Some(mut walk) = walker.walk_bucket(id) else { break };
-        while walk.next_window(|subtree| subtree.for_each(drop)).is_some() {}
-    }
-    walker.finish().0.count == 0
+    walk(db, Setup::default(), Walker::walk_all).1.findings.count == 0
 }

@@ -12,19 +12,19 @@ use std::collections::BTreeSet;
 use etcd_medic::bolt::bucket::BucketRoot;
 use etcd_medic::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
 use etcd_medic::bolt::meta::MetaError;
-use etcd_medic::bolt::{Db, Fault, FormatError, Threads};
+use etcd_medic::bolt::{Db, Fault, FormatError};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, scan};
 use support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
 use support::fixture;
-use support::found::{EVERY_KIND, Found, kind_name, meta_error_name, scan_and_account, walk};
+use support::found::{EVERY_KIND, Found, kind_name, meta_error_name, scan_and_account, walk, walk_in_order};
 use support::lies::{B, Case, ENTRIES, FREE, FREED, NO_PAGE, PAGE_SIZE, ROOT, at, cases, sample, sample_of};
 
 /// Scans with several threads, twice, and walks with one: all must agree, and every page be accounted for.
 fn read(name: &str, db: &Db) -> (Found, Found) {
-    let (scanned, walked) = (scan_and_account(db), walk(db, Threads::One));
+    let (scanned, walked) = (scan_and_account(db), walk_in_order(db));
     assert_eq!(scanned, scan_and_account(db), "{name}: a second scan");
-    assert_eq!(walked, walk(db, Threads::All), "{name}: a walk on all threads");
+    assert_eq!(walked, walk(db), "{name}: a walk on all threads");
     assert_eq!(scanned.unreached, walked.unreached, "{name}: unreached pages");
     assert_eq!(scanned.buckets, walked.buckets, "{name}: buckets");
     assert_eq!(scanned.nodes, walked.nodes, "{name}: nodes");
@@ -154,7 +154,7 @@ fn meta_1_is_found_at_every_page_size() {
         file.meta_unsealed(0, |meta| meta.txid.set(99));
         let db = open("probe", &file);
         assert_eq!((db.page_size(), db.metas().active_slot), (page_size.into(), 1));
-        assert_eq!(walk(&db, Threads::One).entries, 1, "{page_size}");
+        assert_eq!(walk_in_order(&db).entries, 1, "{page_size}");
     }
 }
 
@@ -239,7 +239,7 @@ fn a_page_size_that_lies_is_no_page_size() {
             file.meta(slot, |meta| meta.page_size.set(lie));
             let db = open("one lies", &file);
             assert_eq!(
-                (db.page_size(), walk(&db, Threads::One).entries),
+                (db.page_size(), walk_in_order(&db).entries),
                 (PAGE_SIZE, ENTRIES),
                 "{lie} in meta {slot}"
             );
@@ -415,7 +415,7 @@ fn the_first_of_two_buckets_of_one_name_counts() {
     file.root(root);
     let db = open("twice", &file);
     assert_eq!(State::read(&db).auth_users, 1);
-    assert_eq!(walk(&db, Threads::One).entries, 6);
+    assert_eq!(walk_in_order(&db).entries, 6);
 }
 
 /// A record with two keys is a finding, and not a key of its own at each of its revisions.

@@ -11,12 +11,12 @@ use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
 use etcd_medic::bolt::entries::for_each_entry;
 use etcd_medic::bolt::fault::Fault;
 use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::bolt::{BucketId, Db, Threads};
+use etcd_medic::bolt::{BucketId, Db};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, Scan, scan};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use support::found::{assert_accounted, kind_name, walk};
+use support::found::{assert_accounted, kind_name, walk, walk_in_order};
 use support::{fixture, fixture_text, names_in};
 
 /// A `*.truth.json`: what bbolt says of a file.
@@ -169,7 +169,7 @@ fn a_mapped_file_reads_the_same() {
 fn all_threads_find_what_one_finds() {
     for name in files_with_truth().into_iter().chain(["k8s-frag/frag".to_owned()]) {
         let db = db(&name);
-        let (all, one) = (walk(&db, Threads::All), walk(&db, Threads::One));
+        let (all, one) = (walk(&db), walk_in_order(&db));
         assert_eq!(all, one, "{name}");
         assert!(one.nodes[1] > 0, "{name}: no leaf found");
     }
@@ -180,7 +180,7 @@ fn all_threads_find_what_one_finds() {
 fn all_threads_find_the_same_faults() {
     for name in names_in("bolt/damaged", ".damage.txt") {
         let db = db(&format!("bolt/damaged/{name}"));
-        let (all, one) = (walk(&db, Threads::All), walk(&db, Threads::One));
+        let (all, one) = (walk(&db), walk_in_order(&db));
         assert_eq!(all, one, "{name}");
     }
 }
@@ -219,7 +219,7 @@ fn the_sound_rest_is_found() {
         ("wrong-page-type", in_lost_leaf(etcd_medic::bolt::PageId(6))),
     ]);
     for name in names_in("bolt/damaged", ".damage.txt") {
-        let found = walk(&db(&format!("bolt/damaged/{name}")), Threads::One);
+        let found = walk_in_order(&db(&format!("bolt/damaged/{name}")));
         assert_eq!(found.entries, 21 - lost.get(name.as_str()).unwrap_or(&0), "{name}");
         assert_eq!(found.buckets[1].0, Some(BucketId::ROOT), "{name}");
     }

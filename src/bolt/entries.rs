@@ -5,31 +5,34 @@
 use super::bucket::{Bucket, BucketId, BucketRoot};
 use super::db::Db;
 use super::page::{Entry, Leaf};
-use super::walk::{Content, MAX_DEPTH, Subtree, Threads, Walker};
+use super::walk::{Content, MAX_DEPTH, Setup, Subtree, walk_in_order};
 
 /// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
 #[must_use]
 pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
-    let mut walker = Walker::new(db, None, Threads::One, 0);
-    if let Some(mut walk) = walker.walk_bucket(BucketId::ROOT) {
+    let (_, walked) = walk_in_order(db, Setup::default(), |walker| {
+        let mut walk = walker.walk_bucket(BucketId::ROOT)?;
         while walk.next_window(|subtree| subtree.for_each(drop)).is_some() {}
-    }
-    let inside_root = |bucket: &&Bucket<'_>| bucket.parent == Some(BucketId::ROOT);
-    walker.buckets().iter().filter(inside_root).copied().collect()
+        Some(())
+    });
+    let inside_root = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT);
+    walked.buckets.into_iter().filter(inside_root).collect()
 }
 
 /// Calls `each` with every plain entry of a bucket, in order.
 pub fn for_each_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, mut each: impl FnMut(Entry<'a>)) {
-    let mut walker = Walker::new(db, None, Threads::One, 0);
-    let id = walker.adopt(*bucket);
-    let Some(mut walk) = walker.walk_bucket(id) else { return };
     // not the entries: these may be of a few bytes
     let leaves =
         |subtree: &mut Subtree<'_, 'a>| subtree.filter_map(|node| node.leaf()).collect::<Vec<Leaf<'a>>>();
-    while let Some(window) = walk.next_window(leaves) {
-        let entries = window.into_iter().flatten().flat_map(|leaf| leaf.entries().filter_map(Result::ok));
-        entries.filter(|entry| !entry.is_bucket()).for_each(&mut each);
-    }
+    walk_in_order(db, Setup::default(), |walker| {
+        let id = walker.adopt(*bucket);
+        let mut walk = walker.walk_bucket(id)?;
+        while let Some(window) = walk.next_window(leaves) {
+            let entries = window.into_iter().flatten().flat_map(|leaf| leaf.entries().filter_map(Result::ok));
+            entries.filter(|entry| !entry.is_bucket()).for_each(&mut each);
+        }
+        Some(())
+    });
 }
 
 /// The bucket's first or last entry, by one descent; `None` where the bucket is empty or the descent meets damage.

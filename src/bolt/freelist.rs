@@ -2,6 +2,8 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::sync::Arc;
+
 use super::claims::Claims;
 use super::db::Db;
 use super::fault::{Fault, FaultKind, Findings};
@@ -9,15 +11,15 @@ use super::format::{FREELIST_COUNT_IN_FIRST_SLOT, PAGE_HEADER_SIZE, PageId};
 use super::page::Page;
 
 /// The pages that a stored freelist names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FreedPages {
     /// The freelist's own first page.
     pub page: PageId,
     /// How many pages it takes, by its header.
     pub span: u64,
-    /// How many of them no node of the tree claims: see [`super::walk::Walker::claim_freelist`].
+    /// How many of them no node of the tree claims, once the tree was walked.
     pub own_pages: u64,
-    freed: Claims,
+    freed: Arc<Claims>,
     /// Number of ids that it holds, doubles and strays included.
     pub num_ids: u64,
 }
@@ -47,6 +49,7 @@ impl FreedPages {
             }
         }
         let span = u64::from(page.header().overflow.get()).saturating_add(1);
+        let freed = Arc::new(freed);
         Some(Self { page: id, span, own_pages: 0, freed, num_ids: ids.len() as u64 })
     }
 

@@ -36,4 +36,3 @@ pub use bucket::BucketId;
 pub use db::{Db, FormatError};
 pub use fault::{Fault, FaultKind};
 pub use format::{PageId, PageKind};
-pub use walk::Threads;

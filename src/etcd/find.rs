@@ -8,14 +8,14 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::bolt::Db;
 use crate::bolt::bucket::{Bucket, BucketId, BucketRoot};
 use crate::bolt::claims::Claims;
 use crate::bolt::entries::top_level;
 use crate::bolt::format::{PAGE_HEADER_SIZE, PageId};
 use crate::bolt::orphan::{Finder, Orphan, OrphanLeaf};
 use crate::bolt::page::{Entry, Page};
-use crate::bolt::walk::{Content, MAX_DEPTH, Node, Walker};
-use crate::bolt::{Db, Threads};
+use crate::bolt::walk::{Content, MAX_DEPTH, Node, Setup, walk};
 
 use super::key_value::KeyValue;
 use super::revision::RecordKey;
@@ -85,9 +85,8 @@ pub fn fold_live<'a, T>(
     new: impl Fn() -> T,
     mut add: impl FnMut(&mut T, Found<'a>),
 ) -> (T, u64) {
-    let mut walk = |threads| {
+    let ((state, unreadable), walked) = walk(db, Setup::default(), |walker| {
         let (mut state, mut unreadable) = (new(), 0u64);
-        let mut walker = Walker::new(db, None, threads, 0);
         let id = walker.adopt(*key_bucket);
         if let Some(mut walk) = walker.walk_bucket(id) {
             while let Some(parts) = walk.next_window(|subtree| Part::of(db, subtree, &wanted)) {
@@ -97,16 +96,9 @@ pub fn fold_live<'a, T>(
                 }
             }
         }
-        let contested = walker.is_contested();
-        (state, walker.finish().0.count.max(unreadable), contested)
-    };
-    let (state, unreadable, contested) = walk(Threads::All);
-    if !contested {
-        return (state, unreadable);
-    }
-    // a page that is reached twice belongs to whom the order of the tree gives it
-    let (state, unreadable, _) = walk(Threads::One);
-    (state, unreadable)
+        (state, unreadable)
+    });
+    (state, walked.findings.count.max(unreadable))
 }
 
 /// What a part of the tree holds.
@@ -176,19 +168,20 @@ pub fn holds_records(db: &Db) -> bool {
 
 /// Takes the pages of all nodes that the active root reaches.
 fn claim_live(db: &Db, taken: &Claims) {
-    let mut walker = Walker::new(db, None, Threads::All, 0);
+    let claim = |node: Node<'_>| {
+        if !node.inline {
+            // as far as its content needs them: its overflow is a number that may lie
+            let pages = content_end(&node.content).div_ceil(db.page_size().max(1));
+            claim_run(taken, node.page().id(), pages);
+        }
+    };
     // which of two references gets a page does not matter here
-    for id in (0..).map(BucketId) {
-        let Some(mut walk) = walker.walk_bucket(id) else { break };
-        let claim = |node: Node<'_>| {
-            if !node.inline {
-                // as far as its content needs them: its overflow is a number that may lie
-                let pages = content_end(&node.content).div_ceil(db.page_size().max(1));
-                claim_run(taken, node.page().id(), pages);
-            }
-        };
-        while walk.next_window(|subtree| subtree.for_each(claim)).is_some() {}
-    }
+    walk(db, Setup::default(), |walker| {
+        for id in (0..).map(BucketId) {
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
+            while walk.next_window(|subtree| subtree.for_each(claim)).is_some() {}
+        }
+    });
 }
 
 fn claim_run(taken: &Claims, first: PageId, pages: u64) {

@@ -20,11 +20,11 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
 use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::{Entry, Leaf};
-use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::{Db, Threads};
+use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 
 use super::crc::Crc;
 use super::kept::Kept;
@@ -112,9 +112,7 @@ pub fn hash_kv_without(
 ) -> u32 {
     let rule = Rule::new(db, key_bucket, compact_revision, revision, None);
     let takes = |place, value: &[u8]| rule.takes(place, value) && !is_lost(value);
-    let (hash, contested) = hash_by(db, key_bucket, &takes, Threads::All);
-    // a page that is reached twice belongs to whom the order of the tree gives it
-    if contested { hash_by(db, key_bucket, &takes, Threads::One).0 } else { hash }
+    walk(db, Setup::default(), |walker| hash_of(walker, key_bucket, &takes)).0
 }
 
 /// HashKV of a file, at its current revision and as `etcdutl hashkv` gives it; `None` where it is not etcd's.
@@ -128,8 +126,7 @@ pub fn hash_kv_of(db: &Db, state: &State<'_>) -> Option<u32> {
 /// Which records go into a hash.
 type Takes<'t> = dyn Fn(RecordKey, &[u8]) -> bool + Sync + 't;
 
-fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, takes: &Takes<'_>, threads: Threads) -> (u32, bool) {
-    let mut walker = Walker::new(db, None, threads, 0);
+fn hash_of<'a>(walker: &mut Walker<'a>, key_bucket: &Bucket<'a>, takes: &Takes<'_>) -> u32 {
     let id = walker.adopt(*key_bucket);
     let mut hash = Crc::of(KEY_BUCKET);
     if let Some(mut walk) = walker.walk_bucket(id) {
@@ -143,7 +140,7 @@ fn hash_by<'a>(db: &'a Db, key_bucket: &Bucket<'a>, takes: &Takes<'_>, threads: 
             parts.into_iter().for_each(|part| hash.append(part));
         }
     }
-    (hash.value(), walker.is_contested())
+    hash.value()
 }
 
 fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, takes: &Takes<'_>) {

@@ -13,9 +13,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use rayon::prelude::*;
 
+use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
-use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::{Db, Threads};
+use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 
 use super::key_value::KeyValue;
 use super::revision::{RecordKey, Revision};
@@ -88,25 +88,22 @@ impl<'a> Kept<'a> {
     /// first in its value, as everything that etcd writes does.
     #[must_use]
     pub fn at(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64) -> Self {
-        let (kept, contested) = Self::read(db, key_bucket, revision, Threads::All);
-        // a page that is reached twice belongs to whom the order of the tree gives it
-        if contested { Self::read(db, key_bucket, revision, Threads::One).0 } else { kept }
+        walk(db, Setup::default(), |walker| Self::read(db, walker, key_bucket, revision)).0
     }
 
-    fn read(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64, threads: Threads) -> (Self, bool) {
+    fn read(db: &'a Db, walker: &mut Walker<'a>, key_bucket: &Bucket<'a>, revision: i64) -> Self {
         let shards = std::iter::repeat_with(HashTable::new).take(NUM_SHARDS).collect();
         let offset_bits = u64::BITS.saturating_sub(db.file_size().leading_zeros());
         let hasher = RandomState::default();
         let (newest, newest_mark, unplaced) = (0, None, None);
         let mut kept = Self { db, revision, newest, shards, hasher, offset_bits, newest_mark, unplaced };
-        let mut walker = Walker::new(db, None, threads, 0);
         let id = walker.adopt(*key_bucket);
         if let Some(mut walk) = walker.walk_bucket(id) {
             while let Some(parts) = walk.next_window(|subtree| kept.part(subtree)) {
                 kept.absorb(&parts);
             }
         }
-        (kept, walker.is_contested())
+        kept
     }
 
     fn part(&self, subtree: &mut Subtree<'_, 'a>) -> Part {

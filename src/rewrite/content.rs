@@ -6,13 +6,13 @@ use crate::bolt::bucket::{Bucket, BucketId};
 use crate::bolt::db::Db;
 use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::Subtree;
+use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
-use crate::bolt::{Fault, PageId, Threads};
+use crate::bolt::{Fault, PageId};
 use crate::etcd::RecordKey;
 use crate::etcd::schema::Alarm;
 use crate::scan::root::RootFault;
-use crate::scan::structure::Walk;
+use crate::scan::structure;
 
 use super::changes::{Changes, Part, Verdict};
 
@@ -131,32 +131,42 @@ impl<'a> Content<'a> {
         changes: &Changes<'a>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self, Unreadable> {
-        let (content, contested) = Self::read_by(db, left_out, changes, Threads::All, progress)?;
-        // a page that is reached twice is a fault: found again in the order of the tree
-        if contested {
-            Self::read_by(db, left_out, changes, Threads::One, progress).map(|(content, _)| content)
-        } else {
-            Ok(content)
+        let (mut content, whole) = structure::walk(db, MAX_FAULTS, |walker| {
+            let mut content = Self::read_by(db, walker, left_out, changes, progress);
+            content.number_buckets(walker.buckets());
+            content
+        });
+        if let Some(fault) = &whole.findings.first_of_trees {
+            return Err(Unreadable { first: in_words(fault) });
         }
+        if content.has_values_in_root()
+            && let Some(fault) = RootFault::find(db, &whole)
+        {
+            return Err(Unreadable { first: fault.to_string() });
+        }
+        // of a file that was walked in part, pages of the rest would count as leaked
+        if left_out.is_none() {
+            content.harmless = whole.findings;
+        }
+        Ok(content)
     }
 
     fn read_by(
         db: &'a Db,
+        walker: &mut Walker<'a>,
         left_out: Option<&[u8]>,
         changes: &Changes<'a>,
-        threads: Threads,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(Self, bool), Unreadable> {
-        let mut whole = Walk::begin(db, threads, MAX_FAULTS);
+    ) -> Self {
         let (left, harmless) = Default::default();
         let mut content =
             Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), left, harmless };
         for id in (0..).map(BucketId) {
-            let Some(bucket) = whole.walker.bucket(id) else { break };
+            let Some(bucket) = walker.bucket(id) else { break };
             let (sequence, part) = (bucket.sequence, Part::of(bucket));
             let skipped = bucket.parent == Some(BucketId::ROOT) && Some(bucket.name) == left_out;
             let start = content.entries.len();
-            let Some(mut walk) = whole.walker.walk_bucket(id) else { break };
+            let Some(mut walk) = walker.walk_bucket(id) else { break };
             let read = |subtree: &mut Subtree<'_, 'a>| Window::read(subtree, part, changes);
             while !skipped && let Some(windows) = walk.next_window(read) {
                 for window in windows {
@@ -171,24 +181,7 @@ impl<'a> Content<'a> {
             let entries = start as u64..content.entries.len() as u64;
             content.buckets.push(BucketSpec { sequence, entries });
         }
-        let whole = whole.finish();
-        content.number_buckets(&whole.buckets);
-        if whole.contested {
-            return Ok((content, true));
-        }
-        if let Some(fault) = &whole.findings.first_of_trees {
-            return Err(Unreadable { first: in_words(fault) });
-        }
-        if content.has_values_in_root()
-            && let Some(fault) = RootFault::find(db, &whole)
-        {
-            return Err(Unreadable { first: fault.to_string() });
-        }
-        // of a file that was walked in part, pages of the rest would count as leaked
-        if left_out.is_none() {
-            content.harmless = whole.findings;
-        }
-        Ok((content, false))
+        content
     }
 
     /// Puts entries of its own into the last bucket, which begins at `start`.

@@ -9,7 +9,7 @@ use crate::bolt::bucket::{Bucket, BucketId, path_of};
 use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{BucketWalk, Subtree, Threads, Walker};
+use crate::bolt::walk::{BucketWalk, Setup, Subtree, Walked, Walker, walk};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::Rule;
@@ -99,13 +99,33 @@ pub fn compare<'a>(
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Compared, Mismatch> {
-    let mut source_walker = Walker::new(source, None, Threads::All, 1);
     let mut findings = Findings::default();
     let freelist = FreedPages::read(copy, &mut findings, 1);
     if findings.count > 0 {
         return Err(Mismatch::Damaged(first_fault(&findings)));
     }
-    let mut copy_walker = Walker::new(copy, freelist, Threads::All, 1);
+    let setup = || Setup { max_faults: 1, ..Setup::default() };
+    let of_copy = Setup { freed: freelist, ..setup() };
+    let ((compared, of_source), of_copy) = walk(copy, of_copy, |copy_walker| {
+        walk(source, setup(), |source_walker| {
+            compare_buckets((source_walker, copy_walker), changes, rule, progress)
+        })
+    });
+    let compared = compared?;
+    check_structure(copy, &of_copy)?;
+    match of_source.findings.count {
+        0 => Ok(compared),
+        _ => Err(Mismatch::SourceChanged(first_fault(&of_source.findings))),
+    }
+}
+
+/// Each bucket of a source with the one in its place in the copy.
+fn compare_buckets<'a>(
+    (source_walker, copy_walker): (&mut Walker<'a>, &mut Walker<'_>),
+    changes: &Changes<'a>,
+    rule: Option<&Rule<'_>>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Compared, Mismatch> {
     let (mut compared, marks) = (Compared::default(), changes.marks());
     for id in (0..).map(BucketId) {
         let path = || ByteText(path_of(source_walker.buckets(), id));
@@ -136,9 +156,7 @@ pub fn compare<'a>(
         compared.entries += entries;
         compared.buckets += 1;
     }
-    check_structure(copy, copy_walker)?;
-    let (findings, _) = source_walker.finish();
-    if findings.count > 0 { Err(Mismatch::SourceChanged(first_fault(&findings))) } else { Ok(compared) }
+    Ok(compared)
 }
 
 fn is_same(left: &Bucket<'_>, right: &Bucket<'_>) -> bool {
@@ -146,16 +164,14 @@ fn is_same(left: &Bucket<'_>, right: &Bucket<'_>) -> bool {
 }
 
 /// A file that was written at once is sound, has two valid metas, and no page that is not in use.
-fn check_structure(copy: &Db, mut walker: Walker<'_>) -> Result<(), Mismatch> {
+fn check_structure(copy: &Db, walked: &Walked<'_>) -> Result<(), Mismatch> {
     for meta in &copy.metas().slots {
         meta.map_err(|error| Mismatch::Damaged(error.to_string()))?;
     }
-    walker.claim_freelist();
-    let free: u64 = walker.claims().gaps().map(|(_, pages)| pages).sum();
+    let free: u64 = walked.unreached.iter().map(|&(_, pages)| pages).sum();
     let (found, expected) = (copy.num_pages() - free, copy.file_size() / copy.page_size());
-    let (findings, _) = walker.finish();
-    if findings.count > 0 {
-        return Err(Mismatch::Damaged(first_fault(&findings)));
+    if walked.findings.count > 0 {
+        return Err(Mismatch::Damaged(first_fault(&walked.findings)));
     }
     if found == expected && copy.high_water_mark() == expected {
         Ok(())

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::walk::{Subtree, Threads, Walker};
+use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError, PageId};
 use crate::etcd::hash;
@@ -204,8 +204,18 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
 }
 
 /// Walks the copy, and compares each of its entries with what was saved.
-fn prove<'c>(saved: &Saved<'_>, copy: &'c Db, progress: Progress<'_>) -> Result<(), String> {
-    let mut walker = Walker::new(copy, None, Threads::All, 1);
+fn prove(saved: &Saved<'_>, copy: &Db, progress: Progress<'_>) -> Result<(), String> {
+    let setup = Setup { max_faults: 1, ..Setup::default() };
+    let (compared, walked) = walk(copy, setup, |walker| compare(saved, walker, progress));
+    compared?;
+    match (walked.findings.count, walked.buckets.len().saturating_sub(saved.buckets().len())) {
+        (0, 0) => Ok(()),
+        (0, more) => Err(format!("{more} buckets too many")),
+        _ => Err(first_fault(&walked.findings)),
+    }
+}
+
+fn compare<'c>(saved: &Saved<'_>, walker: &mut Walker<'c>, progress: Progress<'_>) -> Result<(), String> {
     for (number, spec) in (0u32..).zip(saved.buckets()) {
         let Some(mut walk) = walker.walk_bucket(BucketId(number)) else {
             return Err(format!("bucket {number} is missing"));
@@ -239,13 +249,7 @@ fn prove<'c>(saved: &Saved<'_>, copy: &'c Db, progress: Progress<'_>) -> Result<
             return Err(format!("bucket {number} ends too early"));
         }
     }
-    let more = walker.buckets().len().saturating_sub(saved.buckets().len());
-    let (findings, _) = walker.finish();
-    match findings.count {
-        0 if more == 0 => Ok(()),
-        0 => Err(format!("{more} buckets too many")),
-        _ => Err(first_fault(&findings)),
-    }
+    Ok(())
 }
 
 fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Request) -> Report {

@@ -13,7 +13,6 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
 
-use crate::bolt::Threads;
 use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::{Encoding, Layout, ObjectKey, Tenant};
@@ -392,12 +391,7 @@ impl<'a> Keyspace<'a> {
     }
 
     /// Takes in the next parts of the bucket, in their order; what is wrong with the records comes back.
-    pub fn absorb(
-        &mut self,
-        parts: &mut [Part<'a>],
-        layout: &Layout<'_>,
-        threads: Threads,
-    ) -> Vec<RecordFinding<'a>> {
+    pub fn absorb(&mut self, parts: &mut [Part<'a>], layout: &Layout<'_>) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
         for part in parts.iter_mut() {
             if let (Some(outline), Some(sizes)) = (&mut self.outline, &part.outline) {
@@ -421,10 +415,7 @@ impl<'a> Keyspace<'a> {
             }
             (max_revision, faults)
         };
-        let done: Vec<_> = match threads {
-            Threads::All => self.shards.par_iter_mut().enumerate().map(absorb).collect(),
-            Threads::One => self.shards.iter_mut().enumerate().map(absorb).collect(),
-        };
+        let done: Vec<_> = self.shards.par_iter_mut().enumerate().map(absorb).collect();
         for (max_revision, shard_faults) in done {
             self.max_revision = self.max_revision.max(max_revision);
             faults.extend(shard_faults);

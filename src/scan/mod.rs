@@ -24,7 +24,8 @@ pub mod timeline;
 use crate::bolt::bucket::{Bucket, BucketId};
 use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::{Db, PageId, Threads};
+use crate::bolt::walk::Walker;
+use crate::bolt::{Db, PageId};
 use crate::etcd::Gaps;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::Layout;
@@ -32,7 +33,7 @@ use crate::k8s::Layout;
 use keyspace::Keyspace;
 use part::{Part, RecordFinding};
 use root::RootFault;
-use structure::{Structure, Walk};
+use structure::Structure;
 use tally::Tally;
 use timeline::Bins;
 
@@ -90,42 +91,70 @@ pub struct Scan<'a> {
 #[must_use]
 pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a> {
     let mut layout = Layout::new();
-    let found = scan_uncontested(db, state, &layout, options);
+    let gaps = Gaps::find(db, state);
+    let found = scan_as(db, state, (&layout, &gaps), options);
     // Another `--etcd-prefix` than the known ones shows in the values only. Such a file is read again, so that
     // everything that depends on what a key is (not the tables alone) is right from its first record on.
     if found.keyspace.learn(&mut layout) {
-        return scan_uncontested(db, state, &layout, options);
+        return scan_as(db, state, (&layout, &gaps), options);
     }
     found
 }
 
-/// On all threads; and again on one where a page is reached twice, as who comes first must not be left to chance.
-fn scan_uncontested<'a>(
-    db: &'a Db,
-    state: &State<'a>,
-    layout: &Layout<'a>,
-    options: Options<'_>,
-) -> Scan<'a> {
-    let (found, contested) = scan_once(db, state, layout, options, Threads::All);
-    if contested { scan_once(db, state, layout, options, Threads::One).0 } else { found }
+/// What is made of the nodes.
+struct Read<'a> {
+    tallies: Vec<Tally>,
+    key_bucket: Option<BucketId>,
+    keyspace: Keyspace<'a>,
+    records: RecordFindings<'a>,
 }
 
-/// The scan, and whether two references met at one page, so that its results are of no use.
-fn scan_once<'a>(
+fn scan_as<'a>(
     db: &'a Db,
     state: &State<'a>,
-    layout: &Layout<'a>,
+    (layout, gaps): (&Layout<'a>, &Gaps),
     options: Options<'_>,
-    threads: Threads,
-) -> (Scan<'a>, bool) {
-    let mut whole = Walk::begin(db, threads, options.max_findings);
+) -> Scan<'a> {
+    let (read, whole) = structure::walk(db, options.max_findings, |walker| {
+        let keyspace = Keyspace::new(Bins::over(state.revision_range(db), gaps), options.outline);
+        read(walker, state, (keyspace, layout), options)
+    });
+    let Read { tallies, key_bucket, keyspace, records } = read;
+    let root_entries = tallies.first().map_or(0, |tally: &Tally| tally.entries);
+    let in_root = whole.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
+    // mostly there are buckets only: then there is no need to look
+    let root_fault = (root_entries > in_root).then(|| RootFault::find(db, &whole)).flatten();
+    let Structure { buckets, findings: structure, unreached, leaked_pages, freelist } = whole;
+    let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
+    Scan {
+        buckets,
+        tallies,
+        key_bucket,
+        keyspace,
+        gaps: gaps.clone(),
+        layout: layout.clone(),
+        unreached,
+        reached_pages,
+        freelist,
+        structure,
+        root_fault,
+        leaked_pages,
+        records: records.first,
+        num_record_faults: records.count,
+    }
+}
+
+/// Walks each bucket: records of the `key` bucket go into the keyspace, and what is in all of them into a tally each.
+fn read<'a>(
+    walker: &mut Walker<'a>,
+    state: &State<'a>,
+    (mut keyspace, layout): (Keyspace<'a>, &Layout<'a>),
+    options: Options<'_>,
+) -> Read<'a> {
     let mut tallies = Vec::new();
     let mut key_bucket = None;
-    let gaps = Gaps::find(db, state);
-    let mut keyspace = Keyspace::new(Bins::over(state.revision_range(db), &gaps), options.outline);
     let mut records = RecordFindings::default();
-
-    while let Some(&bucket) = whole.walker.buckets().get(tallies.len()) {
+    while let Some(&bucket) = walker.buckets().get(tallies.len()) {
         let id = BucketId(u32::try_from(tallies.len()).unwrap_or(u32::MAX));
         let is_key_bucket = key_bucket.is_none()
             && state.key_bucket.is_some()
@@ -133,13 +162,13 @@ fn scan_once<'a>(
             && bucket.name == KEY_BUCKET;
         let mut tally = Tally::default();
         let read = |part: &Part<'_>| (options.progress)(part.tally.page_bytes);
-        let Some(mut walk) = whole.walker.walk_bucket(id) else { break };
+        let Some(mut walk) = walker.walk_bucket(id) else { break };
         if is_key_bucket {
             key_bucket = Some(id);
             while let Some(mut parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
                 parts.iter().for_each(|part| tally.append(&part.tally));
                 parts.iter().for_each(read);
-                let faults = keyspace.absorb(&mut parts, layout, threads);
+                let faults = keyspace.absorb(&mut parts, layout);
                 records.append(parts.into_iter().flat_map(|part| part.faults), options.max_findings);
                 records.append(faults, options.max_findings);
             }
@@ -151,32 +180,8 @@ fn scan_once<'a>(
         }
         tallies.push(tally);
     }
-
-    let whole = whole.finish();
-    let root_entries = tallies.first().map_or(0, |tally: &Tally| tally.entries);
-    let in_root = whole.buckets.iter().filter(|bucket| bucket.parent == Some(BucketId::ROOT)).count() as u64;
-    // mostly there are buckets only: then there is no need to look
-    let root_fault = (root_entries > in_root).then(|| RootFault::find(db, &whole)).flatten();
-    let Structure { buckets, findings: structure, unreached, leaked_pages, freelist, contested } = whole;
-    let reached_pages = db.num_pages() - unreached.iter().map(|&(_, pages)| pages).sum::<u64>();
     keyspace.finish();
-    let found = Scan {
-        buckets,
-        tallies,
-        key_bucket,
-        keyspace,
-        gaps,
-        layout: layout.clone(),
-        unreached,
-        reached_pages,
-        freelist,
-        structure,
-        root_fault,
-        leaked_pages,
-        records: records.first,
-        num_record_faults: records.count,
-    };
-    (found, contested)
+    Read { tallies, key_bucket, keyspace, records }
 }
 
 #[derive(Default)]

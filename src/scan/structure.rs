@@ -1,21 +1,11 @@
 //! The structure of a file that is walked whole: what comes before the walk of its buckets, and what is known behind it. Whoever
 //! walks all of a file begins and ends here, so that all of them count the same faults.
 
-use crate::bolt::bucket::{Bucket, BucketId};
+use crate::bolt::bucket::Bucket;
 use crate::bolt::fault::{Fault, FaultKind, Findings};
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::walk::Walker;
-use crate::bolt::{Db, PageId, Threads};
-
-/// A walk that has begun.
-#[derive(Debug)]
-pub struct Walk<'a> {
-    db: &'a Db,
-    /// Walks bucket by bucket.
-    pub walker: Walker<'a>,
-    findings: Findings,
-    max_findings: usize,
-}
+use crate::bolt::walk::{self, Setup, Walked, Walker};
+use crate::bolt::{Db, PageId};
 
 /// What it came to.
 #[derive(Debug)]
@@ -30,56 +20,34 @@ pub struct Structure<'a> {
     pub leaked_pages: u64,
     /// The stored freelist, where there is one.
     pub freelist: Option<FreedPages>,
-    /// Whether two references met at one page, on several threads, so that all this is of no use.
-    pub contested: bool,
 }
 
-impl<'a> Walk<'a> {
-    /// Looks at metas, end and stored freelist. Findings beyond so many are only counted.
-    #[must_use]
-    pub fn begin(db: &'a Db, threads: Threads, max_findings: usize) -> Self {
-        let mut findings = of_file(db);
-        let freelist = FreedPages::read(db, &mut findings, max_findings);
-        Self { db, walker: Walker::new(db, freelist, threads, max_findings), findings, max_findings }
+/// Walks a file: `read` walks each of its buckets, and makes something of their nodes. Findings beyond so many are only counted.
+pub fn walk<'a, T>(
+    db: &'a Db,
+    max_findings: usize,
+    read: impl FnMut(&mut Walker<'a>) -> T,
+) -> (T, Structure<'a>) {
+    let mut findings = of_file(db);
+    let freed = FreedPages::read(db, &mut findings, max_findings);
+    let (made, walked) = walk::walk(db, Setup { freed, max_faults: max_findings }, read);
+    let Walked { buckets, findings: of_walk, unreached, freed: freelist } = walked;
+    findings.append(of_walk, max_findings);
+    let mut leaked_pages = 0;
+    for (first, pages) in freelist.iter().flat_map(|freelist| leaked_runs(&unreached, freelist)) {
+        leaked_pages += pages;
+        let (page, offset) = (Some(first), Some(db.offset_of(first)));
+        let kind = FaultKind::UnreachableUnfreed { pages };
+        findings.push(Fault { kind, page, offset, bucket: None, lost: None }, max_findings);
     }
-
-    /// When all buckets have been walked.
-    #[must_use]
-    pub fn finish(self) -> Structure<'a> {
-        let Self { db, mut walker, mut findings, max_findings } = self;
-        walker.claim_freelist();
-        let contested = walker.is_contested();
-        let unreached: Vec<_> = walker.claims().gaps().collect();
-        let buckets = walker.buckets().to_vec();
-        let (walked, freelist) = walker.finish();
-        findings.append(walked, max_findings);
-        let mut leaked_pages = 0;
-        for (first, pages) in freelist.iter().flat_map(|freelist| leaked_runs(&unreached, freelist)) {
-            leaked_pages += pages;
-            let (page, offset) = (Some(first), Some(db.offset_of(first)));
-            let kind = FaultKind::UnreachableUnfreed { pages };
-            findings.push(Fault { kind, page, offset, bucket: None, lost: None }, max_findings);
-        }
-        Structure { buckets, findings, unreached, leaked_pages, freelist, contested }
-    }
+    (made, Structure { buckets, findings, unreached, leaked_pages, freelist })
 }
 
 impl<'a> Structure<'a> {
     /// Of a file of which nothing but this is asked.
     #[must_use]
     pub fn of(db: &'a Db) -> Self {
-        let structure = Self::by(db, Threads::All);
-        // found again in the order of the tree
-        if structure.contested { Self::by(db, Threads::One) } else { structure }
-    }
-
-    fn by(db: &'a Db, threads: Threads) -> Self {
-        let mut walk = Walk::begin(db, threads, 0);
-        for id in (0..).map(BucketId) {
-            let Some(mut bucket) = walk.walker.walk_bucket(id) else { break };
-            while bucket.next_window(|subtree| subtree.for_each(drop)).is_some() {}
-        }
-        walk.finish()
+        walk(db, 0, Walker::walk_all).1
     }
 
     /// Pages that nothing refers to, and that are not known to be free: of a file without a stored freelist, all of them.

@@ -5,8 +5,8 @@ use etcd_medic::bolt::fault::{Fault, FaultKind, Findings};
 use etcd_medic::bolt::freelist::FreedPages;
 use etcd_medic::bolt::meta::MetaError;
 use etcd_medic::bolt::page::{ElementError, PageErrorKind};
-use etcd_medic::bolt::walk::{NodeSizes, Subtree, Walker};
-use etcd_medic::bolt::{BucketId, Db, Threads};
+use etcd_medic::bolt::walk::{self, NodeSizes, Setup, Subtree, Walked, Walker};
+use etcd_medic::bolt::{BucketId, Db};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Options, Scan, scan};
 
@@ -32,27 +32,38 @@ pub struct Found {
     pub sizes: NodeSizes,
 }
 
-/// Walks every bucket. A walk on all threads of which the results are of no use is done again on one, as
-/// `scan` does it.
-pub fn walk(db: &Db, threads: Threads) -> Found {
+/// Walks every bucket, on all threads.
+pub fn walk(db: &Db) -> Found {
+    found_by(db, |db, setup, read| walk::walk(db, setup, read))
+}
+
+/// The same on one thread, in the order of the tree.
+pub fn walk_in_order(db: &Db) -> Found {
+    found_by(db, |db, setup, read| walk::walk_in_order(db, setup, read))
+}
+
+type Read<'r, 'a> = &'r mut dyn FnMut(&mut Walker<'a>) -> Vec<FoundNode>;
+
+fn found_by<'a>(
+    db: &'a Db,
+    by: impl FnOnce(&'a Db, Setup, Read<'_, 'a>) -> (Vec<FoundNode>, Walked<'a>),
+) -> Found {
     let mut findings = Findings::default();
     let freed = FreedPages::read(db, &mut findings, usize::MAX);
-    let mut walker = Walker::new(db, freed, threads, usize::MAX);
-    let mut nodes = Vec::new();
-    for id in (0..).map(BucketId) {
-        let Some(mut nodes_of) = walker.walk_bucket(id) else { break };
-        while let Some(parts) = nodes_of.next_window(read_nodes) {
-            nodes.extend(parts.into_iter().flatten());
+    let (nodes, walked) = by(db, Setup { freed, max_faults: usize::MAX }, &mut |walker| {
+        let mut nodes = Vec::new();
+        for id in (0..).map(BucketId) {
+            let Some(mut nodes_of) = walker.walk_bucket(id) else { break };
+            while let Some(parts) = nodes_of.next_window(read_nodes) {
+                nodes.extend(parts.into_iter().flatten());
+            }
         }
-    }
-    if walker.is_contested() {
-        return walk(db, Threads::One);
-    }
+        nodes
+    });
     let mut found = Found::of_nodes(&nodes);
-    found.buckets = walker.buckets().iter().map(plain_bucket).collect();
-    walker.claim_freelist();
-    found.unreached = walker.claims().gaps().map(|(first, pages)| (first.0, pages)).collect();
-    findings.append(walker.finish().0, usize::MAX);
+    found.buckets = walked.buckets.iter().map(plain_bucket).collect();
+    found.unreached = walked.unreached.iter().map(|&(first, pages)| (first.0, pages)).collect();
+    findings.append(walked.findings, usize::MAX);
     found.faults = findings.faults;
     found
 }

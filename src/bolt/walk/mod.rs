@@ -6,8 +6,8 @@
 //! not depend on the number of threads.
 //!
 //! Guards, as the bytes are hostile: no recursion; a page belongs to the first node that reaches it; depth is
-//! bounded. If a page is reached twice, which thread was first would decide who gets it: such a walk reports
-//! [`Walker::is_contested`], and is done again with [`Threads::One`].
+//! bounded. If a page is reached twice, which thread was first would decide who gets it: [`walk`] then walks again, in the order
+//! of the tree. So what a caller makes of a walk does not depend on the threads, and there is no other way to walk.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -42,9 +42,54 @@ pub use subtree::Subtree;
 /// No tree of bbolt's is deeper: with two children a branch, 64 levels would hold more pages than ids exist.
 pub const MAX_DEPTH: u32 = 64;
 
+/// What a walk is given besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The stored freelist, if there is one: its pages are claimed, and reachable pages that it has are faults.
+    pub freed: Option<FreedPages>,
+    /// Faults that are kept; more are only counted.
+    pub max_faults: usize,
+}
+
+/// What a walk finds, whatever was made of it.
+#[derive(Debug)]
+pub struct Walked<'a> {
+    /// The buckets, by [`BucketId`].
+    pub buckets: Vec<Bucket<'a>>,
+    /// What is wrong.
+    pub findings: Findings,
+    /// Runs of pages that nothing refers to, as (first page, number of pages), in ascending order.
+    pub unreached: Vec<(PageId, u64)>,
+    /// The freelist that was given, with the number of its own pages that no node has.
+    pub freed: Option<FreedPages>,
+}
+
+/// Walks a file on all threads. `read` chooses the buckets and makes something of their nodes; it is called twice where some page is
+/// reached twice, the second time for a walk in the order of the tree, of which the result is kept.
+pub fn walk<'a, T>(db: &'a Db, setup: Setup, mut read: impl FnMut(&mut Walker<'a>) -> T) -> (T, Walked<'a>) {
+    let mut walker = Walker::new(db, setup.clone(), Threads::All);
+    let made = read(&mut walker);
+    if walker.shared.contested.load(Ordering::Relaxed) {
+        drop((made, walker));
+        return walk_in_order(db, setup, read);
+    }
+    (made, walker.finish())
+}
+
+/// Walks a file on this thread, in the order of the tree: for what costs less than to begin with threads.
+pub fn walk_in_order<'a, T>(
+    db: &'a Db,
+    setup: Setup,
+    read: impl FnOnce(&mut Walker<'a>) -> T,
+) -> (T, Walked<'a>) {
+    let mut walker = Walker::new(db, setup, Threads::One);
+    let made = read(&mut walker);
+    (made, walker.finish())
+}
+
 /// How many threads may work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Threads {
+enum Threads {
     /// As many as rayon has.
     All,
     /// One: page by page in the order of the tree.
@@ -71,10 +116,8 @@ struct Shared<'a> {
 }
 
 impl<'a> Walker<'a> {
-    /// Begins a walk. The meta pages are taken from the start; `freed` is the stored freelist, if there is one.
-    /// Beyond `max_faults`, faults are only counted.
-    #[must_use]
-    pub fn new(db: &'a Db, freed: Option<FreedPages>, threads: Threads, max_faults: usize) -> Self {
+    /// Begins a walk. The meta pages are taken from the start.
+    fn new(db: &'a Db, Setup { freed, max_faults }: Setup, threads: Threads) -> Self {
         let claims = Claims::new(db.num_pages());
         // they may lie beyond the end of a file of a few bytes, and then can't be reached either
         let _ = (claims.insert(PageId(0)), claims.insert(PageId(1)));
@@ -104,22 +147,9 @@ impl<'a> Walker<'a> {
         id
     }
 
-    /// Pages taken so far.
-    #[must_use]
-    pub fn claims(&self) -> &Claims {
-        &self.shared.claims
-    }
-
-    /// Whether some page was reached twice. With [`Threads::All`] the results are then of no use: walk again with
-    /// [`Threads::One`].
-    #[must_use]
-    pub fn is_contested(&self) -> bool {
-        self.threads == Threads::All && self.shared.contested.load(Ordering::Relaxed)
-    }
-
     /// When all buckets have been walked: takes the stored freelist's own pages. The tree comes first, as a lying
     /// freelist must not hide it.
-    pub fn claim_freelist(&mut self) {
+    fn claim_freelist(&mut self) {
         let Shared { db, claims, freed, max_faults, .. } = &mut self.shared;
         let Some(freed) = freed else { return };
         let (first, span) = (freed.page, freed.span);
@@ -149,10 +179,18 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// What was found wrong, and the freelist that the walk was given.
-    #[must_use]
-    pub fn finish(self) -> (Findings, Option<FreedPages>) {
-        (self.findings, self.shared.freed)
+    fn finish(mut self) -> Walked<'a> {
+        self.claim_freelist();
+        let unreached = self.shared.claims.gaps().collect();
+        Walked { buckets: self.buckets, findings: self.findings, unreached, freed: self.shared.freed }
+    }
+
+    /// Walks every bucket, and looks at none of its nodes.
+    pub fn walk_all(&mut self) {
+        for id in (0..).map(BucketId) {
+            let Some(mut bucket) = self.walk_bucket(id) else { break };
+            while bucket.next_window(|subtree| subtree.for_each(drop)).is_some() {}
+        }
     }
 
     /// Begins to walk one bucket; `None` for a bucket that was not found.
