@@ -48,8 +48,11 @@ pub fn complete<'a>(
     places.sort_unstable();
     let is_fitting =
         |entry: &Entry<'_>| place(entry).is_some_and(|place| places.binary_search(&place).is_ok());
-    let leaves: Vec<_> = leaves.iter().filter(|leaf| leaf.entries.iter().all(is_fitting)).collect();
-    let taken = taken(&bucket.gaps, &bucket.entries, &leaves);
+    let leaves = leaves.iter().map(|leaf| OrphanLeaf {
+        entries: leaf.entries.iter().filter(|entry| is_fitting(entry)).copied().collect(),
+        ..*leaf
+    });
+    let taken = taken(&bucket.gaps, &bucket.entries, &leaves.collect::<Vec<_>>());
     match trust {
         Trust::BestEffort => bucket.take_orphans(taken),
         Trust::Usual | Trust::Strict => bucket.left = taken.entries.len() as u64,
@@ -57,7 +60,7 @@ pub fn complete<'a>(
     trees
 }
 
-fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[&OrphanLeaf<'a>]) -> Taken<'a> {
+fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[OrphanLeaf<'a>]) -> Taken<'a> {
     let mut by_key: BTreeMap<&'a [u8], (Rank, Entry<'a>, bool)> = BTreeMap::new();
     for leaf in leaves {
         for entry in &leaf.entries {

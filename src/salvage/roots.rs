@@ -13,14 +13,13 @@ use crate::bolt::meta::Meta;
 use crate::bolt::orphan::{OrphanBranch, OrphanLeaf, Orphans};
 use crate::bolt::page::{Entry, Page};
 use crate::bolt::{Db, PageId};
-use crate::etcd::schema::KEY_BUCKET;
+use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{RecordKey, Revision};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
 
 use super::find::{Root, RootSource};
 use super::forest::{Forest, Kind, Node};
-use super::kinds::Small;
 use super::open::Wreck;
 use super::records::Tier;
 use super::trunk::Trunk;
@@ -206,7 +205,7 @@ fn apart<'a>(wreck: &'a Wreck, root: &Candidate<'a>, orphans: &Orphans<'a>) -> V
     let Some(bucket) = root.trunk.buckets.first() else { return Vec::new() };
     let is_lacking = |entry: &Entry<'_>| {
         let may_be = is_searched || bucket.tree.gaps.contain(entry.key);
-        may_be && all_buckets().any(|name| name == entry.key) && root.trunk.inside(0, entry.key).is_none()
+        may_be && ETCD_BUCKETS.contains(&entry.key) && root.trunk.inside(0, entry.key).is_none()
     };
     let leaves =
         orphans.leaves.iter().filter(|leaf| is_root_leaf(leaf) && leaf.entries.iter().all(is_lacking));
@@ -223,11 +222,6 @@ fn apart<'a>(wreck: &'a Wreck, root: &Candidate<'a>, orphans: &Orphans<'a>) -> V
         (Reverse(age), trunk.num_gaps(), Reverse(trunk.num_entries()), leaf.page)
     });
     leaves.into_iter().map(|(_, leaf)| leaf.entries.clone()).collect()
-}
-
-/// Names of etcd's buckets.
-fn all_buckets() -> impl Iterator<Item = &'static [u8]> {
-    Small::ALL.into_iter().map(Small::name).chain([KEY_BUCKET])
 }
 
 /// How late a root is, as far as one look tells: the raft log that was applied, then the newest record.

@@ -5,6 +5,8 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::collections::{HashMap, HashSet};
+
 use crate::bolt::PageId;
 use crate::bolt::claims::Claims;
 use crate::bolt::format::BUCKET_FLAG;
@@ -76,9 +78,13 @@ fn left_over<'t, 'a: 't>(
     let buckets = trunks.flat_map(|trunk| &trunk.buckets);
     let mut taken: Vec<_> = buckets.flat_map(|bucket| &bucket.tree.entries).filter_map(place).collect();
     taken.sort_unstable();
-    let is_left = |entry: &&Entry<'a>| place(entry).is_some_and(|place| taken.binary_search(&place).is_err());
+    // several roots may have found the same leaf
+    let mut seen = HashSet::new();
+    let mut is_left = |entry: &&Entry<'a>| {
+        place(entry).is_some_and(|place| taken.binary_search(&place).is_err() && seen.insert(place))
+    };
     let left = orphans.leaves.iter().map(|leaf| {
-        let entries = leaf.entries.iter().filter(is_left).copied().collect();
+        let entries = leaf.entries.iter().filter(&mut is_left).copied().collect();
         LooseTree { page: leaf.page, trunk: Trunk::of_entries(&wreck.db, entries, claims) }
     });
     left.collect()
@@ -118,7 +124,7 @@ pub fn put<'a>(
     };
     let more = (2..).map(|number: u64| format!("{LOST_AND_FOUND} {number}"));
     let name = std::iter::once(LOST_AND_FOUND.to_owned()).chain(more).find(is_free)?;
-    let names = trees.iter().map(|tree| format!("page {}", tree.page));
+    let names = names_of(&trees);
     let names = wreck.made_names.get_or_init(|| std::iter::once(name).chain(names).collect());
     let (name, names) = names.split_first()?;
     let around = SavedBucket::add(buckets, name.as_bytes(), Gaps::default());
@@ -132,6 +138,17 @@ pub fn put<'a>(
         bucket.entries = entries;
     }
     Some(ByteText::from(name.as_bytes()))
+}
+
+/// A name for each tree: two of them may be parts of one leaf.
+fn names_of(trees: &[LooseTree<'_>]) -> Vec<String> {
+    let mut parts: HashMap<PageId, u64> = HashMap::new();
+    let name = |tree: &LooseTree<'_>| {
+        let part = parts.entry(tree.page).or_default();
+        *part = part.saturating_add(1);
+        if *part == 1 { format!("page {}", tree.page) } else { format!("page {} part {part}", tree.page) }
+    };
+    trees.iter().map(name).collect()
 }
 
 /// Puts a tree into a bucket of the copy, under a name.

@@ -277,6 +277,27 @@ fn saved_and_counted_make_all_that_is_readable() {
     }
 }
 
+/// An entry that lies in a leaf where it does not belong is counted once, whoever found that leaf: one root, both, or a search.
+#[test]
+fn strays_are_counted_once() {
+    let mut file = FileBuilder::new(1024);
+    let first = file.leaf(&[plain("a", "1"), plain("b", "2")]);
+    let second = file.leaf(&[plain("c", "3"), plain("n", "4"), plain("p", "5")]);
+    let tree = file.branch(&[("a", first), ("m", second)]);
+    let root = file.leaf(&[bucket("x", tree), inline_bucket("y", &[plain("z", "6")])]);
+    file.root(root);
+    for lost in [&[][..], &[0], &[1], &[0, 1]] {
+        let mut file = file.clone();
+        lost.iter().for_each(|&page| file.page_bytes(page).fill(0));
+        let damage = first_start::only(file.bytes());
+        assert_eq!(saved_and_counted(&damage), 6, "{lost:?}");
+        let found = salvage(&damage, Trust::BestEffort).expect("saved");
+        let keys: Vec<_> = found.items.iter().map(|item| item.key.clone()).collect();
+        assert_eq!(found.report.target.records, 6, "{lost:?}");
+        assert_eq!((keys.len(), keys.iter().filter(|key| **key == "c").count()), (6, 1), "{lost:?}");
+    }
+}
+
 fn saved_and_counted(damage: &Damage) -> u64 {
     match salvage(damage, Trust::Usual) {
         Ok(found) => {
