@@ -13,39 +13,21 @@ use super::whole::is_sound;
 
 /// Sentences, each by itself.
 pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
-    let mut warnings = Vec::new();
-    match finds.root.from {
-        RootSource::ActiveMeta => {}
-        RootSource::OlderMeta => warnings.push("the active meta is damaged: the other one's root was taken".to_owned()),
-        RootSource::UnsealedMeta => warnings.push(
-            "no meta is sound: the root was taken that one names of which the checksum alone is wrong".to_owned(),
-        ),
-        RootSource::Searched if finds.is_etcd => warnings.push(
-            "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index".to_owned(),
-        ),
-        RootSource::Searched => warnings.push(
-            "no meta leads to the buckets: a node was taken for the root that no other refers to, the one that reaches most. It may be \
-             a bucket's, or of an older state"
-                .to_owned(),
-        ),
-        RootSource::Nowhere if finds.is_etcd => warnings.push(
-            "no root was found: records stand for themselves, and so do leases, members, users and roles".to_owned(),
-        ),
-        RootSource::Nowhere => warnings.push("no root was found".to_owned()),
-    }
+    let mut warnings: Vec<String> = of_root(finds).map(str::to_owned).into_iter().collect();
     if is_sound(finds) && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
         warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
     }
     if !finds.readable && is_sound(finds) {
         warnings.push(
-            "the root leads to all that was saved, and yet the file has faults: `check` names them"
+            "nothing is missing below the root, but other commands stop at faults of this file: `check` names them"
                 .to_owned(),
         );
     }
     if finds.restored_flags > 0 {
         let buckets = count(finds.restored_flags, "bucket");
-        warnings
-            .push(format!("{buckets} of the root had lost the flag of one, and were read as what they were"));
+        warnings.push(format!(
+            "{buckets} in the root had lost the flag that marks a bucket, and were read as buckets"
+        ));
     }
     if finds.newer_may_be_lost {
         warnings.push(
@@ -83,4 +65,26 @@ pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<Str
         warnings.push(format!("--best-effort: what was {gone} may have come back to life"));
     }
     warnings
+}
+
+/// Where the root was found, unless it is the active meta's.
+fn of_root(finds: &Finds<'_>) -> Option<&'static str> {
+    Some(match finds.root.from {
+        RootSource::ActiveMeta => return None,
+        RootSource::OlderMeta => "the active meta is damaged: the other one's root was taken",
+        RootSource::UnsealedMeta => {
+            "both metas are damaged: the root is the one that a meta names whose checksum is wrong and whose other fields make sense"
+        }
+        RootSource::Searched if finds.is_etcd => {
+            "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index"
+        }
+        RootSource::Searched => {
+            "no meta leads to the buckets: the root is the node that no other refers to and that reaches most. It may be a bucket's, \
+             or of an older state"
+        }
+        RootSource::Nowhere if finds.is_etcd => {
+            "no root was found: records stand for themselves, and so do leases, members, users and roles"
+        }
+        RootSource::Nowhere => "no root was found",
+    })
 }

@@ -15,14 +15,13 @@ use crate::bolt::page::{Entry, Page};
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{RecordKey, Revision};
-use crate::scan::root::RootFault;
-use crate::scan::structure::Structure;
 
 use super::find::{Root, RootSource};
 use super::forest::{Forest, Kind, Node};
 use super::open::Wreck;
 use super::records::Tier;
 use super::trunk::Trunk;
+use super::whole::is_readable;
 
 /// Roots without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;
@@ -53,7 +52,7 @@ impl<'a> Candidate<'a> {
     /// The root that a meta names.
     fn of_meta(wreck: &'a Wreck, meta: &Meta, tier: Tier, from: RootSource) -> Self {
         let candidate = Self::read(wreck, (meta.root, meta.sequence), tier, from);
-        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && is_of_values(wreck)) {
+        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && is_readable(wreck)) {
             return candidate;
         }
         // another page lies in its place
@@ -66,12 +65,6 @@ impl<'a> Candidate<'a> {
         let is_of_a_meta = matches!(self.root.from, RootSource::ActiveMeta | RootSource::OlderMeta);
         self.trunk.buckets.len() > 1 || (is_of_a_meta && self.trunk.num_gaps() == 0)
     }
-}
-
-/// Whether a root bucket of nothing but values is one: no bucket is lost, as all commands have it.
-fn is_of_values(wreck: &Wreck) -> bool {
-    let Ok(db) = Db::new(wreck.db.data().clone()) else { return false };
-    RootFault::find(&db, &Structure::of(&db)).is_none()
 }
 
 /// No page taken but those of the metas.
