@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::salvage::document::{Report, Unreached};
+use crate::salvage::document::{Recovered, Report, Unreached};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
 use crate::text::{brief, harmless};
@@ -29,7 +29,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result
         ("unreadable", unreadable(view, &report.source.unreadable)),
         ("copy", format!("{}  {target}", view.bytes(report.target.file_bytes))),
         (report.owner.entries(), entries(report)),
-        ("reachable", grouped(recovered.reachable)),
+        ("reachable", reachable(&recovered)),
         ("older root", grouped(recovered.older_root)),
         ("orphans", orphans(report)),
     ];
@@ -80,8 +80,21 @@ fn unreadable(view: &View, parts: &[(u64, u64)]) -> String {
     format!("{bytes} in {parts}, which the disk does not give, the first at byte {first}: taken for zeros")
 }
 
+/// Of a root that is not the newest, all is doubtful.
+fn reachable(recovered: &Recovered) -> String {
+    let doubtful = recovered.doubtful.saturating_sub(recovered.orphan);
+    let all = grouped(recovered.reachable);
+    if doubtful == 0 {
+        return all;
+    }
+    format!(
+        "{all}, of which {} may have been deleted later: a newer root is lost (--strict leaves them out)",
+        grouped(doubtful)
+    )
+}
+
 fn orphans(report: &Report) -> String {
-    let (all, doubtful) = (report.recovered.orphan, report.recovered.doubtful);
+    let (all, doubtful) = (report.recovered.orphan, report.recovered.doubtful.min(report.recovered.orphan));
     match (all, doubtful) {
         (1.., _) if !report.owner.is_etcd() => {
             format!("{}, which may have been deleted before", grouped(all))

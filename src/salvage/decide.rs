@@ -2,10 +2,13 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::collections::{HashMap, HashSet};
+
 use crate::bolt::orphan::{OrphanLeaf, Orphans};
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
+use crate::etcd::{KeyValue, Revision};
 
 use super::assemble::{self, SavedBucket};
 use super::derive;
@@ -157,6 +160,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         restored_flags: roots.first().map_or(0, |root| root.trunk.restored as u64),
         readable: false,
         newer_may_be_lost: false,
+        behind: material.behind,
     }
 }
 
@@ -263,7 +267,10 @@ fn trusted<'a>(
         Trust::Strict => {
             let (doubtful, sure): (Vec<_>, Vec<_>) =
                 saved.into_iter().partition(|found| finds.is_doubtful(found));
-            (sure, [doubtful, dead].concat())
+            let (outdated, sure) = outdated(sure, &doubtful);
+            let mut left = [doubtful, outdated, dead].concat();
+            left.sort_by_key(Found::order);
+            (sure, left)
         }
         Trust::BestEffort => {
             let mut all = [saved, dead].concat();
@@ -271,6 +278,21 @@ fn trusted<'a>(
             (all, Vec::new())
         }
     }
+}
+
+/// Tells records of keys that have a newer one among the doubtful from the others: without the newer one, a deleted key would be back.
+fn outdated<'a>(sure: Vec<Found<'a>>, doubtful: &[Found<'a>]) -> (Vec<Found<'a>>, Vec<Found<'a>>) {
+    let key_of = |found: &Found<'a>| KeyValue::leading_key(found.entry.value);
+    let mut newest: HashMap<&[u8], (Revision, bool)> = HashMap::new();
+    for found in doubtful.iter().chain(&sure) {
+        let Some(key) = key_of(found) else { continue };
+        let at = newest.entry(key).or_insert_with(|| found.order());
+        *at = (*at).max(found.order());
+    }
+    let doubtful: HashSet<_> = doubtful.iter().map(Found::order).collect();
+    sure.into_iter().partition(|found| {
+        key_of(found).and_then(|key| newest.get(key)).is_some_and(|newest| doubtful.contains(newest))
+    })
 }
 
 /// Puts the records into the `key` bucket; there is one then, even if no root had it.

@@ -155,8 +155,8 @@ pub struct Recovered {
     pub older_root: u64,
     /// From leaves that no root reaches.
     pub orphan: u64,
-    /// How many of these a compaction may have removed, although nothing shows that it did: those at or below the last one, or, where
-    /// how far that went is lost, all. `--strict` leaves them out.
+    /// Records that a compaction may have removed, although nothing shows that it did: orphans at or below the last one, or all of them if
+    /// how far it went is lost; and what an older root reaches, if that was found by its content. `--strict` leaves them out.
     pub doubtful: u64,
     /// The same, of a state that the file no longer held: only with `--best-effort`.
     pub free: u64,

@@ -64,6 +64,8 @@ pub struct Finds<'a> {
     pub unreached: Unreached,
     /// Whether the active root has no gap, and other commands would read all of it, too.
     pub readable: bool,
+    /// Whether the root is of a state before the one that the file held.
+    pub behind: bool,
     /// Buckets of the root that had lost their flag, and were read as buckets.
     pub restored_flags: u64,
     /// Whether the active root has no gap, and yet may not be the newest: the other meta is damaged.
@@ -71,11 +73,13 @@ pub struct Finds<'a> {
 }
 
 impl Finds<'_> {
-    /// Whether a compaction may have removed a record, although nothing shows that it did.
+    /// Whether a compaction may have removed a record, although nothing shows that it did. A root that was found by its content, and
+    /// is not the newest, is no better founded than a leaf that no root reaches.
     #[must_use]
     pub fn is_doubtful(&self, found: &Found<'_>) -> bool {
         let may_be_gone = found.place.revision.main <= self.compacted.unwrap_or(0);
-        found.tier == Tier::Orphan && (may_be_gone || !self.compaction_is_known)
+        let is_old = self.behind && self.root.from == RootSource::Searched;
+        (found.tier == Tier::Orphan || is_old) && (may_be_gone || !self.compaction_is_known)
     }
 }
 

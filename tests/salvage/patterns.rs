@@ -12,7 +12,7 @@ use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;
 use super::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, bases, frag};
 use super::support::{etcd_file, testdata};
-use super::{CORPORA, damaged, salvage};
+use super::{CORPORA, damaged, first_start, salvage};
 
 /// Figures of one pattern, over all files.
 #[derive(Clone, Copy, Default, Debug)]
@@ -181,6 +181,37 @@ fn a_root_that_is_not_the_newest() {
         Some(None),
         "nor is that the end for sure"
     );
+}
+
+/// The newest root is lost: its tombstones stand in a leaf of their own, or are lost, too. The older root still has what they deleted.
+#[test]
+fn an_older_root_revives_nothing_strictly() {
+    let put = |main: i64| etcd_file::put(main, format!("/app/{main}").as_bytes(), main, 1, b"text", 0);
+    let mut records: Vec<_> = (2..12).map(put).collect();
+    let (puts, kept) = (records.len(), 3);
+    records.extend((kept..puts).map(|number| {
+        let number = number as i64;
+        etcd_file::tombstone(20 + number, format!("/app/{}", number + 2).as_bytes())
+    }));
+    for tombstones_are_lost in [false, true] {
+        let mut file = FileBuilder::new(4096);
+        let older = file.leaf(&records[..puts]);
+        file.leaf(&[bucket("key", older)]);
+        let later = file.leaf(&records[puts..]);
+        let root = file.leaf(&[bucket("key", older)]);
+        file.root(root);
+        file.page_bytes(root).fill(0);
+        if tombstones_are_lost {
+            file.page_bytes(later).fill(0);
+        }
+        let damage = first_start::only(file.bytes());
+        let error = salvage(&damage, Trust::Strict).err().expect("all may have been deleted");
+        assert!(matches!(error, SalvageError::Doubtful { .. }), "{error}");
+        let report = salvage(&damage, Trust::Usual).expect("saved").report;
+        assert_eq!(report.target.keys, if tombstones_are_lost { puts as u64 } else { kept as u64 });
+        let all = if tombstones_are_lost { puts } else { records.len() };
+        assert_eq!(report.recovered.doubtful, all as u64, "and it is said");
+    }
 }
 
 /// What `--strict` takes was there, whatever is damaged; or there is no copy.
