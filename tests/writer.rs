@@ -9,7 +9,7 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::format::MAX_PAGE_SIZE;
 use etcd_medic::bolt::format::MAX_VALUE_SIZE;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, Packing, PlanError, Settings, Sizes, Source, ValueSize, WriteError,
+    self, BucketSpec, Entry, EntrySource, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
 };
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
@@ -346,7 +346,7 @@ fn random_tree(random: &mut Random) -> Tree {
 mod refused {
     use super::*;
 
-    fn plan(source: &impl Source) -> Result<write::Plan, PlanError> {
+    fn plan(source: &impl EntrySource) -> Result<write::Plan, PlanError> {
         write::plan(source, settings(1024))
     }
 
@@ -382,7 +382,7 @@ mod refused {
     /// One value of a size that no test would like to hold.
     struct Huge(u64, [BucketSpec; 1]);
 
-    impl Source for Huge {
+    impl EntrySource for Huge {
         fn buckets(&self) -> &[BucketSpec] {
             &self.1
         }
@@ -455,7 +455,7 @@ mod refused {
         tree.memory()
     }
 
-    fn write_to_nowhere(memory: &Memory, source: &impl Source) -> Result<(), WriteError> {
+    fn write_to_nowhere(memory: &Memory, source: &impl EntrySource) -> Result<(), WriteError> {
         let plan = plan(memory).expect("planned");
         let file = tempfile::tempfile().expect("a temporary file");
         let result = write_file(&plan, source, &file);

@@ -9,8 +9,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::copy::{DEFAULT_MAX_NODE_PAGES, Layout};
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::{DEFAULT_MAX_NODE_PAGES, Layout};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.

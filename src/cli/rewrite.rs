@@ -7,9 +7,10 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 
 use crate::bolt::open::Lock;
+use crate::copy::{Destination, Layout, Progress};
 use crate::report;
 use crate::rewrite::changes::History;
-use crate::rewrite::defrag::{self, Destination, Layout, Progress, Request};
+use crate::rewrite::defrag::{self, Request};
 use crate::rewrite::plan;
 
 use super::args::Args;

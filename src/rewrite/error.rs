@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::bolt::FormatError;
-use crate::bolt::open::OpenError;
-use crate::bolt::write::{PlanError, WriteError};
+use crate::copy::CopyError;
 use crate::etcd::schema::State;
 use crate::etcd::trailer;
-use crate::output::OutputError;
 use crate::scan::health::Health;
 use crate::scan::{Options, scan};
 use crate::shell::Command;
@@ -19,7 +16,6 @@ use crate::text::shown;
 use super::changes::ChangeError;
 use super::content::Unreadable;
 use super::guard::Refusal;
-use super::verify::Mismatch;
 
 /// Why there is no copy, and what to do next. The source is as it was.
 #[derive(Debug, Error)]
@@ -77,24 +73,9 @@ pub enum DefragError {
         /// Why.
         refusal: Refusal,
     },
-    /// Something that can't be written.
+    /// The copy can't be made.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The target.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The copy is not what it should be: a mistake of this program's, or the source changed.
-    #[error("the copy was thrown away, as it is not equal to its source: {0}")]
-    Mismatch(#[from] Mismatch),
-    /// The source changed, or is out of order.
-    #[error("{0}; the copy was thrown away")]
-    Source(WriteError),
-    /// The copy can't be opened.
-    #[error("the copy can't be opened again: {0}")]
-    Reopen(OpenError),
-    /// The copy is no bbolt file.
-    #[error("the copy can't be read again: {0}")]
-    Reread(FormatError),
+    Copy(#[from] CopyError),
 }
 
 impl DefragError {

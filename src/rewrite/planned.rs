@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::bolt::write::{BucketSpec, Entry, Sizes, Source, ValueSize};
+use crate::bolt::write::{BucketSpec, Entry, EntrySource, Sizes, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::scan::outline::Outline;
 
@@ -67,7 +67,7 @@ impl<'s> Planned<'s> {
     }
 }
 
-impl Source for Planned<'_> {
+impl EntrySource for Planned<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }

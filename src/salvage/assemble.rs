@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
-use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
+use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
 
 use super::kinds::Small;
 use super::records::Tier;
@@ -252,12 +252,19 @@ impl<'a> Saved<'a> {
         all
     }
 
+    /// Its entries, those of the root bucket apart: these are buckets.
+    #[must_use]
+    pub fn num_entries(&self) -> u64 {
+        let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
+        self.buckets.iter().skip(1).map(entries).fold(0, u64::saturating_add)
+    }
+
     fn at(&self, entry: u64) -> Option<&(Entry<'a>, ValueSize)> {
         self.entries.get(usize::try_from(entry).ok()?)
     }
 }
 
-impl Source for Saved<'_> {
+impl EntrySource for Saved<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }

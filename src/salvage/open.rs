@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_opened};
 use crate::bolt::{Db, FormatError, PageId, probe};
-use crate::rewrite::defrag::Progress;
+use crate::copy::Progress;
 use crate::shell::Command;
 use crate::source::{self, Reason, SourceError};
 use crate::text::shown;

@@ -4,7 +4,7 @@ use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use rayon::prelude::*;
 
-use crate::bolt::write::source::{BucketSpec, Entry, Sizes, Source, ValueSize};
+use crate::bolt::write::source::{BucketSpec, Entry, EntrySource, Sizes, ValueSize};
 use crate::etcd::schema::{Alarm, Lease};
 
 use super::cluster::{Cluster, KeyText, Object, field_len};
@@ -210,7 +210,7 @@ impl Content {
     }
 }
 
-impl Source for Content {
+impl EntrySource for Content {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }

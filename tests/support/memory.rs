@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, Packing, Plan, Settings, Sizes, Source, ValueSize, WriteError,
+    self, BucketSpec, Entry, EntrySource, Packing, Plan, Settings, Sizes, ValueSize, WriteError,
 };
 
 use super::content::Content;
@@ -146,7 +146,7 @@ impl Memory {
     }
 }
 
-impl Source for Memory {
+impl EntrySource for Memory {
     fn buckets(&self) -> &[BucketSpec] {
         &self.specs
     }
@@ -209,7 +209,7 @@ impl<'m> Changing<'m> {
     }
 }
 
-impl Source for Changing<'_> {
+impl EntrySource for Changing<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         self.memory.buckets()
     }
@@ -246,7 +246,7 @@ pub fn settings(page_size: u32) -> Settings {
 }
 
 /// Writes a planned file, and counts the progress, which must come to the whole of it.
-pub fn write_file(plan: &Plan, source: &impl Source, file: &File) -> Result<(), WriteError> {
+pub fn write_file(plan: &Plan, source: &impl EntrySource, file: &File) -> Result<(), WriteError> {
     let done = AtomicU64::new(0);
     let progress = |bytes| {
         done.fetch_add(bytes, Ordering::Relaxed);
@@ -257,7 +257,7 @@ pub fn write_file(plan: &Plan, source: &impl Source, file: &File) -> Result<(), 
 }
 
 /// The file that the writer makes of a source.
-pub fn file_of(source: &impl Source, settings: Settings) -> Vec<u8> {
+pub fn file_of(source: &impl EntrySource, settings: Settings) -> Vec<u8> {
     let plan = write::plan(source, settings).expect("planned");
     assert!(plan.entry_bytes < plan.file_bytes(), "no file can be smaller than its entries");
     let mut file = tempfile::tempfile().expect("a temporary file");

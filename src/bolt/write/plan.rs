@@ -11,7 +11,7 @@ use crate::bolt::format::{
 };
 
 use super::pack::{self, EntryBytes, Level, MAX_ELEMENTS, Packing, node_bytes};
-use super::source::{Sizes, Source, ValueSize};
+use super::source::{EntrySource, Sizes, ValueSize};
 
 /// How a file is laid out.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -118,6 +118,12 @@ impl Plan {
         self.num_pages.saturating_mul(self.page_size)
     }
 
+    /// Bytes of its nodes: of all that is written but the metas and a freelist.
+    #[must_use]
+    pub fn node_bytes(&self) -> u64 {
+        self.nodes().map(|(_, pages)| pages.saturating_mul(self.page_size)).fold(0, u64::saturating_add)
+    }
+
     /// The root page of a bucket; 0 for an inline one.
     #[must_use]
     pub fn root_page(&self, bucket: usize) -> PageId {
@@ -182,7 +188,7 @@ impl PlannedLevel {
 ///
 /// # Errors
 /// Something that bbolt could not have.
-pub fn plan(source: &impl Source, settings: Settings) -> Result<Plan, PlanError> {
+pub fn plan(source: &impl EntrySource, settings: Settings) -> Result<Plan, PlanError> {
     let Settings { page_size, packing, freelist } = settings;
     if !page_size.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&page_size) {
         return Err(PlanError::PageSize(page_size));
@@ -219,7 +225,7 @@ struct Planner<'s, S> {
     entry_bytes: u64,
 }
 
-impl<S: Source> Planner<'_, S> {
+impl<S: EntrySource> Planner<'_, S> {
     fn plan_bucket(&mut self, bucket: usize) -> Result<(), PlanError> {
         let Some(spec) = self.source.buckets().get(bucket) else { return Ok(()) };
         let entries = spec.entries.clone();

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A file's content: its buckets, and all their entries, numbered through.
 ///
 /// Entries are asked for from several threads, in any order, and more than once; each answer must be the same.
-pub trait Source: Sync {
+pub trait EntrySource: Sync {
     /// The buckets. The first is the root bucket; a bucket comes before those within it.
     fn buckets(&self) -> &[BucketSpec];
 
@@ -14,6 +14,20 @@ pub trait Source: Sync {
 
     /// An entry. One that must be made first is made in `scratch`. `None` where it can't be read any more.
     fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>>;
+}
+
+impl<S: EntrySource> EntrySource for &S {
+    fn buckets(&self) -> &[BucketSpec] {
+        (*self).buckets()
+    }
+
+    fn sizes(&self, entry: u64) -> Sizes {
+        (*self).sizes(entry)
+    }
+
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+        (*self).entry(entry, scratch)
+    }
 }
 
 /// One bucket.
