@@ -12,6 +12,7 @@ mod hash;
 mod man;
 mod parse;
 mod progress;
+mod remedy;
 mod rewrite;
 mod salvage;
 mod signals;
@@ -71,7 +72,7 @@ pub fn run() -> ExitCode {
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => failed(&format!("{error:#}"), next_command(&error).as_deref()).into(),
+        Ok(Err(error)) => failed(&remedy::with_remedy(&error), next_command(&error).as_deref()).into(),
         Err(_) => failed(
             "this is a bug of etcd-medic's: please report it, with the message above and the command",
             None,

@@ -13,9 +13,9 @@ use crate::source::Source;
 use crate::status::{Level, Limits, Status};
 use crate::text::ByteText;
 
-use super::Outcome;
 use super::args::{Args, Output};
 use super::commands::{open, render, scan_and_verify, view, write_out};
+use super::{Outcome, remedy};
 
 /// What became of one file.
 struct Looked<'f> {
@@ -70,7 +70,7 @@ pub(super) fn status(args: &Args, files: &[PathBuf], limits: Limits) -> Result<O
 fn look<'f>(args: &Args, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
     let found = open(args, file).map_err(|error| FileError {
         path: file.as_path().into(),
-        error: format!("{error:#}"),
+        error: remedy::with_remedy(&error),
         command: super::next_command(&error),
     });
     let found = found.map(|source| {

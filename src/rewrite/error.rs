@@ -34,10 +34,7 @@ pub enum DefragError {
         count: u64,
     },
     /// A snapshot that was changed.
-    #[error(
-        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another one, or go on \
-         with --skip-hash-check if you know why"
-    )]
+    #[error("{path}: its SHA-256 is not that of its content: it was cut short or changed")]
     Trailer {
         /// The source.
         path: String,
@@ -52,10 +49,8 @@ pub enum DefragError {
     },
     /// Keys would be lost that the user has not seen.
     #[error(
-        "{keys} keys with {records} records begin with what --drop-prefix names, and would be lost{}: look at them with \
-         --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}. Nothing was \
-         written",
-        confirmed.map(|confirmed| format!(" (--confirm-keys says {confirmed})")).unwrap_or_default()
+        "{keys} keys with {records} records begin with one of the prefixes, and would be lost{}; nothing was written",
+        confirmed.map(|confirmed| format!(", not the {confirmed} that were confirmed")).unwrap_or_default()
     )]
     Unconfirmed {
         /// How many.

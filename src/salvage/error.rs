@@ -25,8 +25,7 @@ pub enum SalvageError {
     },
     /// Nothing that has a place.
     #[error(
-        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong: --best-effort puts them into a bucket \
-         of their own",
+        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong",
         count(*entries, "entry"),
         inside(*buckets)
     )]
@@ -44,10 +43,7 @@ pub enum SalvageError {
     #[error(transparent)]
     Copy(#[from] CopyError),
     /// The user wanted nothing doubtful.
-    #[error(
-        "{path}: {what}: with --strict, no copy is made of that. Look at it with --dry-run; without --strict, what nothing speaks \
-         against is taken"
-    )]
+    #[error("{path}: {what}: no copy is made of that, as nothing doubtful is to be taken")]
     Doubtful {
         /// The source.
         path: String,

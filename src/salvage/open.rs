@@ -50,7 +50,7 @@ pub enum WreckError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// What the disk gives can't be kept.
-    #[error("{}: {error}: --disk-errors needs room there for a copy of the source", shown(folder))]
+    #[error("{}: {error}: what the disk gives can't be copied there", shown(folder))]
     Scratch {
         /// The folder.
         folder: PathBuf,

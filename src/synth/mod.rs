@@ -149,7 +149,7 @@ pub enum SynthError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// No file can be this small.
-    #[error("--size {wanted}: even a file with one key has {least} bytes, with these settings")]
+    #[error("{wanted} bytes: even a file with one key has {least} bytes, with these settings")]
     TooSmall {
         /// Bytes that were asked for.
         wanted: u64,
