@@ -78,9 +78,7 @@ impl Context {
     }
 
     pub fn view(&self) -> View {
-        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-        let terminal = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-        let width = columns.or(terminal).unwrap_or(USUAL_WIDTH).clamp(60, 200);
+        let width = columns().unwrap_or(USUAL_WIDTH).clamp(60, 200);
         View { width, exact_bytes: self.options.bytes, top: usize::MAX }
     }
 
@@ -102,6 +100,12 @@ impl Context {
     pub fn write_json<T: Serialize>(&self, command: &str, result: &T) -> Result<()> {
         write_out(|out| json::write(out, command, self.options.no_lock, result))
     }
+}
+
+/// Columns of the terminal, if there is one, or as the environment has them.
+pub(super) fn columns() -> Option<usize> {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)))
 }
 
 /// Scans the file, and proves its trailer meanwhile.
