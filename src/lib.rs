@@ -30,6 +30,7 @@ pub mod beside;
 pub mod bolt;
 pub mod check;
 pub mod cleanup;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod content;
@@ -45,6 +46,7 @@ pub mod owner;
 mod processes;
 pub mod protobuf;
 pub mod received;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

@@ -6,7 +6,8 @@ use super::advice::resource_name;
 use super::keys::ResourceUse;
 
 /// What resources are sorted by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Sort {
     /// What it takes of the file
     Disk,
