@@ -31,6 +31,7 @@ pub mod beside;
 pub mod bolt;
 pub mod check;
 pub mod cleanup;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod content;
@@ -47,6 +48,7 @@ pub mod owner;
 mod processes;
 pub mod protobuf;
 pub mod received;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

@@ -5,6 +5,7 @@
 //! | [`file`](mod@file) | the file itself |
 //! | [`space`] | classes of bytes that add up to its size |
 //! | [`keys`] | records by state, resources |
+//! | [`sort`] | the order of resources |
 //! | [`homes`] | tenants and namespaces |
 //! | [`top`] | the largest objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
@@ -28,6 +29,7 @@ pub mod homes;
 pub mod keys;
 pub mod retention;
 pub mod share;
+pub mod sort;
 pub mod space;
 pub mod timeline;
 pub mod top;
