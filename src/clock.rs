@@ -20,7 +20,10 @@ use serde::Serialize;
 
 use crate::k8s::metadata::metadata;
 use crate::k8s::object::{self, Kind};
-use crate::scan::keyspace::{KeyState, Keyspace, Shard, ValueKind};
+use crate::k8s::{GroupResource, ValueKind};
+use crate::scan::key_state::KeyState;
+use crate::scan::keyspace::Keyspace;
+use crate::scan::shard::Shard;
 
 pub use crate::k8s::object::Seconds;
 
@@ -209,7 +212,7 @@ impl Witnesses {
     }
 }
 
-fn is_lease(resource: &crate::scan::keyspace::Resource<'_>) -> bool {
+fn is_lease(resource: &GroupResource<'_>) -> bool {
     Kind::of(resource.group, resource.resource) == Some(Kind::Lease)
 }
 

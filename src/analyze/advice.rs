@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::etcd::schema::Member;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::Kind;
+use crate::k8s::resource_name;
 use crate::k8s::resources::by_name;
 use crate::owner::Owner;
 use crate::shell::Command;
-use crate::text::{brief, escape};
+use crate::text::brief;
 use crate::units::{bytes, count, percent};
 
 use super::fragmentation::share;
@@ -231,10 +232,4 @@ fn unlocked(owner: Owner) -> Advice {
     );
     let command = if owner.is_etcd() { "etcdctl snapshot save snapshot.db" } else { "" };
     new("read-without-lock", Severity::Info, text, command)
-}
-
-/// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
-#[must_use]
-pub fn resource_name(group: &str, resource: &str) -> String {
-    if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::k8s::Tenant;
-use crate::scan::keyspace::KeyState;
+use crate::scan::key_state::KeyState;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 

@@ -7,9 +7,12 @@ use serde::Serialize;
 
 use crate::etcd::{Gap, Gaps};
 use crate::filter::Filter;
-use crate::k8s::Encoding;
+use crate::k8s::{Encoding, GroupResource, ValueKind};
 use crate::scan::Scan;
-use crate::scan::keyspace::{KeyState, Keyspace, NONE, Resource, Shard, Tombstones, ValueKind};
+use crate::scan::key_state::{KeyState, NONE};
+use crate::scan::keyspace::Keyspace;
+use crate::scan::record::RecordSum;
+use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::scan::timeline::{Span, Timeline};
 use crate::text::ByteText;
@@ -134,7 +137,7 @@ impl Timelines {
         rows().for_each(|(_, row)| all.append(&row.timeline));
         let largest_last = all.spans().into_iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
         let peak = largest_last.map_or(0, |(number, _)| number);
-        let mut in_peak: BTreeMap<Resource<'_>, Span> = BTreeMap::new();
+        let mut in_peak: BTreeMap<GroupResource<'_>, Span> = BTreeMap::new();
         for (&resource, row) in rows() {
             if let Some(span) = row.timeline.spans().get(peak).filter(|span| span.records > 0) {
                 in_peak.entry(resource).or_default().add(span);
@@ -142,7 +145,7 @@ impl Timelines {
         }
         // the first of several
         let largest = in_peak.into_iter().rev().max_by_key(|(_, span)| span.bytes);
-        let owned = |(Resource { group, resource }, span): (Resource<'_>, Span)| {
+        let owned = |(GroupResource { group, resource }, span): (GroupResource<'_>, Span)| {
             (group.to_owned(), ByteText::from(resource), span)
         };
         Self { all, peak, in_peak: largest.map(owned) }
@@ -172,7 +175,7 @@ struct ResourceSum {
     leaf_bytes: u64,
     live_bytes: u64,
     key_bytes: u64,
-    tombstones: Tombstones,
+    tombstones: RecordSum,
     encodings: [u64; ValueKind::ALL.len()],
     providers: BTreeMap<String, u64>,
     revisions: Vec<u32>,
@@ -263,12 +266,12 @@ impl<'s, 'a> ShardSums<'s, 'a> {
 }
 
 struct Merged<'s, 'a> {
-    resources: BTreeMap<Resource<'a>, ResourceSum>,
+    resources: BTreeMap<GroupResource<'a>, ResourceSum>,
     homes: Homes<'a>,
     top: Top<'s, 'a>,
     leases: BTreeMap<i64, (u64, u64)>,
     live: (u64, u64, u64),
-    tombstones: Tombstones,
+    tombstones: RecordSum,
     witnesses: Witnesses<'a>,
 }
 
@@ -280,7 +283,7 @@ impl<'s, 'a> Merged<'s, 'a> {
             top: Top::new(top),
             leases: BTreeMap::new(),
             live: (0, 0, 0),
-            tombstones: Tombstones::default(),
+            tombstones: RecordSum::default(),
             witnesses: Witnesses::before(revision, gaps),
         }
     }
@@ -371,7 +374,11 @@ impl ResourceSum {
         self.values.extend(other.values);
     }
 
-    fn finish(mut self, Resource { group, resource }: Resource<'_>, disk_bytes: u64) -> ResourceUse {
+    fn finish(
+        mut self,
+        GroupResource { group, resource }: GroupResource<'_>,
+        disk_bytes: u64,
+    ) -> ResourceUse {
         let mut encodings = self.providers;
         for (kind, count) in ValueKind::ALL.into_iter().zip(self.encodings) {
             if count > 0 && kind != ValueKind::Encrypted {
@@ -401,7 +408,7 @@ impl ResourceSum {
 }
 
 fn resources(
-    sums: BTreeMap<Resource<'_>, ResourceSum>,
+    sums: BTreeMap<GroupResource<'_>, ResourceSum>,
     filter: &Filter,
     unreadable: u64,
     disk_bytes: u64,

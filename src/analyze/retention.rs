@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::etcd::Gaps;
 use crate::guide;
+use crate::k8s::ValueKind;
 use crate::k8s::metadata::creation_seconds;
-use crate::scan::keyspace::{KeyState, ValueKind};
+use crate::scan::key_state::KeyState;
 
 use super::keys::Mvcc;
 

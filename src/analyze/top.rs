@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::Serialize;
 
-use crate::k8s::{Layout, Tenant};
-use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::k8s::{GroupResource, Layout, Tenant};
+use crate::scan::key_state::KeyState;
+use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
@@ -112,7 +113,7 @@ type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a
 #[derive(Clone, Copy, Debug)]
 struct Ranked<'s, 'a> {
     key: &'s KeyState<'a>,
-    resource: Resource<'a>,
+    resource: GroupResource<'a>,
     tenant: Option<Tenant<'a>>,
     namespace: Option<&'a [u8]>,
 }

@@ -14,7 +14,9 @@ use serde::Serialize;
 use crate::clock::{Clock, Seconds, text};
 use crate::k8s::metadata::metadata;
 use crate::k8s::resources::by_name;
-use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
+use crate::k8s::{GroupResource, ValueKind};
+use crate::scan::key_state::KeyState;
+use crate::scan::shard::Shard;
 
 use super::Thresholds;
 use super::class::Class;
@@ -52,7 +54,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Adds a key; `elsewhere` says whether it is in another class, too.
-    pub(super) fn add(&mut self, resource: Resource<'_>, key: &KeyState<'_>, elsewhere: bool) {
+    pub(super) fn add(&mut self, resource: GroupResource<'_>, key: &KeyState<'_>, elsewhere: bool) {
         // told by the first key of each resource
         self.kind = self.kind.or_else(|| kind_of(resource, key.key()));
         self.all.add(key);
@@ -91,7 +93,7 @@ impl Candidate {
 }
 
 /// Which flood a resource may be, told by one of its keys: a custom one's group is in the path. `None` for what isn't Kubernetes'.
-fn kind_of(Resource { group, resource }: Resource<'_>, key: &[u8]) -> Option<Class> {
+fn kind_of(GroupResource { group, resource }: GroupResource<'_>, key: &[u8]) -> Option<Class> {
     let is_built_in = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_some());
     let in_path = || memchr::memmem::find(key, group.as_bytes()).is_some();
     if is_built_in() {
@@ -201,10 +203,10 @@ fn created(key: &KeyState<'_>) -> Option<Seconds> {
 /// Goes through the keys of these resources once more.
 pub(super) fn look_into<'s, 'a>(
     shards: &'s [Shard<'a>],
-    floods: &BTreeSet<Resource<'a>>,
+    floods: &BTreeSet<GroupResource<'a>>,
     clock: Clock,
     top: usize,
-) -> BTreeMap<Resource<'a>, Flooded<'s, 'a>> {
+) -> BTreeMap<GroupResource<'a>, Flooded<'s, 'a>> {
     let found: Vec<_> = shards.par_iter().map(|shard| in_shard(shard, floods, clock, top)).collect();
     let mut all: BTreeMap<_, Flooded<'_, '_>> = BTreeMap::new();
     for (resource, flooded) in found.into_iter().flatten() {
@@ -215,10 +217,10 @@ pub(super) fn look_into<'s, 'a>(
 
 fn in_shard<'s, 'a>(
     shard: &'s Shard<'a>,
-    floods: &BTreeSet<Resource<'a>>,
+    floods: &BTreeSet<GroupResource<'a>>,
     clock: Clock,
     top: usize,
-) -> Vec<(Resource<'a>, Flooded<'s, 'a>)> {
+) -> Vec<(GroupResource<'a>, Flooded<'s, 'a>)> {
     let new = |resource| floods.contains(resource).then(|| Flooded::new(top));
     let mut found: Vec<_> = shard.resources().iter().map(new).collect();
     for key in shard.keys() {

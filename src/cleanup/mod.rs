@@ -31,10 +31,12 @@ use crate::clock::{AsOf, Clock};
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::k8s::object::{self, Kind, Object, Unreadable};
+use crate::k8s::{GroupResource, ValueKind, resource_name};
 use crate::owner::{NoKeys, Owner};
 use crate::scan::Scan;
 use crate::scan::health::Health;
-use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
+use crate::scan::key_state::KeyState;
+use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
@@ -249,7 +251,7 @@ pub fn cleanup(
 }
 
 /// The kind of a resource's objects, where fields of theirs are read.
-fn kind_of(Resource { group, resource }: Resource<'_>) -> Option<Kind> {
+fn kind_of(GroupResource { group, resource }: GroupResource<'_>) -> Option<Kind> {
     Kind::of(group, resource)
 }
 
@@ -290,7 +292,7 @@ impl Judge {
     }
 
     /// A class that is told by the size of the value.
-    fn by_size(&self, resource: Resource<'_>, key: &KeyState<'_>) -> Option<Class> {
+    fn by_size(&self, resource: GroupResource<'_>, key: &KeyState<'_>) -> Option<Class> {
         let class = match (resource.group, resource.resource) {
             ("", b"configmaps") => Class::LargeConfigMaps,
             ("", b"secrets") => Class::LargeSecrets,
@@ -304,8 +306,8 @@ impl Judge {
 struct Found<'s, 'a> {
     top: usize,
     classes: BTreeMap<Class, Sums<'s, 'a>>,
-    candidates: BTreeMap<Resource<'a>, Candidate>,
-    unread: BTreeMap<Resource<'a>, Unread>,
+    candidates: BTreeMap<GroupResource<'a>, Candidate>,
+    unread: BTreeMap<GroupResource<'a>, Unread>,
     objects_read: u64,
     doubtful_times: u64,
     /// All keys, deleted ones included.
@@ -407,7 +409,7 @@ impl<'s, 'a> Found<'s, 'a> {
     }
 
     fn unread(&mut self) -> Vec<Unread> {
-        let named = |(resource, unread): (Resource<'_>, Unread)| Unread {
+        let named = |(resource, unread): (GroupResource<'_>, Unread)| Unread {
             group: resource.group.to_owned(),
             resource: resource.resource.into(),
             ..unread
@@ -491,7 +493,7 @@ fn row(class: Class, sums: Sums<'_, '_>, scan: &Scan<'_>, disk: Disk, limits: &T
 
 fn flood_row(
     class: Class,
-    resource: Resource<'_>,
+    resource: GroupResource<'_>,
     reasons: Vec<&'static str>,
     flooded: Flooded<'_, '_>,
     scan: &Scan<'_>,
@@ -503,7 +505,7 @@ fn flood_row(
     let name = sums::kubectl_name(resource);
     let shown = ByteText::from(resource.resource).to_string();
     ClassUse {
-        resource: Some(analyze::advice::resource_name(resource.group, &shown)),
+        resource: Some(resource_name(resource.group, &shown)),
         reasons,
         commands: commands(class, &row.sum, limits, name.as_deref()),
         ages,

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::k8s::{Layout, Tenant};
-use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::k8s::{GroupResource, Layout, Tenant, resource_name};
+use crate::scan::key_state::KeyState;
+use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
@@ -14,7 +15,7 @@ use super::{NamespaceUse, TopObject, Use};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'s, 'a> {
     pub(super) key: &'s KeyState<'a>,
-    pub(super) resource: Resource<'a>,
+    pub(super) resource: GroupResource<'a>,
     pub(super) tenant: Option<Tenant<'a>>,
     pub(super) namespace: Option<&'a [u8]>,
 }
@@ -175,10 +176,10 @@ fn delete_command(place: &Place<'_, '_>, name: &[u8]) -> Option<String> {
 }
 
 /// A resource as kubectl takes it, where it can be one of Kubernetes'.
-pub(super) fn kubectl_name(Resource { group, resource }: Resource<'_>) -> Option<String> {
+pub(super) fn kubectl_name(GroupResource { group, resource }: GroupResource<'_>) -> Option<String> {
     let plural = plain(resource)?;
     let known = !group.is_empty() || crate::k8s::resources::by_name("", plural).is_some();
-    let name = crate::analyze::advice::resource_name(group, plural);
+    let name = resource_name(group, plural);
     (known && plain(name.as_bytes()).is_some()).then_some(name)
 }
 
@@ -209,8 +210,9 @@ mod tests {
 
     #[test]
     fn only_resources_of_kubernetes_do() {
-        let name =
-            |group, resource: &'static str| kubectl_name(Resource { group, resource: resource.as_bytes() });
+        let name = |group, resource: &'static str| {
+            kubectl_name(GroupResource { group, resource: resource.as_bytes() })
+        };
         assert_eq!(name("", "pods").as_deref(), Some("pods"));
         assert_eq!(name("example.org", "things").as_deref(), Some("things.example.org"));
         assert_eq!(name("", "/app"), None);

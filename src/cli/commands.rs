@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use clap::CommandFactory;
 use serde::Serialize;
 
-use crate::analyze::advice::resource_name;
 use crate::analyze::keys::ResourceUse;
 use crate::analyze::{self, Analysis, copy_advice};
 use crate::bolt::PageId;
@@ -17,6 +16,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::filter::Wanted;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
+use crate::k8s::resource_name;
 use crate::report::{self, View, json};
 use crate::rewrite::changes::{History, Wish, compaction_of};
 use crate::rewrite::defrag::{Destination, Layout, Request};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::analyze::advice::{Severity, resource_name};
+use crate::analyze::advice::Severity;
 use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
 use crate::analyze::keys::{Mvcc, Records, ResourceUse};
@@ -12,6 +12,7 @@ use crate::analyze::timeline::TimelineBin;
 use crate::analyze::top::{Metric, TopObject};
 use crate::analyze::{AlarmInfo, Analysis, Leases};
 use crate::etcd::trailer::Trailer;
+use crate::k8s::resource_name;
 use crate::owner::Owner;
 use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent, span};

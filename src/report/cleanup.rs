@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
 use crate::cleanup::floods::Ages;
 use crate::cleanup::{ClassUse, Cleanup, Use};
+use crate::k8s::resource_name;
 use crate::text::{brief, cut, harmless};
 use crate::units::{count, grouped};
 

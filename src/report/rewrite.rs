@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::analyze::advice::resource_name;
+use crate::k8s::resource_name;
 use crate::rewrite::outcome::Report;
 use crate::rewrite::plan::{Choice, PlanReport};
 use crate::shell::Command;

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::analyze::BucketUse;
-use crate::analyze::advice::resource_name;
 use crate::check::Checked;
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
+use crate::k8s::resource_name;
 use crate::text::{ByteText, brief, shown};
 use crate::units::{count, grouped};
 

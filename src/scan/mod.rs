@@ -7,15 +7,31 @@
 //!                 keyspace: for each key, what its history adds up to (shards, on all threads)
 //! ```
 //!
+//! | file | what is in it |
+//! |---|---|
+//! | `part`, [`record`] | what one thread makes of a subtree; a record on its way to its shard |
+//! | [`keyspace`], [`shard`] | all keys; a part of them, to which records are added |
+//! | [`key_state`], [`resource_row`] | what one key's records add up to; what is counted for a resource |
+//! | `folders`, `numbered` | a key's resource by its path; things that have numbers |
+//! | [`tenants`] | the clusters that share a file |
+//! | [`outline`], [`timeline`] | sizes of all records, for the plan of a copy; records over the revisions |
+//! | [`tally`], [`structure`], [`root`] | a bucket's nodes in numbers; pages and faults of the whole file; lost buckets |
+//! | [`health`] | the verdict |
+//!
 //! Results are the same whatever the number of threads: parts are taken in the order of the tree, and each shard
 //! sees its records in the order of revisions. Memory grows with the number of distinct keys, not with records.
 
-pub mod folders;
+mod folders;
 pub mod health;
+pub mod key_state;
 pub mod keyspace;
+mod numbered;
 pub mod outline;
-pub mod part;
+mod part;
+pub mod record;
+pub mod resource_row;
 pub mod root;
+pub mod shard;
 pub mod structure;
 pub mod tally;
 pub mod tenants;
@@ -31,7 +47,8 @@ use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::Layout;
 
 use keyspace::Keyspace;
-use part::{Part, RecordFinding};
+use part::Part;
+use record::RecordFinding;
 use root::RootFault;
 use structure::Structure;
 use tally::Tally;
@@ -168,7 +185,8 @@ fn read<'a>(
             while let Some(mut parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
                 parts.iter().for_each(|part| tally.append(&part.tally));
                 parts.iter().for_each(read);
-                let faults = keyspace.absorb(&mut parts, layout);
+                let of_parts = parts.iter_mut().map(|part| &mut part.records).collect();
+                let faults = keyspace.absorb(of_parts, layout);
                 records.append(parts.into_iter().flat_map(|part| part.faults), options.max_findings);
                 records.append(faults, options.max_findings);
             }
