@@ -15,7 +15,7 @@ use std::io::{Write, stderr};
 use std::path::Path;
 
 use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::keys::ResourceUse;
+use etcd_medic::analyze::resources::ResourceUse;
 use etcd_medic::analyze::space::Class;
 use etcd_medic::analyze::top::TopObject;
 use etcd_medic::analyze::{Analysis, Request, analyze};

@@ -13,8 +13,8 @@ use crate::units::{bytes, count, percent};
 
 use super::Analysis;
 use super::advice::{Advice, Severity, WORTH_IT, new};
-use super::fragmentation::share;
 use super::gains::{AlsoSteady, Copies, CopyKind};
+use super::share::share;
 
 /// What cures a full quota in one step.
 fn cure() -> Wish {

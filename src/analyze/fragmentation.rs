@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::scan::Scan;
 
 use super::histogram::Histogram;
+use super::share::share;
 use super::space::{Class, Space};
 
 /// How scattered the file is.
@@ -64,11 +65,4 @@ impl Fragmentation {
             },
         }
     }
-}
-
-/// `part` of `whole`, between 0 and 1; 0 of nothing.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a share for people: 53 bits are plenty")]
-pub fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

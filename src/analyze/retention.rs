@@ -11,7 +11,7 @@ use crate::k8s::ValueKind;
 use crate::k8s::metadata::creation_seconds;
 use crate::scan::key_state::KeyState;
 
-use super::keys::Mvcc;
+use super::mvcc::Mvcc;
 
 /// One for each power of two of a revision's age, and one for the current revision.
 const NUM_AGES: usize = 65;

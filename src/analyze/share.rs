@@ -1,4 +1,11 @@
-//! Sharing out bytes, so that the parts add up to the whole.
+//! Shares: of a whole, and bytes that are shared out so that they add up to it.
+
+/// `part` of `whole`, between 0 and 1; 0 of nothing.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a share for people: 53 bits are plenty")]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
 
 /// Shares `total` out in proportion to `weights`, to the byte. With no weight at all, nobody gets anything.
 #[must_use]

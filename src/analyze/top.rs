@@ -1,7 +1,6 @@
 //! The largest keys, by each of three measures.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -10,6 +9,7 @@ use crate::scan::key_state::KeyState;
 use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
+use crate::top_n::TopN;
 
 /// One of the largest keys.
 #[derive(Clone, Debug, Serialize)]
@@ -106,40 +106,22 @@ fn live_bytes(key: &KeyState<'_>) -> u64 {
     if key.is_live() { key.newest_own_bytes() } else { 0 }
 }
 
-/// The largest keys by one metric: ties go to the smaller key, so that the choice does not depend on any order.
-type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a>)>>;
-
-/// A key in a ranking: never compared, as no two have the same bytes.
+/// A key in a ranking, and where it belongs.
 #[derive(Clone, Copy, Debug)]
-struct Ranked<'s, 'a> {
+struct RankedKey<'s, 'a> {
     key: &'s KeyState<'a>,
     resource: GroupResource<'a>,
     tenant: Option<Tenant<'a>>,
     namespace: Option<&'a [u8]>,
 }
 
-impl PartialEq for Ranked<'_, '_> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-impl Eq for Ranked<'_, '_> {}
-impl PartialOrd for Ranked<'_, '_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Ranked<'_, '_> {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
+/// The largest keys by one metric, of equals those with the smaller key.
+type Largest<'s, 'a> = TopN<u64, &'a [u8], RankedKey<'s, 'a>>;
 
 /// The rankings.
 #[derive(Debug)]
 pub(super) struct Top<'s, 'a> {
     largest: [Largest<'s, 'a>; Metric::ALL.len()],
-    top: usize,
 }
 
 /// What the rows are made with, beside the keys.
@@ -154,41 +136,32 @@ pub(super) struct Whole<'l> {
 
 impl<'s, 'a> Top<'s, 'a> {
     pub(super) fn new(top: usize) -> Self {
-        Self { largest: Default::default(), top }
+        Self { largest: Metric::ALL.map(|_| TopN::new(top)) }
     }
 
     pub(super) fn rank(&mut self, shard: &'s Shard<'a>, key: &'s KeyState<'a>) {
         for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
             let Some(value) = metric.of(key) else { continue };
-            // the key's own bytes lie in the file, far away: they are asked for only where they may matter
-            let smallest =
-                largest.peek().filter(|_| largest.len() >= self.top).map(|Reverse((value, ..))| *value);
-            if smallest.is_none_or(|smallest| value >= smallest) {
+            // the key's own bytes are in the file, far away: they are asked for only where they may matter
+            largest.add(value, || {
                 let (resource, tenant) = (shard.resource(key), shard.tenant(key));
-                let ranked = Ranked { key, resource, tenant, namespace: shard.namespace(key) };
-                largest.push(Reverse((value, Reverse(key.key()), ranked)));
-                if largest.len() > self.top {
-                    largest.pop();
-                }
-            }
+                (key.key(), RankedKey { key, resource, tenant, namespace: shard.namespace(key) })
+            });
         }
     }
 
     pub(super) fn append(&mut self, more: Self) {
         for (largest, more) in self.largest.iter_mut().zip(more.largest) {
-            largest.extend(more);
-            while largest.len() > self.top {
-                largest.pop();
-            }
+            largest.append(more);
         }
     }
 
     /// Each key once: by the first ranking that it is in, and its place there.
     pub(super) fn finish(self, whole: Whole<'_>) -> Vec<TopObject> {
-        let mut places: BTreeMap<&[u8], (Ranks, Ranked<'_, '_>)> = BTreeMap::new();
+        let mut places: BTreeMap<&[u8], (Ranks, RankedKey<'_, '_>)> = BTreeMap::new();
         for (metric, largest) in Metric::ALL.into_iter().zip(self.largest) {
-            for (rank, Reverse((_, Reverse(key), ranked))) in (1..).zip(largest.into_sorted_vec()) {
-                places.entry(key).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
+            for (rank, ranked) in (1..).zip(largest.into_items()) {
+                places.entry(ranked.key.key()).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
             }
         }
         let mut rows: Vec<_> =
@@ -198,9 +171,9 @@ impl<'s, 'a> Top<'s, 'a> {
     }
 }
 
-fn top_object(ranks: Ranks, ranked: Ranked<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
+fn top_object(ranks: Ranks, ranked: RankedKey<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
     let by = Metric::ALL.into_iter().find(|&metric| ranks.by(metric).is_some())?;
-    let Ranked { key, resource, tenant, namespace } = ranked;
+    let RankedKey { key, resource, tenant, namespace } = ranked;
     let kv = key.newest();
     let live = live_bytes(key);
     let disk_bytes =

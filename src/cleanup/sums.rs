@@ -1,6 +1,5 @@
 //! Bytes by class and namespace, and the largest objects.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::k8s::{GroupResource, Layout, Tenant, resource_name};
@@ -8,6 +7,7 @@ use crate::scan::key_state::KeyState;
 use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
+use crate::top_n::TopN;
 
 use super::{NamespaceUse, TopObject, Use};
 
@@ -86,24 +86,20 @@ impl Disk {
 pub(super) struct Sums<'s, 'a> {
     pub(super) all: Sum,
     homes: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), Sum>,
-    largest: Vec<Place<'s, 'a>>,
-    top: usize,
+    /// By the bytes of all their records.
+    largest: TopN<u64, &'a [u8], Place<'s, 'a>>,
 }
 
 impl<'s, 'a> Sums<'s, 'a> {
     pub(super) fn new(top: usize) -> Self {
-        Self { all: Sum::default(), homes: BTreeMap::new(), largest: Vec::new(), top }
+        Self { all: Sum::default(), homes: BTreeMap::new(), largest: TopN::new(top) }
     }
 
     pub(super) fn add(&mut self, place: Place<'s, 'a>) {
         self.all.add(place.key);
         self.homes.entry((place.tenant, place.namespace)).or_default().add(place.key);
         if place.key.is_live() {
-            self.largest.push(place);
-            // sorted now and then only
-            if self.largest.len() > self.top.saturating_mul(2).saturating_add(64) {
-                self.keep_the_largest();
-            }
+            self.largest.add(place.key.own_bytes, || (place.key.key(), place));
         }
     }
 
@@ -112,14 +108,7 @@ impl<'s, 'a> Sums<'s, 'a> {
         for (home, sum) in more.homes {
             self.homes.entry(home).or_default().append(&sum);
         }
-        self.largest.extend(more.largest);
-        self.keep_the_largest();
-    }
-
-    /// By the bytes of all their records; of equals, the first by key.
-    fn keep_the_largest(&mut self) {
-        self.largest.sort_unstable_by_key(|place| (Reverse(place.key.own_bytes), place.key.key()));
-        self.largest.truncate(self.top);
+        self.largest.append(more.largest);
     }
 
     pub(super) fn namespaces(&self, disk: Disk, tenants: Tenants) -> Vec<NamespaceUse> {
@@ -141,9 +130,8 @@ impl<'s, 'a> Sums<'s, 'a> {
         rows
     }
 
-    pub(super) fn top(mut self, layout: &Layout<'_>, tenants: Tenants) -> Vec<TopObject> {
-        self.keep_the_largest();
-        self.largest.iter().map(|place| top_object(place, layout, tenants)).collect()
+    pub(super) fn top(self, layout: &Layout<'_>, tenants: Tenants) -> Vec<TopObject> {
+        self.largest.into_items().map(|place| top_object(&place, layout, tenants)).collect()
     }
 }
 

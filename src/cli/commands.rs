@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::CommandFactory;
 use serde::Serialize;
 
-use crate::analyze::keys::ResourceUse;
+use crate::analyze::resources::ResourceUse;
 use crate::analyze::{self, Analysis, copy_advice};
 use crate::bolt::PageId;
 use crate::bolt::open::Lock;

@@ -10,15 +10,13 @@
 //! Found by the keys in the branches: no leaf is opened whose records are not far apart.
 
 #![deny(clippy::arithmetic_side_effects)]
-
-use std::cmp::Reverse;
-
 use crate::bolt::bucket::{Bucket, BucketRoot};
 use crate::bolt::claims::Claims;
 use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::{Branch, Entry, Leaf, Page};
 use crate::bolt::walk::MAX_DEPTH;
 use crate::bolt::{Db, PageId};
+use crate::top_n::TopN;
 
 use super::key_value::KeyValue;
 use super::revision::{RecordKey, Revision};
@@ -65,9 +63,10 @@ impl Gaps {
 
     /// The longest of these.
     #[must_use]
-    pub fn of(mut gaps: Vec<Gap>) -> Self {
-        gaps.sort_unstable_by_key(|gap| (Reverse(gap.len()), gap.first_revision));
-        gaps.truncate(MAX_GAPS);
+    pub fn of(gaps: Vec<Gap>) -> Self {
+        let mut longest = TopN::new(MAX_GAPS);
+        gaps.into_iter().for_each(|gap| longest.add(gap.len(), || (gap.first_revision, gap)));
+        let mut gaps: Vec<Gap> = longest.into_items().collect();
         gaps.sort_unstable_by_key(|gap| gap.first_revision);
         // a key that lies may let two overlap
         gaps.dedup_by(|next, before| next.first_revision <= before.last_revision);

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use crate::analyze::advice::Severity;
-use crate::analyze::fragmentation::share;
 use crate::analyze::histogram::Histogram;
-use crate::analyze::keys::{Mvcc, Records, ResourceUse};
+use crate::analyze::leases::LeasesUse;
+use crate::analyze::mvcc::{Mvcc, RecordUse};
+use crate::analyze::resources::ResourceUse;
+use crate::analyze::share::share;
 use crate::analyze::space::Class;
 use crate::analyze::timeline::TimelineBin;
 use crate::analyze::top::{Metric, TopObject};
-use crate::analyze::{AlarmInfo, Analysis, Leases};
+use crate::analyze::{AlarmInfo, Analysis};
 use crate::etcd::trailer::Trailer;
 use crate::k8s::resource_name;
 use crate::owner::Owner;
@@ -175,7 +177,7 @@ fn records(out: &mut impl Write, view: &View, mvcc: &Mvcc) -> io::Result<()> {
     ];
     let all: u64 = states.iter().map(|(_, records)| records.disk_bytes).sum();
     let shown = states.iter().filter(|(name, records)| *name != "unreadable" || records.records > 0);
-    let row = |(name, Records { records, bytes, disk_bytes }): &(&str, Records)| {
+    let row = |(name, RecordUse { records, bytes, disk_bytes }): &(&str, RecordUse)| {
         let part = share(*disk_bytes, all);
         vec![
             (*name).to_owned(),
@@ -462,7 +464,7 @@ fn cluster(out: &mut impl Write, view: &View, report: &Analysis) -> io::Result<(
     writeln!(out, "  authentication is {state}: {}, {}", count(auth.users, "user"), count(auth.roles, "role"))
 }
 
-fn leases_line(out: &mut impl Write, view: &View, leases: &Leases) -> io::Result<()> {
+fn leases_line(out: &mut impl Write, view: &View, leases: &LeasesUse) -> io::Result<()> {
     let text = format!(
         "{} ({} without keys), {} attached with {}",
         count(leases.count, "lease"),

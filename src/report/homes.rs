@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::analyze::homes::HomeUse;
-use crate::analyze::{Analysis, fragmentation::share};
+use crate::analyze::{Analysis, share::share};
 use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent};
 

@@ -43,6 +43,7 @@ use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::Walker;
 use crate::bolt::{Db, PageId};
 use crate::etcd::Gaps;
+use crate::etcd::hash::current_revision;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::Layout;
 
@@ -238,6 +239,12 @@ impl Scan<'_> {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.structure.of_trees == 0 && self.root_fault.is_none()
+    }
+
+    /// The current revision, as [`crate::etcd::hash::current_revision`] has it.
+    #[must_use]
+    pub fn current_revision(&self, state: &State<'_>) -> i64 {
+        current_revision(self.keyspace.max_revision, state.compact_revision())
     }
 
     /// All tallies in one.

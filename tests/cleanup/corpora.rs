@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::advice::resource_name;
-use etcd_medic::analyze::keys::ResourceUse;
+use etcd_medic::analyze::resources::ResourceUse;
 use etcd_medic::analyze::{self, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
@@ -13,6 +12,7 @@ use etcd_medic::cleanup::{Cleanup, Request, Thresholds, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
+use etcd_medic::k8s::resource_name;
 use etcd_medic::scan::{Options, scan};
 use etcd_medic::source::Source;
 use jiff::Timestamp;
