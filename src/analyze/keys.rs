@@ -9,15 +9,17 @@ use crate::filter::Filter;
 use crate::k8s::GroupResource;
 use crate::scan::Scan;
 use crate::scan::key_state::{KeyState, NONE};
+use crate::scan::key_sum::KeySum;
 use crate::scan::record::RecordSum;
 use crate::scan::shard::Shard;
 use crate::scan::tenants::Tenants;
 
-use super::homes::{HomeSum, Homes, NamespaceUse, TenantUse};
+use super::homes::{Homes, NamespaceUse, TenantUse};
 use super::leases::AttachedKeys;
 use super::mvcc::StateSums;
 use super::resources::{self, ResourceSum, ResourceUse};
 use super::retention::Witnesses;
+use super::share::DiskBytes;
 use super::timeline::Timelines;
 use super::top::{Top, TopObject, Whole};
 
@@ -60,8 +62,8 @@ pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64)
 struct ShardSums<'s, 'a> {
     resources: Vec<ResourceSum>,
     /// One for each home of the shard, and one behind them for what has none.
-    homes: Vec<HomeSum>,
-    rest: HomeSum,
+    homes: Vec<KeySum>,
+    rest: KeySum,
     top: Top<'s, 'a>,
     leases: Vec<AttachedKeys>,
     live: RecordSum,
@@ -72,8 +74,8 @@ impl<'s, 'a> ShardSums<'s, 'a> {
     fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64, gaps: &Gaps) -> Self {
         let mut sums = Self {
             resources: shard.rows().iter().map(ResourceSum::of).collect(),
-            homes: vec![HomeSum::default(); shard.homes().len() + 1],
-            rest: HomeSum::default(),
+            homes: vec![KeySum::default(); shard.homes().len() + 1],
+            rest: KeySum::default(),
             top: Top::new(top),
             leases: vec![AttachedKeys::default(); shard.leases().len()],
             live: RecordSum::default(),
@@ -168,8 +170,8 @@ impl<'s, 'a> Merged<'s, 'a> {
         superseded.subtract(&self.live);
         superseded.subtract(&self.tombstones);
         let tenants = Tenants::of(&scan.keyspace);
-        let leaf_bytes = all.leaf_bytes + unreadable.leaf_bytes;
-        let whole = Whole { layout: &scan.layout, tenants, leaf_bytes, disk_bytes };
+        let disk = DiskBytes { bytes: disk_bytes, leaf_bytes: all.leaf_bytes + unreadable.leaf_bytes };
+        let whole = Whole { layout: &scan.layout, tenants, disk };
         let (tenants, namespaces) = self.homes.finish(tenants, unreadable.leaf_bytes, disk_bytes);
         KeySums {
             states: StateSums::of([self.live, superseded, self.tombstones, unreadable], disk_bytes),

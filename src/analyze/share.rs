@@ -23,6 +23,24 @@ pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     shares.collect()
 }
 
+/// What the `key` bucket takes of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskBytes {
+    /// What all of them take.
+    pub bytes: u64,
+    /// All records' bytes with their share of their leaves.
+    pub leaf_bytes: u64,
+}
+
+impl DiskBytes {
+    /// What records of these leaf bytes take.
+    #[must_use]
+    pub fn share_of(self, leaf_bytes: u64) -> u64 {
+        let share = u128::from(leaf_bytes) * u128::from(self.bytes) / u128::from(self.leaf_bytes.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

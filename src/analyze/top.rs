@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::k8s::{GroupResource, Layout, Tenant};
+use crate::k8s::Layout;
 use crate::scan::key_state::KeyState;
-use crate::scan::shard::Shard;
+use crate::scan::shard::{PlacedKey, Shard};
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 use crate::top_n::TopN;
+
+use super::share::DiskBytes;
 
 /// One of the largest keys.
 #[derive(Clone, Debug, Serialize)]
@@ -106,17 +108,8 @@ fn live_bytes(key: &KeyState<'_>) -> u64 {
     if key.is_live() { key.newest_own_bytes() } else { 0 }
 }
 
-/// A key in a ranking, and where it belongs.
-#[derive(Clone, Copy, Debug)]
-struct RankedKey<'s, 'a> {
-    key: &'s KeyState<'a>,
-    resource: GroupResource<'a>,
-    tenant: Option<Tenant<'a>>,
-    namespace: Option<&'a [u8]>,
-}
-
 /// The largest keys by one metric, of equals those with the smaller key.
-type Largest<'s, 'a> = TopN<u64, &'a [u8], RankedKey<'s, 'a>>;
+type Largest<'s, 'a> = TopN<u64, &'a [u8], PlacedKey<'s, 'a>>;
 
 /// The rankings.
 #[derive(Debug)]
@@ -129,9 +122,7 @@ pub(super) struct Top<'s, 'a> {
 pub(super) struct Whole<'l> {
     pub(super) layout: &'l Layout<'l>,
     pub(super) tenants: Tenants,
-    /// The leaf bytes of all records, and what these take of the file.
-    pub(super) leaf_bytes: u64,
-    pub(super) disk_bytes: u64,
+    pub(super) disk: DiskBytes,
 }
 
 impl<'s, 'a> Top<'s, 'a> {
@@ -143,10 +134,7 @@ impl<'s, 'a> Top<'s, 'a> {
         for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
             let Some(value) = metric.of(key) else { continue };
             // the key's own bytes are in the file, far away: they are asked for only where they may matter
-            largest.add(value, || {
-                let (resource, tenant) = (shard.resource(key), shard.tenant(key));
-                (key.key(), RankedKey { key, resource, tenant, namespace: shard.namespace(key) })
-            });
+            largest.add(value, || (key.key(), shard.placed(key)));
         }
     }
 
@@ -158,7 +146,7 @@ impl<'s, 'a> Top<'s, 'a> {
 
     /// Each key once: by the first ranking that it is in, and its place there.
     pub(super) fn finish(self, whole: Whole<'_>) -> Vec<TopObject> {
-        let mut places: BTreeMap<&[u8], (Ranks, RankedKey<'_, '_>)> = BTreeMap::new();
+        let mut places: BTreeMap<&[u8], (Ranks, PlacedKey<'_, '_>)> = BTreeMap::new();
         for (metric, largest) in Metric::ALL.into_iter().zip(self.largest) {
             for (rank, ranked) in (1..).zip(largest.into_items()) {
                 places.entry(ranked.key.key()).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
@@ -171,13 +159,11 @@ impl<'s, 'a> Top<'s, 'a> {
     }
 }
 
-fn top_object(ranks: Ranks, ranked: RankedKey<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
+fn top_object(ranks: Ranks, ranked: PlacedKey<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
     let by = Metric::ALL.into_iter().find(|&metric| ranks.by(metric).is_some())?;
-    let RankedKey { key, resource, tenant, namespace } = ranked;
+    let PlacedKey { key, resource, tenant, namespace } = ranked;
     let kv = key.newest();
     let live = live_bytes(key);
-    let disk_bytes =
-        u128::from(key.leaf_bytes) * u128::from(whole.disk_bytes) / u128::from(whole.leaf_bytes.max(1));
     Some(TopObject {
         by,
         ranks,
@@ -191,7 +177,7 @@ fn top_object(ranks: Ranks, ranked: RankedKey<'_, '_>, whole: Whole<'_>) -> Opti
         live_bytes: live,
         history_bytes: key.own_bytes - live,
         revisions: u64::from(key.records),
-        disk_bytes: u64::try_from(disk_bytes).unwrap_or(u64::MAX),
+        disk_bytes: whole.disk.share_of(key.leaf_bytes),
         value_bytes: u64::from(key.value_len()),
     })
 }

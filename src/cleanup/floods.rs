@@ -16,11 +16,12 @@ use crate::k8s::metadata::metadata;
 use crate::k8s::resources::by_name;
 use crate::k8s::{GroupResource, ValueKind};
 use crate::scan::key_state::KeyState;
-use crate::scan::shard::Shard;
+use crate::scan::key_sum::KeySum;
+use crate::scan::shard::{PlacedKey, Shard};
 
-use super::Thresholds;
 use super::class::Class;
-use super::sums::{Place, Sum, Sums};
+use super::rows::GarbageLimits;
+use super::sums::Sums;
 
 /// A tenth of all records' bytes,
 const SHARE: u64 = 10;
@@ -43,16 +44,16 @@ const AGES: [Seconds; 4] = [3600, 86_400, 7 * 86_400, 30 * 86_400];
 
 /// What a resource's keys add up to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Candidate {
-    pub(super) all: Sum,
+pub(super) struct FloodCandidate {
+    pub(super) all: KeySum,
     /// Keys, deleted ones included.
     keys: u64,
     /// Its keys that are in another class.
-    pub(super) elsewhere: Sum,
+    pub(super) elsewhere: KeySum,
     kind: Option<Class>,
 }
 
-impl Candidate {
+impl FloodCandidate {
     /// Adds a key; `elsewhere` says whether it is in another class, too.
     pub(super) fn add(&mut self, resource: GroupResource<'_>, key: &KeyState<'_>, elsewhere: bool) {
         // told by the first key of each resource
@@ -72,7 +73,7 @@ impl Candidate {
     }
 
     /// The class, and what makes it one, if anything does.
-    pub(super) fn flood(&self, all: &Sum, limits: &Thresholds) -> Option<(Class, Vec<&'static str>)> {
+    pub(super) fn flood(&self, all: &KeySum, limits: &GarbageLimits) -> Option<(Class, Vec<&'static str>)> {
         let class = self.kind?;
         let sum = &self.all;
         let many = sum.objects > 0 && sum.objects >= limits.flood_objects;
@@ -133,17 +134,22 @@ pub struct Older {
 #[derive(Debug)]
 pub(super) struct Flooded<'s, 'a> {
     pub(super) sums: Sums<'s, 'a>,
-    older: [(u64, u64); AGES.len()],
+    older: [Older; AGES.len()],
     created: Option<(Seconds, Seconds)>,
     undated: u64,
 }
 
 impl<'s, 'a> Flooded<'s, 'a> {
     fn new(top: usize) -> Self {
-        Self { sums: Sums::new(top), older: [(0, 0); AGES.len()], created: None, undated: 0 }
+        Self {
+            sums: Sums::new(top),
+            older: AGES.map(|span| Older { than_seconds: span.unsigned_abs(), objects: 0, live_bytes: 0 }),
+            created: None,
+            undated: 0,
+        }
     }
 
-    fn add(&mut self, place: Place<'s, 'a>, clock: Clock) {
+    fn add(&mut self, place: PlacedKey<'s, 'a>, clock: Clock) {
         self.sums.add(place);
         if place.key.is_live() {
             let created = created(place.key).filter(|&time| clock.believes(time));
@@ -156,10 +162,10 @@ impl<'s, 'a> Flooded<'s, 'a> {
             self.undated += 1;
             return;
         };
-        for ((objects, live_bytes), span) in self.older.iter_mut().zip(AGES) {
+        for (older, span) in self.older.iter_mut().zip(AGES) {
             if age > span {
-                *objects += 1;
-                *live_bytes += bytes;
+                older.objects += 1;
+                older.live_bytes += bytes;
             }
         }
         let (first, last) = self.created.unwrap_or((time, time));
@@ -168,9 +174,9 @@ impl<'s, 'a> Flooded<'s, 'a> {
 
     fn append(&mut self, more: Self) {
         self.sums.append(more.sums);
-        for ((objects, bytes), (more_objects, more_bytes)) in self.older.iter_mut().zip(more.older) {
-            *objects += more_objects;
-            *bytes += more_bytes;
+        for (older, more) in self.older.iter_mut().zip(more.older) {
+            older.objects += more.objects;
+            older.live_bytes += more.live_bytes;
         }
         self.created = match (self.created, more.created) {
             (Some((first, last)), Some((other, another))) => Some((first.min(other), last.max(another))),
@@ -180,14 +186,9 @@ impl<'s, 'a> Flooded<'s, 'a> {
     }
 
     pub(super) fn ages(&self) -> Ages {
-        let older = AGES.iter().zip(self.older).map(|(&span, (objects, live_bytes))| Older {
-            than_seconds: span.unsigned_abs(),
-            objects,
-            live_bytes,
-        });
         let (oldest, newest) = self.created.unzip();
         Ages {
-            older: older.collect(),
+            older: self.older.to_vec(),
             oldest: oldest.and_then(text),
             newest: newest.and_then(text),
             undated: self.undated,
@@ -225,7 +226,7 @@ fn in_shard<'s, 'a>(
     let mut found: Vec<_> = shard.resources().iter().map(new).collect();
     for key in shard.keys() {
         if let Some(Some(flooded)) = found.get_mut(usize::from(key.resource)) {
-            flooded.add(Place::of(shard, key), clock);
+            flooded.add(shard.placed(key), clock);
         }
     }
     let resources = shard.resources().iter().copied();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use crate::cleanup::{Request, Thresholds, cleanup};
+use crate::cleanup::{CleanupRequest, GarbageLimits, cleanup};
 use crate::etcd::schema::State;
 use crate::report::{self, View};
 use crate::text::shown;
@@ -42,13 +42,14 @@ pub(super) fn run(args: &Args, file: &Path, options: &CleanupArgs) -> Result<Out
     let source = open(args, file)?;
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-    let thresholds = Thresholds {
+    let thresholds = GarbageLimits {
         event_age_seconds: options.event_age,
         lease_age_seconds: options.lease_age,
         large_bytes: options.large,
         flood_objects: options.flood_objects,
     };
-    let request = Request { path: &source.path, trailer, thresholds, as_of: options.as_of, top: options.top };
+    let request =
+        CleanupRequest { path: &source.path, trailer, thresholds, as_of: options.as_of, top: options.top };
     let found =
         cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
     let view = View { top: options.top, ..view(args) };

@@ -11,7 +11,8 @@
 //! |---|---|
 //! | `part`, [`record`] | what one thread makes of a subtree; a record on its way to its shard |
 //! | [`keyspace`], [`shard`] | all keys; a part of them, to which records are added |
-//! | [`key_state`], [`resource_row`] | what one key's records add up to; what is counted for a resource |
+//! | [`key_state`], [`key_sum`] | what the records of one key add up to, and of several |
+//! | [`resource_row`] | what is counted for a resource while records go by |
 //! | `folders`, `numbered` | a key's resource by its path; things that have numbers |
 //! | [`tenants`] | the clusters that share a file |
 //! | [`outline`], [`timeline`] | sizes of all records, for the plan of a copy; records over the revisions |
@@ -24,6 +25,7 @@
 mod folders;
 pub mod health;
 pub mod key_state;
+pub mod key_sum;
 pub mod keyspace;
 mod numbered;
 pub mod outline;

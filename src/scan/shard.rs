@@ -57,6 +57,19 @@ pub struct Home<'a> {
     pub namespace: Option<&'a [u8]>,
 }
 
+/// A key, and where it belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedKey<'s, 'a> {
+    /// What its records add up to.
+    pub key: &'s KeyState<'a>,
+    /// Its resource.
+    pub resource: GroupResource<'a>,
+    /// Its tenant; `None` for what isn't Kubernetes'.
+    pub tenant: Option<Tenant<'a>>,
+    /// Its namespace, where it has one.
+    pub namespace: Option<&'a [u8]>,
+}
+
 /// What records are added with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AddContext<'s> {
@@ -124,6 +137,13 @@ impl<'a> Shard<'a> {
     #[must_use]
     pub fn tenant(&self, key: &KeyState<'a>) -> Option<Tenant<'a>> {
         self.tenants.at(self.homes.at(key.home as usize)?.tenant as usize)
+    }
+
+    /// A key of this shard, with where it belongs.
+    #[must_use]
+    pub fn placed<'s>(&self, key: &'s KeyState<'a>) -> PlacedKey<'s, 'a> {
+        let (tenant, namespace) = (self.tenant(key), self.namespace(key));
+        PlacedKey { key, resource: self.resource(key), tenant, namespace }
     }
 
     /// Keys that exist and from whose values something may be learned: every one of those that are read as a leading path, and a few of each resource whose path may be read in two ways.

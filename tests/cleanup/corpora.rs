@@ -8,7 +8,7 @@ use etcd_medic::analyze::resources::ResourceUse;
 use etcd_medic::analyze::{self, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::cleanup::{Cleanup, Request, Thresholds, cleanup};
+use etcd_medic::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;

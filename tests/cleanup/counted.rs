@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::Thresholds;
+use etcd_medic::cleanup::GarbageLimits;
 use etcd_medic::k8s::resources::{KUBERNETES, Resource, Scope};
 use k8s_pb::api::apps::v1::ReplicaSet;
 use k8s_pb::api::batch::v1::Job;

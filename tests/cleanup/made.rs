@@ -1,7 +1,7 @@
 //! Hand-made files: each encoding, lies, and the edges of what counts.
 
 use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, Request, Thresholds, cleanup};
+use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, CleanupRequest, GarbageLimits, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::owner::{NoKeys, Owner};

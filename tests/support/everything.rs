@@ -9,7 +9,7 @@ use etcd_medic::analyze::{Analysis, Request, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, Thresholds};
+use etcd_medic::cleanup::{self, GarbageLimits};
 use etcd_medic::etcd::find::Found;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
@@ -246,7 +246,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     step("cleanup", || {
         let (thresholds, trailer) =
             (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
+        let request = cleanup::CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
         let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
