@@ -44,11 +44,11 @@ fn the_large_corpora() {
 }
 
 /// What `cleanup` says of a file, with everything named.
-pub fn cleanup_of(db: &Db, thresholds: Thresholds, as_of: Option<Timestamp>) -> Cleanup {
+pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) -> Cleanup {
     let state = State::read(db);
     let scan = scan(db, &state, Options::default());
     let trailer = trailer::verify(db.data());
-    let request = Request { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
+    let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
     cleanup(db, &state, &scan, &request).expect("an etcd file")
 }
 
@@ -57,7 +57,7 @@ fn compare(corpus: &Corpus) -> usize {
         let file = corpus.file(name);
         let source = Source::open(file.path(), Lock::Shared).expect("opened");
         let name = format!("{}/{name}", corpus.name());
-        let usual = Thresholds::default();
+        let usual = GarbageLimits::default();
         let found = compare_with(&source.db, &name, usual, None);
         assert!(found.health.sound && found.as_of.source == Some("objects"), "{name}");
         // real clusters have finished Jobs and Pods, and old ReplicaSets
@@ -71,7 +71,7 @@ fn compare(corpus: &Corpus) -> usize {
         // a day and more later all Events are old and all Leases stale; and everything else is strict, too
         let now: Timestamp = found.as_of.time.as_ref().expect("a time").parse().expect("RFC 3339");
         let later = Timestamp::from_second(now.as_second() + 2 * 86400).expect("a time");
-        let strict = Thresholds { large_bytes: 1, flood_objects: 1, ..usual };
+        let strict = GarbageLimits { large_bytes: 1, flood_objects: 1, ..usual };
         let all = compare_with(&source.db, &name, strict, Some(later));
         for class in ["old-events", "stale-leases", "large-configmaps", "large-secrets"] {
             assert!(
@@ -84,14 +84,14 @@ fn compare(corpus: &Corpus) -> usize {
         // in between, some are
         for (seconds, age) in [(0, 0), (0, 60), (0, 600), (1800, 3600), (-600, 30)] {
             let as_of = Timestamp::from_second(now.as_second() + seconds).expect("a time");
-            let limits = Thresholds { event_age_seconds: age, lease_age_seconds: age, ..usual };
+            let limits = GarbageLimits { event_age_seconds: age, lease_age_seconds: age, ..usual };
             compare_with(&source.db, &name, limits, Some(as_of));
         }
     }
     corpus.truth.files.len()
 }
 
-fn compare_with(db: &Db, name: &str, limits: Thresholds, as_of: Option<Timestamp>) -> Cleanup {
+fn compare_with(db: &Db, name: &str, limits: GarbageLimits, as_of: Option<Timestamp>) -> Cleanup {
     let found = cleanup_of(db, limits, as_of);
     let expected = count(db, &limits, as_of.map(Timestamp::as_second));
     let name = format!("{name} {limits:?} {as_of:?}");

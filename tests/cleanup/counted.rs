@@ -76,7 +76,7 @@ struct Facts {
 }
 
 /// Counts a sound file whose keys stand under `/registry`.
-pub fn count(db: &Db, limits: &Thresholds, as_of: Option<i64>) -> Counted {
+pub fn count(db: &Db, limits: &GarbageLimits, as_of: Option<i64>) -> Counted {
     let buckets = contents(db);
     let bucket = |name: &[u8]| {
         buckets.iter().find(|bucket| bucket.parent == Some(0) && bucket.name == name).expect("a bucket")

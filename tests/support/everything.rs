@@ -245,7 +245,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("cleanup", || {
         let (thresholds, trailer) =
-            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
+            (GarbageLimits { large_bytes: 1, flood_objects: 1, ..GarbageLimits::default() }, trailer);
         let request = cleanup::CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
         let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
