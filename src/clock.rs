@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::k8s::metadata::metadata;
-use crate::k8s::object::{self, Kind};
+use crate::k8s::object::{self, ObjectKind};
 use crate::k8s::{GroupResource, ValueKind};
 use crate::scan::key_state::KeyState;
 use crate::scan::keyspace::Keyspace;
@@ -150,7 +150,7 @@ impl Witnesses {
                 found.add_created(revision, created(key), is_sample);
             }
             if leases.get(usize::from(key.resource)).is_some_and(|&is_lease| is_lease)
-                && let Ok(lease) = object::read(Kind::Lease, key.newest().value)
+                && let Ok(lease) = object::read(ObjectKind::Lease, key.newest().value)
             {
                 found.add_renewed(lease.renewed);
             }
@@ -213,7 +213,7 @@ impl Witnesses {
 }
 
 fn is_lease(resource: &GroupResource<'_>) -> bool {
-    Kind::of(resource.group, resource.resource) == Some(Kind::Lease)
+    ObjectKind::of(resource.group, resource.resource) == Some(ObjectKind::Lease)
 }
 
 fn created(key: &KeyState<'_>) -> Option<Seconds> {

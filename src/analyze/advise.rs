@@ -2,11 +2,11 @@
 
 use crate::etcd::schema::Member;
 use crate::etcd::trailer::Trailer;
-use crate::k8s::object::Kind;
+use crate::k8s::object::ObjectKind;
 use crate::k8s::resource_name;
 use crate::k8s::resources::by_name;
 use crate::owner::Owner;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::brief;
 use crate::units::{bytes, count, percent};
 
@@ -14,7 +14,7 @@ use super::advice::{Advice, Severity, WORTH_IT, new};
 use super::gains::Copies;
 use super::resources::ResourceUse;
 use super::share::share;
-use super::{Analysis, Request, copy_advice};
+use super::{Analysis, AnalyzeRequest, copy_advice};
 
 /// A resource is called out from this share of the `key` bucket on.
 const DOMINANT: f64 = 0.4;
@@ -25,7 +25,7 @@ const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
 #[must_use]
-pub fn advise(report: &Analysis, request: &Request<'_>, copies: Option<&Copies>) -> Vec<Advice> {
+pub fn advise(report: &Analysis, request: &AnalyzeRequest<'_>, copies: Option<&Copies>) -> Vec<Advice> {
     let advice = [
         damage(report),
         trailer(report),
@@ -104,7 +104,7 @@ fn unknown_members(report: &Analysis) -> Option<Advice> {
 }
 
 fn of_file(words: &str, report: &Analysis) -> String {
-    Command::new(words).path(report.file.path.as_path()).to_string()
+    ShellCommand::new(words).path(report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {
@@ -171,7 +171,7 @@ fn orphans(report: &Analysis) -> Option<Advice> {
 
 /// Of what may be garbage, this report knows the resources only: whether an object is finished stands in its value.
 fn cleanup(report: &Analysis) -> Option<Advice> {
-    let may_be = |row: &&ResourceUse| Kind::of(&row.group, &row.resource.0).is_some();
+    let may_be = |row: &&ResourceUse| ObjectKind::of(&row.group, &row.resource.0).is_some();
     let rows = || report.resources.iter().filter(may_be);
     let objects: u64 = rows().map(|row| row.objects).sum();
     let text = format!(

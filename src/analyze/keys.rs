@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::etcd::Gaps;
+use crate::etcd::RevisionGaps;
 use crate::filter::Filter;
 use crate::k8s::GroupResource;
 use crate::scan::Scan;
@@ -71,7 +71,7 @@ struct ShardSums<'s, 'a> {
 }
 
 impl<'s, 'a> ShardSums<'s, 'a> {
-    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64, gaps: &Gaps) -> Self {
+    fn of(shard: &'s Shard<'a>, filter: &Filter, top: usize, revision: i64, gaps: &RevisionGaps) -> Self {
         let mut sums = Self {
             resources: shard.rows().iter().map(ResourceSum::of).collect(),
             homes: vec![KeySum::default(); shard.homes().len() + 1],
@@ -129,7 +129,7 @@ struct Merged<'s, 'a> {
 }
 
 impl<'s, 'a> Merged<'s, 'a> {
-    fn new(revision: i64, top: usize, gaps: &Gaps) -> Self {
+    fn new(revision: i64, top: usize, gaps: &RevisionGaps) -> Self {
         Self {
             resources: BTreeMap::new(),
             homes: Homes::default(),

@@ -154,7 +154,7 @@ pub struct Auth {
 
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
-pub struct Request<'r> {
+pub struct AnalyzeRequest<'r> {
     /// The file's path.
     pub path: &'r Path,
     /// What stands behind the db.
@@ -171,7 +171,7 @@ pub struct Request<'r> {
 
 /// Makes the report of a file that was scanned.
 #[must_use]
-pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_>) -> Analysis {
+pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeRequest<'_>) -> Analysis {
     let space = Space::of(db, scan);
     let buckets = buckets(scan);
     let key_disk =

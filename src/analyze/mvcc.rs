@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::etcd::Gap;
+use crate::etcd::RevisionGap;
 use crate::etcd::schema::State;
 use crate::scan::Scan;
 use crate::scan::record::RecordSum;
@@ -28,7 +28,7 @@ pub struct Mvcc {
     /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: i64,
     /// Runs of revisions that never existed, as a restore with `--bump-revision` leaves them; ascending.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<RevisionGap>,
     /// The compaction that was finished last.
     pub finished_compact_revision: Option<i64>,
     /// The compaction that was begun last: above the finished one, it was cut short.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 use crate::scan::key_state::KeyState;
 use crate::scan::shard::{PlacedKey, Shard};
 use crate::scan::tenants::Tenants;
@@ -120,7 +120,7 @@ pub(super) struct Top<'s, 'a> {
 /// What the rows are made with, beside the keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole<'l> {
-    pub(super) layout: &'l Layout<'l>,
+    pub(super) layout: &'l KeyLayout<'l>,
     pub(super) tenants: Tenants,
     pub(super) disk: DiskBytes,
 }

@@ -5,11 +5,11 @@
 
 use crate::units::bytes;
 
-use super::rows::GarbageLimits;
+use super::limits::GarbageLimits;
 
 /// A class of what could be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
+pub enum GarbageClass {
     /// Events that were seen last long ago.
     OldEvents,
     /// Jobs that completed or failed.
@@ -34,7 +34,7 @@ pub enum Class {
     BuiltInFlood,
 }
 
-impl Class {
+impl GarbageClass {
     /// Those that every report has a row of.
     pub const FIXED: [Self; 9] = [
         Self::OldEvents,

@@ -14,11 +14,12 @@ use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 use crate::top_n::largest;
 
-use super::class::Class;
+use super::class::GarbageClass;
 use super::floods::{self, Flooded};
 use super::gather::Gathered;
 use super::judge::Judge;
-use super::rows::{ClassUse, GarbageLimits, Use};
+use super::limits::GarbageLimits;
+use super::rows::{ClassUse, Use};
 use super::sums::{self, Sums};
 
 /// Floods that have a row, the largest ones: with a low threshold, every custom resource is one.
@@ -34,7 +35,7 @@ pub(super) struct Classes {
 /// A resource in great numbers.
 struct Flood<'a> {
     resource: GroupResource<'a>,
-    class: Class,
+    class: GarbageClass,
     reasons: Vec<&'static str>,
     sum: KeySum,
 }
@@ -51,14 +52,14 @@ impl Gathered<'_, '_> {
     ) -> Classes {
         let limits = &judge.limits;
         let mut rows = Vec::new();
-        for class in Class::FIXED {
+        for class in GarbageClass::FIXED {
             let sums = self.classes.remove(&class).unwrap_or_else(|| Sums::new(0));
             rows.push(row(class, sums, scan, disk, limits));
         }
-        if let Some(row) = rows.iter_mut().find(|row| row.class == Class::LeasesWithoutKeys.name()) {
+        if let Some(row) = rows.iter_mut().find(|row| row.class == GarbageClass::LeasesWithoutKeys.name()) {
             let unused = state.leases.iter().filter(|lease| !self.attached.contains(&lease.id));
             row.sum = lease_use(unused);
-            row.commands = commands(Class::LeasesWithoutKeys, &row.sum, limits, None);
+            row.commands = commands(GarbageClass::LeasesWithoutKeys, &row.sum, limits, None);
         }
         let mut total = KeySum::default();
         let mut floods = Vec::new();
@@ -86,7 +87,7 @@ impl Gathered<'_, '_> {
 }
 
 fn row(
-    class: Class,
+    class: GarbageClass,
     sums: Sums<'_, '_>,
     scan: &Scan<'_>,
     disk: DiskBytes,
@@ -130,7 +131,7 @@ fn flood_row(
 }
 
 /// Where there is nothing, nothing is to be done.
-fn commands(class: Class, sum: &Use, limits: &GarbageLimits, name: Option<&str>) -> Vec<String> {
+fn commands(class: GarbageClass, sum: &Use, limits: &GarbageLimits, name: Option<&str>) -> Vec<String> {
     if sum.objects == 0 { Vec::new() } else { class.commands(limits, name) }
 }
 

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::clock::{Clock, Seconds, text};
 use crate::k8s::metadata::metadata;
@@ -19,8 +18,9 @@ use crate::scan::key_state::KeyState;
 use crate::scan::key_sum::KeySum;
 use crate::scan::shard::{PlacedKey, Shard};
 
-use super::class::Class;
-use super::rows::GarbageLimits;
+use super::class::GarbageClass;
+use super::limits::GarbageLimits;
+use super::rows::{Ages, Older};
 use super::sums::Sums;
 
 /// A tenth of all records' bytes,
@@ -50,7 +50,7 @@ pub(super) struct FloodCandidate {
     keys: u64,
     /// Its keys that are in another class.
     pub(super) elsewhere: KeySum,
-    kind: Option<Class>,
+    kind: Option<GarbageClass>,
 }
 
 impl FloodCandidate {
@@ -73,12 +73,16 @@ impl FloodCandidate {
     }
 
     /// The class, and what makes it one, if anything does.
-    pub(super) fn flood(&self, all: &KeySum, limits: &GarbageLimits) -> Option<(Class, Vec<&'static str>)> {
+    pub(super) fn flood(
+        &self,
+        all: &KeySum,
+        limits: &GarbageLimits,
+    ) -> Option<(GarbageClass, Vec<&'static str>)> {
         let class = self.kind?;
         let sum = &self.all;
         let many = sum.objects > 0 && sum.objects >= limits.flood_objects;
         let revised = sum.records >= REVISIONS_FROM_RECORDS && sum.records / self.keys.max(1) >= REVISIONS;
-        let (share, revised) = if class == Class::Flood {
+        let (share, revised) = if class == GarbageClass::Flood {
             (sum.own_bytes >= SHARE_FROM_BYTES && sum.own_bytes >= all.own_bytes / SHARE, revised)
         } else {
             let (part, of) = BUILT_IN_SHARE;
@@ -94,40 +98,16 @@ impl FloodCandidate {
 }
 
 /// Which flood a resource may be, told by one of its keys: a custom one's group is in the path. `None` for what isn't Kubernetes'.
-fn kind_of(GroupResource { group, resource }: GroupResource<'_>, key: &[u8]) -> Option<Class> {
+fn kind_of(GroupResource { group, resource }: GroupResource<'_>, key: &[u8]) -> Option<GarbageClass> {
     let is_built_in = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_some());
     let in_path = || memchr::memmem::find(key, group.as_bytes()).is_some();
     if is_built_in() {
-        Some(Class::BuiltInFlood)
+        Some(GarbageClass::BuiltInFlood)
     } else if group.contains('.') {
-        Some(if in_path() { Class::Flood } else { Class::BuiltInFlood })
+        Some(if in_path() { GarbageClass::Flood } else { GarbageClass::BuiltInFlood })
     } else {
         None
     }
-}
-
-/// How old a flood's objects are, by when they were created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ages {
-    /// Objects that are older than some spans, the shortest first.
-    pub older: Vec<Older>,
-    /// When the first of them was created.
-    pub oldest: Option<String>,
-    /// When the last of them was.
-    pub newest: Option<String>,
-    /// Objects without a time that can be believed.
-    pub undated: u64,
-}
-
-/// Objects that are older than a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Older {
-    /// The span.
-    pub than_seconds: u64,
-    /// How many.
-    pub objects: u64,
-    /// Bytes of their newest records.
-    pub live_bytes: u64,
 }
 
 /// What the keys of one flood add up to.

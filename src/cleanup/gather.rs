@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::k8s::object::{self, Kind, Unreadable};
+use crate::k8s::object::{self, ObjectKind, UnreadableObject};
 use crate::k8s::{GroupResource, ValueKind};
 use crate::scan::key_state::KeyState;
 use crate::scan::key_sum::KeySum;
 use crate::scan::shard::{PlacedKey, Shard};
 
-use super::class::Class;
+use super::class::GarbageClass;
 use super::floods::FloodCandidate;
 use super::judge::{Judge, Verdict};
 use super::rows::Unread;
@@ -17,7 +17,7 @@ use super::sums::Sums;
 /// What some of the keys add up to.
 pub(super) struct Gathered<'s, 'a> {
     top: usize,
-    pub(super) classes: BTreeMap<Class, Sums<'s, 'a>>,
+    pub(super) classes: BTreeMap<GarbageClass, Sums<'s, 'a>>,
     pub(super) candidates: BTreeMap<GroupResource<'a>, FloodCandidate>,
     unread: BTreeMap<GroupResource<'a>, Unread>,
     pub(super) objects_read: u64,
@@ -43,8 +43,11 @@ impl<'s, 'a> Gathered<'s, 'a> {
 
     pub(super) fn of(shard: &'s Shard<'a>, judge: &Judge, top: usize) -> Self {
         let mut gathered = Self::new(top);
-        let kinds: Vec<_> =
-            shard.resources().iter().map(|resource| Kind::of(resource.group, resource.resource)).collect();
+        let kinds: Vec<_> = shard
+            .resources()
+            .iter()
+            .map(|resource| ObjectKind::of(resource.group, resource.resource))
+            .collect();
         let mut candidates = vec![FloodCandidate::default(); kinds.len()];
         for key in shard.keys() {
             let place = shard.placed(key);
@@ -68,7 +71,12 @@ impl<'s, 'a> Gathered<'s, 'a> {
     }
 
     /// The class that an object's fields put it into.
-    fn look_into(&mut self, kind: Option<Kind>, place: &PlacedKey<'s, 'a>, judge: &Judge) -> Option<Class> {
+    fn look_into(
+        &mut self,
+        kind: Option<ObjectKind>,
+        place: &PlacedKey<'s, 'a>,
+        judge: &Judge,
+    ) -> Option<GarbageClass> {
         let key = place.key;
         if key.encoding == ValueKind::Encrypted {
             let unread = self.unread.entry(place.resource).or_default();
@@ -87,17 +95,17 @@ impl<'s, 'a> Gathered<'s, 'a> {
                     Verdict::Undated => self.unread.entry(place.resource).or_default().undated += 1,
                 }
             }
-            Err(Unreadable::Encrypted | Unreadable::Malformed | Unreadable::OtherKind) => {
+            Err(UnreadableObject::Encrypted | UnreadableObject::Malformed | UnreadableObject::OtherKind) => {
                 self.unread.entry(place.resource).or_default().malformed += 1;
             }
         }
         None
     }
 
-    fn lease_of(&mut self, shard: &Shard<'a>, key: &KeyState<'a>, judge: &Judge) -> Option<Class> {
+    fn lease_of(&mut self, shard: &Shard<'a>, key: &KeyState<'a>, judge: &Judge) -> Option<GarbageClass> {
         let &lease = shard.leases().get(key.lease as usize)?;
         self.attached.insert(lease);
-        (!judge.leases.contains(&lease)).then_some(Class::OrphanedKeys)
+        (!judge.leases.contains(&lease)).then_some(GarbageClass::OrphanedKeys)
     }
 
     pub(super) fn append(&mut self, more: Self) {

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use crate::clock::Clock;
 use crate::k8s::GroupResource;
-use crate::k8s::object::{Kind, Object};
+use crate::k8s::object::{ObjectFields, ObjectKind};
 use crate::scan::key_state::KeyState;
 
-use super::class::Class;
-use super::rows::GarbageLimits;
+use super::class::GarbageClass;
+use super::limits::GarbageLimits;
 
 /// Tells what is garbage.
 #[derive(Debug)]
@@ -21,24 +21,27 @@ pub(super) struct Judge {
 
 /// What an object turned out to be.
 pub(super) enum Verdict {
-    Garbage(Class),
+    Garbage(GarbageClass),
     Needed,
     Undated,
 }
 
 impl Judge {
-    pub(super) fn judge(&self, kind: Kind, object: &Object) -> Verdict {
-        let garbage = |class: Class, is: bool| if is { Verdict::Garbage(class) } else { Verdict::Needed };
+    pub(super) fn judge(&self, kind: ObjectKind, object: &ObjectFields) -> Verdict {
+        let garbage =
+            |class: GarbageClass, is: bool| if is { Verdict::Garbage(class) } else { Verdict::Needed };
         match kind {
-            Kind::Event => self.by_age(Class::OldEvents, object, self.limits.event_age_seconds),
-            Kind::Lease => self.by_age(Class::StaleLeases, object, self.limits.lease_age_seconds),
-            Kind::Job => garbage(Class::FinishedJobs, object.finished),
-            Kind::Pod => garbage(Class::FinishedPods, object.finished),
-            Kind::ReplicaSet => garbage(Class::EmptyReplicaSets, object.is_at_zero()),
+            ObjectKind::Event => self.by_age(GarbageClass::OldEvents, object, self.limits.event_age_seconds),
+            ObjectKind::Lease => {
+                self.by_age(GarbageClass::StaleLeases, object, self.limits.lease_age_seconds)
+            }
+            ObjectKind::Job => garbage(GarbageClass::FinishedJobs, object.finished),
+            ObjectKind::Pod => garbage(GarbageClass::FinishedPods, object.finished),
+            ObjectKind::ReplicaSet => garbage(GarbageClass::EmptyReplicaSets, object.is_at_zero()),
         }
     }
 
-    fn by_age(&self, class: Class, object: &Object, limit: u64) -> Verdict {
+    fn by_age(&self, class: GarbageClass, object: &ObjectFields, limit: u64) -> Verdict {
         match self.clock.age(object.times()) {
             Some(age) if age.unsigned_abs() > limit => Verdict::Garbage(class),
             Some(_) => Verdict::Needed,
@@ -47,10 +50,10 @@ impl Judge {
     }
 
     /// A class that is told by the size of the value.
-    pub(super) fn by_size(&self, resource: GroupResource<'_>, key: &KeyState<'_>) -> Option<Class> {
+    pub(super) fn by_size(&self, resource: GroupResource<'_>, key: &KeyState<'_>) -> Option<GarbageClass> {
         let class = match (resource.group, resource.resource) {
-            ("", b"configmaps") => Class::LargeConfigMaps,
-            ("", b"secrets") => Class::LargeSecrets,
+            ("", b"configmaps") => GarbageClass::LargeConfigMaps,
+            ("", b"secrets") => GarbageClass::LargeSecrets,
             _ => return None,
         };
         (u64::from(key.value_len()) >= self.limits.large_bytes).then_some(class)

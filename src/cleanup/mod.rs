@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`class`] | the classes: why, what deleting means, what prevents it, and the commands |
 //! | `gather` | one pass over all keys |
-//! | `judge` | whether an object is garbage |
+//! | `judge`, `limits` | whether an object is garbage, and from where on |
 //! | `sums` | bytes by class and namespace, and the largest objects |
 //! | [`floods`] | resources in great numbers |
 //! | `classes`, `rows` | the rows of the answer: how they are made, and what they say |
@@ -18,6 +18,7 @@ mod classes;
 pub mod floods;
 mod gather;
 mod judge;
+mod limits;
 mod rows;
 mod sums;
 
@@ -40,7 +41,8 @@ use crate::scan::health::Health;
 use classes::Classes;
 use gather::Gathered;
 use judge::Judge;
-pub use rows::{ClassNamespace, ClassUse, Cleanup, GarbageLimits, LargestObject, Unread, Use};
+pub use limits::GarbageLimits;
+pub use rows::{Ages, ClassNamespace, ClassUse, Cleanup, LargestObject, Older, Unread, Use};
 
 /// What is asked for, beside the file.
 #[derive(Clone, Copy, Debug)]

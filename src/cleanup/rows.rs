@@ -8,31 +8,7 @@ use crate::scan::health::Health;
 use crate::scan::key_sum::KeySum;
 use crate::text::ByteText;
 
-use super::floods::Ages;
-
-/// From where on something counts as garbage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct GarbageLimits {
-    /// Events seen last longer ago than this are old.
-    pub event_age_seconds: u64,
-    /// Lease objects not renewed for longer than this are stale.
-    pub lease_age_seconds: u64,
-    /// ConfigMaps and Secrets of this size and more are large.
-    pub large_bytes: u64,
-    /// Resources of this many objects and more are a flood, whatever their size.
-    pub flood_objects: u64,
-}
-
-impl Default for GarbageLimits {
-    fn default() -> Self {
-        Self {
-            event_age_seconds: 3600,
-            lease_age_seconds: 86400,
-            large_bytes: 256 << 10,
-            flood_objects: 10_000,
-        }
-    }
-}
+use super::limits::GarbageLimits;
 
 /// What could be deleted.
 #[derive(Clone, Debug, Serialize)]
@@ -111,6 +87,30 @@ pub struct ClassUse {
     pub namespaces: Vec<ClassNamespace>,
     /// The largest objects.
     pub top: Vec<LargestObject>,
+}
+
+/// How old a flood's objects are, by when they were created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ages {
+    /// Objects that are older than some spans, the shortest first.
+    pub older: Vec<Older>,
+    /// When the first of them was created.
+    pub oldest: Option<String>,
+    /// When the last of them was.
+    pub newest: Option<String>,
+    /// Objects without a time that can be believed.
+    pub undated: u64,
+}
+
+/// Objects that are older than a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Older {
+    /// The span.
+    pub than_seconds: u64,
+    /// How many.
+    pub objects: u64,
+    /// Bytes of their newest records.
+    pub live_bytes: u64,
 }
 
 /// A class's objects in one namespace.

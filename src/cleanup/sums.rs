@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::analyze::share::DiskBytes;
-use crate::k8s::{GroupResource, Layout, Tenant, resource_name};
+use crate::k8s::{GroupResource, KeyLayout, Tenant, resource_name};
 use crate::scan::key_sum::KeySum;
 use crate::scan::shard::PlacedKey;
 use crate::scan::tenants::Tenants;
@@ -59,12 +59,12 @@ impl<'s, 'a> Sums<'s, 'a> {
         rows
     }
 
-    pub(super) fn top(self, layout: &Layout<'_>, tenants: Tenants) -> Vec<LargestObject> {
+    pub(super) fn top(self, layout: &KeyLayout<'_>, tenants: Tenants) -> Vec<LargestObject> {
         self.largest.into_items().map(|place| top_object(&place, layout, tenants)).collect()
     }
 }
 
-fn top_object(place: &PlacedKey<'_, '_>, layout: &Layout<'_>, tenants: Tenants) -> LargestObject {
+fn top_object(place: &PlacedKey<'_, '_>, layout: &KeyLayout<'_>, tenants: Tenants) -> LargestObject {
     let key = place.key;
     let kv = key.newest();
     let object = layout.classify(kv.key, key.is_live().then_some(kv.value));

@@ -173,7 +173,7 @@ fn analyze(args: &Args, file: &Path, top: usize, sort: Sort, wanted: &Wanted) ->
     let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
     let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
     let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
-    let request = analyze::Request {
+    let request = analyze::AnalyzeRequest {
         path: &source.path,
         trailer,
         read_without_lock: source.read_without_lock,
@@ -303,7 +303,7 @@ pub(super) fn scan_and_verify<'a>(
 ) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);
-    let options = scan::Options { max_findings, outline, progress: &progress };
+    let options = scan::ScanOptions { max_findings, outline, progress: &progress };
     let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
     bar.finish_and_clear();
     found

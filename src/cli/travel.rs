@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
-use crate::etcd::find::Found;
+use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
 use crate::filter::Wanted;
 use crate::output::Target;
@@ -16,12 +16,12 @@ use crate::report::{self, json};
 use crate::scan::Scan;
 use crate::source::Source;
 use crate::text::{ByteText, escape, shown};
-use crate::travel::export::{self, Exported, Format, Tree};
-use crate::travel::history::History;
+use crate::travel::export::{self, ExportTree, Exported, Format};
+use crate::travel::history::KeyHistory;
 use crate::travel::index::Sorted;
 use crate::travel::keys::{Deleted, DeletedRow, KeyRow};
 use crate::travel::narrow::{Narrow, check_prefix};
-use crate::travel::shown::{Options, Shower, VisibleObject};
+use crate::travel::shown::{ShowOptions, Shower, VisibleObject};
 use crate::travel::{self, Answer, From, Select};
 
 use super::Outcome;
@@ -99,7 +99,7 @@ pub struct How {
 impl How {
     fn shower(self) -> Result<Shower<'static>> {
         ensure!(!(self.clean && self.format == Format::Raw), "--clean is for objects: not with --format raw");
-        Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
+        Ok(Shower::new(ShowOptions { show_secrets: self.show_secrets, clean: self.clean }))
     }
 }
 
@@ -393,7 +393,7 @@ fn warn_of_unknown(fields: u64) {
 }
 
 /// What is known of a key that is not there.
-fn not_found(source: &Source, history: &History, revision: i64) -> String {
+fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
     let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
@@ -462,7 +462,7 @@ fn write_export(
     found: &Sorted<'_>,
 ) -> Result<Exported> {
     let format = options.how.format;
-    let records = || -> Box<dyn Iterator<Item = Found<'_>>> { Box::new(found.iter()) };
+    let records = || -> Box<dyn Iterator<Item = FoundRecord<'_>>> { Box::new(found.iter()) };
     let target = options.out.as_path();
     if target.as_os_str() == "-" {
         let mut out = BufWriter::new(io::stdout().lock());
@@ -480,5 +480,5 @@ fn write_export(
         file.commit()?;
         return Ok(exported);
     }
-    Ok(Tree::begin(target, options.force)?.write(records(), shower, format)?)
+    Ok(ExportTree::begin(target, options.force)?.write(records(), shower, format)?)
 }

@@ -35,5 +35,5 @@ mod wire;
 
 pub use group_resource::{GroupResource, resource_name};
 pub use key::{ObjectKey, Tenant};
-pub use layout::Layout;
+pub use layout::KeyLayout;
 pub use value::{Encoding, TypeMeta, ValueKind, type_meta};

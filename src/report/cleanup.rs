@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cleanup::class::span;
-use crate::cleanup::floods::Ages;
-use crate::cleanup::{ClassUse, Cleanup, Use};
+use crate::cleanup::{Ages, ClassUse, Cleanup, Use};
 use crate::k8s::resource_name;
 use crate::text::{brief, cut, harmless};
 use crate::top_n::largest;

@@ -7,7 +7,7 @@ use crate::bolt::db::Db;
 use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
+use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
 use crate::bolt::{Fault, PageId};
 use crate::etcd::RecordKey;
 use crate::etcd::schema::Alarm;
@@ -256,7 +256,7 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    fn bytes_of(&self, entry: EntryRef) -> Option<source::Entry<'_>> {
+    fn bytes_of(&self, entry: EntryRef) -> Option<source::NewEntry<'_>> {
         let offset = usize::try_from(entry.offset()).ok()?;
         let data = match offset.checked_sub(self.db.data().len()) {
             Some(own) => self.own.get(own..)?,
@@ -264,11 +264,11 @@ impl<'a> Content<'a> {
         };
         let (key, behind) = data.split_at_checked(entry.key_len())?;
         let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
-        Some(source::Entry { key, value })
+        Some(source::NewEntry { key, value })
     }
 }
 
-impl Source for Content<'_> {
+impl EntrySource for Content<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -286,7 +286,7 @@ impl Source for Content<'_> {
     }
 
     #[inline]
-    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::NewEntry<'s>> {
         self.bytes_of(self.entry_ref(entry)?)
     }
 }

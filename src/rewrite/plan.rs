@@ -14,7 +14,7 @@ use crate::k8s::GroupResource;
 use crate::owner::Owner;
 use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
-use crate::scan::{Options, Scan, scan};
+use crate::scan::{Scan, ScanOptions, scan};
 use crate::source::Source;
 use crate::text::ByteText;
 use crate::units::count;
@@ -161,7 +161,7 @@ fn plan_of(
     compactions.sort_unstable();
     compactions.dedup();
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
+    let options = ScanOptions { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
     let scan = scan(&source.db, &state, options);
     if !scan.is_readable() {
         read(source, &Changes::default(), progress)?;
@@ -278,7 +278,7 @@ struct Copies<'s> {
 
 impl Copies<'_> {
     /// Those that hold all that the file holds.
-    fn of_all(&self, content: &impl write::Source, records: u64) -> Result<PlanReport, PlanError> {
+    fn of_all(&self, content: &impl write::EntrySource, records: u64) -> Result<PlanReport, PlanError> {
         let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
         let layout = self.layout;
         let mut spans = NODE_PAGES.to_vec();

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::walk::{Setup, Subtree, Walker, walk};
-use crate::bolt::write::{self, PlanError, Source, ValueSize, WriteError};
+use crate::bolt::write::{self, EntrySource, PlanError, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError, PageId};
 use crate::etcd::hash;
 use crate::etcd::schema::State;
@@ -21,7 +21,7 @@ use crate::output::{OutputError, Target};
 use crate::owner::Owner;
 use crate::rewrite::content::first_fault;
 use crate::rewrite::defrag::{Layout, Progress, seal_while, settings_of};
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::{ByteText, shown};
 use crate::units::count;
 
@@ -89,7 +89,7 @@ pub enum SalvageError {
         /// The buckets among which they are.
         buckets: u64,
         /// What takes them.
-        next: Command,
+        next: ShellCommand,
     },
     /// Something that can't be written.
     #[error(transparent)]
@@ -125,7 +125,7 @@ pub enum SalvageError {
 impl SalvageError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Wreck(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),
@@ -157,7 +157,7 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
     let path = shown(&wreck.path).into_owned();
     if entries == 0 && finds.unreached.entries > 0 && !is_sound(&finds) {
         let Unreached { entries, buckets, .. } = finds.unreached;
-        let next = Command::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
+        let next = ShellCommand::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
         let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }

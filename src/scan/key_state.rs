@@ -5,7 +5,7 @@ use crate::etcd::KeyValue;
 use crate::etcd::history::Previous;
 use crate::k8s::ValueKind;
 
-use super::record::Record;
+use super::record::ScannedRecord;
 
 /// What one key's records add up to.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub const NONE: u32 = u32::MAX;
 
 impl<'a> KeyState<'a> {
     /// A key whose first record is about to be added.
-    pub(super) fn before(first: &Record<'a>, resource: u16, home: u32) -> Self {
+    pub(super) fn before(first: &ScannedRecord<'a>, resource: u16, home: u32) -> Self {
         Self {
             newest: first.message,
             own_bytes: 0,
@@ -67,7 +67,7 @@ impl<'a> KeyState<'a> {
 
     /// Adds the next record; gives back whether it is the first put after tombstones only.
     #[inline]
-    pub(super) fn add(&mut self, record: &Record<'a>, entry: u32, lease: u32) -> bool {
+    pub(super) fn add(&mut self, record: &ScannedRecord<'a>, entry: u32, lease: u32) -> bool {
         self.records = self.records.saturating_add(1);
         self.own_bytes += record.own_bytes();
         self.leaf_bytes += record.leaf_bytes;

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::etcd::history::RecordFault;
 use crate::etcd::{KeyValue, RecordKey};
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 
 use super::outline::Outline;
 use super::record::{FirstRecord, KnownKey, NUM_SHARDS, PartRecords, RecordFinding, RecordSum, Shards};
@@ -77,7 +77,7 @@ impl<'a> Keyspace<'a> {
     pub fn absorb(
         &mut self,
         mut parts: Vec<&mut PartRecords<'a>>,
-        layout: &Layout<'_>,
+        layout: &KeyLayout<'_>,
     ) -> Vec<RecordFinding<'a>> {
         let mut faults = Vec::new();
         for part in &mut parts {
@@ -138,8 +138,8 @@ impl<'a> Keyspace<'a> {
 
     /// Learns the prefixes of Kubernetes' keys that the layout does not know, and which have logical clusters; whether there
     /// were any.
-    pub fn learn(&self, layout: &mut Layout<'a>) -> bool {
-        let learned: Vec<Layout<'a>> = self
+    pub fn learn(&self, layout: &mut KeyLayout<'a>) -> bool {
+        let learned: Vec<KeyLayout<'a>> = self
             .shards
             .par_iter()
             .filter_map(|shard| {

@@ -10,12 +10,12 @@ use crate::k8s::ValueKind;
 
 use super::keyspace::Keyspace;
 use super::outline::PartOutline;
-use super::record::{FirstRecord, Location, PartRecords, Record, RecordFinding, RecordSum};
+use super::record::{FirstRecord, Location, PartRecords, RecordFinding, RecordSum, ScannedRecord};
 use super::tally::Tally;
 
 /// What one subtree came to.
 #[derive(Debug, Default)]
-pub struct Part<'a> {
+pub struct ScanPart<'a> {
     /// Its nodes.
     pub tally: Tally,
     /// Its records, where they are wanted.
@@ -26,8 +26,8 @@ pub struct Part<'a> {
 }
 
 /// For buckets whose entries are not looked into.
-pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
-    let mut part = Part::default();
+pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> ScanPart<'a> {
+    let mut part = ScanPart::default();
     for node in subtree {
         part.tally.add(&node);
     }
@@ -35,10 +35,10 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 }
 
 /// For the `key` bucket.
-pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
+pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> ScanPart<'a> {
     let outline = keyspace.outline.is_some().then(PartOutline::default);
     let records = PartRecords { shards: keyspace.spare_shards(), outline, ..PartRecords::default() };
-    let mut part = Part { records, ..Part::default() };
+    let mut part = ScanPart { records, ..ScanPart::default() };
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
@@ -48,7 +48,7 @@ pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) 
     part
 }
 
-impl<'a> Part<'a> {
+impl<'a> ScanPart<'a> {
     fn add_leaf(&mut self, leaf: &Leaf<'a>, node: &Node<'a>, keyspace: &Keyspace<'a>) {
         let page = leaf.page();
         let unreadable = (leaf.num_entries() as u64 - node.readable) * ELEMENT_SIZE as u64;
@@ -90,7 +90,7 @@ impl<'a> Part<'a> {
             false if KeyValue::is_revision_mark(message) => Previous::None,
             false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
         };
-        let record = Record {
+        let record = ScannedRecord {
             message,
             hash,
             revision: place.revision.main,

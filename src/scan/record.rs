@@ -12,7 +12,7 @@ use super::outline::PartOutline;
 pub const NUM_SHARDS: usize = 16;
 
 /// Records by the shard of their key.
-pub type Shards<'a> = [Vec<Record<'a>>; NUM_SHARDS];
+pub type Shards<'a> = [Vec<ScannedRecord<'a>>; NUM_SHARDS];
 
 /// The records of one subtree.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub struct FirstRecord<'a> {
 /// One record, read, and all that its shard needs of it: its bytes are at hand now, and won't be when the shard's
 /// turn comes.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub struct ScannedRecord<'a> {
     /// Its value in the bucket: a `KeyValue` that could be read.
     pub message: &'a [u8],
     /// Hash of its etcd key.
@@ -72,7 +72,7 @@ pub struct Record<'a> {
     pub key: KnownKey,
 }
 
-impl Record<'_> {
+impl ScannedRecord<'_> {
     /// Bytes of its element, key and value.
     #[must_use]
     pub fn own_bytes(&self) -> u64 {

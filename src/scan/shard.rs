@@ -5,13 +5,13 @@ use hashbrown::hash_table::Entry;
 
 use crate::etcd::KeyValue;
 use crate::etcd::history;
-use crate::k8s::{GroupResource, Layout, ObjectKey, Tenant};
+use crate::k8s::{GroupResource, KeyLayout, ObjectKey, Tenant};
 
 use super::folders::Folders;
 use super::key_state::{KeyState, NONE};
 use super::numbered::Numbered;
 use super::outline::Outline;
-use super::record::{KnownKey, Record, RecordFinding, RecordSum};
+use super::record::{KnownKey, RecordFinding, RecordSum, ScannedRecord};
 use super::resource_row::ResourceRow;
 use super::timeline::{BinCursor, Bins};
 
@@ -73,7 +73,7 @@ pub struct PlacedKey<'s, 'a> {
 /// What records are added with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AddContext<'s> {
-    pub(super) layout: &'s Layout<'s>,
+    pub(super) layout: &'s KeyLayout<'s>,
     pub(super) bins: &'s Bins,
     pub(super) outline: Option<&'s Outline>,
 }
@@ -189,7 +189,7 @@ impl<'a> Shard<'a> {
     /// Takes in the next record, whose entry has this number in the bucket; what is wrong with it comes back.
     pub(super) fn add(
         &mut self,
-        record: &Record<'a>,
+        record: &ScannedRecord<'a>,
         entry: u32,
         context: AddContext<'_>,
     ) -> Option<RecordFinding<'a>> {
@@ -222,7 +222,13 @@ impl<'a> Shard<'a> {
 
     /// Which compactions drop the key's record before this one, and this one, if it is a tombstone.
     #[inline]
-    fn count_dropped(&mut self, before: &KeyState<'a>, record: &Record<'a>, entry: u32, outline: &Outline) {
+    fn count_dropped(
+        &mut self,
+        before: &KeyState<'a>,
+        record: &ScannedRecord<'a>,
+        entry: u32,
+        outline: &Outline,
+    ) {
         let Some(row) = self.rows.get_mut(usize::from(before.resource)) else { return };
         if before.exists() {
             let compactions = outline.drop_from(before.newest_entry, record.revision);
@@ -235,7 +241,7 @@ impl<'a> Shard<'a> {
     }
 
     #[inline]
-    fn count_record(&mut self, resource: u16, record: &Record<'a>, bins: &Bins) {
+    fn count_record(&mut self, resource: u16, record: &ScannedRecord<'a>, bins: &Bins) {
         let Some(row) = self.rows.get_mut(usize::from(resource)) else { return };
         let (own_bytes, leaf_bytes) = (record.own_bytes(), record.leaf_bytes);
         row.timeline.add(self.bin_cursor.bin_of(record.revision, bins), own_bytes);
@@ -247,7 +253,7 @@ impl<'a> Shard<'a> {
     }
 
     /// For a key that was not seen before this window: an earlier record of the window may have brought it.
-    fn find_or_insert(&mut self, record: &Record<'a>, layout: &Layout<'_>) -> u32 {
+    fn find_or_insert(&mut self, record: &ScannedRecord<'a>, layout: &KeyLayout<'_>) -> u32 {
         let hash = shorten(record.hash);
         let number = u32::try_from(self.num_keys).unwrap_or(u32::MAX);
         let Self { index, blocks, .. } = self;
@@ -316,7 +322,7 @@ impl<'a> Shard<'a> {
         &mut self,
         number: u32,
         before: &KeyState<'a>,
-        put: &Record<'a>,
+        put: &ScannedRecord<'a>,
         context: AddContext<'_>,
     ) -> Option<u16> {
         // it was read before, so the default never comes about

@@ -13,11 +13,11 @@ use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
 use etcd_medic::k8s::resource_name;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use etcd_medic::source::Source;
 use jiff::Timestamp;
 
-use super::counted::{Class, Sum, count};
+use super::counted::{GarbageClass, Sum, count};
 use super::support::corpus::Corpus;
 use super::support::testdata;
 
@@ -46,7 +46,7 @@ fn the_large_corpora() {
 /// What `cleanup` says of a file, with everything named.
 pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) -> Cleanup {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
     let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
     cleanup(db, &state, &scan, &request).expect("an etcd file")
@@ -99,7 +99,7 @@ fn compare_with(db: &Db, name: &str, limits: GarbageLimits, as_of: Option<Timest
     assert_eq!(found.as_of.time, now, "{name}: the file's time");
     assert_eq!(found.objects_read, expected.read, "{name}: objects read");
 
-    let mut classes: BTreeMap<String, Class> = BTreeMap::new();
+    let mut classes: BTreeMap<String, GarbageClass> = BTreeMap::new();
     for row in &found.classes {
         let title = match &row.resource {
             Some(resource) => format!("{}: {resource}", row.class),
@@ -109,14 +109,14 @@ fn compare_with(db: &Db, name: &str, limits: GarbageLimits, as_of: Option<Timest
             let namespace = row.namespace.as_ref().map(ToString::to_string);
             (namespace, sum(row.sum.objects, row.sum.live_bytes, row.sum.history_bytes))
         });
-        let class = Class {
+        let class = GarbageClass {
             sum: sum(row.sum.objects, row.sum.live_bytes, row.sum.history_bytes),
             namespaces: namespaces.collect(),
             keys: row.top.iter().map(|object| object.key.to_string()).collect(),
         };
         let named = row.top.iter().map(|object| object.live_bytes).sum::<u64>();
         assert!(row.class == "leases-without-keys" || named == row.sum.live_bytes, "{name} {title}: top");
-        if class != Class::default() {
+        if class != GarbageClass::default() {
             assert!(classes.insert(title, class).is_none(), "{name}: twice");
         }
     }
@@ -150,10 +150,10 @@ fn sum(objects: u64, live: u64, history: u64) -> Sum {
 /// A flood has all records of its resource, as `analyze`'s row has: rounded down here, shared to the byte there.
 fn disk_bytes_are_those_of_analyze(db: &Db, name: &str, found: &Cleanup) {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
     let filter = Filter::default();
-    let request = analyze::Request {
+    let request = analyze::AnalyzeRequest {
         path: "db".as_ref(),
         trailer,
         read_without_lock: false,

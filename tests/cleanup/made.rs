@@ -5,7 +5,7 @@ use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, CleanupRequest, Garba
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::owner::{NoKeys, Owner};
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -349,7 +349,7 @@ fn a_file_without_keys_is_refused() {
     file.root(root);
     let db = Db::new(file.bytes()).expect("a db");
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
+    let scan = scan(&db, &state, ScanOptions::default());
     let thresholds = GarbageLimits::default();
     let request =
         CleanupRequest { path: "db".as_ref(), trailer: Trailer::None, thresholds, as_of: None, top: 5 };
@@ -377,7 +377,7 @@ fn a_damaged_file_still_tells() {
         bytes[at] ^= 0xff;
         let Ok(db) = Db::new(bytes) else { continue };
         let state = State::read(&db);
-        let scan = scan(&db, &state, Options::default());
+        let scan = scan(&db, &state, ScanOptions::default());
         let (trailer, thresholds) = (Trailer::None, GarbageLimits::default());
         let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top: 3 };
         if let Ok(found) = cleanup(&db, &state, &scan, &request) {
@@ -391,7 +391,7 @@ fn a_damaged_file_still_tells() {
 fn top_is_the_head_of_all() {
     let db = Db::new(fixture("k8s-frag/frag.db")).expect("a db");
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
+    let scan = scan(&db, &state, ScanOptions::default());
     let as_of: Timestamp = "2099-01-01T00:00:00Z".parse().expect("RFC 3339");
     let of = |top: usize| {
         let (trailer, thresholds) =

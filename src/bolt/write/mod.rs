@@ -27,4 +27,4 @@ pub mod source;
 pub use fill::{WriteError, write};
 pub use pack::Packing;
 pub use plan::{Plan, PlanError, Settings, plan};
-pub use source::{BucketSpec, Entry, Sizes, Source, ValueSize};
+pub use source::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};

@@ -12,7 +12,7 @@ use crate::bolt::format::{
 
 use super::node_size::{EntryBytes, MAX_ELEMENTS, node_bytes};
 use super::pack::{NodeKind, Packing, pack};
-use super::source::{Sizes, Source, ValueSize};
+use super::source::{EntrySource, Sizes, ValueSize};
 
 /// How a file is laid out.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -183,7 +183,7 @@ impl PlannedLevel {
 ///
 /// # Errors
 /// Something that bbolt could not have.
-pub fn plan(source: &impl Source, settings: Settings) -> Result<Plan, PlanError> {
+pub fn plan(source: &impl EntrySource, settings: Settings) -> Result<Plan, PlanError> {
     let Settings { page_size, packing, freelist } = settings;
     if !page_size.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&page_size) {
         return Err(PlanError::PageSize(page_size));
@@ -220,7 +220,7 @@ struct Planner<'s, S> {
     entry_bytes: u64,
 }
 
-impl<S: Source> Planner<'_, S> {
+impl<S: EntrySource> Planner<'_, S> {
     fn plan_bucket(&mut self, bucket: usize) -> Result<(), PlanError> {
         let Some(spec) = self.source.buckets().get(bucket) else { return Ok(()) };
         let entries = spec.entries.clone();

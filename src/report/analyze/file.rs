@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::analyze::Analysis;
 use crate::analyze::share::share;
-use crate::analyze::space::Class;
+use crate::analyze::space::ByteClass;
 use crate::etcd::trailer::Trailer;
 use crate::owner::Owner;
 use crate::text::brief;
@@ -88,7 +88,7 @@ pub(super) fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io:
         return writeln!(out, "The file is damaged: what a defrag would give back is not known");
     }
     let (gains, file) = (report.gains, &report.file);
-    let has_tail = report.space.bytes_of(Class::Tail) > 0;
+    let has_tail = report.space.bytes_of(ByteClass::Tail) > 0;
     let given_back = |copy_bytes: Option<u64>, of_allocated: u64| {
         let of_file = copy_bytes.map_or(0, |copy| file.file_bytes.saturating_sub(copy));
         let of_file = format!("{} ({})", view.bytes(of_file), percent(share(of_file, file.file_bytes)));
@@ -108,21 +108,21 @@ pub(super) fn space(out: &mut impl Write, view: &View, report: &Analysis) -> io:
 }
 
 /// What a class is called in text.
-fn class_name(class: Class, owner: Owner) -> &'static str {
+fn class_name(class: ByteClass, owner: Owner) -> &'static str {
     match class {
-        Class::Meta => "meta pages",
-        Class::Freelist => "freelist pages",
-        Class::NodeHeaders => "node headers",
-        Class::NodeElements => "node elements",
-        Class::Keys => "keys",
-        Class::Values => "values",
-        Class::BucketHeaders => "bucket headers",
-        Class::Slack => "slack",
-        Class::Damaged => "damaged pages",
-        Class::Free => "free pages",
-        Class::Leaked => "leaked pages",
-        Class::Tail => "tail",
-        Class::Trailer if owner.is_etcd() => "snapshot trailer",
-        Class::Trailer => "SHA-256 behind it",
+        ByteClass::Meta => "meta pages",
+        ByteClass::Freelist => "freelist pages",
+        ByteClass::NodeHeaders => "node headers",
+        ByteClass::NodeElements => "node elements",
+        ByteClass::Keys => "keys",
+        ByteClass::Values => "values",
+        ByteClass::BucketHeaders => "bucket headers",
+        ByteClass::Slack => "slack",
+        ByteClass::Damaged => "damaged pages",
+        ByteClass::Free => "free pages",
+        ByteClass::Leaked => "leaked pages",
+        ByteClass::Tail => "tail",
+        ByteClass::Trailer if owner.is_etcd() => "snapshot trailer",
+        ByteClass::Trailer => "SHA-256 behind it",
     }
 }
