@@ -10,14 +10,14 @@ use crate::bolt::page::Leaf;
 use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
-use crate::etcd::hash::{self, RevisionError, Rule, Run};
+use crate::etcd::hash::{self, HashRun, RevisionError, Rule};
 use crate::etcd::kept::Kept;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer;
 use crate::inspect;
 use crate::owner::Owner;
 use crate::scan::health::Health;
-use crate::scan::{Options, scan};
+use crate::scan::{ScanOptions, scan};
 use crate::text::ByteText;
 
 /// What the command says: docs/json.md describes every field.
@@ -120,7 +120,7 @@ pub fn hashes(
 
 /// What `check` makes of the file.
 fn health(db: &Db, state: &State<'_>) -> Health {
-    let options = Options { max_findings: 0, ..Options::default() };
+    let options = ScanOptions { max_findings: 0, ..ScanOptions::default() };
     let (scan, trailer) = rayon::join(|| scan(db, state, options), || trailer::verify(db.data()));
     Health::of(db, state, &scan, trailer)
 }
@@ -238,7 +238,7 @@ impl Part {
     }
 
     fn add_leaf(&mut self, leaf: &Leaf<'_>) {
-        let mut run = Run::new(leaf);
+        let mut run = HashRun::new(leaf);
         for entry in leaf.entries().filter_map(Result::ok) {
             if entry.is_bucket() {
                 // bbolt gives a bucket within a bucket as a key without a value
@@ -254,7 +254,7 @@ impl Part {
     }
 
     fn add_records(&mut self, leaf: &Leaf<'_>, rule: &Rule<'_>) {
-        let mut run = Run::new(leaf);
+        let mut run = HashRun::new(leaf);
         for entry in leaf.entries().filter_map(Result::ok) {
             let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
             if place.is_some_and(|place| rule.takes(place, entry.value)) {

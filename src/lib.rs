@@ -58,5 +58,6 @@ pub mod source;
 pub mod status;
 pub mod synth;
 pub mod text;
+mod top_n;
 pub mod travel;
 pub mod units;

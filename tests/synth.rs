@@ -15,7 +15,7 @@ use etcd_medic::copy::Progress;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::filter::Filter;
-use etcd_medic::scan::{self, Options as ScanOptions};
+use etcd_medic::scan::{self, ScanOptions};
 use etcd_medic::source::Source;
 use etcd_medic::synth::history::HistoryError;
 use etcd_medic::synth::scatter::Scatter;
@@ -59,7 +59,7 @@ fn read(path: &Path) -> Analysis {
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
-    let request = analyze::Request {
+    let request = analyze::AnalyzeRequest {
         path,
         trailer,
         read_without_lock: false,

@@ -9,12 +9,12 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::format::MAX_PAGE_SIZE;
 use etcd_medic::bolt::format::MAX_VALUE_SIZE;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, EntrySource, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
+    self, BucketSpec, EntrySource, NewEntry, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
 };
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use support::content::{assert_equal_contents, contents_and_places};
 use support::found::assert_accounted;
 use support::memory::{Change, Changing, Memory, Tree, Value, file_of, open, settings, write_file};
@@ -40,7 +40,7 @@ fn assert_written(tree: &Tree, settings: Settings, of: &str) -> Db {
 
 fn assert_sound(db: &Db, of: &str) {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     assert_accounted(db, &scan);
     let checked = check("db".as_ref(), db, &state, &scan, Trailer::None, usize::MAX);
     assert_eq!(checked.findings, [], "{of}");
@@ -291,7 +291,7 @@ mod sizes {
             let layout = Settings { packing, ..settings(1024) };
             let db = assert_written(&tree, layout, &format!("long keys, {max_node_pages}"));
             let state = State::read(&db);
-            let found = scan(&db, &state, Options::default()).tallies[1].height;
+            let found = scan(&db, &state, ScanOptions::default()).tallies[1].height;
             assert!((3..=12).contains(&found), "{max_node_pages}: {found} levels");
         }
     }
@@ -391,7 +391,7 @@ mod refused {
             Sizes { key: 1, value: ValueSize::Bytes(self.0) }
         }
 
-        fn entry<'s>(&'s self, _: u64, _: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+        fn entry<'s>(&'s self, _: u64, _: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
             None
         }
     }

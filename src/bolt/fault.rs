@@ -22,7 +22,7 @@ pub struct Fault {
     /// The bucket in whose tree it was met.
     pub bucket: Option<BucketId>,
     /// The keys between which entries are missing for it, as far as the branches above tell.
-    pub lost: Option<Lost>,
+    pub lost: Option<LostRange>,
 }
 
 impl Fault {
@@ -39,7 +39,7 @@ impl Fault {
 
 /// A range of keys of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Lost {
+pub struct LostRange {
     /// Entries from this key on; `None` from the bucket's first.
     pub from: Option<Bytes>,
     /// And below this one; `None` to the bucket's end.

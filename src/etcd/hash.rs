@@ -144,7 +144,7 @@ fn hash_of<'a>(walker: &mut Walker<'a>, key_bucket: &Bucket<'a>, takes: &Takes<'
 }
 
 fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, takes: &Takes<'_>) {
-    let mut run = Run::new(leaf);
+    let mut run = HashRun::new(leaf);
     for entry in leaf.entries().filter_map(Result::ok).filter(|entry| !entry.is_bucket()) {
         if RecordKey::parse(entry.key).is_some_and(|place| takes(place, entry.value)) {
             run.add(crc, &entry);
@@ -214,12 +214,12 @@ impl<'k> KeptBy<'k> {
 
 /// Entries of a leaf that lie one behind the other, as bbolt writes them: one piece for the checksum.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub struct HashRun<'a> {
     page: &'a [u8],
     run: Range<usize>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> HashRun<'a> {
     /// Nothing yet.
     #[must_use]
     pub fn new(leaf: &Leaf<'a>) -> Self {

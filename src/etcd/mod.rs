@@ -30,7 +30,7 @@ pub mod schema;
 pub mod tail;
 pub mod trailer;
 
-pub use gaps::{Gap, Gaps};
+pub use gaps::{RevisionGap, RevisionGaps};
 pub use kept::Kept;
 pub use key_value::KeyValue;
 pub use revision::{RecordKey, Revision};

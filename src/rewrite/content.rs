@@ -255,7 +255,7 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    fn bytes_of(&self, entry: EntryRef) -> Option<source::Entry<'_>> {
+    fn bytes_of(&self, entry: EntryRef) -> Option<source::NewEntry<'_>> {
         let offset = usize::try_from(entry.offset()).ok()?;
         let data = match offset.checked_sub(self.db.data().len()) {
             Some(own) => self.own.get(own..)?,
@@ -263,7 +263,7 @@ impl<'a> Content<'a> {
         };
         let (key, behind) = data.split_at_checked(entry.key_len())?;
         let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
-        Some(source::Entry { key, value })
+        Some(source::NewEntry { key, value })
     }
 }
 
@@ -285,7 +285,7 @@ impl EntrySource for Content<'_> {
     }
 
     #[inline]
-    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::NewEntry<'s>> {
         self.bytes_of(self.entry_ref(entry)?)
     }
 }

@@ -8,8 +8,8 @@ use crate::copy::CopyError;
 use crate::etcd::schema::State;
 use crate::etcd::trailer;
 use crate::scan::health::Health;
-use crate::scan::{Options, scan};
-use crate::shell::Command;
+use crate::scan::{ScanOptions, scan};
+use crate::shell::ShellCommand;
 use crate::source::Source;
 use crate::text::shown;
 
@@ -76,9 +76,9 @@ pub enum DefragError {
 impl DefragError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
-            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
+            Self::Damaged { path, .. } => Some(ShellCommand::new("etcd-medic check").path(path)),
             _ => None,
         }
     }
@@ -86,7 +86,7 @@ impl DefragError {
     /// Of a file that can't be read whole. All that is wrong is counted, as `check` does.
     pub(super) fn damaged(source: &Source, Unreadable { first }: Unreadable) -> Self {
         let state = State::read(&source.db);
-        let scan = scan(&source.db, &state, Options { max_findings: 0, ..Options::default() });
+        let scan = scan(&source.db, &state, ScanOptions { max_findings: 0, ..ScanOptions::default() });
         let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
         Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
     }

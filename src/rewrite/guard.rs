@@ -10,7 +10,7 @@ use crate::beside::Beside;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 use super::changes::Wish;
 
@@ -151,7 +151,7 @@ impl Surroundings {
 pub fn on_a_running_etcd(wish: &Wish, compaction: Option<i64>) -> Vec<String> {
     let mut commands = Vec::new();
     for prefix in &wish.drop_prefixes {
-        commands.push(Command::new("etcdctl del --prefix --").word(prefix).to_string());
+        commands.push(ShellCommand::new("etcdctl del --prefix --").word(prefix).to_string());
     }
     if let Some(revision) = compaction {
         commands.push(format!("etcdctl compact --physical --command-timeout=10m {revision}"));

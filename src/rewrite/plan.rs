@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::bolt::write::{self, Packing, Plan, Settings};
 use crate::copy::{CopyError, DEFAULT_MAX_NODE_PAGES, Layout, Progress};
 use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::k8s::GroupResource;
 use crate::owner::Owner;
-use crate::scan::keyspace::Dropped;
+use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
-use crate::scan::{Options, Scan, scan};
+use crate::scan::{Scan, ScanOptions, scan};
 use crate::source::Source;
 use crate::text::ByteText;
 use crate::units::count;
@@ -161,7 +162,7 @@ fn plan_of(
     compactions.sort_unstable();
     compactions.dedup();
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
+    let options = ScanOptions { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
     let scan = scan(&source.db, &state, options);
     if !scan.is_readable() {
         read(source, &Changes::default(), progress)?;
@@ -241,22 +242,22 @@ fn plan_of_etcd(
 
 /// What each choice drops, by resource.
 fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<ResourceHistory> {
-    let mut sums: BTreeMap<_, Vec<Dropped>> = BTreeMap::new();
+    let mut sums: BTreeMap<_, Vec<DroppedRecords>> = BTreeMap::new();
     for shard in scan.keyspace.shards() {
         for (resource, row) in shard.resources().iter().zip(shard.rows()) {
             let sum = sums.entry(*resource).or_default();
-            sum.resize(compactions.len(), Dropped::default());
+            sum.resize(compactions.len(), DroppedRecords::default());
             for (sum, dropped) in sum.iter_mut().zip(&row.dropped) {
                 sum.records += dropped.records;
                 sum.own_bytes += dropped.own_bytes;
             }
         }
     }
-    let of_choice = |sum: &[Dropped], choice: &Choice| {
+    let of_choice = |sum: &[DroppedRecords], choice: &Choice| {
         let number = compactions.binary_search(&choice.compact_to?).ok()?;
         sum.get(number).map(|dropped| DroppedHistory { records: dropped.records, bytes: dropped.own_bytes })
     };
-    let row = |(resource, sum): (crate::scan::keyspace::Resource<'_>, Vec<Dropped>)| ResourceHistory {
+    let row = |(resource, sum): (GroupResource<'_>, Vec<DroppedRecords>)| ResourceHistory {
         group: resource.group.to_owned(),
         resource: ByteText::from(resource.resource),
         dropped: choices.iter().map(|choice| of_choice(&sum, choice).unwrap_or_default()).collect(),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::bolt::write::{BucketSpec, Entry, EntrySource, Sizes, ValueSize};
+use crate::bolt::write::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::scan::outline::Outline;
 
@@ -79,7 +79,7 @@ impl EntrySource for Planned<'_> {
     }
 
     /// There are sizes only.
-    fn entry<'e>(&'e self, _entry: u64, _scratch: &'e mut Vec<u8>) -> Option<Entry<'e>> {
+    fn entry<'e>(&'e self, _entry: u64, _scratch: &'e mut Vec<u8>) -> Option<NewEntry<'e>> {
         None
     }
 }

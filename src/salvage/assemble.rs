@@ -276,9 +276,9 @@ impl EntrySource for Saved<'_> {
         })
     }
 
-    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::NewEntry<'s>> {
         let (entry, size) = self.at(entry)?;
         let value = if matches!(size, ValueSize::Bucket(_)) { &[][..] } else { entry.value };
-        Some(source::Entry { key: entry.key, value })
+        Some(source::NewEntry { key: entry.key, value })
     }
 }

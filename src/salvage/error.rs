@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::copy::CopyError;
 use crate::owner::Owner;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::units::count;
 
 use super::open::WreckError;
@@ -37,7 +37,7 @@ pub enum SalvageError {
         /// The buckets among which they are.
         buckets: u64,
         /// What takes them.
-        next: Command,
+        next: ShellCommand,
     },
     /// The copy can't be made.
     #[error(transparent)]
@@ -55,7 +55,7 @@ pub enum SalvageError {
 impl SalvageError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Wreck(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),

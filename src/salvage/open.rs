@@ -16,7 +16,7 @@ use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_opened};
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::source::{self, Reason, SourceError};
 use crate::text::shown;
 
@@ -100,7 +100,7 @@ pub fn open(
 impl WreckError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Source(error) => error.next(),
             _ => None,

@@ -13,7 +13,7 @@ use crate::etcd::hash;
 use crate::etcd::schema::State;
 use crate::output::{OutputError, Target};
 use crate::owner::Owner;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::shown;
 
 use super::assemble::Saved;
@@ -90,7 +90,7 @@ fn check_found(
     let path = shown(&wreck.path).into_owned();
     if entries == 0 && finds.unreached.entries > 0 && !is_sound(finds) {
         let Unreached { entries, buckets, .. } = finds.unreached;
-        let next = Command::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
+        let next = ShellCommand::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
         let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use thiserror::Error;
 
 use crate::bolt::Db;
-use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
+use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
 use crate::etcd::hash::current_revision;
 use crate::etcd::schema::State;
 use crate::owner::{NoKeys, Owner};
@@ -166,11 +166,11 @@ fn live<'a, 'v>(
     let key_bucket = state.key_bucket.ok_or(TravelError::NoKeyBucket)?;
     let compact_revision = state.compact_revision();
     let newest = AtomicI64::new(state.revision_range(view).map_or(0, |(_, last)| last));
-    let wanted = |found: &Found<'v>| {
+    let wanted = |found: &FoundRecord<'v>| {
         newest.fetch_max(found.place.revision.main, Ordering::Relaxed);
         revision.is_none_or(|revision| found.place.revision.main <= revision) && select.takes(found.kv.key)
     };
-    let add = |index: &mut Index<'a>, found: Found<'v>| index.offer(&Found { origin, ..found });
+    let add = |index: &mut Index<'a>, found: FoundRecord<'v>| index.offer(&FoundRecord { origin, ..found });
     let (mut index, unreadable) = fold_live(view, &key_bucket, wanted, || Index::new(db), add);
     let current_revision = current_revision(newest.into_inner(), compact_revision);
     let asked = revision.unwrap_or(current_revision);
@@ -192,7 +192,7 @@ fn puts<'a>(
     revision: Option<i64>,
     select: Select<'_>,
 ) -> Answer<'a> {
-    let wanted = |found: &Found<'_>| {
+    let wanted = |found: &FoundRecord<'_>| {
         !found.place.tombstone
             && revision.is_none_or(|revision| found.place.revision.main <= revision)
             && select.takes(found.kv.key)

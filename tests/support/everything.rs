@@ -5,11 +5,11 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, Thresholds};
+use etcd_medic::cleanup::{self, GarbageLimits};
 use etcd_medic::copy::{Layout, Progress};
 use etcd_medic::etcd::find::Found;
 use etcd_medic::etcd::schema::State;
@@ -25,7 +25,7 @@ use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run;
 use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::{Limits, Status};
 use etcd_medic::travel::export::{self, Format};
@@ -68,7 +68,7 @@ pub fn everything_asked(file: &Bytes, asked: Asked) -> Result<bool, FormatError>
     travel(&db);
     if sound && State::read(&db).key_bucket.is_some() {
         let saved = saved.expect("what is sound can be saved");
-        let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
+        let scan = scan(&db, &State::read(&db), ScanOptions { max_findings: 0, ..ScanOptions::default() });
         assert_eq!(saved, scan.keyspace.num_records(), "records of a sound file");
     }
     Ok(sound)
@@ -202,7 +202,7 @@ fn refused(file: &Bytes, health: Health, first_fault: &str) {
 }
 
 fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> (Status, Health) {
-    let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
+    let options = ScanOptions { max_findings, outline: Some(&[]), ..ScanOptions::default() };
     let scan = step("scan", || scan(db, state, options));
     let trailer = trailer::verify(db.data());
     let health = Health::of(db, state, &scan, trailer);
@@ -231,7 +231,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request = Request {
+        let request = AnalyzeRequest {
             path: "file".as_ref(),
             trailer,
             read_without_lock: false,
@@ -246,8 +246,8 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("cleanup", || {
         let (thresholds, trailer) =
-            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
+            (GarbageLimits { large_bytes: 1, flood_objects: 1, ..GarbageLimits::default() }, trailer);
+        let request = cleanup::CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
         let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
@@ -311,7 +311,7 @@ pub fn travel(db: &Db) {
     for (from, show_secrets) in
         [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
     {
-        let shower = Shower::new(shown::Options { show_secrets, clean: show_secrets });
+        let shower = Shower::new(shown::ShowOptions { show_secrets, clean: show_secrets });
         let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
             continue;
         };

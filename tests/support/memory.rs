@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, EntrySource, Packing, Plan, Settings, Sizes, ValueSize, WriteError,
+    self, BucketSpec, EntrySource, NewEntry, Packing, Plan, Settings, Sizes, ValueSize, WriteError,
 };
 
 use super::content::Content;
@@ -160,13 +160,13 @@ impl EntrySource for Memory {
         Sizes { key: key.len(), value }
     }
 
-    fn entry<'s>(&'s self, entry: u64, _: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         let (key, value) = self.entries.get(usize::try_from(entry).expect("small"))?;
         let value = match value {
             Value::Bytes(value) => value.as_slice(),
             Value::Bucket(_) => &[],
         };
-        Some(Entry { key, value })
+        Some(NewEntry { key, value })
     }
 }
 
@@ -224,7 +224,7 @@ impl EntrySource for Changing<'_> {
         }
     }
 
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         if entry != self.at {
             return self.memory.entry(entry, scratch);
         }
@@ -236,7 +236,7 @@ impl EntrySource for Changing<'_> {
         let (key, value) = &self.changed;
         *scratch = [key.as_slice(), value].concat();
         let (key, value) = scratch.split_at(key.len());
-        (self.change != Change::Gone).then_some(Entry { key, value })
+        (self.change != Change::Gone).then_some(NewEntry { key, value })
     }
 }
 

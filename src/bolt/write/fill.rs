@@ -18,7 +18,7 @@ use crate::bolt::format::{
 };
 use crate::bolt::meta::checksum;
 
-use super::pack::node_bytes;
+use super::node_size::node_bytes;
 use super::plan::{Plan, PlannedBucket, PlannedLevel, first_entry};
 use super::source::{EntrySource, ValueSize};
 

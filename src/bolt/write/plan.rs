@@ -10,7 +10,8 @@ use crate::bolt::format::{
     BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, MAX_PAGE_SIZE, MAX_VALUE_SIZE, MIN_PAGE_SIZE, PageId,
 };
 
-use super::pack::{self, EntryBytes, Level, MAX_ELEMENTS, Packing, node_bytes};
+use super::node_size::{EntryBytes, MAX_ELEMENTS, node_bytes};
+use super::pack::{NodeKind, Packing, pack};
 use super::source::{EntrySource, Sizes, ValueSize};
 
 /// How a file is laid out.
@@ -295,7 +296,7 @@ impl<S: EntrySource> Planner<'_, S> {
         };
         let count = entries.end.saturating_sub(entries.start);
         let sizes = SizeIter { next: entries.start, end: entries.end, size_at };
-        let lengths = pack::pack(sizes, self.page_size, Level::Leaf, self.packing);
+        let lengths = pack(sizes, self.page_size, NodeKind::Leaf, self.packing);
         // an empty bucket still has one page
         let lengths = if lengths.is_empty() { vec![0] } else { lengths };
         let level = self.lay_out(&lengths, count, |entry| size_at(entries.start.saturating_add(entry)));
@@ -312,7 +313,7 @@ impl<S: EntrySource> Planner<'_, S> {
         };
         let count = levels.last().map_or(0, |below| below.nodes.len() as u64);
         let sizes = SizeIter { next: 0, end: count, size_at };
-        let lengths = pack::pack(sizes, self.page_size, Level::Branch, self.packing);
+        let lengths = pack(sizes, self.page_size, NodeKind::Branch, self.packing);
         self.lay_out(&lengths, count, size_at)
     }
 

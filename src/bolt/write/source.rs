@@ -13,7 +13,7 @@ pub trait EntrySource: Sync {
     fn sizes(&self, entry: u64) -> Sizes;
 
     /// An entry. One that must be made first is made in `scratch`. `None` where it can't be read any more.
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>>;
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>>;
 }
 
 impl<S: EntrySource> EntrySource for &S {
@@ -25,7 +25,7 @@ impl<S: EntrySource> EntrySource for &S {
         (*self).sizes(entry)
     }
 
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         (*self).entry(entry, scratch)
     }
 }
@@ -59,7 +59,7 @@ pub enum ValueSize {
 
 /// An entry: its key, and its value, which is empty where it is a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry<'s> {
+pub struct NewEntry<'s> {
     /// The key.
     pub key: &'s [u8],
     /// The value.
