@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::bolt::Db;
 use crate::bolt::open::{Lock, map_file};
 use crate::bolt::write::{self, Packing, Plan, Settings, WriteError};
-use crate::etcd::hash::{self, Rule, current_revision};
+use crate::etcd::hash::{self, Rule};
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::output::{Output, OutputError, Target};
@@ -252,12 +252,10 @@ fn report(
 }
 
 fn compaction(source: &Source, state: &State<'_>, revision: i64) -> Compaction {
-    let compact_revision = state.compact_revision();
-    let newest = state.revision_range(&source.db).map_or(0, |(_, last)| last);
     Compaction {
         revision,
-        source_compact_revision: compact_revision,
-        current_revision: current_revision(newest, compact_revision),
+        source_compact_revision: state.compact_revision(),
+        current_revision: state.current_revision(&source.db),
         finishes_earlier: state.scheduled_compact_revision > state.finished_compact_revision,
     }
 }

@@ -14,9 +14,9 @@ use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 use crate::bolt::write::{self, EntrySource, PlanError, ValueSize, WriteError};
 use crate::bolt::{Db, FormatError, PageId};
-use crate::etcd::hash;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::TRAILER_SIZE;
+use crate::etcd::{current_revision, hash};
 use crate::output::{OutputError, Target};
 use crate::owner::Owner;
 use crate::rewrite::content::first_fault;
@@ -266,7 +266,7 @@ fn report(wreck: &Wreck, finds: &Finds<'_>, plan: &write::Plan, request: &Reques
         records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
         buckets: finds.buckets.len().saturating_sub(1) as u64,
         keys: live_keys(&finds.records),
-        revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
+        revision: finds.is_etcd.then(|| current_revision(newest, compacted)),
         sha256: None,
     };
     let source = SourceFile {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::content::packing::Packing;
+use etcd_medic::content::packing::ArchiveFormat;
 use etcd_medic::content::{self, FileContent};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -350,7 +350,7 @@ fn what_lies_is_no_archive() {
     for at in (0..512).filter(|&at| at != 155) {
         let mut bytes = tar.clone();
         bytes[at] ^= 0x55;
-        assert_ne!(Packing::of(&bytes), Some(Packing::Tar), "byte {at}");
+        assert_ne!(ArchiveFormat::of(&bytes), Some(ArchiveFormat::Tar), "byte {at}");
     }
     let db = fixture("k8s-frag/frag.db");
     // a meta that is behind something, and whose own page says that it is another
