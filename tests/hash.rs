@@ -12,7 +12,8 @@ use std::path::Path;
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::hash::{RevisionError, hash_kv, hash_kv_of};
+use etcd_medic::etcd::RevisionError;
+use etcd_medic::etcd::hash::{hash_kv, hash_kv_of};
 use etcd_medic::etcd::kept::Kept;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::{RecordKey, Revision};
@@ -243,8 +244,9 @@ mod rule {
         let db = file_of(&compacted(&changes, 9, true), 4, &[("scheduledCompactRev", 9)]);
         let (compact_revision, current_revision) = (9, 21);
         for asked in [i64::MIN, -1, 1, 8] {
-            let error = RevisionError::Compacted { asked, compact_revision, current_revision };
-            assert_eq!(hashes(&db, asked), Err(error.into()));
+            let error =
+                HashError::from(RevisionError::Compacted { asked, compact_revision, current_revision });
+            assert_eq!(hashes(&db, asked), Err(error));
             assert!(error.to_string().contains("from revision 9 on"), "{error}");
         }
         for asked in [22, i64::MAX] {

@@ -10,7 +10,7 @@ use crate::scan::shard::{PlacedKey, Shard};
 
 use super::class::GarbageClass;
 use super::floods::FloodCandidate;
-use super::judge::{Judge, Verdict};
+use super::judge::{Judge, Judgement};
 use super::rows::Unread;
 use super::sums::Sums;
 
@@ -90,9 +90,9 @@ impl<'s, 'a> Gathered<'s, 'a> {
                 self.objects_read += 1;
                 self.doubtful_times += u64::from(object.times().any(|time| !judge.clock.believes(time)));
                 match judge.judge(kind, &object) {
-                    Verdict::Garbage(class) => return Some(class),
-                    Verdict::Needed => {}
-                    Verdict::Undated => self.unread.entry(place.resource).or_default().undated += 1,
+                    Judgement::Garbage(class) => return Some(class),
+                    Judgement::Needed => {}
+                    Judgement::Undated => self.unread.entry(place.resource).or_default().undated += 1,
                 }
             }
             Err(UnreadableObject::Encrypted | UnreadableObject::Malformed | UnreadableObject::OtherKind) => {

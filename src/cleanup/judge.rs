@@ -20,16 +20,16 @@ pub(super) struct Judge {
 }
 
 /// What an object turned out to be.
-pub(super) enum Verdict {
+pub(super) enum Judgement {
     Garbage(GarbageClass),
     Needed,
     Undated,
 }
 
 impl Judge {
-    pub(super) fn judge(&self, kind: ObjectKind, object: &ObjectFields) -> Verdict {
+    pub(super) fn judge(&self, kind: ObjectKind, object: &ObjectFields) -> Judgement {
         let garbage =
-            |class: GarbageClass, is: bool| if is { Verdict::Garbage(class) } else { Verdict::Needed };
+            |class: GarbageClass, is: bool| if is { Judgement::Garbage(class) } else { Judgement::Needed };
         match kind {
             ObjectKind::Event => self.by_age(GarbageClass::OldEvents, object, self.limits.event_age_seconds),
             ObjectKind::Lease => {
@@ -41,11 +41,11 @@ impl Judge {
         }
     }
 
-    fn by_age(&self, class: GarbageClass, object: &ObjectFields, limit: u64) -> Verdict {
+    fn by_age(&self, class: GarbageClass, object: &ObjectFields, limit: u64) -> Judgement {
         match self.clock.age(object.times()) {
-            Some(age) if age.unsigned_abs() > limit => Verdict::Garbage(class),
-            Some(_) => Verdict::Needed,
-            None => Verdict::Undated,
+            Some(age) if age.unsigned_abs() > limit => Judgement::Garbage(class),
+            Some(_) => Judgement::Needed,
+            None => Judgement::Undated,
         }
     }
 

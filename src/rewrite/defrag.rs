@@ -7,7 +7,6 @@ use std::time::Instant;
 use crate::bolt::fault::Findings;
 use crate::bolt::write::{self, Plan};
 use crate::copy::{self, Copied, CopyError, Destination, Layout, Order, Progress};
-use crate::etcd::hash::current_revision;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::Source;
@@ -216,12 +215,10 @@ impl Done<'_> {
 }
 
 fn compaction(source: &Source, state: &State<'_>, revision: i64) -> Compaction {
-    let compact_revision = state.compact_revision();
-    let newest = state.revision_range(&source.db).map_or(0, |(_, last)| last);
     Compaction {
         revision,
-        source_compact_revision: compact_revision,
-        current_revision: current_revision(newest, compact_revision),
+        source_compact_revision: state.compact_revision(),
+        current_revision: state.current_revision(&source.db),
         finishes_earlier: state.scheduled_compact_revision > state.finished_compact_revision,
     }
 }

@@ -8,7 +8,7 @@ use crate::bolt::PageId;
 use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::bolt::write::Plan;
 use crate::copy::{Copied, file_bytes};
-use crate::etcd::{KeyValue, hash};
+use crate::etcd::{KeyValue, current_revision};
 use crate::owner::Owner;
 use crate::text::ByteText;
 
@@ -86,7 +86,7 @@ impl Summary<'_> {
             records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
             buckets: finds.buckets.len().saturating_sub(1) as u64,
             keys: live_keys(&finds.records),
-            revision: finds.is_etcd.then(|| hash::current_revision(newest, compacted)),
+            revision: finds.is_etcd.then(|| current_revision(newest, compacted)),
             sha256,
         }
     }

@@ -45,7 +45,7 @@ use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::Walker;
 use crate::bolt::{Db, PageId};
 use crate::etcd::RevisionGaps;
-use crate::etcd::hash::current_revision;
+use crate::etcd::current_revision;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::KeyLayout;
 
@@ -243,7 +243,7 @@ impl Scan<'_> {
         self.structure.of_trees == 0 && self.root_fault.is_none()
     }
 
-    /// The current revision, as [`crate::etcd::hash::current_revision`] has it.
+    /// The current revision, as [`crate::etcd::current_revision`] has it.
     #[must_use]
     pub fn current_revision(&self, state: &State<'_>) -> i64 {
         current_revision(self.keyspace.max_revision, state.compact_revision())

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::bolt::Db;
+use crate::etcd::current_revision;
 use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
-use crate::etcd::hash::current_revision;
 use crate::etcd::revision::Revision;
 use crate::etcd::schema::State;
 use crate::text::ByteText;

@@ -2,7 +2,7 @@
 //! each of its bytes.
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
-use std::alloc::{GlobalAlloc, KeyLayout, System};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,25 +20,25 @@ fn grow(bytes: usize) {
 
 // SAFETY: every call is handed on to the system's allocator as it came; the counters touch no memory of its.
 unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: KeyLayout) -> *mut u8 {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc`
         unsafe { System.alloc(layout) }
     }
 
-    unsafe fn alloc_zeroed(&self, layout: KeyLayout) -> *mut u8 {
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc_zeroed`
         unsafe { System.alloc_zeroed(layout) }
     }
 
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: KeyLayout) {
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         NOW.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the promises of `GlobalAlloc::dealloc`
         unsafe { System.dealloc(pointer, layout) }
     }
 
-    unsafe fn realloc(&self, pointer: *mut u8, layout: KeyLayout, size: usize) -> *mut u8 {
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // as if both lay side by side for a moment, which they may
         grow(size);
         NOW.fetch_sub(layout.size(), Ordering::Relaxed);

@@ -11,7 +11,7 @@ use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
 use etcd_medic::cleanup::{self, GarbageLimits};
 use etcd_medic::copy::{Layout, Progress};
-use etcd_medic::etcd::find::Found;
+use etcd_medic::etcd::find::FoundRecord;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
@@ -338,7 +338,7 @@ pub fn travel(db: &Db) {
 }
 
 /// An object as `get` writes it.
-fn shown_alone(shower: &Shower, found: &Found<'_>) {
+fn shown_alone(shower: &Shower, found: &FoundRecord<'_>) {
     let Ok(shown) = shower.object(found) else { return };
     let lengths = [
         export::object_yaml(&shown.object).len(),

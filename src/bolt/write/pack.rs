@@ -8,7 +8,7 @@
 
 use super::bbolt_split;
 use super::node_size::{EntryBytes, MAX_ELEMENTS};
-use super::shortest_path::{Limits, shortest_path};
+use super::shortest_path::{CutLimits, shortest_path};
 
 /// bbolt never splits a node of four entries or fewer (`node.go`, `splitTwo`), so one of five can lose one.
 pub const STEADY_ENTRIES: u64 = 5;
@@ -62,7 +62,7 @@ pub fn pack(
     match packing {
         Packing::Optimal { max_node_pages, steady } => {
             let max_split_entries = if steady { STEADY_ENTRIES } else { MAX_ELEMENTS };
-            let limits = Limits { page_size, min_entries: kind.min_entries(), max_split_entries };
+            let limits = CutLimits { page_size, min_entries: kind.min_entries(), max_split_entries };
             // the usual numbers of pages are known to the compiler: a fifth less time
             match max_node_pages {
                 0 | 1 => shortest_path(entries, limits, [0; 1]),

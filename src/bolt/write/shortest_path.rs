@@ -10,7 +10,7 @@ use super::node_size::{EntryBytes, MAX_ELEMENTS, node_bytes};
 
 /// What a cut must keep to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct CutLimits {
     pub(super) page_size: u64,
     /// The fewest entries of a node.
     pub(super) min_entries: u64,
@@ -21,7 +21,7 @@ pub(super) struct Limits {
 /// Cuts a level; `windows` has a 0 for each number of pages that a node may have.
 pub(super) fn shortest_path<W>(
     entries: impl ExactSizeIterator<Item = EntryBytes>,
-    limits: Limits,
+    limits: CutLimits,
     windows: W,
 ) -> Vec<u32>
 where
@@ -40,7 +40,7 @@ where
 /// lies in a window is the window's best. Each begin enters and leaves the queue once, so time is linear.
 #[derive(Debug)]
 struct ShortestPath<W> {
-    limits: Limits,
+    limits: CutLimits,
     max_node_bytes: u64,
     /// Entries so far, and their bytes with elements.
     num_entries: u64,
@@ -114,7 +114,7 @@ impl NodeEnd {
 
 impl<W: AsRef<[usize]> + AsMut<[usize]>> ShortestPath<W> {
     /// Nothing placed yet; `windows` has a 0 for each number of pages that a node may have.
-    fn new(limits: Limits, windows: W, num_entries: usize) -> Self {
+    fn new(limits: CutLimits, windows: W, num_entries: usize) -> Self {
         Self {
             limits,
             max_node_bytes: limits.page_size.saturating_mul(windows.as_ref().len() as u64),
