@@ -20,15 +20,15 @@ use super::{progress, signals};
 
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct GlobalOptions {
-    /// How to write the result
+    /// Format of the result
     #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
     pub output: Output,
 
-    /// Show bytes exactly rather than rounded
+    /// Show exact numbers of bytes, not rounded ones
     #[arg(long, global = true)]
     pub bytes: bool,
 
-    /// Read even while a running etcd holds the file: it may be changing
+    /// Read even if a running etcd has locked the file: it may change meanwhile
     #[arg(long, global = true)]
     pub no_lock: bool,
 }
@@ -39,7 +39,7 @@ pub(super) enum Output {
     Text,
     /// For programs: docs/json.md describes it
     Json,
-    /// `status` only: for node_exporter's textfile collector, docs/monitoring describes it
+    /// For node_exporter's textfile collector, `status` only: docs/monitoring describes it
     Prometheus,
 }
 
@@ -91,7 +91,7 @@ impl Context {
     ) -> Result<()> {
         match self.options.output {
             Output::Json => self.write_json(command, result),
-            // `status` alone has it, and writes it by itself
+            // only `status` has it, and writes it itself
             Output::Text | Output::Prometheus => write_out(|mut out| text(&mut out)),
         }
     }
@@ -108,7 +108,7 @@ pub(super) fn columns() -> Option<usize> {
     columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)))
 }
 
-/// Scans the file, and proves its trailer meanwhile.
+/// Scans the file, and verifies its trailer at the same time.
 pub(super) fn scan_and_verify<'a>(
     source: &'a Source,
     state: &State<'a>,
@@ -123,7 +123,7 @@ pub(super) fn scan_and_verify<'a>(
     found
 }
 
-/// Writes to standard output. Colours are taken out where it is no terminal, or NO_COLOR is set.
+/// Writes to standard output. Colours are removed if it is no terminal, or if NO_COLOR is set.
 pub(super) fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(anstream::stdout());
     write(&mut out)?;

@@ -1,7 +1,7 @@
 //! How etcd starts from the copy: commands that can be pasted, for each version of etcd.
 //!
 //! `snapshot restore` is part of `etcdctl` in 3.4 and of `etcdutl` from 3.5 on. `etcdutl` has `--bump-revision` from 3.5.10 on (etcd's
-//! changelog), and an older etcd starts from what it restored (`tests/interop_salvage/road.rs`).
+//! changelog), and an older etcd starts from what it restored (`tests/interop/salvage/road.rs`).
 
 #![deny(clippy::arithmetic_side_effects)]
 

@@ -24,7 +24,7 @@ use crate::cli::outcome::Outcome;
 
 use super::select::{How, When, open_with_keys, warn_of};
 
-/// One object, at any retained or recoverable revision, as YAML, JSON, or the bytes as they are stored
+/// Print one object, at any retained or recoverable revision, as YAML, JSON or stored bytes
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic get snapshot.db /registry/deployments/shop/web
@@ -55,7 +55,7 @@ struct GetDocument<'g> {
     redacted: bool,
     unknown_fields: u64,
     error: Option<String>,
-    /// Where else there is something, if it was not found.
+    /// Records of the key elsewhere, if it was not found.
     elsewhere: Vec<HistoryRow>,
 }
 
@@ -158,7 +158,7 @@ fn warn_of_unknown(fields: u64) {
     }
 }
 
-/// What is known of a key that is not there.
+/// What is known about a key that was not found.
 fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
     let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
@@ -176,7 +176,7 @@ fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
     format!("{place}{deleted}{found}")
 }
 
-/// Bytes that were asked for, as they are: what colours need is not taken out of them.
+/// Writes bytes as they are, past the stream that removes colours.
 fn write_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;

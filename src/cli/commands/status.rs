@@ -19,7 +19,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::remedy;
 use crate::cli::values::{parse_bytes, parse_percent};
 
-/// One line a file: size, use, revision, keys, verdict; for people and cron
+/// Print one line for each file: size, use, revision, keys, verdict; for people and cron
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic status /var/lib/etcd
@@ -31,16 +31,16 @@ pub struct StatusArgs {
     /// Dbs, snapshots, or data dirs
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
+    /// etcd's --quota-backend-bytes, to compare the file with: `8GiB`, `2147483648`
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     quota: Option<u64>,
-    /// The disk that etcd's data dir is on, for what is left of it, and which quota and retention suit it: `100GB`
+    /// Size of the disk with etcd's data dir: shows what is left of it, and which quota and retention suit it: `100GB`
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     disk: Option<u64>,
-    /// Exit with 1 from this share of the quota on
+    /// Exit with 1 if this share of the quota is reached
     #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
     warn: f64,
-    /// Name it critical from this share of the quota on
+    /// Call it critical if this share of the quota is reached
     #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = parse_percent)]
     crit: f64,
 }
@@ -78,7 +78,7 @@ impl StatusArgs {
     }
 }
 
-/// What became of one file.
+/// The result of one file.
 struct Looked<'f> {
     found: Result<(Status, Option<SystemTime>), FileError>,
     file: &'f PathBuf,

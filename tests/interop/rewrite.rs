@@ -1,10 +1,7 @@
 //! Copies beside real etcd: it must start from them, find in them all that it had, and go on.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run. `ETCD_MEDIC_CORPORA` names larger files, as for
-//! `tests/truth.rs`.
-#![cfg(test)]
-
-mod support;
+//! `tests/files/truth.rs`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,19 +14,19 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::corpus::Corpus;
+use crate::support::peers::{
+    Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
+    parse, succeeded, with_each_etcd, with_etcd,
+};
+use crate::support::random::Random;
+use crate::support::{fixture, names_in, testdata};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::copy::{Destination, Layout, Progress};
 use etcd_medic::rewrite::changes::Wish;
 use etcd_medic::rewrite::defrag::{Request, defrag};
 use etcd_medic::source::Source;
 use serde_json::Value;
-use support::corpus::Corpus;
-use support::peers::{
-    Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
-    parse, succeeded, with_each_etcd, with_etcd,
-};
-use support::random::Random;
-use support::{fixture, names_in, testdata};
 
 with_each_etcd!(
     lives_on_after_a_defrag_in_place,

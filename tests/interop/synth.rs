@@ -1,18 +1,15 @@
 //! Made-up files beside a real etcd: it restores them, starts from them, and answers what they say.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
-#![cfg(test)]
-
-mod support;
 
 use std::path::PathBuf;
 
+use crate::support::peers::{
+    Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
+};
 use etcd_medic::copy::Progress;
 use etcd_medic::synth::{Extent, Options, Report, Request, synth};
 use serde_json::Value;
-use support::peers::{
-    Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
-};
 use tempfile::TempDir;
 
 with_each_etcd!(lives_on, alarm_is_raised, tools_read_it);
