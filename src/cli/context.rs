@@ -12,7 +12,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::report::{View, json};
 use crate::scan::{self, Scan};
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 
 use super::messages::report_error;
@@ -21,8 +21,8 @@ use super::{progress, signals};
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct GlobalOptions {
     /// Format of the result
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
-    pub output: Output,
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
 
     /// Show exact numbers of bytes, not rounded ones
     #[arg(long, global = true)]
@@ -34,7 +34,7 @@ pub(super) struct GlobalOptions {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Output {
+pub(super) enum OutputFormat {
     /// For people
     Text,
     /// For programs: docs/json.md describes it
@@ -54,14 +54,14 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub fn open(&self, file: &Path) -> Result<Source> {
+    pub fn open(&self, file: &Path) -> Result<DbFile> {
         self.open_under(file, Lock::Shared)
     }
 
     /// Opens a file under this lock, unless the user wants none.
-    pub fn open_under(&self, file: &Path, lock: Lock) -> Result<Source> {
+    pub fn open_under(&self, file: &Path, lock: Lock) -> Result<DbFile> {
         signals::read_from_now_on(file);
-        let source = Source::open(file, self.lock(lock))?;
+        let source = DbFile::open(file, self.lock(lock))?;
         if self.options.no_lock {
             let path = shown(&source.path);
             report_error(&format!(
@@ -90,9 +90,9 @@ impl Context {
         text: impl FnOnce(&mut &mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
         match self.options.output {
-            Output::Json => self.write_json(command, result),
+            OutputFormat::Json => self.write_json(command, result),
             // only `status` has it, and writes it itself
-            Output::Text | Output::Prometheus => write_out(|mut out| text(&mut out)),
+            OutputFormat::Text | OutputFormat::Prometheus => write_out(|mut out| text(&mut out)),
         }
     }
 
@@ -110,7 +110,7 @@ pub(super) fn columns() -> Option<usize> {
 
 /// Scans the file, and verifies its trailer at the same time.
 pub(super) fn scan_and_verify<'a>(
-    source: &'a Source,
+    source: &'a DbFile,
     state: &State<'a>,
     max_findings: usize,
     outline: Option<&[i64]>,

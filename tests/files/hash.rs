@@ -18,7 +18,7 @@ use etcd_medic::etcd::kept::Kept;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::{RecordKey, Revision};
 use etcd_medic::hash::{HashError, Hashes};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use serde_json::Value;
 
 fn hashes(db: &Db, revision: i64) -> Result<Hashes, HashError> {
@@ -425,7 +425,7 @@ mod truth {
         for (name, truth) in &corpus.truth.files {
             let path = corpus.folder.join(name).display().to_string();
             let file = corpus.file(name);
-            let db = Source::open(file.path(), Lock::Shared).expect("opened").db;
+            let db = DbFile::open(file.path(), Lock::Shared).expect("opened").db;
             let found = hashes(&db, 0).expect("hashes");
             assert!(found.sound, "{path}");
             let status = &found.snapshot_status;

@@ -29,7 +29,7 @@ use etcd_medic::etcd::{KeyValue, RecordKey};
 use etcd_medic::filter::Filter;
 use etcd_medic::inspect::{self, RowKind};
 use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::status::{Limits, Status};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -99,7 +99,7 @@ fn compare(corpus: &Corpus) -> usize {
     for (name, truth) in &corpus.truth.files {
         let path = corpus.folder.join(name).display().to_string();
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         read(&source.db, &path, |made| {
             file_figures(made, name, truth);
             bbolt_stats(made, &truth.bbolt_stats);

@@ -12,7 +12,7 @@ use crate::support::peers::{
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use serde_json::Value;
 
 with_each_etcd!(
@@ -279,7 +279,7 @@ fn assert_adds_up(path: &Path, said: &Said) {
 
 /// Every key that exists, as our reader finds it.
 fn live_keys(path: &Path) -> BTreeMap<Vec<u8>, Key> {
-    let Source { db, .. } = Source::open(path, Lock::Shared).expect("a readable db");
+    let DbFile { db, .. } = DbFile::open(path, Lock::Shared).expect("a readable db");
     let state = State::read(&db);
     let scan = scan(&db, &state, ScanOptions::default());
     let newest = scan

@@ -24,8 +24,8 @@ use crate::support::{fixture, names_in, testdata};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::copy::{Destination, Layout, Progress};
 use etcd_medic::rewrite::changes::Wish;
-use etcd_medic::rewrite::defrag::{Request, defrag};
-use etcd_medic::source::Source;
+use etcd_medic::rewrite::defrag::{DefragRequest, defrag};
+use etcd_medic::source::DbFile;
 use serde_json::Value;
 
 with_each_etcd!(
@@ -213,7 +213,7 @@ fn etcd_started_meanwhile_keeps_its_file(peer: &Peer) {
     let content = Content::of(&member, &revisions);
     member.stop();
     // a defrag that has begun, and that goes on when the test likes
-    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
+    let source = DbFile::open(&member.db(), Lock::Exclusive).expect("the db");
     let (mut etcd, endpoint) = peer.spawn(member.folder(), member.data_dir(), &Vec::new());
     await_that("etcd opens the db", || has_open(etcd.id(), &member.db()));
     assert_nothing_is_replaced(&member, &source, &format!("is in use by etcd (process {})", etcd.id()));
@@ -229,7 +229,7 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
     let revisions = write_some(&member);
     let content = Content::of(&member, &revisions);
     member.stop();
-    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
+    let source = DbFile::open(&member.db(), Lock::Exclusive).expect("the db");
     let mut flock = Command::new("flock");
     flock.arg("--exclusive").arg(member.db()).arg("true").stdin(Stdio::null());
     let mut waiter = Process(flock.spawn().expect("flock, of util-linux"));
@@ -298,13 +298,13 @@ fn many_starts_beside_a_defrag() {
     }
 }
 
-fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
+fn assert_nothing_is_replaced(member: &Member, source: &DbFile, words: &str) {
     let look = || {
         let metadata = member.db().metadata().expect("the db");
         (metadata.ino(), fs::read(member.db()).expect("the db"), names_below(member.folder()))
     };
     let before = look();
-    let request = Request {
+    let request = DefragRequest {
         destination: Destination::InPlace { keep_old: true },
         wish: Wish::default(),
         layout: Layout::default(),

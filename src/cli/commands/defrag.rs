@@ -10,7 +10,7 @@ use crate::bolt::open::Lock;
 use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::{self, Request};
+use crate::rewrite::defrag::{self, DefragRequest};
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -117,13 +117,13 @@ impl DefragArgs {
         Ok(Outcome::Sound)
     }
 
-    fn request(&self) -> Request {
+    fn request(&self) -> DefragRequest {
         let destination = match &self.out {
             Some(path) => Destination::File { path: path.clone(), force: self.force },
             None if self.in_place => Destination::InPlace { keep_old: !self.discard_old },
             None => Destination::Nowhere,
         };
-        Request {
+        DefragRequest {
             destination,
             wish: Wish::from(&*self.changes),
             layout: Layout::from(self.layout),

@@ -10,13 +10,13 @@ use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
 use crate::output::Target;
 use crate::report;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::travel::export::{self, ExportTree, Exported};
 use crate::travel::index::Sorted;
 use crate::travel::shown::Shower;
 
-use crate::cli::context::{Context, Output, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 use crate::cli::signals;
@@ -78,7 +78,7 @@ impl ExportArgs {
         let outcome = warn_of(&source, unreadable);
         let target = ByteText::from(self.out.as_path());
         let to_stdout = self.out.as_os_str() == "-";
-        if context.options.output == Output::Json && !to_stdout {
+        if context.options.output == OutputFormat::Json && !to_stdout {
             let document = ExportDocument { target, revision, unreadable, exported };
             context.write_json("export", &document)?;
         } else if to_stdout {
@@ -91,7 +91,7 @@ impl ExportArgs {
         Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))
     }
 
-    fn write(&self, source: &Source, shower: &Shower<'_>, found: &Sorted<'_>) -> Result<Exported> {
+    fn write(&self, source: &DbFile, shower: &Shower<'_>, found: &Sorted<'_>) -> Result<Exported> {
         let format = self.how.format;
         let records = || -> Box<dyn Iterator<Item = FoundRecord<'_>>> { Box::new(found.iter()) };
         let target = self.out.as_path();

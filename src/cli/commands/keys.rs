@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::etcd::schema::State;
 use crate::report;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::escape;
 use crate::travel::keys::{DeletedRow, KeyRow};
 
-use crate::cli::context::{Context, Output, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::outcome::Outcome;
 
 use super::select::{When, Which, answer, find_deleted, open_with_keys, warn_of};
@@ -54,11 +54,11 @@ impl KeysArgs {
         }
     }
 
-    fn existing(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
+    fn existing(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
         let answer = answer(source, state, self.when, &self.which)?;
         let found = &answer.found;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &KeysDocument {
                     revision: answer.revision,
@@ -75,10 +75,10 @@ impl KeysArgs {
         Ok(warn_of(source, answer.unreadable))
     }
 
-    fn deleted(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
+    fn deleted(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
         let deleted = find_deleted(source, state, &self.which)?;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &DeletedDocument {
                     num_deleted: deleted.len() as u64,

@@ -78,13 +78,13 @@ impl SalvageArgs {
         Ok(Outcome::of(report.is_whole()))
     }
 
-    fn request(&self) -> run::Request {
+    fn request(&self) -> run::SalvageRequest {
         let trust = match (self.strict, self.best_effort) {
             (true, _) => Trust::Strict,
             (_, true) => Trust::BestEffort,
             _ => Trust::Usual,
         };
-        run::Request {
+        run::SalvageRequest {
             target: self.out.clone(),
             force: self.force,
             trust,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::etcd::schema::State;
 use crate::filter::Wanted;
 use crate::scan::Scan;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
 use crate::travel::index::Sorted;
@@ -98,14 +98,14 @@ impl How {
 }
 
 /// Opens a file, which must be etcd's.
-pub fn open_with_keys(context: &Context, file: &Path) -> Result<Source> {
+pub fn open_with_keys(context: &Context, file: &Path) -> Result<DbFile> {
     let source = context.open(file)?;
     travel::refuse_others(&source.db).with_context(|| shown(&source.path).into_owned())?;
     Ok(source)
 }
 
 /// Warns that an answer may be incomplete.
-pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
+pub fn warn_of(source: &DbFile, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
@@ -118,7 +118,7 @@ pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
 }
 
 /// Finds the keys that exist at a revision.
-pub fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
+pub fn answer<'a>(source: &'a DbFile, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
     let path = || shown(&source.path).into_owned();
     let When { rev, from } = when;
     let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
@@ -131,7 +131,7 @@ pub fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Whi
 }
 
 /// Finds the keys that do not exist now.
-pub fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
+pub fn find_deleted<'a>(source: &'a DbFile, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
     let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
     if !which.is_answered(deleted.is_empty()) {
         let (scan, _) = scan_and_verify(source, state, 0, None);

@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::etcd::schema::State;
 use crate::report;
 use crate::report::prometheus::{Run, Sample};
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::status::{Level, Limits, Status, Thresholds};
 use crate::text::ByteText;
 
-use crate::cli::context::{Context, Output, scan_and_verify, write_out};
+use crate::cli::context::{Context, OutputFormat, scan_and_verify, write_out};
 use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
 use crate::cli::remedy;
@@ -51,7 +51,7 @@ impl StatusArgs {
         let limits = Limits { thresholds, disk: self.disk };
         // one after the other: each takes all threads, and its mapping is gone before the next is made
         let looked: Vec<_> = self.files.iter().map(|file| look(context, file, limits)).collect();
-        if context.options.output == Output::Prometheus {
+        if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }
         let mut document = Document { files: Vec::new(), errors: Vec::new() };
@@ -61,7 +61,7 @@ impl StatusArgs {
                 Err(error) => document.errors.push(error),
             }
         }
-        if context.options.output != Output::Prometheus {
+        if context.options.output != OutputFormat::Prometheus {
             let view = context.view();
             context.render("status", &document, |out| report::status::write(out, &view, &document.files))?;
         }
@@ -112,7 +112,7 @@ fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> 
     Looked { found, file }
 }
 
-fn status_of(source: &Source, limits: Limits) -> Status {
+fn status_of(source: &DbFile, limits: Limits) -> Status {
     let state = State::read(&source.db);
     let (scan, trailer) = scan_and_verify(source, &state, 0, None);
     Status::of(&source.path, &source.db, &state, &scan, trailer, limits)

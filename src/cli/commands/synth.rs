@@ -10,7 +10,7 @@ use crate::bolt::write::Packing;
 use crate::report;
 use crate::synth::history::Amounts;
 use crate::synth::scatter::Scatter;
-use crate::synth::{self, Extent, Options, Request};
+use crate::synth::{self, Extent, SynthOptions, SynthRequest};
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -104,7 +104,7 @@ enum PackingArg {
 impl SynthArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
-        let request = Request {
+        let request = SynthRequest {
             target: self.out.clone(),
             force: self.force,
             snapshot: self.snapshot,
@@ -116,8 +116,8 @@ impl SynthArgs {
         Ok(Outcome::Sound)
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> SynthOptions {
+        SynthOptions {
             seed: self.seed,
             extent: self.keys.map_or(Extent::Bytes(self.size), Extent::Keys),
             amounts: Amounts {
