@@ -229,7 +229,7 @@ impl<'a> Page<'a> {
         PageError { page: self.id, offset: self.offset, kind }
     }
 
-    /// `key_size` + `value_size` bytes that `pos` says lie behind the element at `index`, as (start, key, value).
+    /// `key_size` + `value_size` bytes that `pos` says lie after the element at `index`.
     fn data_of(
         &self,
         index: usize,
@@ -237,7 +237,7 @@ impl<'a> Page<'a> {
         pos: u32,
         key_size: u32,
         value_size: u32,
-    ) -> Result<(usize, &'a [u8], &'a [u8]), ElementError> {
+    ) -> Result<ElementData<'a>, ElementError> {
         let element_at = PAGE_HEADER_SIZE.saturating_add(index.saturating_mul(ELEMENT_SIZE));
         let table_end = PAGE_HEADER_SIZE.saturating_add(table_len.saturating_mul(ELEMENT_SIZE));
         let start = element_at.saturating_add(pos as usize);
@@ -245,7 +245,7 @@ impl<'a> Page<'a> {
         let end = middle.saturating_add(value_size as usize);
         let key = self.bytes.get(start..middle).filter(|_| start >= table_end);
         match (key, self.bytes.get(middle..end)) {
-            (Some(key), Some(value)) => Ok((start, key, value)),
+            (Some(key), Some(value)) => Ok(ElementData { start, key, value }),
             _ => Err(ElementError::OutOfBounds {
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 start: start as u64,
@@ -254,6 +254,14 @@ impl<'a> Page<'a> {
             }),
         }
     }
+}
+
+/// The bytes that an element refers to.
+struct ElementData<'a> {
+    /// Byte offset of the key in its page.
+    start: usize,
+    key: &'a [u8],
+    value: &'a [u8],
 }
 
 /// Refuses an element that begins before `previous_end`, and moves that on.
@@ -304,7 +312,7 @@ impl<'a> Branch<'a> {
         let element = self.elements.get(index)?;
         let found =
             self.page.data_of(index, self.elements.len(), element.pos.get(), element.key_size.get(), 0);
-        Some(found.map(|(_, key, _)| Child { key, page: PageId(element.page.get()) }))
+        Some(found.map(|data| Child { key: data.key, page: PageId(element.page.get()) }))
     }
 
     /// Every child in its order. An element that is out of bounds or overlaps the one before it is an error; those
@@ -313,7 +321,7 @@ impl<'a> Branch<'a> {
         let (page, elements) = (self.page, self.elements);
         let mut previous_end = 0;
         elements.iter().enumerate().map(move |(index, element)| {
-            let (start, key, _) =
+            let ElementData { start, key, .. } =
                 page.data_of(index, elements.len(), element.pos.get(), element.key_size.get(), 0)?;
             in_sequence(index, start, key.len(), &mut previous_end)?;
             Ok(Child { key, page: PageId(element.page.get()) })
@@ -390,7 +398,8 @@ impl<'a> Leaf<'a> {
     fn entry(&self, index: usize, element: &LeafElement) -> Result<Entry<'a>, ElementError> {
         let (pos, key_size, value_size) =
             (element.pos.get(), element.key_size.get(), element.value_size.get());
-        let (start, key, value) = self.page.data_of(index, self.elements.len(), pos, key_size, value_size)?;
+        let ElementData { start, key, value } =
+            self.page.data_of(index, self.elements.len(), pos, key_size, value_size)?;
         Ok(Entry { flags: element.flags.get(), key, value, start })
     }
 }

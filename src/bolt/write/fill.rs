@@ -19,7 +19,7 @@ use crate::bolt::format::{
 use crate::bolt::meta::checksum;
 
 use super::node_size::node_bytes;
-use super::plan::{Plan, PlannedBucket, PlannedLevel, first_entry};
+use super::plan::{Plan, PlannedBucket, PlannedLevel, PlannedSpan, first_entry};
 use super::source::{EntrySource, ValueSize};
 
 /// Nodes are gathered to about so many bytes before they are written.
@@ -152,7 +152,7 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         let mut runs = Vec::new();
         let (mut start, mut bytes) = (0, 0u64);
         for index in 0..level.nodes.len() {
-            let pages = level.node_at(index).map_or(0, |(_, _, _, pages)| pages);
+            let pages = level.node_at(index).map_or(0, |node| node.pages);
             bytes = bytes.saturating_add(pages.saturating_mul(self.plan.page_size));
             let end = index.saturating_add(1);
             if bytes >= CHUNK_BYTES || end == level.nodes.len() {
@@ -173,8 +173,10 @@ impl<'w, S: EntrySource> Writer<'w, S> {
             let start = behind.saturating_sub(buffered.len() as u64);
             self.file.write_all_at(buffered, start)
         };
-        for (first, end, planned, pages) in chunk.nodes.clone().filter_map(|index| level.node_at(index)) {
-            let node = Node { page: self.plan.page_of(planned), pages, entries: first..end };
+        for PlannedSpan { entries, page, pages } in
+            chunk.nodes.clone().filter_map(|index| level.node_at(index))
+        {
+            let node = Node { page: self.plan.page_of(page), pages, entries };
             let bytes = pages.saturating_mul(self.plan.page_size);
             let offset = node.page.0.saturating_mul(self.plan.page_size);
             if offset != behind {

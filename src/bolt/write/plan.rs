@@ -146,7 +146,7 @@ impl Plan {
         });
         levels.flat_map(|level| {
             let nodes = (0..level.nodes.len()).filter_map(|index| level.node_at(index));
-            nodes.map(|(_, _, page, pages)| (page, pages))
+            nodes.map(|node| (node.page, node.pages))
         })
     }
 
@@ -168,14 +168,26 @@ impl Plan {
     }
 }
 
+/// The entries and pages of one node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedSpan {
+    /// Its entries, by their numbers in the level.
+    pub entries: Range<u64>,
+    /// Its first page, as planned.
+    pub page: PageId,
+    /// Number of its pages.
+    pub pages: u64,
+}
+
 impl PlannedLevel {
-    /// The node at `index`, as (first entry, entry behind its last, first page, pages).
+    /// The node at `index`.
     #[must_use]
-    pub fn node_at(&self, index: usize) -> Option<(u64, u64, PageId, u64)> {
+    pub fn node_at(&self, index: usize) -> Option<PlannedSpan> {
         let node = self.nodes.get(index)?;
         let next = self.nodes.get(index.saturating_add(1));
         let (end, end_page) = next.map_or((self.num_entries, self.end), |next| (next.first, next.page));
-        Some((node.first, end, node.page, end_page.0.saturating_sub(node.page.0)))
+        let pages = end_page.0.saturating_sub(node.page.0);
+        Some(PlannedSpan { entries: node.first..end, page: node.page, pages })
     }
 }
 
