@@ -22,7 +22,7 @@ pub struct PageError {
     pub page: PageId,
     /// Where it would begin in the file, in bytes.
     pub offset: u64,
-    /// What is wrong.
+    /// The kind of error.
     pub kind: PageErrorKind,
 }
 
@@ -72,7 +72,7 @@ pub enum PageErrorKind {
         /// The flags in its header.
         flags: u16,
     },
-    /// A type of page that can't stand here.
+    /// A type of page that can't be here.
     #[error("is a {} page, where {expected} was expected", found.name())]
     WrongKind {
         /// The kind that its flags name.
@@ -105,7 +105,7 @@ pub enum ElementError {
         /// Bytes of the page.
         size: u64,
     },
-    /// It begins before the element ahead of it ends: bbolt writes them one behind the other.
+    /// It begins before the element ahead of it ends: bbolt writes them one after the other.
     #[error("element {index}: begins at byte {start}, before the one ahead of it ends at {previous_end}")]
     Overlap {
         /// Its position in the page.
@@ -146,7 +146,7 @@ impl<'a> Page<'a> {
         self.offset
     }
 
-    /// Its header, as it stands there.
+    /// Its header, as it is there.
     #[must_use]
     pub fn header(&self) -> &'a PageHeader {
         self.header
@@ -294,7 +294,7 @@ pub struct Child<'a> {
 }
 
 impl<'a> Branch<'a> {
-    /// The page it stands on.
+    /// The page it is on.
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
@@ -306,7 +306,7 @@ impl<'a> Branch<'a> {
         self.elements.len()
     }
 
-    /// The child at `index`, whatever stands in the others; `None` past the last.
+    /// The child at `index`, whatever is in the others; `None` past the last.
     #[must_use]
     pub fn child_at(&self, index: usize) -> Option<Result<Child<'a>, ElementError>> {
         let element = self.elements.get(index)?;
@@ -316,7 +316,7 @@ impl<'a> Branch<'a> {
     }
 
     /// Every child in its order. An element that is out of bounds or overlaps the one before it is an error; those
-    /// behind it still come.
+    /// after it still come.
     pub fn children(&self) -> impl Iterator<Item = Result<Child<'a>, ElementError>> + use<'a> {
         let (page, elements) = (self.page, self.elements);
         let mut previous_end = 0;
@@ -350,7 +350,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Leaf<'a> {
-    /// The page it stands on.
+    /// The page it is on.
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
@@ -375,14 +375,14 @@ impl<'a> Leaf<'a> {
         self.elements.len()
     }
 
-    /// The entry at `index`, whatever stands in the others; `None` past the last.
+    /// The entry at `index`, whatever is in the others; `None` past the last.
     #[must_use]
     pub fn entry_at(&self, index: usize) -> Option<Result<Entry<'a>, ElementError>> {
         self.elements.get(index).map(|element| self.entry(index, element))
     }
 
     /// Every entry in its order. An element that is out of bounds or overlaps the one before it is an error; those
-    /// behind it still come.
+    /// after it still come.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry<'a>, ElementError>> + use<'a> {
         let leaf = *self;
         let mut previous_end = 0;
@@ -436,7 +436,7 @@ impl<'a> Entry<'a> {
         header.filter(|_| self.is_bucket())
     }
 
-    /// The bytes behind the bucket's header: an inline bucket's page.
+    /// The bytes after the bucket's header: an inline bucket's page.
     #[must_use]
     pub fn inline_page(&self) -> &'a [u8] {
         self.value.get(BUCKET_HEADER_SIZE..).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The prefixes under which Kubernetes' objects stand in a file: any number of them, one for each API server that shares
+//! The prefixes under which Kubernetes' objects are in a file: any number of them, one for each API server that shares
 //! the etcd.
 
 use foldhash::fast::RandomState;
@@ -23,7 +23,7 @@ pub struct KeyLayout<'p> {
     slashes: u16,
 }
 
-/// What stands under a value of `--etcd-prefix`, which has no slash behind it, and is empty where that was `/`.
+/// What is under a value of `--etcd-prefix`, which has no slash after it, and is empty where that was `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Prefix {
     family: Family,
@@ -161,7 +161,7 @@ impl<'p> KeyLayout<'p> {
         learned
     }
 
-    /// The longest prefix of a key that a slash follows, and what stands behind that.
+    /// The longest prefix of a key that a slash follows, and what is after that.
     fn split_prefix<'a>(&self, key: &'a [u8]) -> Option<SplitKey<'a>> {
         let mut ends = [0; MAX_SLASHES + 1];
         let mut count = 0;

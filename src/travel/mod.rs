@@ -33,7 +33,7 @@ use crate::owner::{NoKeys, Owner};
 
 use index::{Index, Sorted};
 
-/// Where to look.
+/// Where records are looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub enum From {
     /// What etcd would answer

@@ -55,7 +55,7 @@ pub enum PlanError {
         /// The bucket's number.
         bucket: usize,
     },
-    /// Every bucket but the first stands in another one, and there is a first.
+    /// Every bucket but the first is in another one, and there is a first.
     #[error("bucket {bucket} stands nowhere")]
     Unplaced {
         /// The bucket's number.
@@ -76,14 +76,14 @@ pub struct Plan {
     pub num_pages: u64,
     /// Bytes of all entries: elements, keys, values.
     pub entry_bytes: u64,
-    /// By planned page: where the node went that was planned there. Empty where nodes stay, one behind the other.
+    /// By planned page: where the node went that was planned there. Empty where nodes stay, one after the other.
     moved: Vec<PageId>,
 }
 
 /// A bucket's place.
 #[derive(Clone, Debug)]
 pub enum PlannedBucket {
-    /// Within the entry that it is the value of: a page of so many bytes, behind the bucket's header.
+    /// Within the entry that it is the value of: a page of this size, after the bucket's header.
     Inline {
         /// Bytes of the page.
         bytes: u64,
@@ -99,7 +99,7 @@ pub struct PlannedLevel {
     pub nodes: Vec<PlannedNode>,
     /// Entries (or children) of the whole level.
     pub num_entries: u64,
-    /// The page behind its last.
+    /// The page after its last.
     pub end: PageId,
 }
 
@@ -212,7 +212,7 @@ pub fn plan(source: &impl EntrySource, settings: Settings) -> Result<Plan, PlanE
         placed: vec![false; num_buckets],
         entry_bytes: 0,
     };
-    // those within a bucket come behind it, and must be planned before it
+    // those within a bucket come after it, and must be planned before it
     for bucket in (0..num_buckets).rev() {
         planner.plan_bucket(bucket)?;
     }
@@ -227,7 +227,7 @@ struct Planner<'s, S> {
     packing: Packing,
     next_page: u64,
     buckets: Vec<PlannedBucket>,
-    /// Which buckets stand in another one already.
+    /// Which buckets are in another one already.
     placed: Vec<bool>,
     entry_bytes: u64,
 }
@@ -246,12 +246,12 @@ impl<S: EntrySource> Planner<'_, S> {
         }
         let bytes = node_bytes(own);
         // `inlineable` in bbolt's bucket.go, which does not count: a quarter of 8 MiB has room for more elements than a
-        // page may have. The root bucket stands in no entry
+        // page may have. The root bucket is in no entry
         let fits = bytes <= self.page_size / 4 && entries.end.saturating_sub(entries.start) <= MAX_ELEMENTS;
         let planned = if bucket > 0 && !has_buckets && fits {
             PlannedBucket::Inline { bytes }
         } else {
-            // an inline bucket's are part of the entry that it stands in
+            // an inline bucket's are part of the entry that it is in
             self.entry_bytes = self.entry_bytes.saturating_add(own);
             PlannedBucket::Tree(self.plan_tree(&entries))
         };
@@ -275,7 +275,7 @@ impl<S: EntrySource> Planner<'_, S> {
         }
     }
 
-    /// What is in a bucket that stands nowhere would be lost.
+    /// What is in a bucket that no other holds would be lost.
     fn check_placed(&self) -> Result<(), PlanError> {
         if self.placed.is_empty() {
             return Err(PlanError::Unplaced { bucket: 0 });
@@ -323,7 +323,7 @@ impl<S: EntrySource> Planner<'_, S> {
         self.lay_out(&lengths, count, size_at)
     }
 
-    /// Gives nodes their pages, one behind the other.
+    /// Gives nodes their pages, one after the other.
     fn lay_out(
         &self,
         lengths: &[u32],
