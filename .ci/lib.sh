@@ -4,6 +4,7 @@ set -euo pipefail
 export CI=${CI:-true} CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} CARGO_INCREMENTAL=0
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 readonly cargo_fuzz=0.13.2
+readonly cargo_deny=0.20.2
 corpora=$PWD/../shared/corpora
 members=$PWD/../shared/members
 peers=$CARGO_TARGET_DIR/peers

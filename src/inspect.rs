@@ -56,6 +56,25 @@ pub enum RowKind {
     Leaked,
 }
 
+/// The pages of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct PageList {
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// Pages allocated so far.
+    pub high_water_mark: u64,
+    /// All of them, in ascending order.
+    pub pages: Vec<PageRow>,
+}
+
+impl PageList {
+    /// Lists the pages of a file.
+    #[must_use]
+    pub fn of(db: &Db) -> Self {
+        Self { page_size: db.page_size(), high_water_mark: db.high_water_mark(), pages: pages(db) }
+    }
+}
+
 /// Every page below the high water mark that the file has, in ascending order.
 #[must_use]
 pub fn pages(db: &Db) -> Vec<PageRow> {
@@ -167,6 +186,21 @@ pub struct BucketRow {
     pub usage: BucketUse,
     /// See [`fingerprints`]: 8 hexadecimal digits.
     pub fingerprint: String,
+}
+
+/// The buckets of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct BucketList {
+    /// All of them, in the order of the tree.
+    pub buckets: Vec<BucketRow>,
+}
+
+impl BucketList {
+    /// Lists the buckets of a file.
+    #[must_use]
+    pub fn of(db: &Db) -> Self {
+        Self { buckets: buckets(db) }
+    }
 }
 
 /// Every bucket, in the order in which a scan finds them.

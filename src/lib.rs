@@ -13,6 +13,7 @@
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
+//!   copy                the one road to a new file: place, write, seal, prove
 //!   output              files that appear whole or not at all, and what they may replace
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
@@ -30,9 +31,11 @@ pub mod beside;
 pub mod bolt;
 pub mod check;
 pub mod cleanup;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod content;
+pub mod copy;
 pub mod etcd;
 pub mod filter;
 pub mod guide;
@@ -45,6 +48,7 @@ pub mod owner;
 mod processes;
 pub mod protobuf;
 pub mod received;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rewrite;
 pub mod salvage;

@@ -55,7 +55,7 @@ pub enum Reason {
         folder: FolderContent,
     },
     /// Somebody has bbolt's lock on it.
-    #[error("is locked by {by}. `--no-lock` reads all the same, but what it reads may be changing.")]
+    #[error("is locked by {by}")]
     Locked {
         /// Who: `etcd (process 4711)`.
         by: String,
@@ -108,10 +108,6 @@ impl SourceError {
             return format!("{}. {received}", reason.trim_end_matches(':'));
         }
         match reason {
-            Reason::Locked { .. } if self.owner.is_etcd() => {
-                format!("{reason} Stop etcd, or take a snapshot of it:")
-            }
-            Reason::Locked { .. } => format!("{reason} Stop {}", self.owner.program()),
             Reason::Content(content) if content.has_nothing() => format!("{reason}: look for {backup}"),
             Reason::Format { has_pages: true, .. } => {
                 format!("{reason}; keep the file. More than what can be saved of it may be in {backup}:")
@@ -229,8 +225,7 @@ fn io_advice(error: &std::io::Error) -> &'static str {
 
 fn advice(error: &OpenError) -> &'static str {
     match error {
-        OpenError::Locked => "",
-        OpenError::LockUnsupported(_) => ": if nobody writes to it, read it with `--no-lock`",
+        OpenError::Locked | OpenError::LockUnsupported(_) => "",
         OpenError::NotAFile => ": name a db file, or a folder that has one",
         OpenError::Io(error) => io_advice(error),
     }

@@ -11,10 +11,10 @@ use etcd_medic::analyze::{self, Analysis};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::Packing;
 use etcd_medic::check;
+use etcd_medic::copy::Progress;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::filter::Filter;
-use etcd_medic::rewrite::defrag::Progress;
 use etcd_medic::scan::{self, ScanOptions};
 use etcd_medic::source::Source;
 use etcd_medic::synth::history::HistoryError;
@@ -25,7 +25,7 @@ use support::peers::assert_bbolt_accepts;
 use tempfile::TempDir;
 
 const SIZE: u64 = 24 << 20;
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 fn options() -> Options {
     Options::new(7, Extent::Bytes(SIZE))

@@ -6,6 +6,7 @@
 //! | [`space`] | classes of bytes that add up to its size |
 //! | [`keys`] | one pass over all keys, from which the next five come |
 //! | [`mvcc`], [`resources`] | records by state and by resource |
+//! | [`sort`] | the order of resources |
 //! | [`homes`] | tenants and namespaces |
 //! | [`top`] | the largest objects |
 //! | [`fragmentation`] | free runs, leaf fill, order of leaves, one index |
@@ -34,6 +35,7 @@ pub mod mvcc;
 pub mod resources;
 pub mod retention;
 pub mod share;
+pub mod sort;
 pub mod space;
 pub mod timeline;
 pub mod top;

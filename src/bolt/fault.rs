@@ -25,6 +25,18 @@ pub struct Fault {
     pub lost: Option<LostRange>,
 }
 
+impl Fault {
+    /// What is wrong, and where.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let place = match (self.page, self.offset) {
+            (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
+            _ => String::new(),
+        };
+        format!("{place}{}", self.kind)
+    }
+}
+
 /// A range of keys of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LostRange {
@@ -197,6 +209,12 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// The first fault, with its place; empty if there is none.
+    #[must_use]
+    pub fn first_in_words(&self) -> String {
+        self.faults.first().map(Fault::in_words).unwrap_or_default()
+    }
+
     /// Adds one.
     pub fn push(&mut self, fault: Fault, max: usize) {
         self.count = self.count.saturating_add(1);

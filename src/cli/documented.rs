@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 
-use super::args::Args;
+use super::program::Args;
 
 /// What stands for something of the reader's, and an example of it.
 const PLACEHOLDERS: [(&str, &str); 3] = [("N", "4"), ("$how", "geometric:4"), ("$free", "50%")];

@@ -2,60 +2,45 @@
 //!
 //! Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it. What was done before something failed is not
 //! undone: a copy that has its name, and whose report could not be written, is a problem (1), not a failure (2).
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `program` | the whole command line: global options, and the commands in groups |
+//! | `parse` | the arguments, parsed; what is said of those that are refused |
+//! | `commands` | a file for each command: its arguments, and what it does |
+//! | `context` | what commands use: the global options, opening a file, writing a result |
+//! | `values` | values of options: bytes, shares, page sizes, revisions |
+//! | `progress` | progress bars |
+//! | `messages` | messages on standard error |
+//! | `remedy` | what can be done about an error |
+//! | `outcome` | exit codes |
+//! | `signals`, `threads` | what a signal does; how many threads work |
 
-mod args;
-mod cleanup;
 mod commands;
+mod context;
 #[cfg(test)]
 mod documented;
-mod hash;
-mod man;
+mod messages;
+mod outcome;
 mod parse;
+mod program;
 mod progress;
-mod rewrite;
-mod salvage;
+mod remedy;
 mod signals;
-mod status;
-mod synth;
 mod threads;
-mod travel;
+mod values;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+
 use crate::output;
-use crate::rewrite::defrag::DefragError;
-use crate::salvage::run::SalvageError;
-use crate::source::SourceError;
-use crate::text::harmless;
 
-/// How a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Outcome {
-    /// Done, and nothing wrong.
-    Sound,
-    /// Problems were found, or a threshold was passed.
-    Problems,
-    /// It could not be done.
-    Failed,
-}
-
-impl Outcome {
-    /// The exit code.
-    fn code(self) -> u8 {
-        match self {
-            Self::Sound => 0,
-            Self::Problems => 1,
-            Self::Failed => 2,
-        }
-    }
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        Self::from(outcome.code())
-    }
-}
+use context::Context;
+use messages::{next_command, report_error, report_next};
+use outcome::Outcome;
+use program::Args;
 
 /// Runs the program.
 #[must_use]
@@ -64,14 +49,15 @@ pub fn run() -> ExitCode {
         Ok(args) => args,
         Err(answer) => return explain(&answer).into(),
     };
+    let context = Context { options: args.options, program: Args::command };
     let run = || {
         signals::say_what_cannot_be_read()?;
-        threads::on_all(|| commands::run(&args))
+        threads::on_all(|| args.command.run(&context))
     };
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => failed(&format!("{error:#}"), next_command(&error).as_deref()).into(),
+        Ok(Err(error)) => failed(&remedy::with_remedy(&error), next_command(&error).as_deref()).into(),
         Err(_) => failed(
             "this is a bug of etcd-medic's: please report it, with the message above and the command",
             None,
@@ -114,27 +100,4 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
                 .downcast_ref::<serde_json::Error>()
                 .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
     })
-}
-
-/// The command that an error names to go on with.
-fn next_command(error: &anyhow::Error) -> Option<String> {
-    let next = error
-        .downcast_ref::<SourceError>()
-        .and_then(SourceError::next)
-        .or_else(|| error.downcast_ref::<SalvageError>()?.next())
-        .or_else(|| error.downcast_ref::<DefragError>()?.next());
-    next.map(|command| command.to_string())
-}
-
-/// A message, whose names are escaped already.
-fn report_error(message: &str) {
-    // where standard error is full or closed, nobody can be told: the exit code says the rest
-    let _ = writeln!(anstream::stderr(), "etcd-medic: {}", harmless(message));
-}
-
-/// The command to go on with, on a line of its own.
-fn report_next(command: Option<&str>) {
-    if let Some(command) = command {
-        let _ = writeln!(anstream::stderr(), "     $ {}", harmless(command));
-    }
 }

@@ -8,7 +8,7 @@ use clap::error::Error;
 
 use crate::text::{escape, harmless, is_unsafe};
 
-use super::args::Args;
+use super::program::Args;
 
 /// The arguments, or what is to be said instead: help that was asked for, or why they are refused.
 pub(super) fn arguments() -> Result<Args, Error> {

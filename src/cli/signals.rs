@@ -13,7 +13,8 @@ use signal_hook::iterator::Signals;
 use crate::output;
 use crate::shell::ShellCommand;
 
-use super::Outcome;
+use super::messages::{report_error, report_next};
+use super::outcome::Outcome;
 
 /// Removes temporary files before a signal ends the program; one that was ignored when the program was started, as `nohup` does
 /// with HUP, stays ignored. A limit on file sizes becomes an error of the write that passes it, rather than the end of the program.
@@ -25,7 +26,7 @@ pub(super) fn end_cleanly() -> Result<()> {
         if signal != SIGXFSZ {
             let ending = output::end();
             if let Some(done) = ending.done() {
-                super::report_error(&format!("ended by signal {signal}, but {done}"));
+                report_error(&format!("ended by signal {signal}, but {done}"));
             }
             // as the shell counts: 128 and the signal's number
             exit(128 + signal);
@@ -56,13 +57,13 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
         let salvage = path.map(|path| {
             ShellCommand::new("etcd-medic salvage --disk-errors").path(&path).and("-o saved.db").to_string()
         });
-        super::report_error(
+        report_error(
             "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \
              written to it. `salvage --disk-errors` reads past such parts, in a folder of another disk:",
         );
-        super::report_next(salvage.as_deref());
+        report_next(salvage.as_deref());
         if let Some(done) = ending.done() {
-            super::report_error(done);
+            report_error(done);
         }
         exit(code);
     })

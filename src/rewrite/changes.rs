@@ -38,7 +38,8 @@ pub enum History {
 }
 
 /// An alarm that can be disarmed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum AlarmKind {
     /// The quota was passed
@@ -108,12 +109,12 @@ pub enum ChangeError {
     NoMeta,
     /// Keys left out below the current revision would leave watchers with a history that never was.
     #[error(
-        "--drop-prefix needs --compact-to current: whoever watches from an older revision would never learn that the keys \
-         are gone"
+        "keys can be left out only of a copy that is compacted to the current revision: whoever watches from an older one would \
+         never learn that they are gone"
     )]
     DropNeedsCompaction,
     /// A prefix of nothing is a prefix of everything.
-    #[error("--drop-prefix needs a prefix: with an empty one, every key would go")]
+    #[error("with an empty prefix, every key would go")]
     EmptyPrefix,
 }
 

@@ -8,7 +8,6 @@ use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
 use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
-use crate::bolt::{Fault, PageId};
 use crate::etcd::RecordKey;
 use crate::etcd::schema::Alarm;
 use crate::scan::root::RootFault;
@@ -137,7 +136,7 @@ impl<'a> Content<'a> {
             content
         });
         if let Some(fault) = &whole.findings.first_of_trees {
-            return Err(Unreadable { first: in_words(fault) });
+            return Err(Unreadable { first: fault.in_words() });
         }
         if content.has_values_in_root()
             && let Some(fault) = RootFault::find(db, &whole)
@@ -375,18 +374,4 @@ impl LeftKey {
         let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
         *self = Self { records, bytes, ..newer };
     }
-}
-
-/// The first of the faults, in words, with where it lies.
-#[must_use]
-pub fn first_fault(findings: &Findings) -> String {
-    findings.faults.first().map(in_words).unwrap_or_default()
-}
-
-fn in_words(fault: &Fault) -> String {
-    let place = match (fault.page, fault.offset) {
-        (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
-        _ => String::new(),
-    };
-    format!("{place}{}", fault.kind)
 }

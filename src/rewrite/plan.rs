@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
+use crate::bolt::write::{self, Packing, Plan, Settings};
+use crate::copy::{CopyError, DEFAULT_MAX_NODE_PAGES, Layout, Progress};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::k8s::GroupResource;
 use crate::owner::Owner;
@@ -21,7 +22,7 @@ use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::Content;
-use super::defrag::{DEFAULT_MAX_NODE_PAGES, DefragError, Layout, Progress, read, records_of, settings_of};
+use super::defrag::{DefragError, read, records_of};
 use super::planned::{Planned, Records};
 
 /// Lengths of history that are always planned, beside all of it.
@@ -147,7 +148,7 @@ fn plan_of(
     progress: Progress<'_>,
 ) -> Result<PlanReport, DefragError> {
     let state = State::read(&source.db);
-    let settings = settings_of(&source.db, state.key_bucket.is_some(), layout);
+    let settings = layout.settings(&source.db, state.key_bucket.is_some());
     if state.key_bucket.is_none() {
         if !asked.is_empty() {
             return Err(DefragError::change(source, ChangeError::NotEtcd));
@@ -221,7 +222,7 @@ fn plan_of_etcd(
             let count = records.count() as u64;
             Ok((count, write::plan(&Planned::new(&marked, records), copies.settings)?))
         })
-        .collect::<Result<_, PlanError>>()?;
+        .collect::<Result<_, CopyError>>()?;
     let by_revision: BTreeMap<i64, &(u64, Plan)> = compactions.iter().copied().zip(&plans).collect();
     for (history, compaction) in wanted.iter().skip(1) {
         let Some(everything) = report.choices.first().copied() else { break };
@@ -278,7 +279,7 @@ struct Copies<'s> {
 
 impl Copies<'_> {
     /// Those that hold all that the file holds.
-    fn of_all(&self, content: &impl write::EntrySource, records: u64) -> Result<PlanReport, PlanError> {
+    fn of_all(&self, content: &impl write::EntrySource, records: u64) -> Result<PlanReport, CopyError> {
         let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
         let layout = self.layout;
         let mut spans = NODE_PAGES.to_vec();
@@ -298,8 +299,8 @@ impl Copies<'_> {
         let estimates = tools.par_iter().map(|&(tool, fill)| {
             Ok(Estimate { tool, file_bytes: plan(Packing::AsBbolt { fill })?.file_bytes() })
         });
-        let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
-        let estimates = estimates.collect::<Result<_, PlanError>>()?;
+        let node_pages = node_pages.collect::<Result<_, CopyError>>()?;
+        let estimates = estimates.collect::<Result<_, CopyError>>()?;
         let planned = write::plan(content, self.settings)?;
         let (file_bytes, entry_bytes) = (planned.file_bytes(), planned.entry_bytes);
         Ok(PlanReport {

@@ -252,6 +252,13 @@ impl<'a> Saved<'a> {
         all
     }
 
+    /// Its entries, those of the root bucket apart: these are buckets.
+    #[must_use]
+    pub fn num_entries(&self) -> u64 {
+        let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
+        self.buckets.iter().skip(1).map(entries).fold(0, u64::saturating_add)
+    }
+
     fn at(&self, entry: u64) -> Option<&(Entry<'a>, ValueSize)> {
         self.entries.get(usize::try_from(entry).ok()?)
     }

@@ -20,7 +20,8 @@ use super::names;
 use super::shown::{Shower, Shown, VisibleBytes, VisibleObject};
 
 /// How an object is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Format {
     /// As `kubectl get -o yaml`
     #[default]

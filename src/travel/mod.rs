@@ -34,7 +34,8 @@ use crate::owner::{NoKeys, Owner};
 use index::{Index, Sorted};
 
 /// Where records are looked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum From {
     /// What etcd would answer
     #[default]

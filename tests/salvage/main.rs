@@ -19,9 +19,9 @@ use std::fs;
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
+use etcd_medic::copy::{Layout, Progress};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::rewrite::defrag::{Layout, Progress};
 use etcd_medic::salvage::document::Report;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
@@ -36,7 +36,7 @@ use tempfile::TempDir;
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 /// What a salvage made of a damaged file.
 struct Salvaged {

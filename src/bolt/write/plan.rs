@@ -119,6 +119,12 @@ impl Plan {
         self.num_pages.saturating_mul(self.page_size)
     }
 
+    /// Bytes of its nodes: of all that is written but the metas and a freelist.
+    #[must_use]
+    pub fn node_bytes(&self) -> u64 {
+        self.nodes().map(|(_, pages)| pages.saturating_mul(self.page_size)).fold(0, u64::saturating_add)
+    }
+
     /// The root page of a bucket; 0 for an inline one.
     #[must_use]
     pub fn root_page(&self, bucket: usize) -> PageId {

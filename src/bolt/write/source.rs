@@ -16,6 +16,20 @@ pub trait EntrySource: Sync {
     fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>>;
 }
 
+impl<S: EntrySource> EntrySource for &S {
+    fn buckets(&self) -> &[BucketSpec] {
+        (*self).buckets()
+    }
+
+    fn sizes(&self, entry: u64) -> Sizes {
+        (*self).sizes(entry)
+    }
+
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
+        (*self).entry(entry, scratch)
+    }
+}
+
 /// One bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketSpec {

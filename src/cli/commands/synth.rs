@@ -1,6 +1,6 @@
-//! The command that makes files up.
+//! `synth`: a made-up file.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use bytesize::ByteSize;
@@ -12,14 +12,30 @@ use crate::synth::history::Amounts;
 use crate::synth::scatter::Scatter;
 use crate::synth::{self, Extent, Options, Request};
 
-use super::Outcome;
-use super::args::{Args, parse_page_size, parse_percent};
-use super::commands::{render, view};
-use super::rewrite::Steps;
+use crate::cli::context::Context;
+use crate::cli::outcome::Outcome;
+use crate::cli::progress;
+use crate::cli::signals;
+use crate::cli::values::{parse_page_size, parse_percent};
 
-/// What a made-up file is like.
-#[derive(clap::Args, Clone, Copy, Debug)]
+/// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic synth -o big.db --size 4GiB --free 65%
+  etcd-medic synth -o history.db --keys 100000 --revisions-per-key 8 --tombstones 20%
+  etcd-medic synth -o holes.db --size 1GiB --free 50% --scatter geometric:4 --shuffle 80%
+  etcd-medic synth -o full.db --size 2GiB --alarm nospace --snapshot      # for `etcdutl snapshot restore`
+docs/benchmarking.md goes through a comparison, step by step.")]
 pub struct SynthArgs {
+    /// Where to write the file
+    #[arg(short = 'o', long = "out", value_name = "DST")]
+    out: PathBuf,
+    /// Replace DST if it exists
+    #[arg(long)]
+    force: bool,
+    /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+    #[arg(long)]
+    snapshot: bool,
     /// Bytes of the file, hit within about 1 %: `4GiB`, `500MiB`
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_size, conflicts_with = "keys")]
     size: u64,
@@ -85,42 +101,42 @@ enum PackingArg {
     Packed,
 }
 
-impl From<&SynthArgs> for Options {
-    fn from(args: &SynthArgs) -> Self {
-        Self {
-            seed: args.seed,
-            extent: args.keys.map_or(Extent::Bytes(args.size), Extent::Keys),
+impl SynthArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        signals::end_cleanly()?;
+        let request = Request {
+            target: self.out.clone(),
+            force: self.force,
+            snapshot: self.snapshot,
+            options: self.options(),
+        };
+        let report = progress::watch(|progress| synth::synth(&request, progress))?;
+        let view = context.view();
+        context.render("synth", &report, |out| report::synth::synth(out, &view, &report))?;
+        Ok(Outcome::Sound)
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            seed: self.seed,
+            extent: self.keys.map_or(Extent::Bytes(self.size), Extent::Keys),
             amounts: Amounts {
-                revisions_per_key: args.revisions_per_key,
-                tombstones: args.tombstones,
-                compact_revision: args.compact_revision,
+                revisions_per_key: self.revisions_per_key,
+                tombstones: self.tombstones,
+                compact_revision: self.compact_revision,
             },
-            leases: args.leases,
-            nospace: args.alarm == Some(AlarmArg::Nospace),
-            page_size: args.page_size,
-            packing: match args.packing {
-                PackingArg::Etcd => Packing::AsBbolt { fill: args.fill },
-                PackingArg::Packed => Packing::Optimal { max_node_pages: args.max_node_pages, steady: false },
+            leases: self.leases,
+            nospace: self.alarm == Some(AlarmArg::Nospace),
+            page_size: self.page_size,
+            packing: match self.packing {
+                PackingArg::Etcd => Packing::AsBbolt { fill: self.fill },
+                PackingArg::Packed => Packing::Optimal { max_node_pages: self.max_node_pages, steady: false },
             },
-            free: args.free,
-            scatter: args.scatter,
-            shuffle: args.shuffle,
+            free: self.free,
+            scatter: self.scatter,
+            shuffle: self.shuffle,
         }
     }
-}
-
-/// Makes a file.
-pub(super) fn synth(
-    args: &Args,
-    target: &Path,
-    force: bool,
-    snapshot: bool,
-    options: &SynthArgs,
-) -> Result<Outcome> {
-    let request = Request { target: target.to_owned(), force, snapshot, options: Options::from(options) };
-    let report = Steps::default().watch(|progress| synth::synth(&request, progress))?;
-    render(args, "synth", &report, |out| report::synth::synth(out, &view(args), &report))?;
-    Ok(Outcome::Sound)
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

@@ -1,8 +1,8 @@
 //! `cleanup`: what could be deleted.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
@@ -11,13 +11,22 @@ use crate::etcd::schema::State;
 use crate::report::{self, View};
 use crate::text::shown;
 
-use super::Outcome;
-use super::args::Args;
-use super::commands::{open, render, scan_and_verify, view};
+use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::outcome::Outcome;
 
-/// From where on something counts as garbage.
-#[derive(clap::Args, Clone, Copy, Debug)]
+/// What could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
+///
+/// Read from the objects' own fields, with the bytes that they take and the commands that delete them. Ages are
+/// told by the file's own time. Encrypted values are counted only; no value is shown.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic cleanup /var/lib/etcd
+  etcd-medic cleanup snapshot.db --event-age 3h --lease-age 7d --top 20
+  etcd-medic cleanup snapshot.db --as-of 2026-03-01T12:00:00Z
+  etcd-medic cleanup snapshot.db --output json | jq -r '.classes[].commands[]'")]
 pub struct CleanupArgs {
+    /// A db, a snapshot, or a data dir
+    file: PathBuf,
     /// Namespaces and objects of each class to show
     #[arg(long, default_value_t = 5, value_name = "N")]
     top: usize,
@@ -38,23 +47,25 @@ pub struct CleanupArgs {
     flood_objects: u64,
 }
 
-pub(super) fn run(args: &Args, file: &Path, options: &CleanupArgs) -> Result<Outcome> {
-    let source = open(args, file)?;
-    let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-    let thresholds = GarbageLimits {
-        event_age_seconds: options.event_age,
-        lease_age_seconds: options.lease_age,
-        large_bytes: options.large,
-        flood_objects: options.flood_objects,
-    };
-    let request =
-        CleanupRequest { path: &source.path, trailer, thresholds, as_of: options.as_of, top: options.top };
-    let found =
-        cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
-    let view = View { top: options.top, ..view(args) };
-    render(args, "cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
-    Ok(if found.health.sound { Outcome::Sound } else { Outcome::Problems })
+impl CleanupArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let source = context.open(&self.file)?;
+        let state = State::read(&source.db);
+        let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
+        let thresholds = GarbageLimits {
+            event_age_seconds: self.event_age,
+            lease_age_seconds: self.lease_age,
+            large_bytes: self.large,
+            flood_objects: self.flood_objects,
+        };
+        let request =
+            CleanupRequest { path: &source.path, trailer, thresholds, as_of: self.as_of, top: self.top };
+        let found =
+            cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
+        let view = View { top: self.top, ..context.view() };
+        context.render("cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
+        Ok(Outcome::of(found.health.sound))
+    }
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

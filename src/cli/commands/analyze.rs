@@ -1,0 +1,64 @@
+//! `analyze`: the full report.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::analyze::sort::Sort;
+use crate::analyze::{self, copy_advice};
+use crate::etcd::schema::State;
+use crate::filter::Wanted;
+use crate::report::{self, View};
+use crate::rewrite::changes::{History, compaction_of};
+use crate::text::shown;
+
+use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::outcome::Outcome;
+
+/// The full report: what fills the file, what each cure gives back, what to do
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic analyze /var/lib/etcd
+  etcd-medic analyze snapshot.db --top 25 --sort history
+  etcd-medic analyze snapshot.db --resource events --namespace default
+  etcd-medic analyze snapshot.db --output json | jq '.resources[] | {resource, disk_bytes}'")]
+pub struct AnalyzeArgs {
+    /// A db, a snapshot, or a data dir
+    file: PathBuf,
+    /// Rows of each table, and objects of each ranking
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    top: usize,
+    /// What resources are sorted by
+    #[arg(long, value_enum, default_value_t = Sort::Disk)]
+    sort: Sort,
+    /// Only this resource: `pods`, `deployments.apps`
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// Only this namespace, in the tables of namespaces and objects
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+impl AnalyzeArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let source = context.open(&self.file)?;
+        let state = State::read(&source.db);
+        let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
+        let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
+        let wanted = Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() };
+        let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
+        let request = analyze::AnalyzeRequest {
+            path: &source.path,
+            trailer,
+            read_without_lock: source.read_without_lock,
+            filter,
+            top: self.top,
+            cure_refused: copy_advice::cure_refused(&source.path, &state, current),
+        };
+        let mut report = analyze::analyze(&source.db, &state, &scan, &request);
+        self.sort.resources(&mut report.resources);
+        let view = View { top: self.top, ..context.view() };
+        context.render("analyze", &report, |out| report::analyze::write(out, &view, &report))?;
+        Ok(Outcome::of(report.health.sound))
+    }
+}

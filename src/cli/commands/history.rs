@@ -1,0 +1,45 @@
+//! `history`: every record of a key.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::etcd::schema::State;
+use crate::report;
+use crate::text::shown;
+use crate::travel::history;
+
+use crate::cli::context::Context;
+use crate::cli::messages::report_error;
+use crate::cli::outcome::Outcome;
+
+use super::select::{open_with_keys, warn_of};
+
+/// Every record of a key that can be found, in the tree, in the older root's, in free pages; no values
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic history snapshot.db /registry/deployments/shop/web
+  etcd-medic history snapshot.db /registry/deployments/shop/web --output json | jq '.records[].mod_revision'")]
+pub struct HistoryArgs {
+    /// A db, a snapshot, or a data dir
+    file: PathBuf,
+    /// The whole key
+    key: OsString,
+}
+
+impl HistoryArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let source = open_with_keys(context, &self.file)?;
+        let state = State::read(&source.db);
+        let found = history::history(&source.db, &state, self.key.as_bytes());
+        let view = context.view();
+        context.render("history", &found, |out| report::travel::history(out, &view, &found))?;
+        if found.records.is_empty() {
+            report_error(&format!("{}: no record of {} can be found", shown(&source.path), found.key));
+            return Ok(Outcome::Problems);
+        }
+        Ok(warn_of(&source, found.unreadable))
+    }
+}

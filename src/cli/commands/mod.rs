@@ -1,0 +1,81 @@
+//! The commands, a file each: its arguments, and what it does with them.
+//!
+//! `layout` and `select` have options that several commands share.
+
+mod analyze;
+mod buckets;
+mod check;
+mod cleanup;
+mod completions;
+mod defrag;
+mod export;
+mod get;
+mod hash;
+mod history;
+mod keys;
+mod layout;
+mod man;
+mod page;
+mod pages;
+mod plan;
+mod salvage;
+mod select;
+mod status;
+mod synth;
+
+use anyhow::{Result, ensure};
+use clap::Subcommand;
+
+use super::context::{Context, Output};
+use super::outcome::Outcome;
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    Analyze(analyze::AnalyzeArgs),
+    Status(status::StatusArgs),
+    Check(check::CheckArgs),
+    Pages(pages::PagesArgs),
+    Page(page::PageArgs),
+    Buckets(buckets::BucketsArgs),
+    Defrag(defrag::DefragArgs),
+    Salvage(salvage::SalvageArgs),
+    Plan(plan::PlanArgs),
+    Hash(hash::HashArgs),
+    Cleanup(cleanup::CleanupArgs),
+    Keys(keys::KeysArgs),
+    History(history::HistoryArgs),
+    Get(get::GetArgs),
+    Export(export::ExportArgs),
+    Synth(synth::SynthArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
+
+impl Command {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        ensure!(
+            context.options.output != Output::Prometheus || matches!(self, Self::Status(_)),
+            "--output prometheus is for `status` only: text or json here"
+        );
+        match self {
+            Self::Analyze(command) => command.run(context),
+            Self::Status(command) => command.run(context),
+            Self::Check(command) => command.run(context),
+            Self::Pages(command) => command.run(context),
+            Self::Page(command) => command.run(context),
+            Self::Buckets(command) => command.run(context),
+            Self::Defrag(command) => command.run(context),
+            Self::Salvage(command) => command.run(context),
+            Self::Plan(command) => command.run(context),
+            Self::Hash(command) => command.run(context),
+            Self::Cleanup(command) => command.run(context),
+            Self::Keys(command) => command.run(context),
+            Self::History(command) => command.run(context),
+            Self::Get(command) => command.run(context),
+            Self::Export(command) => command.run(context),
+            Self::Synth(command) => command.run(context),
+            Self::Completions(command) => command.run(context),
+            Self::Man(command) => command.run(context),
+        }
+    }
+}

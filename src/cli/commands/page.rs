@@ -1,0 +1,67 @@
+//! `page`: single pages, taken apart.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+
+use crate::bolt::PageId;
+use crate::inspect::{self, PageView};
+use crate::report;
+use crate::text::shown;
+
+use crate::cli::context::Context;
+use crate::cli::outcome::Outcome;
+
+/// Single pages, taken apart; values are shown by --hex only, those of etcd with --show-secrets
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic page snapshot.db 0 1
+  etcd-medic page snapshot.db 17 --hex --show-secrets")]
+pub struct PageArgs {
+    /// Any bbolt file
+    file: PathBuf,
+    /// Page ids
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<u64>,
+    /// Show the bytes, values included; of a file that may be etcd's with --show-secrets only
+    #[arg(long)]
+    hex: bool,
+    /// Show what may be a Secret's: all bytes, and what stands where a page's header should be
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+#[derive(Serialize)]
+struct PageDocument {
+    pages: Vec<PageView>,
+}
+
+impl PageArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let source = context.open(&self.file)?;
+        let hide = !self.show_secrets && inspect::may_hold_secrets(&source.db);
+        ensure!(
+            !(self.hex && hide),
+            "{}: its bytes may be those of Secrets: --hex shows them with --show-secrets only",
+            shown(&source.path)
+        );
+        let is_etcd = source.owner().is_etcd();
+        let mut document = PageDocument { pages: Vec::new() };
+        for &id in &self.ids {
+            let view = inspect::page(&source.db, PageId(id));
+            let mut view = view.with_context(|| shown(&source.path).into_owned())?;
+            if hide {
+                view.hide_values(&source.db);
+            }
+            if !is_etcd {
+                view.forget_revisions();
+            }
+            document.pages.push(view);
+        }
+        context.render("page", &document, |out| {
+            document.pages.iter().try_for_each(|view| report::simple::page(out, view, self.hex))
+        })?;
+        Ok(Outcome::Sound)
+    }
+}

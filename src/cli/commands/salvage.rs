@@ -1,0 +1,97 @@
+//! `salvage`: a sound copy of what a damaged file still holds.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::bolt::open::Lock;
+use crate::copy::Layout;
+use crate::output::folder_of;
+use crate::report;
+use crate::salvage::find::Trust;
+use crate::salvage::{open, run};
+
+use crate::cli::context::Context;
+use crate::cli::outcome::Outcome;
+use crate::cli::progress;
+use crate::cli::signals;
+
+use super::layout::LayoutArgs;
+
+/// From a damaged file, a sound one that etcd starts from, and a list of what was lost
+///
+/// Takes what the active root reaches; where a page is damaged, what the other meta's root has; and where that has nothing,
+/// leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic salvage damaged.db -o saved.db --dry-run          # what could be saved, and what is lost
+  etcd-medic salvage damaged.db -o saved.db --snapshot         # for `etcdutl snapshot restore`
+  etcd-medic salvage /dev/failing/db -o saved.db --disk-errors # the disk gives errors, too
+  etcd-medic salvage damaged.db -o saved.db --output json | jq '.recovered, .lost'
+docs/recovery.md says what to do before and after. Exit code 1: something was lost, or is doubtful.")]
+pub struct SalvageArgs {
+    /// A db, a snapshot, or a data dir, in whatever state
+    #[arg(value_name = "SRC")]
+    source: PathBuf,
+    /// Where to write what was saved
+    #[arg(short = 'o', long = "out", value_name = "DST")]
+    out: PathBuf,
+    /// Replace DST if it exists
+    #[arg(long)]
+    force: bool,
+    /// Leave out what may have been removed by a compaction, and refuse revisions with two contents
+    #[arg(long, conflicts_with = "best_effort")]
+    strict: bool,
+    /// Take all that can be read: what was deleted or superseded comes back to life, and what has no place goes into a
+    /// bucket lost+found
+    #[arg(long)]
+    best_effort: bool,
+    /// Read block by block, past what the disk can't give; needs room for a copy beside DST
+    #[arg(long)]
+    disk_errors: bool,
+    /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+    #[arg(long)]
+    disable_auth: bool,
+    /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+    #[arg(long)]
+    snapshot: bool,
+    /// Say what could be saved, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    layout: LayoutArgs,
+}
+
+impl SalvageArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        signals::end_cleanly()?;
+        signals::read_from_now_on(&self.source);
+        let lock = context.lock(Lock::Shared);
+        let scratch = self.disk_errors.then(|| folder_of(&self.out));
+        let request = self.request();
+        let report = progress::watch(|progress| {
+            let wreck = open::open(&self.source, lock, scratch, progress)?;
+            run::salvage(&wreck, &request, progress)
+        })?;
+        let view = context.view();
+        context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
+        Ok(Outcome::of(report.is_whole()))
+    }
+
+    fn request(&self) -> run::Request {
+        let trust = match (self.strict, self.best_effort) {
+            (true, _) => Trust::Strict,
+            (_, true) => Trust::BestEffort,
+            _ => Trust::Usual,
+        };
+        run::Request {
+            target: self.out.clone(),
+            force: self.force,
+            trust,
+            disable_auth: self.disable_auth,
+            layout: Layout::from(self.layout),
+            snapshot: self.snapshot,
+            dry_run: self.dry_run,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `status`: many files, none of which hides the others.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::etcd::schema::State;
+use crate::report;
+use crate::report::prometheus::{Run, Sample};
+use crate::source::Source;
+use crate::status::{Level, Limits, Status, Thresholds};
+use crate::text::ByteText;
+
+use crate::cli::context::{Context, Output, scan_and_verify, write_out};
+use crate::cli::messages::{next_command, report_error, report_next};
+use crate::cli::outcome::Outcome;
+use crate::cli::remedy;
+use crate::cli::values::{parse_bytes, parse_percent};
+
+/// One line a file: size, use, revision, keys, verdict; for people and cron
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic status /var/lib/etcd
+  etcd-medic status --quota 8GiB --warn 80% --crit 95% /var/lib/etcd || mail -s 'etcd is filling up' ops
+  etcd-medic status --quota 8GiB --disk 100GB snapshot.db        # what is left, and what to set there
+  etcd-medic status --quota 8GiB --output prometheus snapshot.db # for node_exporter: docs/monitoring/
+  etcd-medic status backups/*.db")]
+pub struct StatusArgs {
+    /// Dbs, snapshots, or data dirs
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    quota: Option<u64>,
+    /// The disk that etcd's data dir is on, for what is left of it, and which quota and retention suit it: `100GB`
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    disk: Option<u64>,
+    /// Exit with 1 from this share of the quota on
+    #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
+    warn: f64,
+    /// Name it critical from this share of the quota on
+    #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = parse_percent)]
+    crit: f64,
+}
+
+impl StatusArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let thresholds = self.quota.map(|quota| Thresholds { quota, warn: self.warn, crit: self.crit });
+        let limits = Limits { thresholds, disk: self.disk };
+        // one after the other: each takes all threads, and its mapping is gone before the next is made
+        let looked: Vec<_> = self.files.iter().map(|file| look(context, file, limits)).collect();
+        if context.options.output == Output::Prometheus {
+            prometheus(context, &looked)?;
+        }
+        let mut document = Document { files: Vec::new(), errors: Vec::new() };
+        for Looked { found, .. } in looked {
+            match found {
+                Ok((status, _)) => document.files.push(status),
+                Err(error) => document.errors.push(error),
+            }
+        }
+        if context.options.output != Output::Prometheus {
+            let view = context.view();
+            context.render("status", &document, |out| report::status::write(out, &view, &document.files))?;
+        }
+        for error in &document.errors {
+            report_error(&error.error);
+            report_next(error.command.as_deref());
+        }
+        let problems = document.files.iter().any(|file| !file.sound || file.level > Level::Ok);
+        Ok(match (document.errors.is_empty(), problems) {
+            (false, _) => Outcome::Failed,
+            (true, true) => Outcome::Problems,
+            (true, false) => Outcome::Sound,
+        })
+    }
+}
+
+/// What became of one file.
+struct Looked<'f> {
+    found: Result<(Status, Option<SystemTime>), FileError>,
+    file: &'f PathBuf,
+}
+
+#[derive(Serialize)]
+struct Document {
+    files: Vec<Status>,
+    errors: Vec<FileError>,
+}
+
+#[derive(Serialize)]
+struct FileError {
+    /// Its path as it was given.
+    path: ByteText,
+    error: String,
+    /// What to do next; `null` where there is no command for it.
+    command: Option<String>,
+}
+
+fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
+    let found = context.open(file).map_err(|error| FileError {
+        path: file.as_path().into(),
+        error: remedy::with_remedy(&error),
+        command: next_command(&error),
+    });
+    let found = found.map(|source| {
+        let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
+        (status_of(&source, limits), modified)
+    });
+    Looked { found, file }
+}
+
+fn status_of(source: &Source, limits: Limits) -> Status {
+    let state = State::read(&source.db);
+    let (scan, trailer) = scan_and_verify(source, &state, 0, None);
+    Status::of(&source.path, &source.db, &state, &scan, trailer, limits)
+}
+
+fn prometheus(context: &Context, looked: &[Looked<'_>]) -> Result<()> {
+    let samples: Vec<_> = looked
+        .iter()
+        .map(|Looked { file, found, .. }| Sample {
+            path: file.as_path(),
+            status: found.as_ref().ok().map(|(status, _)| status),
+            modified: found.as_ref().ok().and_then(|&(_, modified)| modified),
+        })
+        .collect();
+    let run = Run { at: SystemTime::now(), read_without_lock: context.options.no_lock };
+    write_out(|out| report::prometheus::write(out, &run, &samples))
+}

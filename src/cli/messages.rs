@@ -1,0 +1,31 @@
+//! Messages on standard error: what went wrong, and the command to go on with.
+
+use std::io::Write;
+
+use crate::rewrite::defrag::DefragError;
+use crate::salvage::run::SalvageError;
+use crate::source::SourceError;
+use crate::text::harmless;
+
+/// Prints a message, whose names are escaped already.
+pub(super) fn report_error(message: &str) {
+    // where standard error is full or closed, no message can be read: the exit code says the rest
+    let _ = writeln!(anstream::stderr(), "etcd-medic: {}", harmless(message));
+}
+
+/// Prints the command to go on with, on a line of its own.
+pub(super) fn report_next(command: Option<&str>) {
+    if let Some(command) = command {
+        let _ = writeln!(anstream::stderr(), "     $ {}", harmless(command));
+    }
+}
+
+/// The command that an error names to go on with.
+pub(super) fn next_command(error: &anyhow::Error) -> Option<String> {
+    let next = error
+        .downcast_ref::<SourceError>()
+        .and_then(SourceError::next)
+        .or_else(|| error.downcast_ref::<SalvageError>()?.next())
+        .or_else(|| error.downcast_ref::<DefragError>()?.next());
+    next.map(|command| command.to_string())
+}
