@@ -34,7 +34,7 @@ pub struct FileInfo {
     pub active_meta: usize,
     /// Page of the stored freelist; `null` where free pages are to be derived, as etcd has it.
     pub freelist_page: Option<u64>,
-    /// What stands behind the db.
+    /// What follows the db in its file.
     pub snapshot_trailer: Trailer,
     /// From etcd 3.6 on.
     pub storage_version: Option<String>,

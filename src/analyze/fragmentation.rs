@@ -16,7 +16,7 @@ pub struct Fragmentation {
     pub index: f64,
     /// Share of the file that holds nothing: slack, free and leaked pages, tail.
     pub empty_share: f64,
-    /// Share of the steps from one leaf of the main bucket to the next that don't lead to the page right behind it.
+    /// Share of the steps from one leaf of the main bucket to the next that don't lead to the page that follows it.
     pub disorder: f64,
     /// Lengths of the runs of free pages, in pages.
     pub free_runs: Histogram,
@@ -31,7 +31,7 @@ pub struct Fragmentation {
 /// Steps from a leaf to the next in the order of the keys, by where in the file they lead.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct LeafSteps {
-    /// To the page right behind: read ahead by the disk.
+    /// To the next page: read ahead by the disk.
     pub adjacent: u64,
     /// Further on.
     pub forward: u64,

@@ -26,7 +26,7 @@ pub struct Bin {
     pub from: u64,
     /// The largest value that belongs here.
     pub to: u64,
-    /// How many there are.
+    /// Number of values in the bin.
     pub count: u64,
 }
 

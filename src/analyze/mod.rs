@@ -120,7 +120,7 @@ pub struct BucketUse {
     pub entries: u64,
     /// What it takes of the file: its pages; for an inline bucket its entry in the bucket around it.
     pub disk_bytes: u64,
-    /// Whether it stands inline in the bucket around it.
+    /// Whether it is inline in the bucket around it.
     pub inline: bool,
     /// Its counter.
     pub sequence: u64,
@@ -159,7 +159,7 @@ pub struct Auth {
 pub struct AnalyzeRequest<'r> {
     /// The file's path.
     pub path: &'r Path,
-    /// What stands behind the db.
+    /// What follows the db in its file.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.
     pub read_without_lock: bool,

@@ -53,7 +53,7 @@ pub struct Rate {
 /// Some number of revisions to keep.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct RetentionCost {
-    /// How many.
+    /// Number of revisions.
     pub revisions: u64,
     /// What they would take of the file; `null` where it is not known what one takes.
     pub bytes: Option<u64>,

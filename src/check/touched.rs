@@ -27,7 +27,7 @@ pub struct Touched {
     /// Buckets that entries are missing from, or whose entries have faults.
     pub buckets: Vec<TouchedBucket>,
     /// Revisions among which records of the `key` bucket are missing, ascending: what lies between the keys that a branch
-    /// has for a page that was lost, and for the page behind it.
+    /// has for a page that was lost, and for the page after it.
     pub revisions: Vec<RevisionSpan>,
     /// Number of etcd keys whose own records show that something is missing or wrong.
     pub keys: u64,
@@ -78,7 +78,7 @@ pub struct TouchedResource {
 /// Leaves of records that nothing refers to, with records later than any of the tree's.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct NewerPages {
-    /// How many.
+    /// Number of leaf pages.
     pub leaves: u64,
     /// The latest revision on them.
     pub last_revision: i64,
@@ -91,7 +91,7 @@ pub struct NewerPages {
 pub struct Next {
     /// The command.
     pub command: String,
-    /// Why.
+    /// What the command is for.
     pub why: &'static str,
 }
 

@@ -25,7 +25,7 @@ pub struct Cleanup {
     pub thresholds: GarbageLimits,
     /// Objects of which fields were read.
     pub objects_read: u64,
-    /// Of these, objects that state a time which can't be: before Kubernetes, or behind the file's time.
+    /// Of these, objects that state a time which can't be: before Kubernetes, or after the file's time.
     pub doubtful_times: u64,
     /// All classes together, each key once.
     pub total: Use,
@@ -64,7 +64,7 @@ impl Use {
 /// One class.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClassUse {
-    /// Its name.
+    /// The class's name, for programs.
     pub class: &'static str,
     /// A flood's resource, as kubectl takes it; `null` for other classes.
     pub resource: Option<String>,
@@ -107,7 +107,7 @@ pub struct Ages {
 pub struct Older {
     /// The span.
     pub than_seconds: u64,
-    /// How many.
+    /// Number of objects.
     pub objects: u64,
     /// Bytes of their newest records.
     pub live_bytes: u64,

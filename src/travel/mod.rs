@@ -33,7 +33,7 @@ use crate::owner::{NoKeys, Owner};
 
 use index::{Index, Sorted};
 
-/// Where to look.
+/// Where records are looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum From {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::analyze::sort::Sort;
 use crate::analyze::{self, copy_advice};
 use crate::etcd::schema::State;
-use crate::filter::Wanted;
+use crate::filter::FilterWords;
 use crate::report::{self, View};
 use crate::rewrite::changes::{History, compaction_of};
 use crate::text::shown;
@@ -45,7 +45,7 @@ impl AnalyzeArgs {
         let state = State::read(&source.db);
         let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
         let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
-        let wanted = Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() };
+        let wanted = FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() };
         let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
         let request = analyze::AnalyzeRequest {
             path: &source.path,

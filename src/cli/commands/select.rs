@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::etcd::schema::State;
-use crate::filter::Wanted;
+use crate::filter::FilterWords;
 use crate::scan::Scan;
 use crate::source::DbFile;
 use crate::text::shown;
@@ -51,8 +51,8 @@ impl Which {
         self.prefix.as_ref().map(|prefix| prefix.as_bytes()).unwrap_or_default()
     }
 
-    fn wanted(&self) -> Wanted {
-        Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() }
+    fn wanted(&self) -> FilterWords {
+        FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() }
     }
 
     /// Whether no name needs to be looked up: none was given, or keys with the prefix were found.
