@@ -12,12 +12,12 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::rewrite::defrag::Progress;
+use etcd_medic::copy::Progress;
 use etcd_medic::rewrite::{Changes, Content};
 use etcd_medic::source::Source;
 use etcd_medic::synth::{Extent, Options, Request, synth};
 
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;

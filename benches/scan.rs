@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::BucketId;
 use etcd_medic::bolt::fault::Findings;
@@ -22,13 +22,13 @@ use etcd_medic::bolt::walk::{Setup, walk};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 use etcd_medic::source::Source;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 
 /// `status` shows no findings and `analyze` counts them only.
-const COUNT_ONLY: Options<'static> = Options { max_findings: 0, outline: None, progress: &|_| {} };
+const COUNT_ONLY: ScanOptions<'static> = ScanOptions { max_findings: 0, outline: None, progress: &|_| {} };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -86,16 +86,16 @@ fn num_nodes(db: &Db) -> usize {
     nodes
 }
 
-fn scanned<'a>(db: &'a Db, options: Options<'_>) -> (State<'a>, Scan<'a>) {
+fn scanned<'a>(db: &'a Db, options: ScanOptions<'_>) -> (State<'a>, Scan<'a>) {
     let state = State::read(db);
     let scan = scan(db, &state, options);
     (state, scan)
 }
 
 fn analyzed(db: &Db, path: &str) -> Analysis {
-    let options = Options { outline: Some(&[]), ..COUNT_ONLY };
+    let options = ScanOptions { outline: Some(&[]), ..COUNT_ONLY };
     let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
-    let request = Request {
+    let request = AnalyzeRequest {
         path: path.as_ref(),
         trailer,
         read_without_lock: false,

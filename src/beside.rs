@@ -11,7 +11,7 @@ use crate::etcd::data_dir;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_snap};
-use crate::member::{Fault, Log, snap};
+use crate::member::{Log, LogFault, snap};
 use crate::text::shown;
 
 /// What lies beside a db.
@@ -60,7 +60,7 @@ pub enum LogError {
         /// Its folder.
         folder: PathBuf,
         /// The first fault.
-        fault: Fault,
+        fault: LogFault,
     },
 }
 

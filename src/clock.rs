@@ -19,8 +19,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::k8s::metadata::metadata;
-use crate::k8s::object::{self, Kind};
-use crate::scan::keyspace::{KeyState, Keyspace, Shard, ValueKind};
+use crate::k8s::object::{self, ObjectKind};
+use crate::k8s::{GroupResource, ValueKind};
+use crate::scan::key_state::KeyState;
+use crate::scan::keyspace::Keyspace;
+use crate::scan::shard::Shard;
 
 pub use crate::k8s::object::Seconds;
 
@@ -147,7 +150,7 @@ impl Witnesses {
                 found.add_created(revision, created(key), is_sample);
             }
             if leases.get(usize::from(key.resource)).is_some_and(|&is_lease| is_lease)
-                && let Ok(lease) = object::read(Kind::Lease, key.newest().value)
+                && let Ok(lease) = object::read(ObjectKind::Lease, key.newest().value)
             {
                 found.add_renewed(lease.renewed);
             }
@@ -209,8 +212,8 @@ impl Witnesses {
     }
 }
 
-fn is_lease(resource: &crate::scan::keyspace::Resource<'_>) -> bool {
-    Kind::of(resource.group, resource.resource) == Some(Kind::Lease)
+fn is_lease(resource: &GroupResource<'_>) -> bool {
+    ObjectKind::of(resource.group, resource.resource) == Some(ObjectKind::Lease)
 }
 
 fn created(key: &KeyState<'_>) -> Option<Seconds> {

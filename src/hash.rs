@@ -10,14 +10,15 @@ use crate::bolt::page::Leaf;
 use crate::bolt::walk::{Setup, Subtree, Walker, walk};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
-use crate::etcd::hash::{self, RevisionError, Rule, Run};
+use crate::etcd::hash::{HashRun, Rule};
 use crate::etcd::kept::Kept;
+use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision, lowest_revision};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer;
 use crate::inspect;
 use crate::owner::Owner;
 use crate::scan::health::Health;
-use crate::scan::{Options, scan};
+use crate::scan::{ScanOptions, scan};
 use crate::text::ByteText;
 
 /// What the command says: docs/json.md describes every field.
@@ -86,8 +87,22 @@ pub enum HashError {
     #[error("has no bucket `key` that can be read: leave --rev out")]
     NoRevisions,
     /// No such revision.
-    #[error(transparent)]
+    #[error("{}", no_revision(.0))]
     Revision(#[from] RevisionError),
+}
+
+fn no_revision(error: &RevisionError) -> String {
+    match *error {
+        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
+            "revision {asked} was compacted: at compact revision {compact_revision} and current revision \
+             {current_revision}, a hash can be made from revision {} on",
+            lowest_revision(compact_revision)
+        ),
+        RevisionError::Future { asked, compact_revision, current_revision } => format!(
+            "revision {asked} is in the future: the file ends at revision {current_revision} (compact revision \
+             {compact_revision})"
+        ),
+    }
 }
 
 /// Hashes the whole file; HashKV at this revision, 0 for the current one. `progress` is called now and then with the
@@ -109,8 +124,12 @@ pub fn hashes(
     };
     let all = Kept::at(db, key_bucket, i64::MAX);
     let compact_revision = state.compact_revision();
-    let current = hash::current_revision(all.newest(), compact_revision);
-    let revision = hash::resolve(revision, compact_revision, current)?;
+    let current = current_revision(all.newest(), compact_revision);
+    let revision = match revision {
+        // as etcd has it
+        0 => current,
+        asked => known_revision(asked, compact_revision, current)?,
+    };
     let known = Some(&all).filter(|all| revision >= all.newest());
     let rule = Rule::new(db, key_bucket, compact_revision, revision, known);
     let content = Content::read(db, Some(&rule), progress);
@@ -120,7 +139,7 @@ pub fn hashes(
 
 /// What `check` makes of the file.
 fn health(db: &Db, state: &State<'_>) -> Health {
-    let options = Options { max_findings: 0, ..Options::default() };
+    let options = ScanOptions { max_findings: 0, ..ScanOptions::default() };
     let (scan, trailer) = rayon::join(|| scan(db, state, options), || trailer::verify(db.data()));
     Health::of(db, state, &scan, trailer)
 }
@@ -238,7 +257,7 @@ impl Part {
     }
 
     fn add_leaf(&mut self, leaf: &Leaf<'_>) {
-        let mut run = Run::new(leaf);
+        let mut run = HashRun::new(leaf);
         for entry in leaf.entries().filter_map(Result::ok) {
             if entry.is_bucket() {
                 // bbolt gives a bucket within a bucket as a key without a value
@@ -254,7 +273,7 @@ impl Part {
     }
 
     fn add_records(&mut self, leaf: &Leaf<'_>, rule: &Rule<'_>) {
-        let mut run = Run::new(leaf);
+        let mut run = HashRun::new(leaf);
         for entry in leaf.entries().filter_map(Result::ok) {
             let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket());
             if place.is_some_and(|place| rule.takes(place, entry.value)) {

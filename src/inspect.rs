@@ -206,7 +206,7 @@ impl BucketList {
 /// Every bucket, in the order in which a scan finds them.
 #[must_use]
 pub fn buckets(db: &Db) -> Vec<BucketRow> {
-    let options = scan::Options { max_findings: 0, ..scan::Options::default() };
+    let options = scan::ScanOptions { max_findings: 0, ..scan::ScanOptions::default() };
     let usage = analyze::buckets(&scan::scan(db, &State::default(), options)).into_iter();
     let rows = usage.zip(fingerprints(db));
     rows.map(|(usage, crc)| BucketRow { usage, fingerprint: format!("{crc:08x}") }).collect()

@@ -13,6 +13,7 @@
 //!   guide               which quota and retention a disk has room for
 //!   rewrite             a packed copy of a file, and the proof that nothing was lost
 //!   synth               made-up files, the same from the same seed
+//!   copy                the one road to a new file: place, write, seal, prove
 //!   output              files that appear whole or not at all, and what they may replace
 //!   scan                one pass over the file, on all threads, from which they all are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
@@ -34,6 +35,7 @@ pub mod cleanup;
 pub mod cli;
 pub mod clock;
 pub mod content;
+pub mod copy;
 pub mod etcd;
 pub mod filter;
 pub mod guide;
@@ -56,5 +58,6 @@ pub mod source;
 pub mod status;
 pub mod synth;
 pub mod text;
+mod top_n;
 pub mod travel;
 pub mod units;

@@ -16,7 +16,7 @@ use crate::content::packing::free_name;
 use crate::etcd::data_dir;
 use crate::etcd::schema::State;
 use crate::member::names::parse_snap_db;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
 
@@ -85,23 +85,24 @@ impl Received {
 
     /// What puts it to use, or says what is wrong with it.
     #[must_use]
-    pub fn next(&self) -> Command {
+    pub fn next(&self) -> ShellCommand {
         match self.use_of {
-            Use::Damaged => return Command::new("etcd-medic check").path(&self.path),
+            Use::Damaged => return ShellCommand::new("etcd-medic check").path(&self.path),
             Use::Restore(_) => {
-                let restore = Command::new("etcdutl snapshot restore --skip-hash-check").path(&self.path);
+                let restore =
+                    ShellCommand::new("etcdutl snapshot restore --skip-hash-check").path(&self.path);
                 return restore.and("--data-dir NEW_DATA_DIR");
             }
             Use::InPlace => {}
         }
-        let copy = |command: Command| command.path(&self.path).path(&self.db);
+        let copy = |command: ShellCommand| command.path(&self.path).path(&self.db);
         if self.db.symlink_metadata().is_err() {
-            return copy(Command::new("cp -p"));
+            return copy(ShellCommand::new("cp -p"));
         }
         // not into `snap`
         let kept = self.db.parent().and_then(Path::parent).unwrap_or(Path::new(".."));
         let kept = free_name(&kept.join(data_dir::DB_NAME), "damaged");
-        copy(Command::new("mv").path(&self.db).path(&kept).and("&& cp -p"))
+        copy(ShellCommand::new("mv").path(&self.db).path(&kept).and("&& cp -p"))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::text::is_unsafe;
 
 /// A command line.
 #[derive(Clone, Debug)]
-pub struct Command(Vec<Word>);
+pub struct ShellCommand(Vec<Word>);
 
 #[derive(Clone, Debug)]
 enum Word {
@@ -22,7 +22,7 @@ enum Word {
     Given(Vec<u8>),
 }
 
-impl Command {
+impl ShellCommand {
     /// Begins with words of our own: a program and its options.
     #[must_use]
     pub fn new(words: &str) -> Self {
@@ -46,7 +46,7 @@ impl Command {
     }
 }
 
-impl Command {
+impl ShellCommand {
     /// Adds any other word.
     #[must_use]
     pub fn word(mut self, bytes: &[u8]) -> Self {
@@ -55,7 +55,7 @@ impl Command {
     }
 }
 
-impl fmt::Display for Command {
+impl fmt::Display for ShellCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `$(…)` takes line feeds off its end
         let ends_in_line_feed = |word: &Word| matches!(word, Word::Given(bytes) if bytes.ends_with(b"\n"));
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> String {
-        Command::new("printf %s").path(Path::new(OsStr::from_bytes(bytes))).to_string()
+        ShellCommand::new("printf %s").path(Path::new(OsStr::from_bytes(bytes))).to_string()
     }
 
     #[test]

@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::bolt::{Db, FormatError, probe};
-use crate::content::folder::Folder;
-use crate::content::{self, Content};
+use crate::content::folder::FolderContent;
+use crate::content::{self, FileContent};
 use crate::etcd::data_dir;
 use crate::owner::Owner;
 use crate::processes;
 use crate::received::Received;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::shown;
 
 /// An opened file.
@@ -52,10 +52,10 @@ pub enum Reason {
         /// What is missing.
         error: std::io::Error,
         /// What lies in it.
-        folder: Folder,
+        folder: FolderContent,
     },
     /// Somebody has bbolt's lock on it.
-    #[error("is locked by {by}. `--no-lock` reads all the same, but what it reads may be changing.")]
+    #[error("is locked by {by}")]
     Locked {
         /// Who: `etcd (process 4711)`.
         by: String,
@@ -65,7 +65,7 @@ pub enum Reason {
     Open(OpenError),
     /// It is no db.
     #[error(transparent)]
-    Content(Content),
+    Content(FileContent),
     /// It is a db that nothing can be read from in order.
     #[error("{}", damage(error))]
     Format {
@@ -108,10 +108,6 @@ impl SourceError {
             return format!("{}. {received}", reason.trim_end_matches(':'));
         }
         match reason {
-            Reason::Locked { .. } if self.owner.is_etcd() => {
-                format!("{reason} Stop etcd, or take a snapshot of it:")
-            }
-            Reason::Locked { .. } => format!("{reason} Stop {}", self.owner.program()),
             Reason::Content(content) if content.has_nothing() => format!("{reason}: look for {backup}"),
             Reason::Format { has_pages: true, .. } => {
                 format!("{reason}; keep the file. More than what can be saved of it may be in {backup}:")
@@ -129,21 +125,21 @@ impl SourceError {
 
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         if let Some(received) = &self.received {
             return Some(received.next());
         }
         match &self.reason {
             Reason::Folder { folder, .. } if !folder.dbs.is_empty() => {
-                let status = Command::new("etcd-medic status");
+                let status = ShellCommand::new("etcd-medic status");
                 Some(folder.dbs.iter().fold(status, |command, db| command.path(db)))
             }
             Reason::Locked { .. } if self.owner.is_etcd() => {
-                Some(Command::new("etcdctl snapshot save snapshot.db"))
+                Some(ShellCommand::new("etcdctl snapshot save snapshot.db"))
             }
             Reason::Content(content) => content.unpack(&self.path),
             Reason::Format { has_pages: true, .. } => {
-                Some(Command::new("etcd-medic salvage").path(&self.path).and("-o saved.db"))
+                Some(ShellCommand::new("etcd-medic salvage").path(&self.path).and("-o saved.db"))
             }
             _ => None,
         }
@@ -189,7 +185,7 @@ impl Source {
 /// It does not exist, or is held by somebody who writes.
 pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
     let path = data_dir::resolve(path).map_err(|error| {
-        let folder = path.is_dir().then(|| Folder::of(path));
+        let folder = path.is_dir().then(|| FolderContent::of(path));
         let reason = match folder {
             Some(folder) => Reason::Folder { error, folder },
             None => Reason::Io(error),
@@ -229,8 +225,7 @@ fn io_advice(error: &std::io::Error) -> &'static str {
 
 fn advice(error: &OpenError) -> &'static str {
     match error {
-        OpenError::Locked => "",
-        OpenError::LockUnsupported(_) => ": if nobody writes to it, read it with `--no-lock`",
+        OpenError::Locked | OpenError::LockUnsupported(_) => "",
         OpenError::NotAFile => ": name a db file, or a folder that has one",
         OpenError::Io(error) => io_advice(error),
     }

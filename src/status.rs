@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::path::Path;
 
-use crate::analyze::{AlarmInfo, current_revision};
+use crate::analyze::AlarmInfo;
 use crate::bolt::Db;
 use crate::clock::Clock;
 use crate::etcd::schema::State;
@@ -14,7 +14,7 @@ use crate::scan::Scan;
 use crate::scan::health::Health;
 use crate::text::ByteText;
 
-use crate::analyze::fragmentation::share;
+use crate::analyze::share::share;
 
 /// The status of one file.
 #[derive(Clone, Debug, Serialize)]
@@ -125,7 +125,7 @@ impl Status {
             in_use_bytes: scan.reached_pages * db.page_size(),
             free_bytes: scan.free_pages() * db.page_size(),
             page_size: db.page_size(),
-            revision: is_etcd.then(|| current_revision(state, scan)),
+            revision: is_etcd.then(|| scan.current_revision(state)),
             compact_revision: is_etcd.then(|| state.compact_revision()),
             time: Clock::of(&scan.keyspace, None).1.time,
             etcd_version: state.storage_version.clone().or_else(|| state.cluster_version.clone()),

@@ -14,11 +14,11 @@ use etcd_medic::analyze::{self, Analysis};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::Packing;
 use etcd_medic::check;
+use etcd_medic::copy::Progress;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::filter::Filter;
-use etcd_medic::rewrite::defrag::Progress;
-use etcd_medic::scan::{self, Options as ScanOptions};
+use etcd_medic::scan::{self, ScanOptions};
 use etcd_medic::source::Source;
 use etcd_medic::synth::history::HistoryError;
 use etcd_medic::synth::scatter::Scatter;
@@ -28,7 +28,7 @@ use support::peers::assert_bbolt_accepts;
 use tempfile::TempDir;
 
 const SIZE: u64 = 24 << 20;
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 fn options() -> Options {
     Options::new(7, Extent::Bytes(SIZE))
@@ -62,7 +62,7 @@ fn read(path: &Path) -> Analysis {
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
-    let request = analyze::Request {
+    let request = analyze::AnalyzeRequest {
         path,
         trailer,
         read_without_lock: false,

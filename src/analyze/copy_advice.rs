@@ -8,13 +8,13 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{TRAILER_SIZE, Trailer};
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::units::{bytes, count, percent};
 
 use super::Analysis;
 use super::advice::{Advice, Severity, WORTH_IT, new};
-use super::fragmentation::share;
 use super::gains::{AlsoSteady, Copies, CopyKind};
+use super::share::share;
 
 /// What cures a full quota in one step.
 fn cure() -> Wish {
@@ -101,7 +101,7 @@ pub(super) fn history(report: &Analysis) -> Option<Advice> {
     );
     // what a shorter history would give is the plan's to say
     let command =
-        Command::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
+        ShellCommand::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command.to_string()))
 }
 
@@ -156,7 +156,7 @@ impl Copy {
         let is_sealed = trailer != Trailer::None && (report.owner.is_etcd() || data_dir.is_some());
         let snapshot = is_sealed || to_restore;
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };
-        let command = Command::new("etcd-medic defrag")
+        let command = ShellCommand::new("etcd-medic defrag")
             .and(if cure { "--compact-to current --disarm" } else { "" })
             .and(without_hash_check(report));
         let command = match data_dir {

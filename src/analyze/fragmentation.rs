@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::scan::Scan;
 
 use super::histogram::Histogram;
-use super::space::{Class, Space};
+use super::share::share;
+use super::space::{ByteClass, Space};
 
 /// How scattered the file is.
 #[derive(Clone, Debug, Serialize)]
@@ -24,12 +25,12 @@ pub struct Fragmentation {
     /// How full the leaves of the main bucket are, in percent of their pages.
     pub leaf_fill: Histogram,
     /// How the leaves of the main bucket follow each other.
-    pub leaf_order: LeafOrder,
+    pub leaf_order: LeafSteps,
 }
 
 /// Steps from a leaf to the next in the order of the keys, by where in the file they lead.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct LeafOrder {
+pub struct LeafSteps {
     /// To the page right behind: read ahead by the disk.
     pub adjacent: u64,
     /// Further on.
@@ -45,8 +46,10 @@ impl Fragmentation {
         let largest = scan.tallies.iter().max_by_key(|tally| tally.leaves);
         let main = scan.key_tally().or(largest).cloned().unwrap_or_default();
         let mut runs: Vec<u64> = scan.unreached.iter().map(|&(_, pages)| pages).collect();
-        let empty: u64 =
-            [Class::Slack, Class::Free, Class::Leaked, Class::Tail].map(|c| space.bytes_of(c)).iter().sum();
+        let empty: u64 = [ByteClass::Slack, ByteClass::Free, ByteClass::Leaked, ByteClass::Tail]
+            .map(|c| space.bytes_of(c))
+            .iter()
+            .sum();
         let empty_share = share(empty, space.total_bytes);
         let disorder = share(main.order.forward + main.order.backward, main.order.steps());
         let free_runs = Histogram::of(&mut runs);
@@ -57,18 +60,11 @@ impl Fragmentation {
             largest_run_pages: free_runs.max,
             free_runs,
             leaf_fill: Histogram::of_counters(main.leaf_fill.counts(), 10),
-            leaf_order: LeafOrder {
+            leaf_order: LeafSteps {
                 adjacent: main.order.adjacent,
                 forward: main.order.forward,
                 backward: main.order.backward,
             },
         }
     }
-}
-
-/// `part` of `whole`, between 0 and 1; 0 of nothing.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a share for people: 53 bits are plenty")]
-pub fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::bolt::write::{self, Plan, PlanError};
+use crate::copy::Layout;
 use crate::etcd::schema::KEY_BUCKET;
-use crate::rewrite::defrag::{Layout, settings_of};
 use crate::rewrite::planned::{Planned, Records};
 use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
@@ -78,7 +78,7 @@ impl Copies {
             let (usual, steady) = rayon::join(|| size(false), || also_steady.then(|| size(true)).flatten());
             Sizes { usual, steady }
         };
-        let settings = |layout| settings_of(db, key_bucket.is_some(), layout);
+        let settings = |layout: Layout| layout.settings(db, key_bucket.is_some());
         let allocated_bytes = db.high_water_mark().saturating_mul(db.page_size());
         let Some(outline) = outline.filter(|_| key_bucket.is_some()) else {
             // without records, there is nothing to compact

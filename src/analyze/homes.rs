@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::k8s::Tenant;
-use crate::scan::keyspace::KeyState;
+use crate::scan::key_sum::KeySum;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
@@ -48,41 +48,13 @@ pub struct HomeUse {
     pub disk_bytes: u64,
 }
 
-/// The same, while keys are added.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct HomeSum {
-    objects: u64,
-    records: u64,
-    own_bytes: u64,
-    leaf_bytes: u64,
-    live_bytes: u64,
-}
-
-impl HomeSum {
-    pub(super) fn add(&mut self, key: &KeyState<'_>) {
-        if key.is_live() {
-            self.objects += 1;
-            self.live_bytes += key.newest_own_bytes();
-        }
-        self.records += u64::from(key.records);
-        self.own_bytes += key.own_bytes;
-        self.leaf_bytes += key.leaf_bytes;
-    }
-
-    pub(super) fn append(&mut self, other: &Self) {
-        self.objects += other.objects;
-        self.records += other.records;
-        self.own_bytes += other.own_bytes;
-        self.leaf_bytes += other.leaf_bytes;
-        self.live_bytes += other.live_bytes;
-    }
-
-    fn finish(&self, disk_bytes: u64) -> HomeUse {
-        HomeUse {
-            objects: self.objects,
-            records: self.records,
-            live_bytes: self.live_bytes,
-            history_bytes: self.own_bytes - self.live_bytes,
+impl HomeUse {
+    fn of(sum: &KeySum, disk_bytes: u64) -> Self {
+        Self {
+            objects: sum.objects,
+            records: sum.records,
+            live_bytes: sum.live_bytes,
+            history_bytes: sum.history_bytes(),
             disk_bytes,
         }
     }
@@ -91,16 +63,16 @@ impl HomeSum {
 /// Sums by tenant and namespace, and of what a filter keeps out.
 #[derive(Debug, Default)]
 pub(super) struct Homes<'a> {
-    sums: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), HomeSum>,
-    rest: HomeSum,
+    sums: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), KeySum>,
+    rest: KeySum,
 }
 
 impl<'a> Homes<'a> {
-    pub(super) fn add(&mut self, tenant: Option<Tenant<'a>>, namespace: Option<&'a [u8]>, sum: &HomeSum) {
+    pub(super) fn add(&mut self, tenant: Option<Tenant<'a>>, namespace: Option<&'a [u8]>, sum: &KeySum) {
         self.sums.entry((tenant, namespace)).or_default().append(sum);
     }
 
-    pub(super) fn add_rest(&mut self, sum: &HomeSum) {
+    pub(super) fn add_rest(&mut self, sum: &KeySum) {
         self.rest.append(sum);
     }
 
@@ -112,8 +84,8 @@ impl<'a> Homes<'a> {
         disk_bytes: u64,
     ) -> (Vec<TenantUse>, Vec<NamespaceUse>) {
         let not_shown = self.rest.leaf_bytes + unreadable;
-        let mut by_tenant: BTreeMap<Option<ByteText>, HomeSum> = BTreeMap::new();
-        let mut by_namespace: BTreeMap<(Option<ByteText>, Option<&[u8]>), HomeSum> = BTreeMap::new();
+        let mut by_tenant: BTreeMap<Option<ByteText>, KeySum> = BTreeMap::new();
+        let mut by_namespace: BTreeMap<(Option<ByteText>, Option<&[u8]>), KeySum> = BTreeMap::new();
         for (&(tenant, namespace), sum) in &self.sums {
             let tenant = tenants.name(tenant);
             by_namespace.entry((tenant.clone(), namespace)).or_default().append(sum);
@@ -134,11 +106,11 @@ impl<'a> Homes<'a> {
 }
 
 /// The largest first, equals in the order of their names.
-fn rows<N: Ord>(sums: BTreeMap<N, HomeSum>, not_shown: u64, disk_bytes: u64) -> Vec<(N, HomeUse)> {
+fn rows<N: Ord>(sums: BTreeMap<N, KeySum>, not_shown: u64, disk_bytes: u64) -> Vec<(N, HomeUse)> {
     let weights: Vec<u64> = sums.values().map(|sum| sum.leaf_bytes).chain([not_shown]).collect();
     let disk = apportion(disk_bytes, &weights);
     let shown = sums.into_iter().zip(disk).filter(|((_, sum), _)| sum.records > 0);
-    let mut rows: Vec<_> = shown.map(|((name, sum), disk)| (name, sum.finish(disk))).collect();
+    let mut rows: Vec<_> = shown.map(|((name, sum), disk)| (name, HomeUse::of(&sum, disk))).collect();
     rows.sort_by(|(a, one), (b, other)| (other.disk_bytes, a).cmp(&(one.disk_bytes, b)));
     rows
 }

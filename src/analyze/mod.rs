@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`file`](mod@file) | the file itself |
 //! | [`space`] | classes of bytes that add up to its size |
-//! | [`keys`] | records by state, resources |
+//! | [`keys`] | one pass over all keys, from which the next five come |
+//! | [`mvcc`], [`resources`] | records by state and by resource |
 //! | [`sort`] | the order of resources |
 //! | [`homes`] | tenants and namespaces |
 //! | [`top`] | the largest objects |
@@ -13,13 +14,15 @@
 //! | [`gains`] | what each cure would give back |
 //! | [`timeline`] | records over the revisions |
 //! | [`retention`] | what history costs, and which time it covers |
-//! | [`advice`] | what to do, ranked |
-//! | [`histogram`], [`share`] | the arithmetic behind |
+//! | [`leases`] | leases and their keys |
+//! | [`advice`], `advise` | what to do, ranked |
+//! | [`histogram`], [`share`] | arithmetic |
 //!
 //! Everything here is a plain struct that serialises, the same whatever the number of threads; docs/report.md
 //! explains each figure, docs/json.md lists each field.
 
 pub mod advice;
+mod advise;
 pub mod copy_advice;
 pub mod file;
 pub mod fragmentation;
@@ -27,6 +30,9 @@ pub mod gains;
 pub mod histogram;
 pub mod homes;
 pub mod keys;
+pub mod leases;
+pub mod mvcc;
+pub mod resources;
 pub mod retention;
 pub mod share;
 pub mod sort;
@@ -34,7 +40,6 @@ pub mod space;
 pub mod timeline;
 pub mod top;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -56,7 +61,9 @@ use file::FileInfo;
 use fragmentation::Fragmentation;
 use gains::{Copies, Gains};
 use homes::{NamespaceUse, TenantUse};
-use keys::{KeySums, Mvcc, ResourceUse};
+use leases::LeasesUse;
+use mvcc::Mvcc;
+use resources::ResourceUse;
 use retention::Retention;
 use space::Space;
 use timeline::TimelineReport;
@@ -92,7 +99,7 @@ pub struct Analysis {
     /// What history costs, and which time it covers.
     pub retention: Option<Retention>,
     /// Leases, and what is attached to them.
-    pub leases: Option<Leases>,
+    pub leases: Option<LeasesUse>,
     /// Raised alarms.
     pub alarms: Vec<AlarmInfo>,
     /// Authentication.
@@ -125,38 +132,6 @@ pub struct BucketUse {
     pub leaf_nodes: u64,
 }
 
-/// Leases.
-#[derive(Clone, Debug, Serialize)]
-pub struct Leases {
-    /// Leases in the `lease` bucket.
-    pub count: u64,
-    /// Keys attached to them.
-    pub attached_keys: u64,
-    /// Bytes of these keys' newest records.
-    pub attached_bytes: u64,
-    /// Leases that no key is attached to.
-    pub without_keys: u64,
-    /// Keys attached to leases that do not exist: they never expire.
-    pub orphaned_keys: u64,
-    /// Bytes of these keys' newest records.
-    pub orphaned_bytes: u64,
-    /// The leases with most keys.
-    pub top: Vec<LeaseInfo>,
-}
-
-/// One lease.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct LeaseInfo {
-    /// Its id.
-    pub id: i64,
-    /// The time to live that was granted, in seconds; `null` where the lease does not exist.
-    pub ttl_seconds: Option<i64>,
-    /// Keys attached.
-    pub keys: u64,
-    /// Bytes of their newest records.
-    pub bytes: u64,
-}
-
 /// A raised alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlarmInfo {
@@ -181,7 +156,7 @@ pub struct Auth {
 
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
-pub struct Request<'r> {
+pub struct AnalyzeRequest<'r> {
     /// The file's path.
     pub path: &'r Path,
     /// What stands behind the db.
@@ -198,7 +173,7 @@ pub struct Request<'r> {
 
 /// Makes the report of a file that was scanned.
 #[must_use]
-pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_>) -> Analysis {
+pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeRequest<'_>) -> Analysis {
     let space = Space::of(db, scan);
     let buckets = buckets(scan);
     let key_disk =
@@ -207,7 +182,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
     let steady = copy_advice::also_steady(request.path, state);
     let (copies, sums) = rayon::join(|| Copies::of(db, scan, steady), sums);
     let is_etcd = scan.key_bucket.is_some();
-    let mvcc = is_etcd.then(|| mvcc(state, scan, &sums));
+    let mvcc = is_etcd.then(|| Mvcc::of(state, scan, sums.states));
     let mut analysis = Analysis {
         file: FileInfo::of(request.path, db, state, request.trailer),
         health: Health::of(db, state, scan, request.trailer),
@@ -218,7 +193,7 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         mvcc,
         gains: copies.as_ref().map(Copies::gains).unwrap_or_default(),
         timeline: is_etcd.then(|| TimelineReport::of(&sums.timelines, scan.keyspace.bins())),
-        leases: is_etcd.then(|| leases(state, &sums.leases, request.top)),
+        leases: is_etcd.then(|| LeasesUse::of(state, &sums.leases, request.top)),
         resources: sums.resources,
         tenants: sums.tenants,
         namespaces: sums.namespaces,
@@ -232,30 +207,8 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &Request<'_
         advice: Vec::new(),
         owner: Owner::of(db).at(request.path),
     };
-    analysis.advice = advice::advise(&analysis, request, copies.as_ref());
+    analysis.advice = advise::advise(&analysis, request, copies.as_ref());
     analysis
-}
-
-/// The current revision as etcd takes it at its start (`kvstore.go`, `restore`): the newest record's, or that of a
-/// compaction, if it is higher; at least 1.
-#[must_use]
-pub fn current_revision(state: &State<'_>, scan: &Scan<'_>) -> i64 {
-    scan.keyspace.max_revision.max(state.compact_revision()).max(1)
-}
-
-fn mvcc(state: &State<'_>, scan: &Scan<'_>, sums: &KeySums<'_>) -> Mvcc {
-    Mvcc {
-        revision: current_revision(state, scan),
-        compact_revision: state.compact_revision(),
-        gaps: scan.gaps.as_slice().to_vec(),
-        finished_compact_revision: state.finished_compact_revision,
-        scheduled_compact_revision: state.scheduled_compact_revision,
-        distinct_keys: scan.keyspace.num_keys(),
-        live: sums.live,
-        superseded: sums.superseded,
-        tombstones: sums.tombstones,
-        unreadable: sums.unreadable,
-    }
 }
 
 /// Every bucket, in the order of the tree.
@@ -283,31 +236,6 @@ pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
     };
     let ids = (0..).map(BucketId);
     scan.buckets.iter().zip(ids.zip(&scan.tallies)).map(use_of).collect()
-}
-
-fn leases(state: &State<'_>, attached: &BTreeMap<i64, (u64, u64)>, top: usize) -> Leases {
-    let existing: BTreeSet<i64> = state.leases.iter().map(|lease| lease.id).collect();
-    let ttls: BTreeMap<i64, i64> = state.leases.iter().map(|lease| (lease.id, lease.ttl)).collect();
-    let sum = |exists: bool| {
-        let of_kind = attached.iter().filter(|(lease, _)| existing.contains(lease) == exists);
-        of_kind.fold((0, 0), |(keys, bytes), (_, more)| (keys + more.0, bytes + more.1))
-    };
-    let ((attached_keys, attached_bytes), (orphaned_keys, orphaned_bytes)) = (sum(true), sum(false));
-    let mut rows: Vec<_> = attached
-        .iter()
-        .map(|(&id, &(keys, bytes))| LeaseInfo { id, ttl_seconds: ttls.get(&id).copied(), keys, bytes })
-        .collect();
-    rows.sort_by_key(|lease| (std::cmp::Reverse(lease.keys), lease.id));
-    rows.truncate(top);
-    Leases {
-        count: existing.len() as u64,
-        attached_keys,
-        attached_bytes,
-        without_keys: existing.iter().filter(|lease| !attached.contains_key(lease)).count() as u64,
-        orphaned_keys,
-        orphaned_bytes,
-        top: rows,
-    }
 }
 
 impl From<&crate::etcd::schema::Alarm> for AlarmInfo {

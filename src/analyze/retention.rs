@@ -5,12 +5,13 @@
 
 use serde::Serialize;
 
-use crate::etcd::Gaps;
+use crate::etcd::RevisionGaps;
 use crate::guide;
+use crate::k8s::ValueKind;
 use crate::k8s::metadata::creation_seconds;
-use crate::scan::keyspace::{KeyState, ValueKind};
+use crate::scan::key_state::KeyState;
 
-use super::keys::Mvcc;
+use super::mvcc::Mvcc;
 
 /// One for each power of two of a revision's age, and one for the current revision.
 const NUM_AGES: usize = 65;
@@ -33,7 +34,7 @@ pub struct Retention {
     /// How fast revisions come; `null` where the file does not tell.
     pub rate: Option<Rate>,
     /// What it would cost to keep as much history as the guide says for the sizes of disks.
-    pub choices: Vec<Choice>,
+    pub choices: Vec<RetentionCost>,
 }
 
 /// How fast revisions come, from the creation of two objects.
@@ -51,7 +52,7 @@ pub struct Rate {
 
 /// Some number of revisions to keep.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Choice {
+pub struct RetentionCost {
     /// How many.
     pub revisions: u64,
     /// What they would take of the file; `null` where it is not known what one takes.
@@ -69,14 +70,14 @@ impl Retention {
         clippy::cast_sign_loss,
         reason = "estimates, rounded for people; a cast of a float saturates"
     )]
-    pub fn of(mvcc: &Mvcc, witnesses: &Witnesses<'_>, gaps: &Gaps) -> Self {
+    pub fn of(mvcc: &Mvcc, witnesses: &Witnesses<'_>, gaps: &RevisionGaps) -> Self {
         // revision 1 is there from the start: the first write makes 2
         let since = mvcc.compact_revision.max(1);
         let revisions = u64::try_from(gaps.existed_between(since, mvcc.revision)).unwrap_or(0);
         let history_bytes = mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
         let bytes_per_revision = (revisions > 0).then(|| history_bytes as f64 / revisions as f64);
         let rate = rate(&witnesses.times(), gaps);
-        let choice = |revisions: u64| Choice {
+        let choice = |revisions: u64| RetentionCost {
             revisions,
             bytes: bytes_per_revision.map(|bytes| (bytes * revisions as f64).round() as u64),
             seconds: rate.map(|rate| (revisions as f64 / rate.revisions_per_hour * 3600.0).round() as u64),
@@ -98,14 +99,14 @@ impl Retention {
 pub struct Witnesses<'a> {
     /// How many revisions existed, up to the current one.
     existed: i64,
-    gaps: Gaps,
+    gaps: RevisionGaps,
     by_age: Vec<Option<(i64, &'a [u8])>>,
 }
 
 impl<'a> Witnesses<'a> {
     /// None yet; ages are counted from this revision.
     #[must_use]
-    pub fn before(revision: i64, gaps: &Gaps) -> Self {
+    pub fn before(revision: i64, gaps: &RevisionGaps) -> Self {
         Self { existed: gaps.existed_up_to(revision), gaps: gaps.clone(), by_age: vec![None; NUM_AGES] }
     }
 
@@ -146,7 +147,7 @@ impl<'a> Witnesses<'a> {
 
 /// The rate over the last day, or over as much as there is; `None` where times contradict revisions: objects were put
 /// there by another than an API server, or the file is made of several.
-fn rate(times: &[(i64, u64)], gaps: &Gaps) -> Option<Rate> {
+fn rate(times: &[(i64, u64)], gaps: &RevisionGaps) -> Option<Rate> {
     let in_order = times.windows(2).all(|pair| match pair {
         [(_, earlier), (_, later)] => *earlier <= later.saturating_add(CLOCK_SLACK_SECONDS),
         _ => true,
@@ -174,7 +175,7 @@ mod tests {
 
     fn at(times: &[(i64, u64)]) -> Option<(i64, i64, u64)> {
         let times: Vec<_> = times.iter().map(|&(revision, hours)| (revision, START + hours * HOUR)).collect();
-        rate(&times, &Gaps::default())
+        rate(&times, &RevisionGaps::default())
             .map(|rate| (rate.first_revision, rate.last_revision, rate.seconds / HOUR))
     }
 
@@ -192,39 +193,46 @@ mod tests {
 
     #[test]
     fn the_rate_is_revisions_by_time() {
-        let rate = rate(&[(100, START), (110, START + 10)], &Gaps::default()).unwrap();
+        let rate = rate(&[(100, START), (110, START + 10)], &RevisionGaps::default()).unwrap();
         assert!((rate.revisions_per_hour - 3600.0).abs() < 1e-9, "{rate:?}");
     }
 
     #[test]
     fn revisions_that_never_existed_take_no_time() {
-        let gaps = Gaps::of(vec![crate::etcd::Gap { first_revision: 111, last_revision: 4_000_000_110 }]);
+        let gaps = RevisionGaps::of(vec![crate::etcd::RevisionGap {
+            first_revision: 111,
+            last_revision: 4_000_000_110,
+        }]);
         let rate = rate(&[(100, START), (4_000_000_120, START + 20)], &gaps).unwrap();
         assert!((rate.revisions_per_hour - 3600.0).abs() < 1e-9, "{rate:?}");
     }
 
     #[test]
     fn too_little_time_tells_nothing() {
-        assert_eq!(rate(&[], &Gaps::default()), None);
-        assert_eq!(rate(&[(1, START)], &Gaps::default()), None);
-        assert_eq!(rate(&[(1, START), (100, START + 9)], &Gaps::default()), None);
-        assert_eq!(rate(&[(1, START), (1, START + 6000)], &Gaps::default()), None, "no revision between");
+        assert_eq!(rate(&[], &RevisionGaps::default()), None);
+        assert_eq!(rate(&[(1, START)], &RevisionGaps::default()), None);
+        assert_eq!(rate(&[(1, START), (100, START + 9)], &RevisionGaps::default()), None);
+        assert_eq!(
+            rate(&[(1, START), (1, START + 6000)], &RevisionGaps::default()),
+            None,
+            "no revision between"
+        );
     }
 
     #[test]
     fn times_that_lie_tell_nothing() {
         assert_eq!(at(&[(1, 5), (50, 3), (100, 9)]), None);
         assert!(
-            rate(&[(1, START), (50, START + 1000), (100, START + 950)], &Gaps::default()).is_some(),
+            rate(&[(1, START), (50, START + 1000), (100, START + 950)], &RevisionGaps::default()).is_some(),
             "clocks differ a little"
         );
-        assert_eq!(rate(&[(1, START), (50, u64::MAX), (100, START + 950)], &Gaps::default()), None);
-        assert!(rate(&[(i64::MIN, 0), (i64::MAX, u64::MAX)], &Gaps::default()).is_none());
+        assert_eq!(rate(&[(1, START), (50, u64::MAX), (100, START + 950)], &RevisionGaps::default()), None);
+        assert!(rate(&[(i64::MIN, 0), (i64::MAX, u64::MAX)], &RevisionGaps::default()).is_none());
     }
 
     #[test]
     fn of_each_age_the_oldest_is_kept() {
-        let gaps = Gaps::default();
+        let gaps = RevisionGaps::default();
         let mut witnesses = Witnesses::before(100, &gaps);
         for created in [100, 99, 98, 97, 96, 70, 60, 0, -5, i64::MIN, i64::MAX] {
             witnesses.add(created, b"");

@@ -1,4 +1,11 @@
-//! Sharing out bytes, so that the parts add up to the whole.
+//! Shares: of a whole, and bytes that are shared out so that they add up to it.
+
+/// `part` of `whole`, between 0 and 1; 0 of nothing.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a share for people: 53 bits are plenty")]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
 
 /// Shares `total` out in proportion to `weights`, to the byte. With no weight at all, nobody gets anything.
 #[must_use]
@@ -14,6 +21,24 @@ pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
         share
     });
     shares.collect()
+}
+
+/// What the `key` bucket takes of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskBytes {
+    /// What all of them take.
+    pub bytes: u64,
+    /// All records' bytes with their share of their leaves.
+    pub leaf_bytes: u64,
+}
+
+impl DiskBytes {
+    /// What records of these leaf bytes take.
+    #[must_use]
+    pub fn share_of(self, leaf_bytes: u64) -> u64 {
+        let share = u128::from(leaf_bytes) * u128::from(self.bytes) / u128::from(self.leaf_bytes.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]

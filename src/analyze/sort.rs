@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::advice::resource_name;
-use super::keys::ResourceUse;
+use super::resources::ResourceUse;
+use crate::k8s::resource_name;
 
 /// What resources are sorted by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

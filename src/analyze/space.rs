@@ -11,7 +11,7 @@ use crate::scan::Scan;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Class {
+pub enum ByteClass {
     /// The two meta pages.
     Meta,
     /// The stored freelist's pages.
@@ -44,7 +44,7 @@ pub enum Class {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct ClassBytes {
     /// The class.
-    pub class: Class,
+    pub class: ByteClass,
     /// Its bytes.
     pub bytes: u64,
 }
@@ -87,19 +87,19 @@ impl Space {
         let behind = db.file_size() - db.num_pages() * page_size;
         let trailer = trailer_size(db.file_size()).min(behind);
         let classes = [
-            (Class::Meta, metas),
-            (Class::Freelist, freelist),
-            (Class::NodeHeaders, sizes.header),
-            (Class::NodeElements, sizes.elements),
-            (Class::Keys, sizes.keys),
-            (Class::Values, sizes.values),
-            (Class::BucketHeaders, sizes.bucket_headers),
-            (Class::Slack, sizes.slack),
-            (Class::Damaged, damaged),
-            (Class::Free, free),
-            (Class::Leaked, leaked),
-            (Class::Tail, behind - trailer),
-            (Class::Trailer, trailer),
+            (ByteClass::Meta, metas),
+            (ByteClass::Freelist, freelist),
+            (ByteClass::NodeHeaders, sizes.header),
+            (ByteClass::NodeElements, sizes.elements),
+            (ByteClass::Keys, sizes.keys),
+            (ByteClass::Values, sizes.values),
+            (ByteClass::BucketHeaders, sizes.bucket_headers),
+            (ByteClass::Slack, sizes.slack),
+            (ByteClass::Damaged, damaged),
+            (ByteClass::Free, free),
+            (ByteClass::Leaked, leaked),
+            (ByteClass::Tail, behind - trailer),
+            (ByteClass::Trailer, trailer),
         ];
         let sum: u64 = classes.iter().map(|&(_, bytes)| bytes).sum();
         assert_eq!(sum, db.file_size(), "the classes of bytes don't add up to the file's size: {classes:?}");
@@ -109,7 +109,7 @@ impl Space {
 
     /// Bytes of one class.
     #[must_use]
-    pub fn bytes_of(&self, class: Class) -> u64 {
+    pub fn bytes_of(&self, class: ByteClass) -> u64 {
         self.classes.iter().find(|row| row.class == class).map_or(0, |row| row.bytes)
     }
 }

@@ -1,13 +1,64 @@
 //! How records spread over the revisions, and who made the peak.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::scan::timeline::{Bins, Span};
+use crate::k8s::GroupResource;
+use crate::scan::keyspace::Keyspace;
+use crate::scan::timeline::{Bins, Span, Timeline};
 use crate::text::ByteText;
 
-use super::fragmentation::share;
 use super::histogram::Histogram;
-use super::keys::Timelines;
+use super::share::share;
+
+/// The records over the revisions, and whose they are in the span with most bytes.
+#[derive(Debug, Default)]
+pub struct Timelines {
+    /// All records.
+    pub all: Timeline,
+    /// The number of the span with most bytes, the earliest of several.
+    pub peak: usize,
+    /// The resource that has most bytes in that span.
+    pub in_peak: Option<PeakResource>,
+}
+
+/// A resource, and its records in one span.
+#[derive(Debug)]
+pub struct PeakResource {
+    /// API group.
+    pub group: String,
+    /// Resource, or leading path.
+    pub resource: ByteText,
+    /// Its records in the span.
+    pub span: Span,
+}
+
+impl Timelines {
+    /// Of all records.
+    #[must_use]
+    pub fn of(keyspace: &Keyspace<'_>) -> Self {
+        let mut all = Timeline::default();
+        let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
+        rows().for_each(|(_, row)| all.append(&row.timeline));
+        let largest_last = all.spans().into_iter().enumerate().rev().max_by_key(|(_, span)| span.bytes);
+        let peak = largest_last.map_or(0, |(number, _)| number);
+        let mut in_peak: BTreeMap<GroupResource<'_>, Span> = BTreeMap::new();
+        for (&resource, row) in rows() {
+            if let Some(span) = row.timeline.spans().get(peak).filter(|span| span.records > 0) {
+                in_peak.entry(resource).or_default().add(span);
+            }
+        }
+        // the first of several
+        let largest = in_peak.into_iter().rev().max_by_key(|(_, span)| span.bytes);
+        let owned = |(GroupResource { group, resource }, span): (GroupResource<'_>, Span)| PeakResource {
+            group: group.to_owned(),
+            resource: resource.into(),
+            span,
+        };
+        Self { all, peak, in_peak: largest.map(owned) }
+    }
+}
 
 /// How records spread over the revisions: equal spans of revisions, from the oldest on.
 #[derive(Clone, Debug, Serialize)]
@@ -67,7 +118,7 @@ impl TimelineReport {
 
 fn peak(timelines: &Timelines, rows: &[TimelineBin]) -> Option<Peak> {
     let &bin = rows.get(timelines.peak)?;
-    let (group, resource, span) = timelines.in_peak.as_ref()?;
+    let PeakResource { group, resource, span } = timelines.in_peak.as_ref()?;
     if bin.records == 0 {
         return None;
     }

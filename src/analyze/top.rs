@@ -1,14 +1,17 @@
 //! The largest keys, by each of three measures.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::k8s::{Layout, Tenant};
-use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::k8s::KeyLayout;
+use crate::scan::key_state::KeyState;
+use crate::scan::shard::{PlacedKey, Shard};
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
+use crate::top_n::TopN;
+
+use super::share::DiskBytes;
 
 /// One of the largest keys.
 #[derive(Clone, Debug, Serialize)]
@@ -105,89 +108,48 @@ fn live_bytes(key: &KeyState<'_>) -> u64 {
     if key.is_live() { key.newest_own_bytes() } else { 0 }
 }
 
-/// The largest keys by one metric: ties go to the smaller key, so that the choice does not depend on any order.
-type Largest<'s, 'a> = BinaryHeap<Reverse<(u64, Reverse<&'a [u8]>, Ranked<'s, 'a>)>>;
-
-/// A key in a ranking: never compared, as no two have the same bytes.
-#[derive(Clone, Copy, Debug)]
-struct Ranked<'s, 'a> {
-    key: &'s KeyState<'a>,
-    resource: Resource<'a>,
-    tenant: Option<Tenant<'a>>,
-    namespace: Option<&'a [u8]>,
-}
-
-impl PartialEq for Ranked<'_, '_> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-impl Eq for Ranked<'_, '_> {}
-impl PartialOrd for Ranked<'_, '_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Ranked<'_, '_> {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
+/// The largest keys by one metric, of equals those with the smaller key.
+type Largest<'s, 'a> = TopN<u64, &'a [u8], PlacedKey<'s, 'a>>;
 
 /// The rankings.
 #[derive(Debug)]
 pub(super) struct Top<'s, 'a> {
     largest: [Largest<'s, 'a>; Metric::ALL.len()],
-    top: usize,
 }
 
 /// What the rows are made with, beside the keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole<'l> {
-    pub(super) layout: &'l Layout<'l>,
+    pub(super) layout: &'l KeyLayout<'l>,
     pub(super) tenants: Tenants,
-    /// The leaf bytes of all records, and what these take of the file.
-    pub(super) leaf_bytes: u64,
-    pub(super) disk_bytes: u64,
+    pub(super) disk: DiskBytes,
 }
 
 impl<'s, 'a> Top<'s, 'a> {
     pub(super) fn new(top: usize) -> Self {
-        Self { largest: Default::default(), top }
+        Self { largest: Metric::ALL.map(|_| TopN::new(top)) }
     }
 
     pub(super) fn rank(&mut self, shard: &'s Shard<'a>, key: &'s KeyState<'a>) {
         for (largest, metric) in self.largest.iter_mut().zip(Metric::ALL) {
             let Some(value) = metric.of(key) else { continue };
-            // the key's own bytes lie in the file, far away: they are asked for only where they may matter
-            let smallest =
-                largest.peek().filter(|_| largest.len() >= self.top).map(|Reverse((value, ..))| *value);
-            if smallest.is_none_or(|smallest| value >= smallest) {
-                let (resource, tenant) = (shard.resource(key), shard.tenant(key));
-                let ranked = Ranked { key, resource, tenant, namespace: shard.namespace(key) };
-                largest.push(Reverse((value, Reverse(key.key()), ranked)));
-                if largest.len() > self.top {
-                    largest.pop();
-                }
-            }
+            // the key's own bytes are in the file, far away: they are asked for only where they may matter
+            largest.add(value, || (key.key(), shard.placed(key)));
         }
     }
 
     pub(super) fn append(&mut self, more: Self) {
         for (largest, more) in self.largest.iter_mut().zip(more.largest) {
-            largest.extend(more);
-            while largest.len() > self.top {
-                largest.pop();
-            }
+            largest.append(more);
         }
     }
 
     /// Each key once: by the first ranking that it is in, and its place there.
     pub(super) fn finish(self, whole: Whole<'_>) -> Vec<TopObject> {
-        let mut places: BTreeMap<&[u8], (Ranks, Ranked<'_, '_>)> = BTreeMap::new();
+        let mut places: BTreeMap<&[u8], (Ranks, PlacedKey<'_, '_>)> = BTreeMap::new();
         for (metric, largest) in Metric::ALL.into_iter().zip(self.largest) {
-            for (rank, Reverse((_, Reverse(key), ranked))) in (1..).zip(largest.into_sorted_vec()) {
-                places.entry(key).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
+            for (rank, ranked) in (1..).zip(largest.into_items()) {
+                places.entry(ranked.key.key()).or_insert((Ranks::default(), ranked)).0.set(metric, rank);
             }
         }
         let mut rows: Vec<_> =
@@ -197,13 +159,11 @@ impl<'s, 'a> Top<'s, 'a> {
     }
 }
 
-fn top_object(ranks: Ranks, ranked: Ranked<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
+fn top_object(ranks: Ranks, ranked: PlacedKey<'_, '_>, whole: Whole<'_>) -> Option<TopObject> {
     let by = Metric::ALL.into_iter().find(|&metric| ranks.by(metric).is_some())?;
-    let Ranked { key, resource, tenant, namespace } = ranked;
+    let PlacedKey { key, resource, tenant, namespace } = ranked;
     let kv = key.newest();
     let live = live_bytes(key);
-    let disk_bytes =
-        u128::from(key.leaf_bytes) * u128::from(whole.disk_bytes) / u128::from(whole.leaf_bytes.max(1));
     Some(TopObject {
         by,
         ranks,
@@ -217,7 +177,7 @@ fn top_object(ranks: Ranks, ranked: Ranked<'_, '_>, whole: Whole<'_>) -> Option<
         live_bytes: live,
         history_bytes: key.own_bytes - live,
         revisions: u64::from(key.records),
-        disk_bytes: u64::try_from(disk_bytes).unwrap_or(u64::MAX),
+        disk_bytes: whole.disk.share_of(key.leaf_bytes),
         value_bytes: u64::from(key.value_len()),
     })
 }

@@ -5,7 +5,7 @@
 use super::bucket::{Bucket, BucketId, BucketRoot};
 use super::db::Db;
 use super::page::{Entry, Leaf};
-use super::walk::{Content, MAX_DEPTH, Setup, Subtree, walk_in_order};
+use super::walk::{MAX_DEPTH, NodeContent, Setup, Subtree, walk_in_order};
 
 /// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
 #[must_use]
@@ -43,10 +43,11 @@ pub fn outermost_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, end: End) -> Option<
         BucketRoot::Inline(page) => page,
     };
     for _ in 0..MAX_DEPTH {
-        let content = page.branch().map(Content::Branch).or_else(|_| page.leaf().map(Content::Leaf)).ok()?;
+        let content =
+            page.branch().map(NodeContent::Branch).or_else(|_| page.leaf().map(NodeContent::Leaf)).ok()?;
         match content {
-            Content::Leaf(leaf) => return leaf.entry_at(end.of(leaf.num_entries())?)?.ok(),
-            Content::Branch(branch) => {
+            NodeContent::Leaf(leaf) => return leaf.entry_at(end.of(leaf.num_entries())?)?.ok(),
+            NodeContent::Branch(branch) => {
                 let child = branch.child_at(end.of(branch.num_children())?)?.ok()?;
                 page = db.page(child.page).ok()?;
             }

@@ -22,12 +22,24 @@ pub struct Fault {
     /// The bucket in whose tree it was met.
     pub bucket: Option<BucketId>,
     /// The keys between which entries are missing for it, as far as the branches above tell.
-    pub lost: Option<Lost>,
+    pub lost: Option<LostRange>,
+}
+
+impl Fault {
+    /// What is wrong, and where.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let place = match (self.page, self.offset) {
+            (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
+            _ => String::new(),
+        };
+        format!("{place}{}", self.kind)
+    }
 }
 
 /// A range of keys of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Lost {
+pub struct LostRange {
     /// Entries from this key on; `None` from the bucket's first.
     pub from: Option<Bytes>,
     /// And below this one; `None` to the bucket's end.
@@ -197,6 +209,12 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// The first fault, with its place; empty if there is none.
+    #[must_use]
+    pub fn first_in_words(&self) -> String {
+        self.faults.first().map(Fault::in_words).unwrap_or_default()
+    }
+
     /// Adds one.
     pub fn push(&mut self, fault: Fault, max: usize) {
         self.count = self.count.saturating_add(1);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::bolt::bucket::{BucketId, short_path_of};
-use crate::bolt::fault::Lost;
+use crate::bolt::fault::LostRange;
 use crate::bolt::page::Page;
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
@@ -14,7 +14,7 @@ use crate::etcd::{KeyValue, RecordKey};
 use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::scan::health::Health;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::ByteText;
 
 use super::pattern::Pattern;
@@ -171,7 +171,7 @@ fn resources(scan: &Scan<'_>, keys: &BTreeSet<&[u8]>) -> Vec<TouchedResource> {
 }
 
 /// The revisions between two keys of the `key` bucket; `None` where they are none.
-fn span_of(lost: &Lost) -> Option<RevisionSpan> {
+fn span_of(lost: &LostRange) -> Option<RevisionSpan> {
     let revision = |key: &bytes::Bytes| RecordKey::parse(key).map(|key| key.revision);
     let first = lost.from.as_ref().and_then(revision);
     let below = lost.below.as_ref().and_then(revision);
@@ -243,10 +243,10 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 pub(super) fn next(path: &Path, db: &Db, health: Health, touched: &Touched, owner: Owner) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
     let of_entries = has(|pattern| matches!(pattern, Pattern::RevisionDamage | Pattern::GarbageInsidePage));
-    let of_file = |words| Command::new(words).path(path);
+    let of_file = |words| ShellCommand::new(words).path(path);
     let either = |etcd, other| if owner.is_etcd() { etcd } else { other };
     let mut next = Vec::new();
-    let mut add = |command: Command, why| next.push(Next { command: command.to_string(), why });
+    let mut add = |command: ShellCommand, why| next.push(Next { command: command.to_string(), why });
     if !health.readable || of_entries {
         let why = either(
             "saves what can be read, into a file that etcd starts from; another member's db, or a sound snapshot, has all",
@@ -270,7 +270,7 @@ pub(super) fn next(path: &Path, db: &Db, health: Health, touched: &Touched, owne
     if has(|pattern| pattern == Pattern::SnapshotChanged) {
         if owner.is_etcd() {
             let why = "the snapshot is not what was taken: take another one, or use an older sound one";
-            add(Command::new("etcdctl snapshot save snapshot.db"), why);
+            add(ShellCommand::new("etcdctl snapshot save snapshot.db"), why);
         } else {
             let why = "what can be read of it: compare that with the file that this is a copy of";
             add(of_file("etcd-medic hash"), why);
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_keys_around_a_lost_page_give_its_revisions() {
         let key = |main, sub| Some(crate::etcd::Revision { main, sub }.to_bytes().to_vec().into());
-        let of = |from, below| span_of(&Lost { from, below });
+        let of = |from, below| span_of(&LostRange { from, below });
         let span = |first_revision, last_revision| Some(RevisionSpan { first_revision, last_revision });
         assert_eq!(of(key(5, 0), key(9, 0)), span(Some(5), Some(8)));
         assert_eq!(of(key(5, 0), key(9, 1)), span(Some(5), Some(9)));

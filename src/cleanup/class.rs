@@ -5,11 +5,11 @@
 
 use crate::units::bytes;
 
-use super::Thresholds;
+use super::limits::GarbageLimits;
 
 /// A class of what could be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
+pub enum GarbageClass {
     /// Events that were seen last long ago.
     OldEvents,
     /// Jobs that completed or failed.
@@ -34,7 +34,7 @@ pub enum Class {
     BuiltInFlood,
 }
 
-impl Class {
+impl GarbageClass {
     /// Those that every report has a row of.
     pub const FIXED: [Self; 9] = [
         Self::OldEvents,
@@ -67,7 +67,7 @@ impl Class {
     }
 
     /// Why it is garbage.
-    pub(super) fn why(self, limits: &Thresholds) -> String {
+    pub(super) fn why(self, limits: &GarbageLimits) -> String {
         match self {
             Self::OldEvents => format!(
                 "Events seen last more than {} before the file's time: the API server gives each a lease and etcd \
@@ -219,7 +219,7 @@ impl Class {
     }
 
     /// How: commands that can be pasted as they are. `name` is a flood's resource, as kubectl takes it.
-    pub(super) fn commands(self, limits: &Thresholds, name: Option<&str>) -> Vec<String> {
+    pub(super) fn commands(self, limits: &GarbageLimits, name: Option<&str>) -> Vec<String> {
         match self {
             Self::OldEvents => vec![delete_where(
                 "events",
@@ -286,7 +286,7 @@ fn delete_where(resource: &str, condition: &str) -> String {
 }
 
 /// Prints a command for each large object, to be read before any is run.
-fn list_large(resource: &str, singular: &str, limits: &Thresholds) -> String {
+fn list_large(resource: &str, singular: &str, limits: &GarbageLimits) -> String {
     format!(
         "kubectl get {resource} --all-namespaces -o json | jq -r '.items[] | select((tojson | utf8bytelength) >= {}) | \
          \"kubectl delete {singular} --namespace \\(.metadata.namespace) \\(.metadata.name)\"'",

@@ -9,16 +9,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use serde::Serialize;
 
 use crate::clock::{Clock, Seconds, text};
 use crate::k8s::metadata::metadata;
 use crate::k8s::resources::by_name;
-use crate::scan::keyspace::{KeyState, Resource, Shard, ValueKind};
+use crate::k8s::{GroupResource, ValueKind};
+use crate::scan::key_state::KeyState;
+use crate::scan::key_sum::KeySum;
+use crate::scan::shard::{PlacedKey, Shard};
 
-use super::Thresholds;
-use super::class::Class;
-use super::sums::{Place, Sum, Sums};
+use super::class::GarbageClass;
+use super::limits::GarbageLimits;
+use super::rows::{Ages, Older};
+use super::sums::Sums;
 
 /// A tenth of all records' bytes,
 const SHARE: u64 = 10;
@@ -41,18 +44,18 @@ const AGES: [Seconds; 4] = [3600, 86_400, 7 * 86_400, 30 * 86_400];
 
 /// What a resource's keys add up to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Candidate {
-    pub(super) all: Sum,
+pub(super) struct FloodCandidate {
+    pub(super) all: KeySum,
     /// Keys, deleted ones included.
     keys: u64,
     /// Its keys that are in another class.
-    pub(super) elsewhere: Sum,
-    kind: Option<Class>,
+    pub(super) elsewhere: KeySum,
+    kind: Option<GarbageClass>,
 }
 
-impl Candidate {
+impl FloodCandidate {
     /// Adds a key; `elsewhere` says whether it is in another class, too.
-    pub(super) fn add(&mut self, resource: Resource<'_>, key: &KeyState<'_>, elsewhere: bool) {
+    pub(super) fn add(&mut self, resource: GroupResource<'_>, key: &KeyState<'_>, elsewhere: bool) {
         // told by the first key of each resource
         self.kind = self.kind.or_else(|| kind_of(resource, key.key()));
         self.all.add(key);
@@ -70,12 +73,16 @@ impl Candidate {
     }
 
     /// The class, and what makes it one, if anything does.
-    pub(super) fn flood(&self, all: &Sum, limits: &Thresholds) -> Option<(Class, Vec<&'static str>)> {
+    pub(super) fn flood(
+        &self,
+        all: &KeySum,
+        limits: &GarbageLimits,
+    ) -> Option<(GarbageClass, Vec<&'static str>)> {
         let class = self.kind?;
         let sum = &self.all;
         let many = sum.objects > 0 && sum.objects >= limits.flood_objects;
         let revised = sum.records >= REVISIONS_FROM_RECORDS && sum.records / self.keys.max(1) >= REVISIONS;
-        let (share, revised) = if class == Class::Flood {
+        let (share, revised) = if class == GarbageClass::Flood {
             (sum.own_bytes >= SHARE_FROM_BYTES && sum.own_bytes >= all.own_bytes / SHARE, revised)
         } else {
             let (part, of) = BUILT_IN_SHARE;
@@ -91,57 +98,38 @@ impl Candidate {
 }
 
 /// Which flood a resource may be, told by one of its keys: a custom one's group is in the path. `None` for what isn't Kubernetes'.
-fn kind_of(Resource { group, resource }: Resource<'_>, key: &[u8]) -> Option<Class> {
+fn kind_of(GroupResource { group, resource }: GroupResource<'_>, key: &[u8]) -> Option<GarbageClass> {
     let is_built_in = || str::from_utf8(resource).is_ok_and(|plural| by_name(group, plural).is_some());
     let in_path = || memchr::memmem::find(key, group.as_bytes()).is_some();
     if is_built_in() {
-        Some(Class::BuiltInFlood)
+        Some(GarbageClass::BuiltInFlood)
     } else if group.contains('.') {
-        Some(if in_path() { Class::Flood } else { Class::BuiltInFlood })
+        Some(if in_path() { GarbageClass::Flood } else { GarbageClass::BuiltInFlood })
     } else {
         None
     }
-}
-
-/// How old a flood's objects are, by when they were created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ages {
-    /// Objects that are older than some spans, the shortest first.
-    pub older: Vec<Older>,
-    /// When the first of them was created.
-    pub oldest: Option<String>,
-    /// When the last of them was.
-    pub newest: Option<String>,
-    /// Objects without a time that can be believed.
-    pub undated: u64,
-}
-
-/// Objects that are older than a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Older {
-    /// The span.
-    pub than_seconds: u64,
-    /// How many.
-    pub objects: u64,
-    /// Bytes of their newest records.
-    pub live_bytes: u64,
 }
 
 /// What the keys of one flood add up to.
 #[derive(Debug)]
 pub(super) struct Flooded<'s, 'a> {
     pub(super) sums: Sums<'s, 'a>,
-    older: [(u64, u64); AGES.len()],
+    older: [Older; AGES.len()],
     created: Option<(Seconds, Seconds)>,
     undated: u64,
 }
 
 impl<'s, 'a> Flooded<'s, 'a> {
     fn new(top: usize) -> Self {
-        Self { sums: Sums::new(top), older: [(0, 0); AGES.len()], created: None, undated: 0 }
+        Self {
+            sums: Sums::new(top),
+            older: AGES.map(|span| Older { than_seconds: span.unsigned_abs(), objects: 0, live_bytes: 0 }),
+            created: None,
+            undated: 0,
+        }
     }
 
-    fn add(&mut self, place: Place<'s, 'a>, clock: Clock) {
+    fn add(&mut self, place: PlacedKey<'s, 'a>, clock: Clock) {
         self.sums.add(place);
         if place.key.is_live() {
             let created = created(place.key).filter(|&time| clock.believes(time));
@@ -154,10 +142,10 @@ impl<'s, 'a> Flooded<'s, 'a> {
             self.undated += 1;
             return;
         };
-        for ((objects, live_bytes), span) in self.older.iter_mut().zip(AGES) {
+        for (older, span) in self.older.iter_mut().zip(AGES) {
             if age > span {
-                *objects += 1;
-                *live_bytes += bytes;
+                older.objects += 1;
+                older.live_bytes += bytes;
             }
         }
         let (first, last) = self.created.unwrap_or((time, time));
@@ -166,9 +154,9 @@ impl<'s, 'a> Flooded<'s, 'a> {
 
     fn append(&mut self, more: Self) {
         self.sums.append(more.sums);
-        for ((objects, bytes), (more_objects, more_bytes)) in self.older.iter_mut().zip(more.older) {
-            *objects += more_objects;
-            *bytes += more_bytes;
+        for (older, more) in self.older.iter_mut().zip(more.older) {
+            older.objects += more.objects;
+            older.live_bytes += more.live_bytes;
         }
         self.created = match (self.created, more.created) {
             (Some((first, last)), Some((other, another))) => Some((first.min(other), last.max(another))),
@@ -178,14 +166,9 @@ impl<'s, 'a> Flooded<'s, 'a> {
     }
 
     pub(super) fn ages(&self) -> Ages {
-        let older = AGES.iter().zip(self.older).map(|(&span, (objects, live_bytes))| Older {
-            than_seconds: span.unsigned_abs(),
-            objects,
-            live_bytes,
-        });
         let (oldest, newest) = self.created.unzip();
         Ages {
-            older: older.collect(),
+            older: self.older.to_vec(),
             oldest: oldest.and_then(text),
             newest: newest.and_then(text),
             undated: self.undated,
@@ -201,10 +184,10 @@ fn created(key: &KeyState<'_>) -> Option<Seconds> {
 /// Goes through the keys of these resources once more.
 pub(super) fn look_into<'s, 'a>(
     shards: &'s [Shard<'a>],
-    floods: &BTreeSet<Resource<'a>>,
+    floods: &BTreeSet<GroupResource<'a>>,
     clock: Clock,
     top: usize,
-) -> BTreeMap<Resource<'a>, Flooded<'s, 'a>> {
+) -> BTreeMap<GroupResource<'a>, Flooded<'s, 'a>> {
     let found: Vec<_> = shards.par_iter().map(|shard| in_shard(shard, floods, clock, top)).collect();
     let mut all: BTreeMap<_, Flooded<'_, '_>> = BTreeMap::new();
     for (resource, flooded) in found.into_iter().flatten() {
@@ -215,15 +198,15 @@ pub(super) fn look_into<'s, 'a>(
 
 fn in_shard<'s, 'a>(
     shard: &'s Shard<'a>,
-    floods: &BTreeSet<Resource<'a>>,
+    floods: &BTreeSet<GroupResource<'a>>,
     clock: Clock,
     top: usize,
-) -> Vec<(Resource<'a>, Flooded<'s, 'a>)> {
+) -> Vec<(GroupResource<'a>, Flooded<'s, 'a>)> {
     let new = |resource| floods.contains(resource).then(|| Flooded::new(top));
     let mut found: Vec<_> = shard.resources().iter().map(new).collect();
     for key in shard.keys() {
         if let Some(Some(flooded)) = found.get_mut(usize::from(key.resource)) {
-            flooded.add(Place::of(shard, key), clock);
+            flooded.add(shard.placed(key), clock);
         }
     }
     let resources = shard.resources().iter().copied();

@@ -1,108 +1,36 @@
 //! Bytes by class and namespace, and the largest objects.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::k8s::{Layout, Tenant};
-use crate::scan::keyspace::{KeyState, Resource, Shard};
+use crate::analyze::share::DiskBytes;
+use crate::k8s::{GroupResource, KeyLayout, Tenant, resource_name};
+use crate::scan::key_sum::KeySum;
+use crate::scan::shard::PlacedKey;
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
+use crate::top_n::TopN;
 
-use super::{NamespaceUse, TopObject, Use};
-
-/// A key, and where it belongs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'s, 'a> {
-    pub(super) key: &'s KeyState<'a>,
-    pub(super) resource: Resource<'a>,
-    pub(super) tenant: Option<Tenant<'a>>,
-    pub(super) namespace: Option<&'a [u8]>,
-}
-
-impl<'s, 'a> Place<'s, 'a> {
-    pub(super) fn of(shard: &Shard<'a>, key: &'s KeyState<'a>) -> Self {
-        let (tenant, namespace) = (shard.tenant(key), shard.namespace(key));
-        Self { key, resource: shard.resource(key), tenant, namespace }
-    }
-}
-
-/// Keys, and the bytes of their records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sum {
-    pub(super) objects: u64,
-    pub(super) records: u64,
-    pub(super) own_bytes: u64,
-    pub(super) live_bytes: u64,
-    pub(super) leaf_bytes: u64,
-}
-
-impl Sum {
-    pub(super) fn add(&mut self, key: &KeyState<'_>) {
-        if key.is_live() {
-            self.objects += 1;
-            self.live_bytes += key.newest_own_bytes();
-        }
-        self.records += u64::from(key.records);
-        self.own_bytes += key.own_bytes;
-        self.leaf_bytes += key.leaf_bytes;
-    }
-
-    pub(super) fn append(&mut self, more: &Self) {
-        self.objects += more.objects;
-        self.records += more.records;
-        self.own_bytes += more.own_bytes;
-        self.live_bytes += more.live_bytes;
-        self.leaf_bytes += more.leaf_bytes;
-    }
-
-    pub(super) fn finish(&self, disk: Disk) -> Use {
-        Use {
-            objects: self.objects,
-            live_bytes: self.live_bytes,
-            history_bytes: self.own_bytes.saturating_sub(self.live_bytes),
-            disk_bytes: disk.share_of(self.leaf_bytes),
-        }
-    }
-}
-
-/// What the `key` bucket takes of the file, to be shared out as `analyze` does it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Disk {
-    pub(super) bytes: u64,
-    /// The leaf bytes of all records.
-    pub(super) whole: u64,
-}
-
-impl Disk {
-    fn share_of(self, leaf_bytes: u64) -> u64 {
-        let share = u128::from(leaf_bytes) * u128::from(self.bytes) / u128::from(self.whole.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
-    }
-}
+use super::rows::{ClassNamespace, LargestObject, Use};
 
 /// What the keys of one class add up to.
 #[derive(Debug)]
 pub(super) struct Sums<'s, 'a> {
-    pub(super) all: Sum,
-    homes: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), Sum>,
-    largest: Vec<Place<'s, 'a>>,
-    top: usize,
+    pub(super) all: KeySum,
+    homes: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), KeySum>,
+    /// By the bytes of all their records.
+    largest: TopN<u64, &'a [u8], PlacedKey<'s, 'a>>,
 }
 
 impl<'s, 'a> Sums<'s, 'a> {
     pub(super) fn new(top: usize) -> Self {
-        Self { all: Sum::default(), homes: BTreeMap::new(), largest: Vec::new(), top }
+        Self { all: KeySum::default(), homes: BTreeMap::new(), largest: TopN::new(top) }
     }
 
-    pub(super) fn add(&mut self, place: Place<'s, 'a>) {
+    pub(super) fn add(&mut self, place: PlacedKey<'s, 'a>) {
         self.all.add(place.key);
         self.homes.entry((place.tenant, place.namespace)).or_default().add(place.key);
         if place.key.is_live() {
-            self.largest.push(place);
-            // sorted now and then only
-            if self.largest.len() > self.top.saturating_mul(2).saturating_add(64) {
-                self.keep_the_largest();
-            }
+            self.largest.add(place.key.own_bytes, || (place.key.key(), place));
         }
     }
 
@@ -111,46 +39,36 @@ impl<'s, 'a> Sums<'s, 'a> {
         for (home, sum) in more.homes {
             self.homes.entry(home).or_default().append(&sum);
         }
-        self.largest.extend(more.largest);
-        self.keep_the_largest();
+        self.largest.append(more.largest);
     }
 
-    /// By the bytes of all their records; of equals, the first by key.
-    fn keep_the_largest(&mut self) {
-        self.largest.sort_unstable_by_key(|place| (Reverse(place.key.own_bytes), place.key.key()));
-        self.largest.truncate(self.top);
-    }
-
-    pub(super) fn namespaces(&self, disk: Disk, tenants: Tenants) -> Vec<NamespaceUse> {
+    pub(super) fn namespaces(&self, disk: DiskBytes, tenants: Tenants) -> Vec<ClassNamespace> {
         // what isn't Kubernetes' and what is cluster-wide is one row where there is one tenant
-        let mut named: BTreeMap<_, Sum> = BTreeMap::new();
+        let mut named: BTreeMap<_, KeySum> = BTreeMap::new();
         for (&(tenant, namespace), sum) in &self.homes {
             named.entry((tenants.name(tenant), namespace)).or_default().append(sum);
         }
-        let finished = |((tenant, namespace), sum): ((Option<ByteText>, Option<&[u8]>), Sum)| NamespaceUse {
-            tenant,
-            namespace: namespace.map(ByteText::from),
-            sum: sum.finish(disk),
+        let finished = |((tenant, namespace), sum): ((Option<ByteText>, Option<&[u8]>), KeySum)| {
+            ClassNamespace { tenant, namespace: namespace.map(ByteText::from), sum: Use::of(&sum, disk) }
         };
         let mut rows: Vec<_> = named.into_iter().map(finished).collect();
         rows.sort_by(|a, b| {
-            let bytes = |row: &NamespaceUse| row.sum.live_bytes + row.sum.history_bytes;
+            let bytes = |row: &ClassNamespace| row.sum.live_bytes + row.sum.history_bytes;
             (bytes(b), &a.tenant, &a.namespace).cmp(&(bytes(a), &b.tenant, &b.namespace))
         });
         rows
     }
 
-    pub(super) fn top(mut self, layout: &Layout<'_>, tenants: Tenants) -> Vec<TopObject> {
-        self.keep_the_largest();
-        self.largest.iter().map(|place| top_object(place, layout, tenants)).collect()
+    pub(super) fn top(self, layout: &KeyLayout<'_>, tenants: Tenants) -> Vec<LargestObject> {
+        self.largest.into_items().map(|place| top_object(&place, layout, tenants)).collect()
     }
 }
 
-fn top_object(place: &Place<'_, '_>, layout: &Layout<'_>, tenants: Tenants) -> TopObject {
+fn top_object(place: &PlacedKey<'_, '_>, layout: &KeyLayout<'_>, tenants: Tenants) -> LargestObject {
     let key = place.key;
     let kv = key.newest();
     let object = layout.classify(kv.key, key.is_live().then_some(kv.value));
-    TopObject {
+    LargestObject {
         key: kv.key.into(),
         tenant: tenants.name(place.tenant),
         namespace: place.namespace.map(ByteText::from),
@@ -164,7 +82,7 @@ fn top_object(place: &Place<'_, '_>, layout: &Layout<'_>, tenants: Tenants) -> T
 
 /// A command with names from the file in it: made only where each is what the API allows as a name, and the resource
 /// is one of Kubernetes'.
-fn delete_command(place: &Place<'_, '_>, name: &[u8]) -> Option<String> {
+fn delete_command(place: &PlacedKey<'_, '_>, name: &[u8]) -> Option<String> {
     let resource = kubectl_name(place.resource)?;
     let name = plain(name)?;
     let namespace = match place.namespace {
@@ -175,10 +93,10 @@ fn delete_command(place: &Place<'_, '_>, name: &[u8]) -> Option<String> {
 }
 
 /// A resource as kubectl takes it, where it can be one of Kubernetes'.
-pub(super) fn kubectl_name(Resource { group, resource }: Resource<'_>) -> Option<String> {
+pub(super) fn kubectl_name(GroupResource { group, resource }: GroupResource<'_>) -> Option<String> {
     let plural = plain(resource)?;
     let known = !group.is_empty() || crate::k8s::resources::by_name("", plural).is_some();
-    let name = crate::analyze::advice::resource_name(group, plural);
+    let name = resource_name(group, plural);
     (known && plain(name.as_bytes()).is_some()).then_some(name)
 }
 
@@ -209,8 +127,9 @@ mod tests {
 
     #[test]
     fn only_resources_of_kubernetes_do() {
-        let name =
-            |group, resource: &'static str| kubectl_name(Resource { group, resource: resource.as_bytes() });
+        let name = |group, resource: &'static str| {
+            kubectl_name(GroupResource { group, resource: resource.as_bytes() })
+        };
         assert_eq!(name("", "pods").as_deref(), Some("pods"));
         assert_eq!(name("example.org", "things").as_deref(), Some("things.example.org"));
         assert_eq!(name("", "/app"), None);

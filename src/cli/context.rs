@@ -117,7 +117,7 @@ pub(super) fn scan_and_verify<'a>(
 ) -> (Scan<'a>, Trailer) {
     let bar = progress::bar(source.db.file_size());
     let progress = |bytes| bar.inc(bytes);
-    let options = scan::Options { max_findings, outline, progress: &progress };
+    let options = scan::ScanOptions { max_findings, outline, progress: &progress };
     let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
     bar.finish_and_clear();
     found

@@ -12,6 +12,7 @@
 //! | `values` | values of options: bytes, shares, page sizes, revisions |
 //! | `progress` | progress bars |
 //! | `messages` | messages on standard error |
+//! | `remedy` | what can be done about an error |
 //! | `outcome` | exit codes |
 //! | `signals`, `threads` | what a signal does; how many threads work |
 
@@ -24,6 +25,7 @@ mod outcome;
 mod parse;
 mod program;
 mod progress;
+mod remedy;
 mod signals;
 mod threads;
 mod values;
@@ -55,7 +57,7 @@ pub fn run() -> ExitCode {
     match std::panic::catch_unwind(run) {
         Ok(Ok(outcome)) => outcome.into(),
         Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => failed(&format!("{error:#}"), next_command(&error).as_deref()).into(),
+        Ok(Err(error)) => failed(&remedy::with_remedy(&error), next_command(&error).as_deref()).into(),
         Err(_) => failed(
             "this is a bug of etcd-medic's: please report it, with the message above and the command",
             None,

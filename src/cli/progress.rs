@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::rewrite::defrag::Progress;
+use crate::copy::Progress;
 
 /// A bar for a file of this many bytes to read. Away from a terminal it does nothing.
 pub(super) fn bar(bytes: u64) -> ProgressBar {

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGBUS, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::output;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 use super::messages::{report_error, report_next};
 use super::outcome::Outcome;
@@ -56,7 +56,7 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
         let ending = output::end();
         let path = being_read().clone();
         let salvage = path.map(|path| {
-            Command::new("etcd-medic salvage --disk-errors").path(&path).and("-o saved.db").to_string()
+            ShellCommand::new("etcd-medic salvage --disk-errors").path(&path).and("-o saved.db").to_string()
         });
         report_error(
             "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \

@@ -15,7 +15,7 @@ const SHOWN: usize = 5;
 
 /// A folder without a db where a data dir has it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Folder {
+pub struct FolderContent {
     /// The first of its entries, by name.
     names: Vec<PathBuf>,
     /// How many it has, as far as was looked.
@@ -24,7 +24,7 @@ pub struct Folder {
     pub dbs: Vec<PathBuf>,
 }
 
-impl Folder {
+impl FolderContent {
     /// Looks at a folder.
     #[must_use]
     pub fn of(path: &Path) -> Self {

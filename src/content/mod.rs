@@ -24,14 +24,14 @@ use thiserror::Error;
 use crate::bolt::format::MAGIC;
 use crate::bolt::meta::{MetaError, Metas};
 use crate::bolt::probe;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
-use packing::Packing;
+use packing::ArchiveFormat;
 use text::Text;
 
 /// What bytes are that are no db.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum Content {
+pub enum FileContent {
     /// Nothing there.
     #[error("the file is empty")]
     Empty,
@@ -42,7 +42,7 @@ pub enum Content {
     #[error("not a bbolt file, but {packing}{}. Unpack it first:", inside(*db_at))]
     Packed {
         /// How it was packed.
-        packing: Packing,
+        packing: ArchiveFormat,
         /// Where a db begins in it that was not compressed.
         db_at: Option<u64>,
     },
@@ -108,9 +108,9 @@ const OTHERS: [(&[u8], &str); 8] = [
 
 /// What these bytes are; `None` where they are a db, sound or damaged.
 #[must_use]
-pub fn of(data: &[u8]) -> Option<Content> {
+pub fn of(data: &[u8]) -> Option<FileContent> {
     if data.is_empty() {
-        return Some(Content::Empty);
+        return Some(FileContent::Empty);
     }
     let errors = match Metas::read(data) {
         Ok(metas) => return moved::of_db(data, &metas),
@@ -121,7 +121,7 @@ pub fn of(data: &[u8]) -> Option<Content> {
     }
     if let Some(page_size) = probe::unsupported_page_size(data) {
         let states_it = matches!(errors, [MetaError::PageSize { .. }, _]);
-        return Some(Content::PageSize { page_size, bbolt_reads_it: states_it && data.len() >= 4096 });
+        return Some(FileContent::PageSize { page_size, bbolt_reads_it: states_it && data.len() >= 4096 });
     }
     // where the pages lie where they belong, whatever was written over the first ones
     if probe::page_size_of(data).is_some_and(|page_size| !moved::has_more_pages(data, page_size)) {
@@ -130,7 +130,7 @@ pub fn of(data: &[u8]) -> Option<Content> {
     match errors {
         [MetaError::ByteSwapped, _]
         | [MetaError::Magic { .. } | MetaError::Missing, MetaError::ByteSwapped] => {
-            Some(Content::ByteSwapped)
+            Some(FileContent::ByteSwapped)
         }
         [
             MetaError::Magic { .. } | MetaError::Missing,
@@ -141,35 +141,35 @@ pub fn of(data: &[u8]) -> Option<Content> {
 }
 
 /// What bytes are in which nothing of bbolt's is where it belongs.
-fn of_others(data: &[u8]) -> Content {
+fn of_others(data: &[u8]) -> FileContent {
     let db_at = moved::begins_at(data);
-    if let Some(packing) = Packing::of(data) {
-        return Content::Packed { packing, db_at };
+    if let Some(packing) = ArchiveFormat::of(data) {
+        return FileContent::Packed { packing, db_at };
     }
     if let Some(at) = db_at {
-        return Content::Begins(at);
+        return FileContent::Begins(at);
     }
     if data.get(16..20) == Some(&MAGIC.to_le_bytes()) {
-        return Content::CutOff(data.len() as u64);
+        return FileContent::CutOff(data.len() as u64);
     }
     if let Some((_, what)) = OTHERS.iter().find(|(signature, _)| data.starts_with(signature)) {
-        return Content::Other(what);
+        return FileContent::Other(what);
     }
     if is_log(data) {
-        return Content::Other(
+        return FileContent::Other(
             "a segment of etcd's log (WAL): name its data dir, or the db in that (member/snap/db)",
         );
     }
     if moved::was_taken_for_text(data) {
-        return Content::Replaced;
+        return FileContent::Replaced;
     }
     if let Some(text) = Text::of(data) {
-        return Content::Text(text);
+        return FileContent::Text(text);
     }
     if data.par_chunks(1 << 20).all(|part| part.iter().all(|&byte| byte == 0)) {
-        return Content::Zeros(data.len() as u64);
+        return FileContent::Zeros(data.len() as u64);
     }
-    Content::Unknown
+    FileContent::Unknown
 }
 
 /// etcd's log begins with a frame of eight bytes, little-endian and marked as padded in its highest bit, and a record of type 4, crc
@@ -193,7 +193,7 @@ fn inside(db_at: Option<u64>) -> String {
     db_at.map(|at| format!(", in which a bbolt file begins at byte {at}")).unwrap_or_default()
 }
 
-impl Content {
+impl FileContent {
     /// Whether nothing that was the file's is in it.
     #[must_use]
     pub fn has_nothing(&self) -> bool {
@@ -203,23 +203,23 @@ impl Content {
     /// The command that makes a db of the file at `path`, or lets the user see what it is. It writes to a file that is not there yet,
     /// and keeps the one that it reads.
     #[must_use]
-    pub fn unpack(&self, path: &Path) -> Option<Command> {
+    pub fn unpack(&self, path: &Path) -> Option<ShellCommand> {
         let restored = || packing::free_name(path, "restored");
         match self {
             Self::Packed { packing, .. } => Some(packing.unpack(path)),
             Self::Begins(at) => {
                 let from = format!("tail -c +{} <", at.saturating_add(1));
-                Some(Command::new(&from).path(path).and(">").path(&restored()))
+                Some(ShellCommand::new(&from).path(path).and(">").path(&restored()))
             }
             Self::LineEnds => {
-                Some(Command::new(r"perl -pe 's/\r\n/\n/' <").path(path).and(">").path(&restored()))
+                Some(ShellCommand::new(r"perl -pe 's/\r\n/\n/' <").path(path).and(">").path(&restored()))
             }
             Self::PageSize { bbolt_reads_it: true, .. } => {
                 let copied = packing::free_name(path, "copied");
-                Some(Command::new("bbolt compact -o").path(&copied).path(path))
+                Some(ShellCommand::new("bbolt compact -o").path(&copied).path(path))
             }
             Self::Text(Text::Base64) => {
-                Some(Command::new("base64 -d <").path(path).and(">").path(&restored()))
+                Some(ShellCommand::new("base64 -d <").path(path).and(">").path(&restored()))
             }
             _ => None,
         }

@@ -10,14 +10,14 @@ use crate::bolt::meta::{Meta, Metas};
 use crate::bolt::probe::pages_in_place;
 use crate::etcd::trailer::trailer_size;
 
-use super::Content;
+use super::FileContent;
 
 /// Bytes of a file that are looked at for changed line ends: both metas, whatever the page size, and some pages.
 const LOOKED_AT: usize = MAX_PAGE_SIZE as usize + (MAX_PAGE_SIZE as usize >> 4);
 
 /// What is wrong with a db that has a valid meta where one belongs. Costs nothing where nothing is odd.
 #[must_use]
-pub fn of_db(data: &[u8], metas: &Metas) -> Option<Content> {
+pub fn of_db(data: &[u8], metas: &Metas) -> Option<FileContent> {
     let size = data.len() as u64;
     let is_odd = !size.is_multiple_of(512) && trailer_size(size) == 0;
     let is_damaged = metas.slots.iter().any(Result::is_err);
@@ -29,7 +29,7 @@ pub fn of_db(data: &[u8], metas: &Metas) -> Option<Content> {
     }
     // the meta that was taken for the second is a first one, and the file begins with it
     let second_is_first = is_damaged && id_at(data, metas.active.page_size as usize) == Some(0);
-    begins_at(data).filter(|_| second_is_first).map(Content::Begins)
+    begins_at(data).filter(|_| second_is_first).map(FileContent::Begins)
 }
 
 fn root_is_in_place(data: &[u8], meta: &Meta) -> bool {
@@ -68,7 +68,7 @@ pub fn has_more_pages(data: &[u8], page_size: u32) -> bool {
 /// A db in which each line feed got a carriage return before it: it has both metas, and more of its pages lie where they belong, once
 /// these are taken out again.
 #[must_use]
-pub fn line_ends(data: &[u8]) -> Option<Content> {
+pub fn line_ends(data: &[u8]) -> Option<FileContent> {
     let part = data.get(..LOOKED_AT).unwrap_or(data);
     let mut undone = Vec::with_capacity(part.len());
     let mut rest = part;
@@ -84,7 +84,7 @@ pub fn line_ends(data: &[u8]) -> Option<Content> {
     let metas = Metas::read(&undone).ok().filter(|metas| metas.slots.iter().all(Result::is_ok))?;
     let page_size = metas.active.page_size;
     let before = pages_in_place(part, page_size);
-    (pages_in_place(&undone, page_size) > before).then_some(Content::LineEnds)
+    (pages_in_place(&undone, page_size) > before).then_some(FileContent::LineEnds)
 }
 
 /// The magic number and what is beside it, as it looks where each byte that is no UTF-8 was replaced by U+FFFD.

@@ -5,11 +5,11 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 /// How a file was packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Packing {
+pub enum ArchiveFormat {
     /// One file.
     Gzip,
     /// One file.
@@ -32,22 +32,22 @@ pub enum Packing {
 
 /// How each begins (RFC 1952, RFC 8878 and its skippable frames, the `.xz` format 1.2.1, bzip2's and lz4's frame formats, ncompress,
 /// APPNOTE.TXT 4.3: a file, none, or parts; 7zFormat.txt).
-const SIGNATURES: [(&[u8], Packing); 12] = [
-    (b"\x1f\x8b\x08", Packing::Gzip),
-    (b"\x28\xb5\x2f\xfd", Packing::Zstd),
-    (b"\x50\x2a\x4d\x18", Packing::Zstd),
-    (b"\xfd7zXZ\0", Packing::Xz),
-    (b"BZh", Packing::Bzip2),
-    (b"\x04\x22\x4d\x18", Packing::Lz4),
-    (b"\x02\x21\x4c\x18", Packing::Lz4),
-    (b"\x1f\x9d", Packing::Compress),
-    (b"PK\x03\x04", Packing::Zip),
-    (b"PK\x05\x06", Packing::Zip),
-    (b"PK\x07\x08", Packing::Zip),
-    (b"7z\xbc\xaf\x27\x1c", Packing::SevenZip),
+const SIGNATURES: [(&[u8], ArchiveFormat); 12] = [
+    (b"\x1f\x8b\x08", ArchiveFormat::Gzip),
+    (b"\x28\xb5\x2f\xfd", ArchiveFormat::Zstd),
+    (b"\x50\x2a\x4d\x18", ArchiveFormat::Zstd),
+    (b"\xfd7zXZ\0", ArchiveFormat::Xz),
+    (b"BZh", ArchiveFormat::Bzip2),
+    (b"\x04\x22\x4d\x18", ArchiveFormat::Lz4),
+    (b"\x02\x21\x4c\x18", ArchiveFormat::Lz4),
+    (b"\x1f\x9d", ArchiveFormat::Compress),
+    (b"PK\x03\x04", ArchiveFormat::Zip),
+    (b"PK\x05\x06", ArchiveFormat::Zip),
+    (b"PK\x07\x08", ArchiveFormat::Zip),
+    (b"7z\xbc\xaf\x27\x1c", ArchiveFormat::SevenZip),
 ];
 
-impl Packing {
+impl ArchiveFormat {
     /// How these bytes were packed, if they were.
     #[must_use]
     pub fn of(data: &[u8]) -> Option<Self> {
@@ -63,26 +63,28 @@ impl Packing {
 
     /// The command that unpacks the file at `path`, beside it and under a name that is not there yet; the file itself stays.
     #[must_use]
-    pub fn unpack(self, path: &Path) -> Command {
+    pub fn unpack(self, path: &Path) -> ShellCommand {
         let program = match self {
             Self::Gzip | Self::Compress => "gunzip -c",
             Self::Zstd => "zstd -dc",
             Self::Xz => "xz -dc",
             Self::Bzip2 => "bzip2 -dc",
             Self::Lz4 => "lz4 -dc",
-            Self::Zip => return Command::new("unzip -d").path(&self.unpacked(path)).path(&literal(path)),
+            Self::Zip => {
+                return ShellCommand::new("unzip -d").path(&self.unpacked(path)).path(&literal(path));
+            }
             Self::Tar => {
                 let folder = self.unpacked(path);
-                return Command::new("mkdir")
+                return ShellCommand::new("mkdir")
                     .path(&folder)
                     .and("&& tar -xf - -C")
                     .path(&folder)
                     .and("<")
                     .path(path);
             }
-            Self::SevenZip => return Command::new("7z x").path(path),
+            Self::SevenZip => return ShellCommand::new("7z x").path(path),
         };
-        Command::new(program).and("<").path(path).and(">").path(&self.unpacked(path))
+        ShellCommand::new(program).and("<").path(path).and(">").path(&self.unpacked(path))
     }
 
     /// A name for what comes out: the file's own without its ending, or with another one.
@@ -106,7 +108,7 @@ impl Packing {
     }
 }
 
-impl fmt::Display for Packing {
+impl fmt::Display for ArchiveFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gzip => "a file that gzip compressed",

@@ -17,7 +17,7 @@ pub enum Text {
     /// Any other.
     Other {
         /// What it is.
-        kind: Kind,
+        kind: TextKind,
         /// How it begins, harmless.
         begins: String,
     },
@@ -25,7 +25,7 @@ pub enum Text {
 
 /// What text is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum TextKind {
     /// A web page.
     Html,
     /// XML.
@@ -66,20 +66,20 @@ fn beginning(data: &[u8]) -> Option<&str> {
     text.chars().all(is_of_text).then_some(text)
 }
 
-fn kind_of(text: &str) -> Kind {
+fn kind_of(text: &str) -> TextKind {
     let start: String = text.chars().take(64).collect::<String>().to_ascii_lowercase();
     let begins = |starts: &[&str]| starts.iter().any(|begin| start.starts_with(begin));
     if begins(&["<!doctype html", "<html", "<head", "<body"]) {
-        return Kind::Html;
+        return TextKind::Html;
     }
     if begins(&["<?xml"]) || (start.starts_with('<') && text.contains("</")) {
-        return Kind::Xml;
+        return TextKind::Xml;
     }
     let mut rest = start.chars().filter(|char| !char.is_whitespace());
     match (rest.next(), rest.next()) {
         (Some('{'), Some('"' | '}'))
-        | (Some('['), Some('{' | '[' | '"' | ']' | '0'..='9' | '-' | 't' | 'f' | 'n')) => Kind::Json,
-        _ => Kind::Plain,
+        | (Some('['), Some('{' | '[' | '"' | ']' | '0'..='9' | '-' | 't' | 'f' | 'n')) => TextKind::Json,
+        _ => TextKind::Plain,
     }
 }
 
@@ -89,10 +89,10 @@ impl fmt::Display for Text {
             return f.write_str("one in base64. Decode it first:");
         };
         let what = match kind {
-            Kind::Html => "an HTML page, as a server answers where there is no file",
-            Kind::Xml => "XML, as a server answers where there is no file",
-            Kind::Json => "JSON",
-            Kind::Plain => "text",
+            TextKind::Html => "an HTML page, as a server answers where there is no file",
+            TextKind::Xml => "XML, as a server answers where there is no file",
+            TextKind::Json => "JSON",
+            TextKind::Plain => "text",
         };
         write!(f, "{what}: it begins with \u{201c}{begins}\u{201d}. Fetch the file again")
     }

@@ -15,7 +15,7 @@ use crate::bolt::entries::top_level;
 use crate::bolt::format::{PAGE_HEADER_SIZE, PageId};
 use crate::bolt::orphan::{Finder, Orphan, OrphanLeaf};
 use crate::bolt::page::{Entry, Page};
-use crate::bolt::walk::{Content, MAX_DEPTH, Node, Setup, walk};
+use crate::bolt::walk::{MAX_DEPTH, Node, NodeContent, Setup, walk};
 
 use super::key_value::KeyValue;
 use super::revision::RecordKey;
@@ -48,7 +48,7 @@ pub enum Origin {
 
 /// A record, where it lies.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
+pub struct FoundRecord<'a> {
     /// Its revision, and whether it is a tombstone.
     pub place: RecordKey,
     /// Its content.
@@ -61,7 +61,7 @@ pub struct Found<'a> {
     pub len: u32,
 }
 
-impl<'a> Found<'a> {
+impl<'a> FoundRecord<'a> {
     /// A record of the `key` bucket; `None` where the entry is none, or its value says another revision.
     #[must_use]
     pub fn of(db: &Db, entry: &Entry<'a>, origin: Origin) -> Option<Self> {
@@ -81,9 +81,9 @@ impl<'a> Found<'a> {
 pub fn fold_live<'a, T>(
     db: &'a Db,
     key_bucket: &Bucket<'a>,
-    wanted: impl Fn(&Found<'a>) -> bool + Sync,
+    wanted: impl Fn(&FoundRecord<'a>) -> bool + Sync,
     new: impl Fn() -> T,
-    mut add: impl FnMut(&mut T, Found<'a>),
+    mut add: impl FnMut(&mut T, FoundRecord<'a>),
 ) -> (T, u64) {
     let ((state, unreadable), walked) = walk(db, Setup::default(), |walker| {
         let (mut state, mut unreadable) = (new(), 0u64);
@@ -103,15 +103,19 @@ pub fn fold_live<'a, T>(
 
 /// What a part of the tree holds.
 struct Part<'a> {
-    found: Vec<Found<'a>>,
+    found: Vec<FoundRecord<'a>>,
     unreadable: u64,
 }
 
 impl<'a> Part<'a> {
-    fn of(db: &Db, nodes: impl Iterator<Item = Node<'a>>, wanted: &impl Fn(&Found<'a>) -> bool) -> Self {
+    fn of(
+        db: &Db,
+        nodes: impl Iterator<Item = Node<'a>>,
+        wanted: &impl Fn(&FoundRecord<'a>) -> bool,
+    ) -> Self {
         let mut part = Self { found: Vec::new(), unreadable: 0 };
         for entry in nodes.filter_map(|node| node.leaf()).flat_map(|leaf| leaf.entries()) {
-            match entry.map(|entry| (Found::of(db, &entry, Origin::Live), entry)) {
+            match entry.map(|entry| (FoundRecord::of(db, &entry, Origin::Live), entry)) {
                 Ok((Some(found), _)) if wanted(&found) => part.found.push(found),
                 Ok((Some(_), _)) => {}
                 Ok((None, entry)) if KeyValue::is_revision_mark(entry.value) => {}
@@ -127,8 +131,8 @@ impl<'a> Part<'a> {
 /// bbolt copies a leaf whenever one of its entries changes.
 pub fn for_each_lost<'a>(
     db: &'a Db,
-    wanted: impl Fn(&Found<'a>) -> bool + Sync,
-    mut each: impl FnMut(Found<'a>),
+    wanted: impl Fn(&FoundRecord<'a>) -> bool + Sync,
+    mut each: impl FnMut(FoundRecord<'a>),
 ) {
     // not `num_pages`: what lies past the high water mark was written, too
     let taken = Claims::new(db.file_size().div_ceil(db.page_size().max(1)));
@@ -191,7 +195,12 @@ fn claim_run(taken: &Claims, first: PageId, pages: u64) {
 }
 
 /// The leaves that only the other meta's root reaches.
-fn older_root<'a>(db: &'a Db, finder: &Finder<'_, 'a>, taken: &Claims, each: &mut impl FnMut(Found<'a>)) {
+fn older_root<'a>(
+    db: &'a Db,
+    finder: &Finder<'_, 'a>,
+    taken: &Claims,
+    each: &mut impl FnMut(FoundRecord<'a>),
+) {
     let Some(older) = db.at_older_root() else { return };
     let key_bucket = top_level(&older).into_iter().find(|bucket| bucket.name == KEY_BUCKET);
     let root = match key_bucket.map(|bucket| bucket.root) {
@@ -229,7 +238,7 @@ fn older_root<'a>(db: &'a Db, finder: &Finder<'_, 'a>, taken: &Claims, each: &mu
 
 /// The records of a leaf, and of a small `key` bucket that stands within it, as etcd's does in the root bucket's leaf while it is almost
 /// empty.
-fn records_of<'a>(db: &Db, leaf: &OrphanLeaf<'a>, origin: Origin) -> Vec<Found<'a>> {
+fn records_of<'a>(db: &Db, leaf: &OrphanLeaf<'a>, origin: Origin) -> Vec<FoundRecord<'a>> {
     if leaf.claims_to_be.is_some() {
         return Vec::new();
     }
@@ -239,17 +248,22 @@ fn records_of<'a>(db: &Db, leaf: &OrphanLeaf<'a>, origin: Origin) -> Vec<Found<'
     });
     // in here is no other bucket, whatever it says
     let within = inline.flat_map(|leaf| leaf.entries().filter_map(Result::ok));
-    leaf.entries.iter().copied().chain(within).filter_map(|entry| Found::of(db, &entry, origin)).collect()
+    leaf.entries
+        .iter()
+        .copied()
+        .chain(within)
+        .filter_map(|entry| FoundRecord::of(db, &entry, origin))
+        .collect()
 }
 
 /// Where a node's content ends, counted from its page's first byte.
-fn content_end(content: &Content<'_>) -> u64 {
+fn content_end(content: &NodeContent<'_>) -> u64 {
     let header = PAGE_HEADER_SIZE as u64;
     match content {
-        Content::Leaf(leaf) => {
+        NodeContent::Leaf(leaf) => {
             leaf.entries().filter_map(Result::ok).fold(header, |end, entry| end.max(entry.end()))
         }
         // one page, mostly: its keys are short, and what little it is too long is no leaf's
-        Content::Branch(branch) => branch.page().bytes().len() as u64,
+        NodeContent::Branch(branch) => branch.page().bytes().len() as u64,
     }
 }

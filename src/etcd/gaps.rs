@@ -10,15 +10,13 @@
 //! Found by the keys in the branches: no leaf is opened whose records are not far apart.
 
 #![deny(clippy::arithmetic_side_effects)]
-
-use std::cmp::Reverse;
-
 use crate::bolt::bucket::{Bucket, BucketRoot};
 use crate::bolt::claims::Claims;
 use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::{Branch, Entry, Leaf, Page};
 use crate::bolt::walk::MAX_DEPTH;
 use crate::bolt::{Db, PageId};
+use crate::top_n::TopN;
 
 use super::key_value::KeyValue;
 use super::revision::{RecordKey, Revision};
@@ -35,14 +33,14 @@ pub const MAX_GAPS: usize = 15;
 
 /// Revisions that never existed, from the first to the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Gap {
+pub struct RevisionGap {
     /// The first of them.
     pub first_revision: i64,
     /// The last of them.
     pub last_revision: i64,
 }
 
-impl Gap {
+impl RevisionGap {
     fn len(self) -> i64 {
         self.last_revision.saturating_sub(self.first_revision).saturating_add(1)
     }
@@ -50,9 +48,9 @@ impl Gap {
 
 /// The gaps of a file: ascending, none touching another.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Gaps(Vec<Gap>);
+pub struct RevisionGaps(Vec<RevisionGap>);
 
-impl Gaps {
+impl RevisionGaps {
     /// Looks for them. A hint in a damaged file.
     #[must_use]
     pub fn find(db: &Db, state: &State<'_>) -> Self {
@@ -65,9 +63,10 @@ impl Gaps {
 
     /// The longest of these.
     #[must_use]
-    pub fn of(mut gaps: Vec<Gap>) -> Self {
-        gaps.sort_unstable_by_key(|gap| (Reverse(gap.len()), gap.first_revision));
-        gaps.truncate(MAX_GAPS);
+    pub fn of(gaps: Vec<RevisionGap>) -> Self {
+        let mut longest = TopN::new(MAX_GAPS);
+        gaps.into_iter().for_each(|gap| longest.add(gap.len(), || (gap.first_revision, gap)));
+        let mut gaps: Vec<RevisionGap> = longest.into_items().collect();
         gaps.sort_unstable_by_key(|gap| gap.first_revision);
         // a key that lies may let two overlap
         gaps.dedup_by(|next, before| next.first_revision <= before.last_revision);
@@ -76,7 +75,7 @@ impl Gaps {
 
     /// Each of them.
     #[must_use]
-    pub fn as_slice(&self) -> &[Gap] {
+    pub fn as_slice(&self) -> &[RevisionGap] {
         &self.0
     }
 
@@ -85,7 +84,8 @@ impl Gaps {
     #[must_use]
     pub fn existed_up_to(&self, revision: i64) -> i64 {
         let before = self.0.iter().take_while(|gap| gap.first_revision <= revision);
-        let missing = before.map(|gap| Gap { last_revision: gap.last_revision.min(revision), ..*gap }.len());
+        let missing =
+            before.map(|gap| RevisionGap { last_revision: gap.last_revision.min(revision), ..*gap }.len());
         revision.saturating_sub(missing.fold(0, i64::saturating_add))
     }
 
@@ -106,11 +106,11 @@ struct Run {
 }
 
 impl Run {
-    fn gap(&self, db: &Db, bucket: &Bucket<'_>, compact_revision: i64) -> Option<Gap> {
+    fn gap(&self, db: &Db, bucket: &Bucket<'_>, compact_revision: i64) -> Option<RevisionGap> {
         let len = |before: i64| self.behind.saturating_sub(before).saturating_sub(1);
         let gap = |before: i64| {
             let last_revision = self.behind.saturating_sub(1);
-            Some(Gap { first_revision: before.saturating_add(1), last_revision })
+            Some(RevisionGap { first_revision: before.saturating_add(1), last_revision })
         };
         let is_mark = || self.is_mark.unwrap_or_else(|| is_mark_at(db, bucket, self.behind));
         let kept = self.before.max(compact_revision);
@@ -226,13 +226,13 @@ fn is_mark_at(db: &Db, bucket: &Bucket<'_>, main: i64) -> bool {
 mod tests {
     use super::*;
 
-    fn gap(first_revision: i64, last_revision: i64) -> Gap {
-        Gap { first_revision, last_revision }
+    fn gap(first_revision: i64, last_revision: i64) -> RevisionGap {
+        RevisionGap { first_revision, last_revision }
     }
 
     #[test]
     fn revisions_in_a_gap_do_not_count() {
-        let gaps = Gaps::of(vec![gap(101, 1_000_000_100), gap(1_000_000_201, 5_000_000_200)]);
+        let gaps = RevisionGaps::of(vec![gap(101, 1_000_000_100), gap(1_000_000_201, 5_000_000_200)]);
         for (revision, existed) in [
             (1, 1),
             (100, 100),
@@ -246,14 +246,14 @@ mod tests {
             assert_eq!(gaps.existed_up_to(revision), existed, "{revision}");
         }
         assert_eq!(gaps.existed_between(50, 5_000_000_250), 200);
-        assert_eq!(Gaps::default().existed_up_to(i64::MAX), i64::MAX);
-        assert_eq!(Gaps::of(vec![gap(i64::MIN, i64::MAX)]).existed_up_to(i64::MAX), 0, "no overflow");
+        assert_eq!(RevisionGaps::default().existed_up_to(i64::MAX), i64::MAX);
+        assert_eq!(RevisionGaps::of(vec![gap(i64::MIN, i64::MAX)]).existed_up_to(i64::MAX), 0, "no overflow");
     }
 
     #[test]
     fn the_longest_are_kept() {
         let many = (0..40).map(|number| gap(number * 1000, number * 1000 + 10 + number)).collect();
-        let gaps = Gaps::of(many);
+        let gaps = RevisionGaps::of(many);
         assert_eq!(gaps.as_slice().len(), MAX_GAPS);
         assert_eq!(gaps.as_slice()[0], gap(25_000, 25_035));
         assert!(gaps.as_slice().is_sorted_by_key(|gap| gap.first_revision));

@@ -18,8 +18,6 @@
 
 use std::ops::Range;
 
-use thiserror::Error;
-
 use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
 use crate::bolt::entries::{End, outermost_entry};
@@ -30,67 +28,6 @@ use super::crc::Crc;
 use super::kept::Kept;
 use super::revision::RecordKey;
 use super::schema::{KEY_BUCKET, State};
-
-/// A revision at which a file has no HashKV.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum RevisionError {
-    /// etcd: `mvcc: required revision has been compacted`.
-    #[error(
-        "revision {asked} was compacted: at compact revision {compact_revision} and current revision \
-         {current_revision}, a hash can be made from revision {} on",
-        lowest(*compact_revision)
-    )]
-    Compacted {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
-    /// etcd: `mvcc: required revision is a future revision`.
-    #[error(
-        "revision {asked} is in the future: the file ends at revision {current_revision} (compact revision \
-         {compact_revision})"
-    )]
-    Future {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
-}
-
-fn lowest(compact_revision: i64) -> i64 {
-    compact_revision.max(1)
-}
-
-/// The revision that a hash is made at: the current one where 0 is asked for, as etcd has it.
-///
-/// # Errors
-/// It is below the compact revision, or above the current one. Older versions of etcd, 3.4.23 and 3.5.1 among them,
-/// refuse the compact revision itself, too; newer ones do not (`kvstore.go`, `hashByRev`).
-pub fn resolve(asked: i64, compact_revision: i64, current_revision: i64) -> Result<i64, RevisionError> {
-    match asked {
-        0 => Ok(current_revision),
-        _ if asked < lowest(compact_revision) => {
-            Err(RevisionError::Compacted { asked, compact_revision, current_revision })
-        }
-        _ if asked > current_revision => {
-            Err(RevisionError::Future { asked, compact_revision, current_revision })
-        }
-        _ => Ok(asked),
-    }
-}
-
-/// The current revision of a file whose newest record is of revision `newest`: at least that of the last compaction,
-/// which may have removed the newest records, and 1 in an empty etcd (`kvstore.go`, `restore`).
-#[must_use]
-pub fn current_revision(newest: i64, compact_revision: i64) -> i64 {
-    newest.max(compact_revision).max(1)
-}
 
 /// HashKV of a `key` bucket, at a revision from the compact revision on. With 1 million records of 2 KB, it takes a
 /// third of a second on two cores.
@@ -144,7 +81,7 @@ fn hash_of<'a>(walker: &mut Walker<'a>, key_bucket: &Bucket<'a>, takes: &Takes<'
 }
 
 fn add_records(crc: &mut Crc, leaf: &Leaf<'_>, takes: &Takes<'_>) {
-    let mut run = Run::new(leaf);
+    let mut run = HashRun::new(leaf);
     for entry in leaf.entries().filter_map(Result::ok).filter(|entry| !entry.is_bucket()) {
         if RecordKey::parse(entry.key).is_some_and(|place| takes(place, entry.value)) {
             run.add(crc, &entry);
@@ -214,12 +151,12 @@ impl<'k> KeptBy<'k> {
 
 /// Entries of a leaf that lie one behind the other, as bbolt writes them: one piece for the checksum.
 #[derive(Debug)]
-pub struct Run<'a> {
+pub struct HashRun<'a> {
     page: &'a [u8],
     run: Range<usize>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> HashRun<'a> {
     /// Nothing yet.
     #[must_use]
     pub fn new(leaf: &Leaf<'a>) -> Self {

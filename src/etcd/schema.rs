@@ -15,6 +15,7 @@ use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
 use crate::bolt::entries::{End, for_each_entry, outermost_entry, top_level};
 
+use super::known_revisions::current_revision;
 use super::revision::{RecordKey, Revision};
 
 /// The bucket of the records.
@@ -358,6 +359,13 @@ impl<'a> State<'a> {
         let bucket = self.key_bucket.as_ref()?;
         let at = |end| RecordKey::parse(outermost_entry(db, bucket, end)?.key).map(|key| key.revision.main);
         Some((at(End::First)?, at(End::Last)?))
+    }
+
+    /// The current revision, by the last record alone: a hint in a damaged file.
+    #[must_use]
+    pub fn current_revision(&self, db: &'a Db) -> i64 {
+        let newest = self.revision_range(db).map_or(0, |(_, last)| last);
+        current_revision(newest, self.compact_revision())
     }
 }
 

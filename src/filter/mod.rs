@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use crate::k8s::GroupResource;
 use crate::k8s::ObjectKey;
 use crate::scan::Scan;
-use crate::scan::keyspace::Resource;
 use crate::text::{ByteText, escape};
 
 use nearest::Nearest;
@@ -116,7 +116,7 @@ impl Wanted {
 impl Filter {
     /// Whether objects of a resource may be among those that were asked for.
     #[must_use]
-    pub fn admits_resource(&self, &Resource { group, resource }: &Resource<'_>) -> bool {
+    pub fn admits_resource(&self, &GroupResource { group, resource }: &GroupResource<'_>) -> bool {
         match &self.resource {
             None => true,
             Some(Resources::These(these)) => {
@@ -135,12 +135,12 @@ impl Filter {
     /// Whether an object is.
     #[must_use]
     pub fn admits(&self, object: &ObjectKey<'_>) -> bool {
-        let resource = Resource { group: object.group, resource: object.resource };
+        let resource = GroupResource { group: object.group, resource: object.resource };
         self.admits_namespace(object.namespace) && self.admits_resource(&resource)
     }
 }
 
-fn resources<'s, 'a>(scan: &'s Scan<'a>) -> impl Iterator<Item = Resource<'a>> + use<'s, 'a> {
+fn resources<'s, 'a>(scan: &'s Scan<'a>) -> impl Iterator<Item = GroupResource<'a>> + use<'s, 'a> {
     let all = scan.keyspace.shards().iter().flat_map(|shard| shard.resources().iter().copied());
     all.collect::<BTreeSet<_>>().into_iter()
 }
@@ -152,7 +152,7 @@ fn namespaces<'s, 'a>(scan: &'s Scan<'a>) -> impl Iterator<Item = &'a [u8]> + us
 
 /// The file's resources that a word names: exactly, or else as kubectl takes it.
 fn resources_called(wanted: &str, scan: &Scan<'_>) -> BTreeSet<(String, Vec<u8>)> {
-    let owned = |Resource { group, resource }: Resource<'_>| (group.to_owned(), resource.to_vec());
+    let owned = |GroupResource { group, resource }: GroupResource<'_>| (group.to_owned(), resource.to_vec());
     let word = Word::of(wanted);
     let exact: BTreeSet<_> =
         resources(scan).filter(|it| word.is_name_of(it.group, it.resource)).map(owned).collect();
@@ -166,7 +166,7 @@ fn resources_called(wanted: &str, scan: &Scan<'_>) -> BTreeSet<(String, Vec<u8>)
 fn no_such_resource(wanted: &str, scan: &Scan<'_>) -> NoSuchName {
     let mut nearest = Nearest::to(wanted.as_bytes());
     let custom = Custom::all_of(scan);
-    for Resource { group, resource } in resources(scan) {
+    for GroupResource { group, resource } in resources(scan) {
         let name =
             if group.is_empty() { resource.to_vec() } else { [resource, b".", group.as_bytes()].concat() };
         let others = words::other_names(group, resource, &custom);

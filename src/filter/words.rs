@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::k8s::GroupResource;
 use crate::k8s::render::render;
 use crate::k8s::resources::{by_name, guess_plural};
 use crate::scan::Scan;
-use crate::scan::keyspace::Resource;
 
 /// Short names of built-in resources (kubernetes `pkg/registry/*/*/storage/storage.go`, `ShortNames`; OpenShift's registries),
 /// with their plurals.
@@ -108,7 +108,7 @@ pub(super) struct Custom {
 impl Custom {
     /// Those of the definitions that a file has.
     pub(super) fn all_of(scan: &Scan<'_>) -> Vec<Self> {
-        let is_definition = |resource: Resource<'_>| resource.resource == b"customresourcedefinitions";
+        let is_definition = |resource: GroupResource<'_>| resource.resource == b"customresourcedefinitions";
         let shards = scan.keyspace.shards().iter();
         let keys = shards.flat_map(|shard| shard.keys().map(move |key| (shard.resource(key), key)));
         let definitions = keys.filter(|(resource, key)| key.is_live() && is_definition(*resource));

@@ -30,7 +30,7 @@
 //! exception is the prefix `/`, learned from an object: every application's keys have it too, so
 //! there rule 4 is left out, and rule 2 asks a readable value to agree.
 
-use super::resources::{Family, Resource, Scope, split_builtin};
+use super::resources::{Family, Resource, ResourceScope, split_builtin};
 use super::value::{Encoding, type_meta};
 
 /// Where a key belongs.
@@ -161,15 +161,15 @@ fn may_be_of(group: &str, value: Option<&[u8]>) -> bool {
 fn object_key<'a>(
     group: &'a str,
     resource: &'a [u8],
-    scope: Option<Scope>,
+    scope: Option<ResourceScope>,
     object: &'a [u8],
 ) -> Option<ObjectKey<'a>> {
     if resource.is_empty() || object.is_empty() {
         return None;
     }
     let namespaced = match scope {
-        Some(Scope::Cluster) => None,
-        Some(Scope::Namespaced) | None => {
+        Some(ResourceScope::Cluster) => None,
+        Some(ResourceScope::Namespaced) | None => {
             split_segment(object).filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
         }
     };

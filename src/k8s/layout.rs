@@ -17,7 +17,7 @@ const MAX_SLASHES: usize = 15;
 
 /// The prefixes of a file. Their text stays in the file.
 #[derive(Clone, Debug)]
-pub struct Layout<'p> {
+pub struct KeyLayout<'p> {
     prefixes: HashMap<&'p [u8], Prefix, RandomState>,
     /// The number of slashes in each prefix, as a set of bits.
     slashes: u16,
@@ -32,19 +32,19 @@ struct Prefix {
     learned: bool,
 }
 
-impl Default for Layout<'_> {
+impl Default for KeyLayout<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl PartialEq for Layout<'_> {
+impl PartialEq for KeyLayout<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.prefixes == other.prefixes
     }
 }
 
-impl<'p> Layout<'p> {
+impl<'p> KeyLayout<'p> {
     /// The prefixes that everyone has: Kubernetes' default and OpenShift's two.
     #[must_use]
     pub fn new() -> Self {
@@ -84,7 +84,7 @@ impl<'p> Layout<'p> {
         key::built_in(prefix.family, rest)
     }
 
-    /// Whether [`Layout::classify`] gives a key the same place whatever its value.
+    /// Whether [`KeyLayout::classify`] gives a key the same place whatever its value.
     #[must_use]
     pub fn decides_by_path(&self, key: &[u8]) -> bool {
         let Some((bytes, prefix, rest)) = self.split_prefix(key) else { return true };
@@ -96,7 +96,7 @@ impl<'p> Layout<'p> {
         key::decides_by_path(prefix.family, bytes.is_empty(), rest)
     }
 
-    /// Whether there is anything that [`Layout::learn`] might learn from a key, as far as its path tells.
+    /// Whether there is anything that [`KeyLayout::learn`] might learn from a key, as far as its path tells.
     #[must_use]
     pub fn may_teach(&self, key: &[u8]) -> bool {
         !self.split_prefix(key).is_some_and(|(_, prefix, rest)| {

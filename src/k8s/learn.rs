@@ -1,7 +1,7 @@
 //! Finds a prefix in a key, from what the object behind it says that it is.
 
 use super::key::is_group;
-use super::resources::{Family, Scope, by_name, guess_plural};
+use super::resources::{Family, ResourceScope, by_name, guess_plural};
 use super::value::TypeMeta;
 
 /// The prefix of the key that an object of this group and kind is stored under, if the key is built
@@ -16,8 +16,8 @@ pub(super) fn prefix_of<'a>(key: &'a [u8], meta: &TypeMeta<'_>) -> Option<(&'a [
         match by_name(meta.group, &plural) {
             Some((family, resource)) => {
                 let path = match resource.scope {
-                    Scope::Namespaced => in_namespace?,
-                    Scope::Cluster => in_cluster,
+                    ResourceScope::Namespaced => in_namespace?,
+                    ResourceScope::Cluster => in_cluster,
                 };
                 Some((strip_path(path, resource.path.as_bytes())?, family))
             }

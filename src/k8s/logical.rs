@@ -16,7 +16,7 @@
 use super::key::{ObjectKey, is_group, split_segment};
 use super::learn::{rsplit_segment, strip_path};
 use super::metadata::metadata;
-use super::resources::{Family, Resource, Scope, by_name, guess_plural, is_group_of_builtins};
+use super::resources::{Family, Resource, ResourceScope, by_name, guess_plural, is_group_of_builtins};
 use super::value::TypeMeta;
 
 /// How the core group, which has no name, is written.
@@ -101,9 +101,9 @@ impl<'a> Path<'a> {
         let unmarked = |namespaced| Some(Cut { tail: self.tail, namespaced });
         match (self.builtin.map(|resource| resource.scope), self.segments) {
             (_, 4..) => marked(true),
-            (Some(Scope::Namespaced), _) => unmarked(true),
-            (Some(Scope::Cluster), 3) => marked(false),
-            (Some(Scope::Cluster), _) => unmarked(false),
+            (Some(ResourceScope::Namespaced), _) => unmarked(true),
+            (Some(ResourceScope::Cluster), 3) => marked(false),
+            (Some(ResourceScope::Cluster), _) => unmarked(false),
             (None, _) if self.is_marked_as_custom() => marked(false),
             (None, segments) => {
                 let says = value.and_then(metadata).filter(|says| !says.name.is_empty());

@@ -16,7 +16,7 @@ const LAST_SECOND: Seconds = 253_402_300_799;
 
 /// What an object's metadata says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Metadata<'a> {
+pub struct ObjectMeta<'a> {
     /// `metadata.name`; empty where it says none.
     pub name: &'a [u8],
     /// `metadata.namespace`; empty where it says none: the object is cluster-wide.
@@ -28,14 +28,14 @@ pub struct Metadata<'a> {
 /// Reads an object's metadata, and no further into the value than it stands. `None` where the value is no object that can be
 /// read: encrypted, damaged, or somebody else's. A JSON string with escapes counts as damaged: no valid name needs one.
 #[must_use]
-pub fn metadata(value: &[u8]) -> Option<Metadata<'_>> {
+pub fn metadata(value: &[u8]) -> Option<ObjectMeta<'_>> {
     let found = match Encoding::of(value) {
         Encoding::Protobuf => from_protobuf(value)?,
         Encoding::Json => from_json(value)?,
         Encoding::Cbor => from_cbor(value)?,
         Encoding::Encrypted { .. } | Encoding::Other => return None,
     };
-    Some(Metadata { created: found.created.filter(|seconds| (1..=LAST_SECOND).contains(seconds)), ..found })
+    Some(ObjectMeta { created: found.created.filter(|seconds| (1..=LAST_SECOND).contains(seconds)), ..found })
 }
 
 /// Seconds since 1970 at which the object was created. `None` where the value does not say.
@@ -47,26 +47,26 @@ pub fn creation_seconds(value: &[u8]) -> Option<u64> {
 /// `runtime.Unknown` has the object in field 2 (`raw`); every object its metadata in field 1; `ObjectMeta` the name in field 1,
 /// the namespace in 3, the timestamp in 8; and `Time` the seconds in field 1
 /// (`apimachinery/pkg/{runtime,apis/meta/v1}/generated.proto`).
-fn from_protobuf(value: &[u8]) -> Option<Metadata<'_>> {
+fn from_protobuf(value: &[u8]) -> Option<ObjectMeta<'_>> {
     let object = protobuf_field(value.strip_prefix(PROTOBUF_MAGIC)?, 2)?;
     let metadata = protobuf_field(object, 1)?;
     let text = |number| protobuf_field(metadata, number).unwrap_or_default();
     let created = protobuf_field(metadata, 8).and_then(|time| protobuf_varint(time, 1));
-    Some(Metadata {
+    Some(ObjectMeta {
         name: text(1),
         namespace: text(3),
         created: created.and_then(|seconds| seconds.try_into().ok()),
     })
 }
 
-fn from_cbor(value: &[u8]) -> Option<Metadata<'_>> {
+fn from_cbor(value: &[u8]) -> Option<ObjectMeta<'_>> {
     let mut cbor = Cbor(value.strip_prefix(CBOR_MAGIC)?);
     for _ in 0..cbor.map()? {
         if cbor.string()? != b"metadata" {
             cbor.skip()?;
             continue;
         }
-        let mut found = Metadata::default();
+        let mut found = ObjectMeta::default();
         for _ in 0..cbor.map()? {
             match cbor.string()? {
                 b"name" => found.name = cbor.string()?,
@@ -84,12 +84,12 @@ fn seconds_of_bytes(text: &[u8]) -> Option<Seconds> {
     str::from_utf8(text).ok().and_then(seconds_of_text)
 }
 
-fn from_json(value: &[u8]) -> Option<Metadata<'_>> {
+fn from_json(value: &[u8]) -> Option<ObjectMeta<'_>> {
     let mut found = None;
     // an error whenever the visitor left early: it says nothing that `found` doesn't
     ObjectSeed(&mut found).deserialize(&mut serde_json::Deserializer::from_slice(value)).ok();
     let JsonMetadata { name, namespace, creation_timestamp } = found?;
-    Some(Metadata {
+    Some(ObjectMeta {
         name: name.unwrap_or_default().as_bytes(),
         namespace: namespace.unwrap_or_default().as_bytes(),
         created: creation_timestamp.and_then(seconds_of_text),
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn each_encoding_says_the_same() {
-        let expected = Metadata { name: b"web-1", namespace: b"shop", created: Some(SECONDS) };
+        let expected = ObjectMeta { name: b"web-1", namespace: b"shop", created: Some(SECONDS) };
         for value in [protobuf(TIME), cbor(), JSON.to_vec()] {
             assert_eq!(metadata(&value), Some(expected), "{value:?}");
         }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_empty() {
-        let nothing = Some(Metadata::default());
+        let nothing = Some(ObjectMeta::default());
         assert_eq!(metadata(br#"{"metadata":{}}"#), nothing);
         assert_eq!(metadata(br#"{"metadata":{"creationTimestamp":null,"labels":{"name":"x"}}}"#), nothing);
         assert_eq!(metadata(br#"{"metadata":{"creationTimestamp":"tomorrow"}}"#), nothing);

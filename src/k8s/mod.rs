@@ -18,6 +18,7 @@
 //! Keys and values come from files that nobody vouches for. So nothing here panics, recurses on
 //! data or takes more than linear time; what can't be read is `None` or a fallback row.
 
+mod group_resource;
 pub mod key;
 mod layout;
 mod learn;
@@ -32,6 +33,7 @@ mod tests;
 pub mod value;
 mod wire;
 
+pub use group_resource::{GroupResource, resource_name};
 pub use key::{ObjectKey, Tenant};
-pub use layout::Layout;
-pub use value::{Encoding, TypeMeta, type_meta};
+pub use layout::KeyLayout;
+pub use value::{Encoding, TypeMeta, ValueKind, type_meta};

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 /// Whether the objects of a resource live in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum ResourceScope {
     /// `<path>/<namespace>/<name>`
     Namespaced,
     /// `<path>/<name>`
@@ -41,13 +41,13 @@ pub struct Resource {
     /// The plural name that the API uses: `nodes`, though the path says `minions`.
     pub resource: &'static str,
     /// Whether its objects live in namespaces.
-    pub scope: Scope,
+    pub scope: ResourceScope,
     /// Other groups whose objects some release wrote to the same path.
     pub shared_with: &'static [&'static str],
 }
 
 impl Resource {
-    const fn new(group: &'static str, resource: &'static str, scope: Scope) -> Self {
+    const fn new(group: &'static str, resource: &'static str, scope: ResourceScope) -> Self {
         Self { path: resource, group, resource, scope, shared_with: &[] }
     }
 
@@ -69,11 +69,11 @@ impl Resource {
 }
 
 const fn ns(group: &'static str, resource: &'static str) -> Resource {
-    Resource::new(group, resource, Scope::Namespaced)
+    Resource::new(group, resource, ResourceScope::Namespaced)
 }
 
 const fn cluster(group: &'static str, resource: &'static str) -> Resource {
-    Resource::new(group, resource, Scope::Cluster)
+    Resource::new(group, resource, ResourceScope::Cluster)
 }
 
 /// OpenShift up to 3.6 wrote its objects with the core group ("expect the legacy group to be

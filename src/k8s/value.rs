@@ -64,16 +64,23 @@ impl<'a> Encoding<'a> {
         }
     }
 
+    /// The encoding without its text.
+    #[inline]
+    #[must_use]
+    pub fn kind(&self) -> ValueKind {
+        match self {
+            Self::Protobuf => ValueKind::Protobuf,
+            Self::Json => ValueKind::Json,
+            Self::Cbor => ValueKind::Cbor,
+            Self::Encrypted { .. } => ValueKind::Encrypted,
+            Self::Other => ValueKind::Other,
+        }
+    }
+
     /// A word for reports: `protobuf`, `json`, `cbor`, `encrypted` or `other`.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::Protobuf => "protobuf",
-            Self::Json => "json",
-            Self::Cbor => "cbor",
-            Self::Encrypted { .. } => "encrypted",
-            Self::Other => "other",
-        }
+        self.kind().name()
     }
 
     /// Who encrypted the value: `aescbc`, `aesgcm`, `secretbox`, `kms`, …
@@ -82,6 +89,46 @@ impl<'a> Encoding<'a> {
         match self {
             Self::Encrypted { prefix } => prefix.split(':').nth(2),
             _ => None,
+        }
+    }
+}
+
+/// How a value is encoded: [`Encoding`] without its text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum ValueKind {
+    /// Kubernetes' protobuf envelope.
+    Protobuf,
+    /// A JSON object.
+    Json,
+    /// Kubernetes' CBOR.
+    Cbor,
+    /// Encrypted by the API server.
+    Encrypted,
+    /// Anything else.
+    Other,
+}
+
+impl ValueKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Protobuf, Self::Json, Self::Cbor, Self::Encrypted, Self::Other];
+
+    /// The kind of a value, by its first bytes.
+    #[inline]
+    #[must_use]
+    pub fn of(value: &[u8]) -> Self {
+        Encoding::of(value).kind()
+    }
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+            Self::Cbor => "cbor",
+            Self::Encrypted => "encrypted",
+            Self::Other => "other",
         }
     }
 }

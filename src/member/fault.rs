@@ -7,18 +7,18 @@ use crate::protobuf::WireError;
 /// A fault of a log, and where it is.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("{segment}, byte {offset}: {kind}")]
-pub struct Fault {
+pub struct LogFault {
     /// The segment's file name.
     pub segment: String,
     /// Where in it the damaged frame begins.
     pub offset: u64,
     /// What is wrong.
-    pub kind: FaultKind,
+    pub kind: LogFaultKind,
 }
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum FaultKind {
+pub enum LogFaultKind {
     /// There is no log at all.
     #[error("there is no segment")]
     NoSegments,

@@ -12,7 +12,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::fault::FaultKind;
+use super::fault::LogFaultKind;
 
 /// Bytes of a length field, and what every frame is a multiple of.
 const WORD: usize = 8;
@@ -34,7 +34,7 @@ pub struct Frame<'a> {
 
 /// How a segment ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
+pub enum FramesEnd {
     /// With zeros up to the end of the file.
     Zeros,
     /// With its last frame.
@@ -65,23 +65,24 @@ impl<'a> Frames<'a> {
     ///
     /// # Errors
     /// A frame that passes the end, a length field or padding that etcd does not write.
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'a>>, FaultKind> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'a>>, LogFaultKind> {
         let rest = self.data.get(self.next..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(None);
         }
-        let (field, behind) = rest.split_first_chunk::<WORD>().ok_or(FaultKind::Cut)?;
+        let (field, behind) = rest.split_first_chunk::<WORD>().ok_or(LogFaultKind::Cut)?;
         if *field == [0; WORD] {
             return Ok(None);
         }
         let (len, padding) = lengths(*field)?;
-        let (record, behind) = behind.split_at_checked(len).ok_or(FaultKind::Cut)?;
-        let zeros = behind.get(..padding).ok_or(FaultKind::Cut)?;
+        let (record, behind) = behind.split_at_checked(len).ok_or(LogFaultKind::Cut)?;
+        let zeros = behind.get(..padding).ok_or(LogFaultKind::Cut)?;
         if zeros.iter().any(|&byte| byte != 0) {
-            return Err(FaultKind::Padding);
+            return Err(LogFaultKind::Padding);
         }
-        let size = WORD.checked_add(len).and_then(|size| size.checked_add(padding)).ok_or(FaultKind::Cut)?;
-        let (begin, end) = (self.next, self.next.checked_add(size).ok_or(FaultKind::Cut)?);
+        let size =
+            WORD.checked_add(len).and_then(|size| size.checked_add(padding)).ok_or(LogFaultKind::Cut)?;
+        let (begin, end) = (self.next, self.next.checked_add(size).ok_or(LogFaultKind::Cut)?);
         self.next = end;
         Ok(Some(Frame { begin, end, record }))
     }
@@ -90,18 +91,18 @@ impl<'a> Frames<'a> {
     ///
     /// # Errors
     /// Something that is not zero lies behind the end.
-    pub fn end(&self) -> Result<End, FaultKind> {
+    pub fn end(&self) -> Result<FramesEnd, LogFaultKind> {
         let rest = self.data.get(self.next..).unwrap_or_default();
         match rest.iter().position(|&byte| byte != 0) {
-            Some(at) => Err(FaultKind::BehindTheEnd { behind: self.next.saturating_add(at) as u64 }),
-            None if rest.is_empty() => Ok(End::File),
-            None => Ok(End::Zeros),
+            Some(at) => Err(LogFaultKind::BehindTheEnd { behind: self.next.saturating_add(at) as u64 }),
+            None if rest.is_empty() => Ok(FramesEnd::File),
+            None => Ok(FramesEnd::Zeros),
         }
     }
 }
 
 /// Bytes of a record and of its padding.
-fn lengths(field: [u8; WORD]) -> Result<(usize, usize), FaultKind> {
+fn lengths(field: [u8; WORD]) -> Result<(usize, usize), LogFaultKind> {
     let number = u64::from_le_bytes(field);
     let [.., marks] = field;
     let len = number & ((1 << LENGTH_BITS) - 1);
@@ -109,17 +110,17 @@ fn lengths(field: [u8; WORD]) -> Result<(usize, usize), FaultKind> {
     let padding = len.wrapping_neg() & 0b111;
     let expected = if padding == 0 { 0 } else { HAS_PADDING | u8::try_from(padding).unwrap_or(0) };
     if len == 0 || marks != expected {
-        return Err(FaultKind::LengthField);
+        return Err(LogFaultKind::LengthField);
     }
-    let len = usize::try_from(len).map_err(|_| FaultKind::Cut)?;
-    Ok((len, usize::try_from(padding).map_err(|_| FaultKind::Cut)?))
+    let len = usize::try_from(len).map_err(|_| LogFaultKind::Cut)?;
+    Ok((len, usize::try_from(padding).map_err(|_| LogFaultKind::Cut)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn first(data: &[u8]) -> Result<Option<Frame<'_>>, FaultKind> {
+    fn first(data: &[u8]) -> Result<Option<Frame<'_>>, LogFaultKind> {
         Frames::of(data).next_frame()
     }
 
@@ -129,10 +130,10 @@ mod tests {
         let mut frames = Frames::of(data);
         assert_eq!(frames.next_frame(), Ok(Some(Frame { begin: 0, end: 16, record: b"abcde" })));
         assert_eq!(frames.next_frame(), Ok(Some(Frame { begin: 16, end: 32, record: b"abcdefgh" })));
-        assert_eq!((frames.next_frame(), frames.end()), (Ok(None), Ok(End::Zeros)));
+        assert_eq!((frames.next_frame(), frames.end()), (Ok(None), Ok(FramesEnd::Zeros)));
         let mut frames = Frames::of(&data[..16]);
         assert!(frames.next_frame().is_ok());
-        assert_eq!((frames.next_frame(), frames.end()), (Ok(None), Ok(End::File)));
+        assert_eq!((frames.next_frame(), frames.end()), (Ok(None), Ok(FramesEnd::File)));
     }
 
     #[test]
@@ -140,17 +141,21 @@ mod tests {
         // padding that is not that of the length; none; too much of it; other bits
         for marks in (0..=u8::MAX).filter(|&marks| marks != 0x83) {
             let data = [b"\x05\0\0\0\0\0\0", &[marks][..], b"abcde\0\0\0"].concat();
-            assert_eq!(first(&data), Err(FaultKind::LengthField), "{marks:02x}");
+            assert_eq!(first(&data), Err(LogFaultKind::LengthField), "{marks:02x}");
         }
-        assert_eq!(first(b"\0\0\0\0\0\0\0\x80"), Err(FaultKind::LengthField));
-        assert_eq!(first(b"\x08\0\0\0\0\0\0\x80abcdefgh"), Err(FaultKind::LengthField));
+        assert_eq!(first(b"\0\0\0\0\0\0\0\x80"), Err(LogFaultKind::LengthField));
+        assert_eq!(first(b"\x08\0\0\0\0\0\0\x80abcdefgh"), Err(LogFaultKind::LengthField));
         // longer than the file, up to the largest number that there is
-        assert_eq!(first(b"\xf8\xff\xff\xff\xff\xff\xff\0abcdefgh"), Err(FaultKind::Cut));
-        assert_eq!(first(b"\xff\xff\xff\xff\xff\xff\xff\x81abcdefgh"), Err(FaultKind::Cut));
-        assert_eq!(first(b"\x10\0\0\0\0\0\0\0abcdefgh"), Err(FaultKind::Cut));
-        assert_eq!(first(b"\x05\0\0\0\0\0\0\x83abcde\0\x01\0"), Err(FaultKind::Padding));
+        assert_eq!(first(b"\xf8\xff\xff\xff\xff\xff\xff\0abcdefgh"), Err(LogFaultKind::Cut));
+        assert_eq!(first(b"\xff\xff\xff\xff\xff\xff\xff\x81abcdefgh"), Err(LogFaultKind::Cut));
+        assert_eq!(first(b"\x10\0\0\0\0\0\0\0abcdefgh"), Err(LogFaultKind::Cut));
+        assert_eq!(first(b"\x05\0\0\0\0\0\0\x83abcde\0\x01\0"), Err(LogFaultKind::Padding));
         for len in 1..16 {
-            assert_eq!(first(&b"\x05\0\0\0\0\0\0\x83abcde\0\0\0"[..len]), Err(FaultKind::Cut), "{len} bytes");
+            assert_eq!(
+                first(&b"\x05\0\0\0\0\0\0\x83abcde\0\0\0"[..len]),
+                Err(LogFaultKind::Cut),
+                "{len} bytes"
+            );
         }
     }
 
@@ -160,6 +165,6 @@ mod tests {
         data[60] = 1;
         let mut frames = Frames::of(&data);
         assert_eq!(frames.next_frame(), Ok(None));
-        assert_eq!(frames.end(), Err(FaultKind::BehindTheEnd { behind: 60 }));
+        assert_eq!(frames.end(), Err(LogFaultKind::BehindTheEnd { behind: 60 }));
     }
 }

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::config::Config;
-use super::fault::{Fault, FaultKind};
-use super::frame::End;
-use super::message::{Change, ChangeKind, Content, Entry, HardState, Metadata, Snapshot};
+use super::conf_change::{ConfChange, ConfChangeType};
+use super::conf_state::ConfState;
+use super::fault::{LogFault, LogFaultKind};
+use super::frame::FramesEnd;
+use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
-use super::record::{Kind, Record, Records};
+use super::record::{RecordType, WalRecord, WalRecords};
 
 /// A file of the folder `wal/` that etcd takes for a segment.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ struct Entries {
     /// Where a term begins, as (first index, term).
     terms: Vec<(u64, u64)>,
     /// Changes of the members, by their index.
-    changes: Vec<(u64, Change)>,
+    changes: Vec<(u64, ConfChange)>,
 }
 
 impl Log {
@@ -51,7 +52,7 @@ impl Log {
     ///
     /// # Errors
     /// The first fault.
-    pub fn read(segments: &[Segment<'_>]) -> Result<Self, Fault> {
+    pub fn read(segments: &[Segment<'_>]) -> Result<Self, LogFault> {
         let segments = in_order(segments)?;
         let mut reader = Reader::default();
         let mut crc = None;
@@ -62,7 +63,7 @@ impl Log {
             crc = reader.read_segment(segment, crc, is_last)?;
         }
         let (_, last) = segments.last().ok_or_else(|| no_segments("wal"))?;
-        let fault = |kind| Fault { segment: last.name.to_owned(), offset: last.data.len() as u64, kind };
+        let fault = |kind| LogFault { segment: last.name.to_owned(), offset: last.data.len() as u64, kind };
         reader.finish().map_err(fault)
     }
 
@@ -102,20 +103,21 @@ impl Log {
         let (certain, possible): (Vec<_>, Vec<_>) = behind.partition(|(index, _)| *index <= committed);
         certain.into_iter().for_each(|(_, change)| config.apply(change));
         let mut members = config.members();
-        let adds = |change: &Change| matches!(change.kind, ChangeKind::Add | ChangeKind::AddLearner);
+        let adds =
+            |change: &ConfChange| matches!(change.kind, ConfChangeType::Add | ConfChangeType::AddLearner);
         members.extend(possible.iter().filter(|(_, change)| adds(change)).map(|(_, change)| change.node_id));
         Some(members).filter(|members| !members.is_empty())
     }
 
     /// The newest point at which all members are named, and behind which every entry is there.
-    fn newest_config(&self, committed: u64, snaps: &[Snapshot]) -> Option<(u64, Config)> {
+    fn newest_config(&self, committed: u64, snaps: &[Snapshot]) -> Option<(u64, ConfState)> {
         let named = |record: &Snapshot| {
             let same = |snap: &&Snapshot| (snap.index, snap.term) == (record.index, record.term);
             let by_file = || snaps.iter().find(same).and_then(|snap| snap.config.clone());
             Some((record.index, record.config.clone().or_else(by_file)?))
         };
         let records = self.snapshots.iter().filter(|record| (1..=committed).contains(&record.index));
-        let known = records.filter_map(named).chain([(0, Config::default())]);
+        let known = records.filter_map(named).chain([(0, ConfState::default())]);
         known.filter(|(index, _)| self.entries.follow(*index)).max_by_key(|(index, _)| *index)
     }
 }
@@ -138,20 +140,20 @@ impl Entries {
     /// does to entries that were never committed.
     fn take(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &RaftEntry<'_>,
         committed: u64,
         may_begin: impl FnOnce() -> bool,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), LogFaultKind> {
         let index = entry.index;
         let next = self.last.saturating_add(1);
         if index > next || self.first == 0 && index != 1 {
             if !may_begin() {
-                return Err(FaultKind::Gap { last: self.last, found: index });
+                return Err(LogFaultKind::Gap { last: self.last, found: index });
             }
             *self = Self::default();
         } else if index < next {
             if index <= committed || index < self.first {
-                return Err(FaultKind::GoesBack { what: "index", from: self.last, to: index });
+                return Err(LogFaultKind::GoesBack { what: "index", from: self.last, to: index });
             }
             self.terms.retain(|(first, _)| *first < index);
             self.changes.retain(|(at, _)| *at < index);
@@ -162,12 +164,12 @@ impl Entries {
         self.last = index;
         match self.terms.last() {
             Some(&(_, term)) if term > entry.term => {
-                return Err(FaultKind::GoesBack { what: "term", from: term, to: entry.term });
+                return Err(LogFaultKind::GoesBack { what: "term", from: term, to: entry.term });
             }
             Some(&(_, term)) if term == entry.term => {}
             _ => self.terms.push((index, entry.term)),
         }
-        if let Content::Change(change) = entry.content {
+        if let EntryData::ConfChange(change) = entry.content {
             self.changes.push((index, change));
         }
         Ok(())
@@ -191,39 +193,43 @@ impl Reader {
         segment: &Segment<'_>,
         crc: Option<u32>,
         is_last: bool,
-    ) -> Result<Option<u32>, Fault> {
-        let mut records = Records::of(segment.data, crc);
+    ) -> Result<Option<u32>, LogFault> {
+        let mut records = WalRecords::of(segment.data, crc);
         let mut count = 0u64;
         loop {
             let at = records.position();
-            let fault = |kind| Fault { segment: segment.name.to_owned(), offset: at, kind };
+            let fault = |kind| LogFault { segment: segment.name.to_owned(), offset: at, kind };
             let Some(record) = records.next_record().map_err(fault)? else {
                 let end = records.end().map_err(fault)?;
                 return match (count, end) {
-                    (0 | 1, _) => Err(fault(FaultKind::Head)),
-                    (_, End::File) if is_last => Err(fault(FaultKind::EndNotMarked)),
+                    (0 | 1, _) => Err(fault(LogFaultKind::Head)),
+                    (_, FramesEnd::File) if is_last => Err(fault(LogFaultKind::EndNotMarked)),
                     _ => Ok(records.crc()),
                 };
             };
-            if count == 1 && record.kind != Kind::Metadata {
-                return Err(fault(FaultKind::Head));
+            if count == 1 && record.kind != RecordType::Metadata {
+                return Err(fault(LogFaultKind::Head));
             }
             self.take(&record).map_err(fault)?;
             count = count.saturating_add(1);
         }
     }
 
-    fn take(&mut self, record: &Record<'_>) -> Result<(), FaultKind> {
+    fn take(&mut self, record: &WalRecord<'_>) -> Result<(), LogFaultKind> {
         match record.kind {
-            Kind::Checksum => Ok(()),
-            Kind::Metadata => self.take_metadata(Metadata::parse(record.data).map_err(FaultKind::Message)?),
-            Kind::State => self.take_state(HardState::parse(record.data).map_err(FaultKind::Message)?),
-            Kind::Snapshot => {
-                self.snapshots.push(Snapshot::parse(record.data).map_err(FaultKind::Message)?);
+            RecordType::Checksum => Ok(()),
+            RecordType::Metadata => {
+                self.take_metadata(Metadata::parse(record.data).map_err(LogFaultKind::Message)?)
+            }
+            RecordType::State => {
+                self.take_state(HardState::parse(record.data).map_err(LogFaultKind::Message)?)
+            }
+            RecordType::Snapshot => {
+                self.snapshots.push(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
                 Ok(())
             }
-            Kind::Entry => {
-                let entry = Entry::parse(record.data).map_err(FaultKind::Message)?;
+            RecordType::Entry => {
+                let entry = RaftEntry::parse(record.data).map_err(LogFaultKind::Message)?;
                 let is_first = self.may_begin_anywhere && self.entries.first == 0;
                 // a snapshot that the leader sent takes the place of all entries up to its own
                 let is_before = |snapshot: &Snapshot| {
@@ -235,42 +241,46 @@ impl Reader {
         }
     }
 
-    fn take_metadata(&mut self, metadata: Metadata) -> Result<(), FaultKind> {
-        if *self.metadata.get_or_insert(metadata) == metadata { Ok(()) } else { Err(FaultKind::OtherMember) }
+    fn take_metadata(&mut self, metadata: Metadata) -> Result<(), LogFaultKind> {
+        if *self.metadata.get_or_insert(metadata) == metadata {
+            Ok(())
+        } else {
+            Err(LogFaultKind::OtherMember)
+        }
     }
 
-    fn take_state(&mut self, state: HardState) -> Result<(), FaultKind> {
+    fn take_state(&mut self, state: HardState) -> Result<(), LogFaultKind> {
         let before = self.state;
         for (what, from, to) in [("term", before.term, state.term), ("commit", before.commit, state.commit)] {
             if from > to {
-                return Err(FaultKind::GoesBack { what, from, to });
+                return Err(LogFaultKind::GoesBack { what, from, to });
             }
         }
         self.state = state;
         Ok(())
     }
 
-    fn finish(self) -> Result<Log, FaultKind> {
+    fn finish(self) -> Result<Log, LogFaultKind> {
         let Self { metadata, state, snapshots, entries, .. } = self;
-        let metadata = metadata.ok_or(FaultKind::Head)?;
+        let metadata = metadata.ok_or(LogFaultKind::Head)?;
         let log = Log { metadata, state, snapshots, entries };
         let (commit, last) = (log.state.commit, log.last_index());
         if commit > last {
-            return Err(FaultKind::CommitBeyondEnd { commit, last });
+            return Err(LogFaultKind::CommitBeyondEnd { commit, last });
         }
         let has_beginning = log.snapshots.iter().any(|snapshot| log.entries.follow(snapshot.index));
         match log.entries.first {
-            first @ 2.. if !has_beginning => Err(FaultKind::NoBeginning { first }),
+            first @ 2.. if !has_beginning => Err(LogFaultKind::NoBeginning { first }),
             _ => Ok(log),
         }
     }
 }
 
 /// The segments by their names, none missing between.
-fn in_order<'s, 'a>(segments: &'s [Segment<'a>]) -> Result<Vec<(SegmentName, &'s Segment<'a>)>, Fault> {
+fn in_order<'s, 'a>(segments: &'s [Segment<'a>]) -> Result<Vec<(SegmentName, &'s Segment<'a>)>, LogFault> {
     let mut named = Vec::with_capacity(segments.len());
     for segment in segments {
-        let fault = || Fault { segment: segment.name.to_owned(), offset: 0, kind: FaultKind::Name };
+        let fault = || LogFault { segment: segment.name.to_owned(), offset: 0, kind: LogFaultKind::Name };
         named.push((SegmentName::parse(segment.name).ok_or_else(fault)?, segment));
     }
     named.sort_by_key(|(name, _)| *name);
@@ -278,13 +288,13 @@ fn in_order<'s, 'a>(segments: &'s [Segment<'a>]) -> Result<Vec<(SegmentName, &'s
     for ((before, _), (name, segment)) in pairs {
         let expected = before.sequence.saturating_add(1);
         if name.sequence != expected {
-            let kind = FaultKind::MissingSegment { expected };
-            return Err(Fault { segment: segment.name.to_owned(), offset: 0, kind });
+            let kind = LogFaultKind::MissingSegment { expected };
+            return Err(LogFault { segment: segment.name.to_owned(), offset: 0, kind });
         }
     }
     if named.is_empty() { Err(no_segments("wal")) } else { Ok(named) }
 }
 
-fn no_segments(folder: &str) -> Fault {
-    Fault { segment: folder.to_owned(), offset: 0, kind: FaultKind::NoSegments }
+fn no_segments(folder: &str) -> LogFault {
+    LogFault { segment: folder.to_owned(), offset: 0, kind: LogFaultKind::NoSegments }
 }

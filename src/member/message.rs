@@ -8,10 +8,10 @@
 
 use crate::protobuf::{Fields, Value};
 
-use super::config::Config;
+use super::conf_change::ConfChange;
+use super::conf_state::ConfState;
 use super::fault::MessageError;
-
-type Read<T> = Result<T, MessageError>;
+use super::numbers::{Read, numbers, set};
 
 /// Whose log it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,44 +24,22 @@ pub struct Metadata {
 
 /// An entry of raft's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry<'a> {
+pub struct RaftEntry<'a> {
     /// Its index, from 1 on.
     pub index: u64,
     /// The term in which a leader wrote it.
     pub term: u64,
     /// What it holds.
-    pub content: Content<'a>,
+    pub content: EntryData<'a>,
 }
 
 /// What an entry holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Content<'a> {
+pub enum EntryData<'a> {
     /// A request; nothing in a new leader's first entry.
     Request(&'a [u8]),
     /// A change of the members.
-    Change(Change),
-}
-
-/// A change of the members.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// What becomes of the member.
-    pub kind: ChangeKind,
-    /// The member's id.
-    pub node_id: u64,
-}
-
-/// What becomes of a member.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ChangeKind {
-    /// It votes.
-    Add,
-    /// It is gone.
-    Remove,
-    /// Its URLs change.
-    Update,
-    /// It takes part, and does not vote.
-    AddLearner,
+    ConfChange(ConfChange),
 }
 
 /// Raft's state.
@@ -83,28 +61,7 @@ pub struct Snapshot {
     /// That entry's term.
     pub term: u64,
     /// The members at that point; from 3.5 on, but for index 0.
-    pub config: Option<Config>,
-}
-
-/// The numbers of a message whose fields are numbers 1 to `N`, each at most once; what is not there is 0.
-fn numbers<const N: usize>(message: &[u8]) -> Read<[u64; N]> {
-    let mut found = [None; N];
-    for field in Fields::of(message) {
-        let field = field?;
-        let Value::Varint(value) = field.value else { return Err(MessageError::Field(field.number)) };
-        set(&mut found, field.number, value)?;
-    }
-    Ok(found.map(Option::unwrap_or_default))
-}
-
-/// Keeps a field that was not there before.
-fn set<T>(found: &mut [Option<T>], number: u32, value: T) -> Read<()> {
-    let slot = usize::try_from(number).ok().and_then(|number| found.get_mut(number.checked_sub(1)?));
-    match slot {
-        Some(slot @ None) => *slot = Some(value),
-        _ => return Err(MessageError::Field(number)),
-    }
-    Ok(())
+    pub config: Option<ConfState>,
 }
 
 impl Metadata {
@@ -121,7 +78,7 @@ impl Metadata {
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> RaftEntry<'a> {
     /// Reads a message. A type that is not written means the same as 0, as 3.7 has it.
     ///
     /// # Errors
@@ -143,42 +100,11 @@ impl<'a> Entry<'a> {
         }
         let data = data.unwrap_or_default();
         let content = match kind {
-            0 => Content::Request(data),
-            1 => Content::Change(Change::parse(data)?),
+            0 => EntryData::Request(data),
+            1 => EntryData::ConfChange(ConfChange::parse(data)?),
             _ => return Err(MessageError::Value("entry type")),
         };
         Ok(Self { index, term, content })
-    }
-}
-
-impl Change {
-    /// Reads a `ConfChange`.
-    ///
-    /// # Errors
-    /// Other fields, an unknown kind, no member.
-    pub fn parse(message: &[u8]) -> Read<Self> {
-        let mut found = [None; 3];
-        let mut has_context = false;
-        for field in Fields::of(message) {
-            let field = field?;
-            match field.value {
-                Value::Varint(value) => set(&mut found, field.number, value)?,
-                Value::Bytes(_) if field.number == 4 && !has_context => has_context = true,
-                _ => return Err(MessageError::Field(field.number)),
-            }
-        }
-        let [_, kind, node_id] = found.map(Option::unwrap_or_default);
-        let kind = match kind {
-            0 => ChangeKind::Add,
-            1 => ChangeKind::Remove,
-            2 => ChangeKind::Update,
-            3 => ChangeKind::AddLearner,
-            _ => return Err(MessageError::Value("kind of change")),
-        };
-        if node_id == 0 {
-            return Err(MessageError::Missing("member id"));
-        }
-        Ok(Self { kind, node_id })
     }
 }
 
@@ -209,7 +135,7 @@ impl Snapshot {
             match field.value {
                 Value::Varint(value) => set(&mut found, field.number, value)?,
                 Value::Bytes(bytes) if field.number == 3 && config.is_none() => {
-                    config = Some(Config::parse(bytes)?);
+                    config = Some(ConfState::parse(bytes)?);
                 }
                 _ => return Err(MessageError::Field(field.number)),
             }
@@ -224,19 +150,20 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::conf_change::ConfChangeType;
     use super::*;
 
     #[test]
     fn what_each_version_writes_is_read() {
         // 3.4 to 3.6 write the type always, 3.7 where it is not 0
-        let entry = Entry { index: 300, term: 2, content: Content::Request(b"ab") };
-        assert_eq!(Entry::parse(b"\x08\x00\x10\x02\x18\xac\x02\x22\x02ab"), Ok(entry));
-        assert_eq!(Entry::parse(b"\x10\x02\x18\xac\x02\x22\x02ab"), Ok(entry));
-        let empty = Entry { index: 2, term: 2, content: Content::Request(b"") };
-        assert_eq!(Entry::parse(b"\x08\x00\x10\x02\x18\x02"), Ok(empty));
-        let change = Content::Change(Change { kind: ChangeKind::Remove, node_id: 9 });
+        let entry = RaftEntry { index: 300, term: 2, content: EntryData::Request(b"ab") };
+        assert_eq!(RaftEntry::parse(b"\x08\x00\x10\x02\x18\xac\x02\x22\x02ab"), Ok(entry));
+        assert_eq!(RaftEntry::parse(b"\x10\x02\x18\xac\x02\x22\x02ab"), Ok(entry));
+        let empty = RaftEntry { index: 2, term: 2, content: EntryData::Request(b"") };
+        assert_eq!(RaftEntry::parse(b"\x08\x00\x10\x02\x18\x02"), Ok(empty));
+        let change = EntryData::ConfChange(ConfChange { kind: ConfChangeType::Remove, node_id: 9 });
         let bytes = b"\x08\x01\x10\x01\x18\x01\x22\x08\x08\x05\x10\x01\x18\x09\x22\x00";
-        assert_eq!(Entry::parse(bytes), Ok(Entry { index: 1, term: 1, content: change }));
+        assert_eq!(RaftEntry::parse(bytes), Ok(RaftEntry { index: 1, term: 1, content: change }));
         assert_eq!(Metadata::parse(b"\x08\x07\x10\x09"), Ok(Metadata { node_id: 7, cluster_id: 9 }));
         assert_eq!(
             HardState::parse(b"\x08\x01\x10\x02\x18\x03"),
@@ -261,7 +188,7 @@ mod tests {
             b"\x08\x00\x10\x02\x1a\x01a",        // an index of another wire type
             b"\x08\x01\x10\x02\x18\x02",         // a change of nobody
         ] {
-            assert!(Entry::parse(entry).is_err(), "{entry:02x?}");
+            assert!(RaftEntry::parse(entry).is_err(), "{entry:02x?}");
         }
         for change in [
             &b"\x08\x05\x10\x04\x18\x09"[..], // kind 4
@@ -269,7 +196,7 @@ mod tests {
             b"\x08\x05\x10\x01",              // no member
             b"\x08\x05\x10\x01\x18\x09\x28\x01",
         ] {
-            assert!(Change::parse(change).is_err(), "{change:02x?}");
+            assert!(ConfChange::parse(change).is_err(), "{change:02x?}");
         }
         for state in [&b""[..], b"\x08\x00\x10\x02\x18\x05", b"\x10\x02\x18\x05", b"\x08\x01\x20\x01"] {
             assert!(HardState::parse(state).is_err(), "{state:02x?}");

@@ -5,25 +5,28 @@
 //! | [`names`] | which files of `wal/` are segments, and their order |
 //! | [`frame`] | a record's bytes within a segment |
 //! | [`record`] | records, and the checksum that rolls over all of them |
-//! | [`message`] | what a record holds: metadata, entry, state, snapshot; config changes |
-//! | [`config`] | who is a member, as raft counts |
+//! | [`message`], [`conf_change`] | what a record holds: metadata, entry, state, snapshot; a change of the members |
+//! | `numbers` | the fields of a message |
+//! | [`conf_state`] | who is a member, as raft counts |
 //! | [`snap`] | a `.snap` file: its index, term, and members |
-//! | [`log`](mod@log) | all segments, one after the other |
+//! | [`log`](mod@log) | all segments, in order |
 //! | [`fault`] | what can be wrong |
 //!
 //! A directory is a set of named files, opened above. What the entries ask for is not known here. The format is the same
 //! from etcd 3.4 to 3.8 (`server/storage/wal/{wal,encoder,decoder,util}.go`, `walpb/record.proto`; raft's
 //! `raftpb/raft.proto`).
 
-pub mod config;
+pub mod conf_change;
+pub mod conf_state;
 pub mod fault;
 pub mod frame;
 pub mod log;
 pub mod message;
 pub mod names;
+mod numbers;
 pub mod record;
 pub mod snap;
 
-pub use config::Config;
-pub use fault::{Fault, FaultKind};
+pub use conf_state::ConfState;
+pub use fault::{LogFault, LogFaultKind};
 pub use log::Log;

@@ -7,12 +7,12 @@
 
 use crate::protobuf::{Fields, Value};
 
-use super::fault::{FaultKind, MessageError};
-use super::frame::{End, Frames};
+use super::fault::{LogFaultKind, MessageError};
+use super::frame::{Frames, FramesEnd};
 
 /// What a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum RecordType {
     /// Whose log it is.
     Metadata,
     /// An entry of raft's log.
@@ -27,28 +27,28 @@ pub enum Kind {
 
 /// A record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Record<'a> {
+pub struct WalRecord<'a> {
     /// Where its frame begins.
     pub offset: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: RecordType,
     /// The checksum, its own data counted in.
     pub crc: u32,
     /// Its data.
     pub data: &'a [u8],
 }
 
-impl<'a> Record<'a> {
+impl<'a> WalRecord<'a> {
     /// Reads a record. etcd writes its fields in order, and the first two always.
     ///
     /// # Errors
     /// No such message; a type that etcd does not know.
-    pub fn parse(message: &'a [u8], offset: u64) -> Result<Self, FaultKind> {
+    pub fn parse(message: &'a [u8], offset: u64) -> Result<Self, LogFaultKind> {
         let (mut kind, mut crc, mut data) = (None, None, None);
         let mut last = 0;
         for field in Fields::of(message) {
-            let field = field.map_err(|error| FaultKind::Record(error.into()))?;
-            let unexpected = FaultKind::Record(MessageError::Field(field.number));
+            let field = field.map_err(|error| LogFaultKind::Record(error.into()))?;
+            let unexpected = LogFaultKind::Record(MessageError::Field(field.number));
             if field.number <= last {
                 return Err(unexpected);
             }
@@ -60,16 +60,16 @@ impl<'a> Record<'a> {
                 _ => return Err(unexpected),
             }
         }
-        let kind = match kind.ok_or(FaultKind::Record(MessageError::Missing("type")))? {
-            1 => Kind::Metadata,
-            2 => Kind::Entry,
-            3 => Kind::State,
-            4 if data.is_some() => return Err(FaultKind::Record(MessageError::Field(3))),
-            4 => Kind::Checksum,
-            5 => Kind::Snapshot,
-            other => return Err(FaultKind::RecordType(other)),
+        let kind = match kind.ok_or(LogFaultKind::Record(MessageError::Missing("type")))? {
+            1 => RecordType::Metadata,
+            2 => RecordType::Entry,
+            3 => RecordType::State,
+            4 if data.is_some() => return Err(LogFaultKind::Record(MessageError::Field(3))),
+            4 => RecordType::Checksum,
+            5 => RecordType::Snapshot,
+            other => return Err(LogFaultKind::RecordType(other)),
         };
-        let crc = crc.ok_or(FaultKind::Record(MessageError::Missing("checksum")))?;
+        let crc = crc.ok_or(LogFaultKind::Record(MessageError::Missing("checksum")))?;
         Ok(Self { offset, kind, crc, data: data.unwrap_or_default() })
     }
 }
@@ -77,14 +77,14 @@ impl<'a> Record<'a> {
 /// The records of a segment, each with its checksum proved. Its first is the one that holds the checksum of the segment
 /// before.
 #[derive(Clone, Debug)]
-pub struct Records<'a> {
+pub struct WalRecords<'a> {
     frames: Frames<'a>,
     /// The checksum so far; `None` before the first segment that there is.
     crc: Option<u32>,
     at_head: bool,
 }
 
-impl<'a> Records<'a> {
+impl<'a> WalRecords<'a> {
     /// Of a segment, behind one that ended with this checksum.
     #[must_use]
     pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
@@ -107,24 +107,24 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// What is wrong with it. Nothing comes after an error.
-    pub fn next_record(&mut self) -> Result<Option<Record<'a>>, FaultKind> {
+    pub fn next_record(&mut self) -> Result<Option<WalRecord<'a>>, LogFaultKind> {
         let mut frames = self.frames.clone();
         let Some(frame) = frames.next_frame()? else { return Ok(None) };
-        let record = Record::parse(frame.record, frame.begin as u64)?;
+        let record = WalRecord::parse(frame.record, frame.begin as u64)?;
         if self.at_head {
-            if record.kind != Kind::Checksum {
-                return Err(FaultKind::Head);
+            if record.kind != RecordType::Checksum {
+                return Err(LogFaultKind::Head);
             }
             if self.crc.is_some_and(|crc| crc != record.crc) {
-                return Err(FaultKind::Chain);
+                return Err(LogFaultKind::Chain);
             }
         } else {
-            if record.kind == Kind::Checksum {
-                return Err(FaultKind::NotAtTheHead);
+            if record.kind == RecordType::Checksum {
+                return Err(LogFaultKind::NotAtTheHead);
             }
             let computed = crc32c::crc32c_append(self.crc.unwrap_or(0), record.data);
             if computed != record.crc {
-                return Err(FaultKind::Checksum { stored: record.crc, computed });
+                return Err(LogFaultKind::Checksum { stored: record.crc, computed });
             }
         }
         (self.crc, self.at_head, self.frames) = (Some(record.crc), false, frames);
@@ -135,7 +135,7 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// Something lies behind the end.
-    pub fn end(&self) -> Result<End, FaultKind> {
+    pub fn end(&self) -> Result<FramesEnd, LogFaultKind> {
         self.frames.end()
     }
 }
@@ -146,20 +146,23 @@ mod tests {
 
     #[test]
     fn a_record_is_read() {
-        let record = Record::parse(b"\x08\x02\x10\xff\xff\xff\xff\x0f\x1a\x02ab", 40);
-        let expected = Record { offset: 40, kind: Kind::Entry, crc: u32::MAX, data: b"ab" };
+        let record = WalRecord::parse(b"\x08\x02\x10\xff\xff\xff\xff\x0f\x1a\x02ab", 40);
+        let expected = WalRecord { offset: 40, kind: RecordType::Entry, crc: u32::MAX, data: b"ab" };
         assert_eq!(record, Ok(expected));
-        let checksum = Record { offset: 0, kind: Kind::Checksum, crc: 0, data: b"" };
-        assert_eq!(Record::parse(b"\x08\x04\x10\x00", 0), Ok(checksum));
+        let checksum = WalRecord { offset: 0, kind: RecordType::Checksum, crc: 0, data: b"" };
+        assert_eq!(WalRecord::parse(b"\x08\x04\x10\x00", 0), Ok(checksum));
     }
 
     #[test]
     fn every_number_that_lies_is_a_fault() {
-        let message = |error| Err(FaultKind::Record(error));
+        let message = |error| Err(LogFaultKind::Record(error));
         for (bytes, expected) in [
-            (&b"\x08\x00\x10\x00"[..], Err(FaultKind::RecordType(0))),
-            (b"\x08\x06\x10\x00", Err(FaultKind::RecordType(6))),
-            (b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x00", Err(FaultKind::RecordType(u64::MAX))),
+            (&b"\x08\x00\x10\x00"[..], Err(LogFaultKind::RecordType(0))),
+            (b"\x08\x06\x10\x00", Err(LogFaultKind::RecordType(6))),
+            (
+                b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x00",
+                Err(LogFaultKind::RecordType(u64::MAX)),
+            ),
             (b"\x10\x00", message(MessageError::Missing("type"))),
             (b"\x08\x02", message(MessageError::Missing("checksum"))),
             // a checksum of more than 32 bits
@@ -170,7 +173,7 @@ mod tests {
             (b"\x08\x02\x10\x00\x22\x00", message(MessageError::Field(4))),
             (b"\x08\x04\x10\x00\x1a\x00", message(MessageError::Field(3))),
         ] {
-            assert_eq!(Record::parse(bytes, 0), expected, "{bytes:02x?}");
+            assert_eq!(WalRecord::parse(bytes, 0), expected, "{bytes:02x?}");
         }
     }
 }

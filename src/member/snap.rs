@@ -7,7 +7,7 @@
 
 use crate::protobuf::{Fields, Value};
 
-use super::config::Config;
+use super::conf_state::ConfState;
 use super::fault::MessageError;
 use super::message::Snapshot;
 
@@ -45,7 +45,7 @@ fn parse_metadata(message: &[u8]) -> Result<Snapshot, MessageError> {
     for field in Fields::of(message) {
         let field = field?;
         match (field.number, field.value) {
-            (1, Value::Bytes(state)) => config = Some(Config::parse(state)?),
+            (1, Value::Bytes(state)) => config = Some(ConfState::parse(state)?),
             (2, Value::Varint(value)) => index = value,
             (3, Value::Varint(value)) => term = value,
             (number, _) => return Err(MessageError::Field(number)),

@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OutputError {
     /// There is a file already.
-    #[error("{}: exists already: choose another name, or replace it with --force", shown(.0))]
+    #[error("{}: exists already", shown(.0))]
     Exists(PathBuf),
     /// There is a symbolic link, which is never followed.
     #[error(
@@ -35,11 +35,7 @@ pub enum OutputError {
     #[error("{}: is no regular file, and is not replaced by one: name another", shown(.0))]
     NotAFile(PathBuf),
     /// The target is the source itself, by whatever name.
-    #[error(
-        "{}: is the source itself, which is never written to: name another file; --in-place puts a verified copy in its \
-         place and keeps the old one",
-        shown(.0)
-    )]
+    #[error("{}: is the source itself, which is never written to", shown(.0))]
     IsSource(PathBuf),
     /// The folder is missing.
     #[error("{}: there is no such folder to write into: make it first, or name another", shown(.0))]
@@ -68,14 +64,11 @@ pub enum OutputError {
     },
     /// The source may be written to meanwhile.
     #[error(
-        "--in-place needs bbolt's lock, so that nobody writes to the file meanwhile: leave --no-lock out"
+        "a copy takes its source's place only under bbolt's lock, so that nobody writes to the file meanwhile"
     )]
     NotLocked,
     /// Not enough room.
-    #[error(
-        "{}: {needed} bytes are needed, {available} are free there: make room, or write to another disk with -o",
-        shown(folder)
-    )]
+    #[error("{}: {needed} bytes are needed, {available} are free there", shown(folder))]
     NoSpace {
         /// Where it was to be written.
         folder: PathBuf,
@@ -85,7 +78,7 @@ pub enum OutputError {
         available: u64,
     },
     /// The operating system said no.
-    #[error("{}: {error}{}", shown(path), advice(error))]
+    #[error("{}: {error}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -143,20 +136,4 @@ impl OutputError {
 
 fn also_kept(old: Option<&Path>) -> String {
     old.map(|old| format!(". The old file is still there, as {}", shown(old))).unwrap_or_default()
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ": nothing can be written there; name a file in another folder with -o, or run as its owner"
-        }
-        io::ErrorKind::StorageFull => ": the disk is full; make room, or write to another one with -o",
-        io::ErrorKind::QuotaExceeded => {
-            ": the disk quota is used up; make room, or write to another disk with -o"
-        }
-        io::ErrorKind::FileTooLarge => {
-            ": the file would pass a limit on file sizes; raise it (`ulimit -f`), or write to another disk with -o"
-        }
-        _ => "",
-    }
 }

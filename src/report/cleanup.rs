@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use crate::analyze::advice::resource_name;
 use crate::cleanup::class::span;
-use crate::cleanup::floods::Ages;
-use crate::cleanup::{ClassUse, Cleanup, Use};
+use crate::cleanup::{Ages, ClassUse, Cleanup, Use};
+use crate::k8s::resource_name;
 use crate::text::{brief, cut, harmless};
+use crate::top_n::largest;
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -32,8 +32,7 @@ pub fn write(out: &mut impl Write, view: &View, report: &Cleanup) -> io::Result<
     let mut floods: Vec<_> = report.classes.iter().filter(is_flood).collect();
     let num_floods = floods.len() + usize::try_from(report.more_floods).unwrap_or(0);
     if floods.len() > view.top {
-        floods.sort_by_key(|class| std::cmp::Reverse(class.sum.disk_bytes));
-        floods.truncate(view.top);
+        floods = largest(view.top, floods, |class| class.sum.disk_bytes);
     }
     let classes = || report.classes.iter().filter(|class| !is_flood(class)).chain(floods.iter().copied());
     let rows = classes().map(|class| cells(view, &title(class), &class.sum));

@@ -7,7 +7,6 @@
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
 //! | [`cleanup`] | `cleanup` |
-//! | `homes` | the full report's tenants and namespaces |
 //! | [`hash`] | `hash` |
 //! | [`prometheus`] | `status`, for node_exporter's textfile collector |
 //! | [`rewrite`] | `defrag`, `plan` |
@@ -19,7 +18,6 @@
 pub mod analyze;
 pub mod cleanup;
 pub mod hash;
-mod homes;
 pub mod json;
 pub mod prometheus;
 pub mod rewrite;

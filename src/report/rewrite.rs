@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::analyze::advice::resource_name;
+use crate::k8s::resource_name;
 use crate::rewrite::outcome::Report;
 use crate::rewrite::plan::{Choice, PlanReport};
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::text::{brief, harmless};
 use crate::units::{count, grouped, percent};
 
@@ -134,7 +134,7 @@ fn verified(report: &Report) -> String {
 }
 
 /// What comes next, and the command for it.
-fn next_step(report: &Report) -> (String, Option<Command>) {
+fn next_step(report: &Report) -> (String, Option<ShellCommand>) {
     let changed = report.compaction.is_some() || !report.disarmed.is_empty() || report.left_out.is_some();
     let of_several = changed && report.members > 1;
     if report.dry_run {
@@ -193,9 +193,9 @@ fn next_step(report: &Report) -> (String, Option<Command>) {
     }
 }
 
-fn restore(report: &Report) -> Command {
+fn restore(report: &Report) -> ShellCommand {
     let tool = if report.before_etcdutl { "etcdctl" } else { "etcdutl" };
-    let restore = Command::new(tool).and("snapshot restore").path(report.target.path.as_path());
+    let restore = ShellCommand::new(tool).and("snapshot restore").path(report.target.path.as_path());
     restore.and("--data-dir NEW_DATA_DIR")
 }
 

@@ -251,7 +251,7 @@ fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()
         writeln!(out, "  {} (revision {}): {}", key.key, key.revision, key.what)?;
     }
     let rows = affected.possibly_stale.iter().take(SHOWN).map(|row| {
-        let name = crate::analyze::advice::resource_name(&row.group, &row.resource.to_string());
+        let name = crate::k8s::resource_name(&row.group, &row.resource.to_string());
         vec![name, grouped(row.keys), grouped(row.namespaces.len() as u64)]
     });
     let columns =

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::analyze::BucketUse;
-use crate::analyze::advice::resource_name;
 use crate::check::Checked;
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
+use crate::k8s::resource_name;
 use crate::text::{ByteText, brief, shown};
+use crate::top_n::largest;
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
@@ -211,8 +212,7 @@ fn hex_dump(out: &mut impl Write, offset: u64, bytes: &[u8]) -> io::Result<()> {
 pub fn largest_buckets(out: &mut impl Write, view: &View, buckets: &[BucketUse]) -> io::Result<()> {
     let mut shown: Vec<_> = buckets.iter().collect();
     if buckets.len() > view.top {
-        shown.sort_by_key(|bucket| std::cmp::Reverse(bucket.disk_bytes));
-        shown.truncate(view.top);
+        shown = largest(view.top, shown, |bucket| bucket.disk_bytes);
     }
     table::write(out, view, &BUCKET_COLUMNS, shown.iter().map(|bucket| bucket_cells(view, bucket)))?;
     match buckets.len() - shown.len() {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::synth::Report;
 use crate::units::{count, percent};
 
@@ -40,9 +40,9 @@ pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<(
     }
     let next = match report.sha256 {
         Some(_) => {
-            Command::new("etcdutl snapshot restore").path(path.as_path()).and("--data-dir NEW_DATA_DIR")
+            ShellCommand::new("etcdutl snapshot restore").path(path.as_path()).and("--data-dir NEW_DATA_DIR")
         }
-        None => Command::new("etcd-medic analyze").path(path.as_path()),
+        None => ShellCommand::new("etcd-medic analyze").path(path.as_path()),
     };
     writeln!(out, "{}", styled(HEADING, "next"))?;
     table::command(out, &next.to_string())

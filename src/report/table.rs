@@ -226,7 +226,7 @@ pub fn histogram(
     let label_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     let bar_width = view.width.saturating_sub(label_width + 16).clamp(8, 50);
     for (bin, label) in bins.iter().zip(&labels) {
-        let drawn = bar(crate::analyze::fragmentation::share(bin.count, most), bar_width);
+        let drawn = bar(crate::analyze::share::share(bin.count, most), bar_width);
         writeln!(out, "  {label:>label_width$}  {drawn:<bar_width$} {:>10}", grouped(bin.count))?;
     }
     Ok(())

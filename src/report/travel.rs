@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::etcd::find::Found;
+use crate::etcd::find::FoundRecord;
 use crate::text::escape;
 use crate::travel::export::Exported;
-use crate::travel::history::History;
+use crate::travel::history::KeyHistory;
 use crate::travel::keys::DeletedRow;
 use crate::units::count;
 
@@ -21,7 +21,7 @@ use Align::{Left, Right};
 pub fn keys<'a>(
     out: &mut (impl Write + ?Sized),
     view: &View,
-    mut found: impl Iterator<Item = Found<'a>>,
+    mut found: impl Iterator<Item = FoundRecord<'a>>,
 ) -> io::Result<()> {
     let heading = format!(
         "{:>12} {:>12} {:>8} {:>16} {:>10} {:<10}  key",
@@ -67,7 +67,7 @@ pub fn deleted(
 ///
 /// # Errors
 /// The writer's.
-pub fn history(out: &mut impl Write, view: &View, history: &History) -> io::Result<()> {
+pub fn history(out: &mut impl Write, view: &View, history: &KeyHistory) -> io::Result<()> {
     if history.records.is_empty() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ use crate::bolt::Db;
 use crate::bolt::bucket::{Bucket, BucketId};
 use crate::bolt::entries::{End, outermost_entry};
 use crate::bolt::page::Entry;
-use crate::etcd::hash::current_revision;
+use crate::etcd::known_revisions::{RevisionError, known_revision};
 use crate::etcd::schema::{Alarm, FINISHED_COMPACT, KEY_BUCKET, META_BUCKET, SCHEDULED_COMPACT, State};
 use crate::etcd::{Kept, KeyValue, RecordKey, Revision};
 
@@ -90,32 +90,9 @@ pub enum ChangeError {
     /// Somebody else's file.
     #[error("has no bucket `key`, whose content these options change: leave them out")]
     NotEtcd,
-    /// The revision lies in the past.
-    #[error(
-        "revision {asked} was compacted already: the file is compacted to {compact_revision}, and its current revision is \
-         {current_revision}; name one from {compact_revision} to {current_revision}, or `current`"
-    )]
-    Compacted {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
-    /// The revision lies in the future.
-    #[error(
-        "revision {asked} is in the future: the file's current revision is {current_revision} (compacted to \
-         {compact_revision}); name one up to it, or `current`"
-    )]
-    Future {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
+    /// No such revision.
+    #[error("{}", no_revision(.0))]
+    Revision(#[from] RevisionError),
     /// A record that does not say whose it is.
     #[error(
         "byte {offset} of the file: an entry of the bucket key is no record whose key can be told, so a compaction would \
@@ -132,13 +109,26 @@ pub enum ChangeError {
     NoMeta,
     /// Keys left out below the current revision would leave watchers with a history that never was.
     #[error(
-        "--drop-prefix needs --compact-to current: whoever watches from an older revision would never learn that the keys \
-         are gone"
+        "keys can be left out only of a copy that is compacted to the current revision: whoever watches from an older one would \
+         never learn that they are gone"
     )]
     DropNeedsCompaction,
     /// A prefix of nothing is a prefix of everything.
-    #[error("--drop-prefix needs a prefix: with an empty one, every key would go")]
+    #[error("with an empty prefix, every key would go")]
     EmptyPrefix,
+}
+
+fn no_revision(error: &RevisionError) -> String {
+    match *error {
+        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
+            "revision {asked} was compacted already: the file is compacted to {compact_revision}, and its current revision is \
+             {current_revision}; name one from {compact_revision} to {current_revision}, or `current`"
+        ),
+        RevisionError::Future { asked, compact_revision, current_revision } => format!(
+            "revision {asked} is in the future: the file's current revision is {current_revision} (compacted to \
+             {compact_revision}); name one up to it, or `current`"
+        ),
+    }
 }
 
 /// What a copy leaves out of its source, and what it says instead.
@@ -178,20 +168,13 @@ pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Opt
         return Err(ChangeError::NotEtcd);
     }
     let compact_revision = state.compact_revision();
-    let newest = state.revision_range(db).map_or(0, |(_, last)| last);
-    let current_revision = current_revision(newest, compact_revision);
+    let current_revision = state.current_revision(db);
     let unfinished = state.scheduled_compact_revision > state.finished_compact_revision;
     let already = unfinished.then_some(compact_revision);
     match history {
         History::All => Ok(None),
         History::Current | History::Newest(0) => Ok(Some(current_revision)),
-        History::CompactTo(asked) if asked > current_revision => {
-            Err(ChangeError::Future { asked, compact_revision, current_revision })
-        }
-        History::CompactTo(asked) if asked < compact_revision.max(1) => {
-            Err(ChangeError::Compacted { asked, compact_revision, current_revision })
-        }
-        History::CompactTo(asked) => Ok(Some(asked)),
+        History::CompactTo(asked) => Ok(Some(known_revision(asked, compact_revision, current_revision)?)),
         History::Newest(revisions) => {
             let oldest = i64::try_from(revisions).map_or(0, |kept| current_revision.saturating_sub(kept));
             Ok(Some(oldest).filter(|&oldest| oldest > compact_revision.max(0)).or(already))

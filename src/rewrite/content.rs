@@ -7,8 +7,7 @@ use crate::bolt::db::Db;
 use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
-use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
-use crate::bolt::{Fault, PageId};
+use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
 use crate::etcd::RecordKey;
 use crate::etcd::schema::Alarm;
 use crate::scan::root::RootFault;
@@ -137,7 +136,7 @@ impl<'a> Content<'a> {
             content
         });
         if let Some(fault) = &whole.findings.first_of_trees {
-            return Err(Unreadable { first: in_words(fault) });
+            return Err(Unreadable { first: fault.in_words() });
         }
         if content.has_values_in_root()
             && let Some(fault) = RootFault::find(db, &whole)
@@ -256,7 +255,7 @@ impl<'a> Content<'a> {
     }
 
     #[inline]
-    fn bytes_of(&self, entry: EntryRef) -> Option<source::Entry<'_>> {
+    fn bytes_of(&self, entry: EntryRef) -> Option<source::NewEntry<'_>> {
         let offset = usize::try_from(entry.offset()).ok()?;
         let data = match offset.checked_sub(self.db.data().len()) {
             Some(own) => self.own.get(own..)?,
@@ -264,11 +263,11 @@ impl<'a> Content<'a> {
         };
         let (key, behind) = data.split_at_checked(entry.key_len())?;
         let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
-        Some(source::Entry { key, value })
+        Some(source::NewEntry { key, value })
     }
 }
 
-impl Source for Content<'_> {
+impl EntrySource for Content<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -286,7 +285,7 @@ impl Source for Content<'_> {
     }
 
     #[inline]
-    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::NewEntry<'s>> {
         self.bytes_of(self.entry_ref(entry)?)
     }
 }
@@ -375,18 +374,4 @@ impl LeftKey {
         let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
         *self = Self { records, bytes, ..newer };
     }
-}
-
-/// The first of the faults, in words, with where it lies.
-#[must_use]
-pub fn first_fault(findings: &Findings) -> String {
-    findings.faults.first().map(in_words).unwrap_or_default()
-}
-
-fn in_words(fault: &Fault) -> String {
-    let place = match (fault.page, fault.offset) {
-        (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
-        _ => String::new(),
-    };
-    format!("{place}{}", fault.kind)
 }

@@ -4,22 +4,18 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::bolt::FormatError;
-use crate::bolt::open::OpenError;
-use crate::bolt::write::{PlanError, WriteError};
+use crate::copy::CopyError;
 use crate::etcd::schema::State;
 use crate::etcd::trailer;
-use crate::output::OutputError;
 use crate::scan::health::Health;
-use crate::scan::{Options, scan};
-use crate::shell::Command;
+use crate::scan::{ScanOptions, scan};
+use crate::shell::ShellCommand;
 use crate::source::Source;
 use crate::text::shown;
 
 use super::changes::ChangeError;
 use super::content::Unreadable;
 use super::guard::Refusal;
-use super::verify::Mismatch;
 
 /// Why there is no copy, and what to do next. The source is as it was.
 #[derive(Debug, Error)]
@@ -38,10 +34,7 @@ pub enum DefragError {
         count: u64,
     },
     /// A snapshot that was changed.
-    #[error(
-        "{path}: its SHA-256 is not that of its content: it was cut short or changed; take another one, or go on \
-         with --skip-hash-check if you know why"
-    )]
+    #[error("{path}: its SHA-256 is not that of its content: it was cut short or changed")]
     Trailer {
         /// The source.
         path: String,
@@ -56,10 +49,8 @@ pub enum DefragError {
     },
     /// Keys would be lost that the user has not seen.
     #[error(
-        "{keys} keys with {records} records begin with what --drop-prefix names, and would be lost{}: look at them with \
-         --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}. Nothing was \
-         written",
-        confirmed.map(|confirmed| format!(" (--confirm-keys says {confirmed})")).unwrap_or_default()
+        "{keys} keys with {records} records begin with one of the prefixes, and would be lost{}; nothing was written",
+        confirmed.map(|confirmed| format!(", not the {confirmed} that were confirmed")).unwrap_or_default()
     )]
     Unconfirmed {
         /// How many.
@@ -77,32 +68,17 @@ pub enum DefragError {
         /// Why.
         refusal: Refusal,
     },
-    /// Something that can't be written.
+    /// The copy can't be made.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The target.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The copy is not what it should be: a mistake of this program's, or the source changed.
-    #[error("the copy was thrown away, as it is not equal to its source: {0}")]
-    Mismatch(#[from] Mismatch),
-    /// The source changed, or is out of order.
-    #[error("{0}; the copy was thrown away")]
-    Source(WriteError),
-    /// The copy can't be opened.
-    #[error("the copy can't be opened again: {0}")]
-    Reopen(OpenError),
-    /// The copy is no bbolt file.
-    #[error("the copy can't be read again: {0}")]
-    Reread(FormatError),
+    Copy(#[from] CopyError),
 }
 
 impl DefragError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
-            Self::Damaged { path, .. } => Some(Command::new("etcd-medic check").path(path)),
+            Self::Damaged { path, .. } => Some(ShellCommand::new("etcd-medic check").path(path)),
             _ => None,
         }
     }
@@ -110,7 +86,7 @@ impl DefragError {
     /// Of a file that can't be read whole. All that is wrong is counted, as `check` does.
     pub(super) fn damaged(source: &Source, Unreadable { first }: Unreadable) -> Self {
         let state = State::read(&source.db);
-        let scan = scan(&source.db, &state, Options { max_findings: 0, ..Options::default() });
+        let scan = scan(&source.db, &state, ScanOptions { max_findings: 0, ..ScanOptions::default() });
         let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
         Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
     }

@@ -10,7 +10,7 @@ use crate::beside::Beside;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 use super::changes::Wish;
 
@@ -29,22 +29,14 @@ pub struct Surroundings {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Refusal {
     /// A member of several would differ from the others.
-    #[error(
-        "is one of {members} members of a cluster. Changed alone, it would differ from the others: write the copy to a file \
-         (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \"One member, or all\"). If all \
-         members are stopped at the same revision, and you do the same to each: --every-member. If it is in fact the only \
-         one: --only-member"
-    )]
+    #[error("is one of {members} members of a cluster. Changed alone, it would differ from the others")]
     OneOfSeveral {
         /// How many.
         members: u64,
     },
     /// The sources contradict each other.
     #[error(
-        "may be one of several members of a cluster: {sources}. Changed alone, one of several would differ from the others: \
-         add --only-member if it is the only one; --every-member if all members are stopped at the same revision, and you do \
-         the same to each; or write the copy to a file (-o FILE --snapshot), and restore every member from that one file \
-         (docs/recovery.md, \"One member, or all\")"
+        "may be one of several members of a cluster: {sources}. Changed alone, one of several would differ from the others"
     )]
     MembersUnclear {
         /// What says what.
@@ -67,8 +59,7 @@ pub enum Refusal {
     /// Whether there are such entries can't be told.
     #[error(
         "its log may go on beyond it: {reason}. At its next start, etcd would apply entries that the db does not have to the \
-         changed db, and decide each anew. If etcd starts from this directory, run {commands} there; if it does not, write the \
-         copy to a file (-o FILE --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
+         changed db, and decide each anew"
     )]
     LogUnclear {
         /// Why.
@@ -160,7 +151,7 @@ impl Surroundings {
 pub fn on_a_running_etcd(wish: &Wish, compaction: Option<i64>) -> Vec<String> {
     let mut commands = Vec::new();
     for prefix in &wish.drop_prefixes {
-        commands.push(Command::new("etcdctl del --prefix --").word(prefix).to_string());
+        commands.push(ShellCommand::new("etcdctl del --prefix --").word(prefix).to_string());
     }
     if let Some(revision) = compaction {
         commands.push(format!("etcdctl compact --physical --command-timeout=10m {revision}"));

@@ -8,7 +8,7 @@ use crate::source::Source;
 use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};
-use super::defrag::{Destination, Request};
+use super::defrag::Request;
 
 /// Alarms that are still raised and are named one by one: a member has one or two, a hostile file any number.
 const ALARMS_NAMED: usize = 10;
@@ -71,8 +71,7 @@ fn of_source(source: &Source, harmless: &Findings) -> Vec<String> {
 /// What a copy lacks that its source's log has: a copy that begins a new log loses it.
 #[must_use]
 pub fn of_log(tail: &Tail, request: &Request) -> Option<String> {
-    let in_place = matches!(request.destination, Destination::InPlace { .. });
-    if in_place || (!request.snapshot && request.wish.is_none()) {
+    if request.destination.is_in_place() || (!request.snapshot && request.wish.is_none()) {
         return None;
     }
     let beyond = match tail {

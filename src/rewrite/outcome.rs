@@ -159,7 +159,7 @@ pub struct LeftOutKey {
 }
 
 /// What was found equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Buckets.
     pub buckets: u64,

@@ -8,19 +8,21 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::bolt::write::{self, Packing, Plan, PlanError, Settings};
+use crate::bolt::write::{self, Packing, Plan, Settings};
+use crate::copy::{CopyError, DEFAULT_MAX_NODE_PAGES, Layout, Progress};
 use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::k8s::GroupResource;
 use crate::owner::Owner;
-use crate::scan::keyspace::Dropped;
+use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
-use crate::scan::{Options, Scan, scan};
+use crate::scan::{Scan, ScanOptions, scan};
 use crate::source::Source;
 use crate::text::ByteText;
 use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::Content;
-use super::defrag::{DEFAULT_MAX_NODE_PAGES, DefragError, Layout, Progress, read, records_of, settings_of};
+use super::defrag::{DefragError, read, records_of};
 use super::planned::{Planned, Records};
 
 /// Lengths of history that are always planned, beside all of it.
@@ -146,7 +148,7 @@ fn plan_of(
     progress: Progress<'_>,
 ) -> Result<PlanReport, DefragError> {
     let state = State::read(&source.db);
-    let settings = settings_of(&source.db, state.key_bucket.is_some(), layout);
+    let settings = layout.settings(&source.db, state.key_bucket.is_some());
     if state.key_bucket.is_none() {
         if !asked.is_empty() {
             return Err(DefragError::change(source, ChangeError::NotEtcd));
@@ -160,7 +162,7 @@ fn plan_of(
     compactions.sort_unstable();
     compactions.dedup();
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    let options = Options { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
+    let options = ScanOptions { max_findings: 0, outline: Some(&compactions), progress: progress.advance };
     let scan = scan(&source.db, &state, options);
     if !scan.is_readable() {
         read(source, &Changes::default(), progress)?;
@@ -220,7 +222,7 @@ fn plan_of_etcd(
             let count = records.count() as u64;
             Ok((count, write::plan(&Planned::new(&marked, records), copies.settings)?))
         })
-        .collect::<Result<_, PlanError>>()?;
+        .collect::<Result<_, CopyError>>()?;
     let by_revision: BTreeMap<i64, &(u64, Plan)> = compactions.iter().copied().zip(&plans).collect();
     for (history, compaction) in wanted.iter().skip(1) {
         let Some(everything) = report.choices.first().copied() else { break };
@@ -240,22 +242,22 @@ fn plan_of_etcd(
 
 /// What each choice drops, by resource.
 fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<ResourceHistory> {
-    let mut sums: BTreeMap<_, Vec<Dropped>> = BTreeMap::new();
+    let mut sums: BTreeMap<_, Vec<DroppedRecords>> = BTreeMap::new();
     for shard in scan.keyspace.shards() {
         for (resource, row) in shard.resources().iter().zip(shard.rows()) {
             let sum = sums.entry(*resource).or_default();
-            sum.resize(compactions.len(), Dropped::default());
+            sum.resize(compactions.len(), DroppedRecords::default());
             for (sum, dropped) in sum.iter_mut().zip(&row.dropped) {
                 sum.records += dropped.records;
                 sum.own_bytes += dropped.own_bytes;
             }
         }
     }
-    let of_choice = |sum: &[Dropped], choice: &Choice| {
+    let of_choice = |sum: &[DroppedRecords], choice: &Choice| {
         let number = compactions.binary_search(&choice.compact_to?).ok()?;
         sum.get(number).map(|dropped| DroppedHistory { records: dropped.records, bytes: dropped.own_bytes })
     };
-    let row = |(resource, sum): (crate::scan::keyspace::Resource<'_>, Vec<Dropped>)| ResourceHistory {
+    let row = |(resource, sum): (GroupResource<'_>, Vec<DroppedRecords>)| ResourceHistory {
         group: resource.group.to_owned(),
         resource: ByteText::from(resource.resource),
         dropped: choices.iter().map(|choice| of_choice(&sum, choice).unwrap_or_default()).collect(),
@@ -277,7 +279,7 @@ struct Copies<'s> {
 
 impl Copies<'_> {
     /// Those that hold all that the file holds.
-    fn of_all(&self, content: &impl write::Source, records: u64) -> Result<PlanReport, PlanError> {
+    fn of_all(&self, content: &impl write::EntrySource, records: u64) -> Result<PlanReport, CopyError> {
         let plan = |packing| write::plan(content, Settings { packing, ..self.settings });
         let layout = self.layout;
         let mut spans = NODE_PAGES.to_vec();
@@ -297,8 +299,8 @@ impl Copies<'_> {
         let estimates = tools.par_iter().map(|&(tool, fill)| {
             Ok(Estimate { tool, file_bytes: plan(Packing::AsBbolt { fill })?.file_bytes() })
         });
-        let node_pages = node_pages.collect::<Result<_, PlanError>>()?;
-        let estimates = estimates.collect::<Result<_, PlanError>>()?;
+        let node_pages = node_pages.collect::<Result<_, CopyError>>()?;
+        let estimates = estimates.collect::<Result<_, CopyError>>()?;
         let planned = write::plan(content, self.settings)?;
         let (file_bytes, entry_bytes) = (planned.file_bytes(), planned.entry_bytes);
         Ok(PlanReport {

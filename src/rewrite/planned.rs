@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::bolt::write::{BucketSpec, Entry, Sizes, Source, ValueSize};
+use crate::bolt::write::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::scan::outline::Outline;
 
@@ -67,7 +67,7 @@ impl<'s> Planned<'s> {
     }
 }
 
-impl Source for Planned<'_> {
+impl EntrySource for Planned<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -79,7 +79,7 @@ impl Source for Planned<'_> {
     }
 
     /// There are sizes only.
-    fn entry<'e>(&'e self, _entry: u64, _scratch: &'e mut Vec<u8>) -> Option<Entry<'e>> {
+    fn entry<'e>(&'e self, _entry: u64, _scratch: &'e mut Vec<u8>) -> Option<NewEntry<'e>> {
         None
     }
 }

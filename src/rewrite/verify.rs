@@ -2,89 +2,55 @@
 //! out is skipped in the source, by the rules that were read from the source once more.
 
 use rayon::prelude::*;
-use thiserror::Error;
 
 use crate::bolt::Db;
 use crate::bolt::bucket::{Bucket, BucketId, path_of};
-use crate::bolt::fault::Findings;
-use crate::bolt::freelist::FreedPages;
 use crate::bolt::page::Entry;
-use crate::bolt::walk::{BucketWalk, Setup, Subtree, Walked, Walker, walk};
+use crate::bolt::walk::{BucketWalk, Setup, Subtree, Walker, walk};
+use crate::copy::Progress;
+use crate::copy::proof::{self, BATCH, Mismatch, check_structure};
 use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
-use crate::etcd::hash::Rule;
-use crate::etcd::schema::KEY_BUCKET;
+use crate::etcd::hash::{self, Rule};
+use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::text::ByteText;
 
 use super::changes::{Changes, Part};
-use super::content::first_fault;
+use super::outcome::Verification;
 
-/// Entries that a thread compares at a time.
-const BATCH: usize = 256;
-
-/// What was compared, and found equal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Compared {
-    /// Buckets.
-    pub buckets: u64,
-    /// Entries of all buckets, buckets among them.
-    pub entries: u64,
-    /// HashKV of the copy; `None` for a file that isn't etcd's.
-    pub hash_kv: Option<u32>,
-}
-
-/// Why a copy is not what it should be.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum Mismatch {
-    /// Its structure is damaged.
-    #[error("the copy is damaged: {0}")]
-    Damaged(String),
-    /// Its pages are not all in use, or its size is not that of its pages.
-    #[error("the copy has {found} pages in use, and {expected} in all")]
-    Pages {
-        /// Pages that its trees reach.
-        found: u64,
-        /// Pages of the file.
-        expected: u64,
-    },
-    /// A bucket is missing, or another.
-    #[error("bucket {0} differs: another name, place or sequence")]
-    Bucket(ByteText),
-    /// An entry differs.
-    #[error("bucket {bucket}: entry {entry} differs")]
-    Entry {
-        /// The bucket.
-        bucket: ByteText,
-        /// Which of its entries, from 0.
-        entry: u64,
-    },
-    /// One of them ends earlier.
-    #[error("bucket {bucket} ends behind entry {entry} in one of the files, and goes on in the other")]
-    Length {
-        /// The bucket.
-        bucket: ByteText,
-        /// Entries that both have.
-        entry: u64,
-    },
-    /// The source is not what it was.
-    #[error("the source changed meanwhile: {0}")]
-    SourceChanged(String),
-    /// A compaction is not recorded as it should be.
-    #[error("the copy should be compacted to {expected:?}, and says {found:?}")]
-    Compaction {
-        /// What was to be written.
-        expected: Option<i64>,
-        /// What the copy's marks say.
-        found: Option<i64>,
-    },
-    /// The hash over the records differs.
-    #[error("HashKV of the source is {source_hash:?}, of the copy {copy_hash:?}")]
-    HashKv {
-        /// Of the source.
-        source_hash: Option<u32>,
-        /// Of the copy.
-        copy_hash: Option<u32>,
-    },
+/// Compares the copy with its source: every bucket, every entry, and the hash that etcd would make of each, from its own
+/// bytes. What was to be changed is taken into account, and what a compaction keeps is read from the source again.
+///
+/// # Errors
+/// The first difference.
+pub fn prove(
+    source: &Db,
+    copy: &Db,
+    changes: &Changes<'_>,
+    progress: Progress<'_>,
+) -> Result<Verification, Mismatch> {
+    (progress.begin)("verifying", copy.file_size());
+    let (source_state, state) = (State::read(source), State::read(copy));
+    let expected = changes.compaction().unwrap_or_else(|| source_state.compact_revision());
+    if let Some(revision) = changes.compaction() {
+        let marks = (state.scheduled_compact_revision, state.finished_compact_revision);
+        if marks != (Some(revision), Some(revision)) {
+            let (expected, found) = (Some(revision), marks.0.min(marks.1));
+            return Err(Mismatch::Compaction { expected, found });
+        }
+    }
+    let source_hash = source_state.key_bucket.as_ref().map(|key_bucket| {
+        let is_lost = |value: &[u8]| changes.left_out(value).is_some();
+        hash::hash_kv_without(source, key_bucket, expected, i64::MAX, &is_lost)
+    });
+    let changes = changes.afresh(source, &source_state);
+    let rule =
+        state.key_bucket.map(|bucket| Rule::new(copy, &bucket, state.compact_revision(), i64::MAX, None));
+    let compared = compare(source, copy, &changes, rule.as_ref(), progress.advance)?;
+    if compared.hash_kv != source_hash {
+        return Err(Mismatch::HashKv { source_hash, copy_hash: compared.hash_kv });
+    }
+    Ok(Verification { entries: compared.entries + changes.marks().len() as u64, ..compared })
 }
 
 /// Walks both files, and compares every bucket and entry. On the way it makes HashKV of the copy, by its `rule`, while its
@@ -92,22 +58,16 @@ pub enum Mismatch {
 ///
 /// # Errors
 /// The first difference; anything wrong with the copy's structure.
-pub fn compare<'a>(
+fn compare<'a>(
     source: &'a Db,
     copy: &Db,
     changes: &Changes<'a>,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Compared, Mismatch> {
-    let mut findings = Findings::default();
-    let freelist = FreedPages::read(copy, &mut findings, 1);
-    if findings.count > 0 {
-        return Err(Mismatch::Damaged(first_fault(&findings)));
-    }
-    let setup = || Setup { max_faults: 1, ..Setup::default() };
-    let of_copy = Setup { freed: freelist, ..setup() };
+) -> Result<Verification, Mismatch> {
+    let of_copy = proof::setup(copy)?;
     let ((compared, of_source), of_copy) = walk(copy, of_copy, |copy_walker| {
-        walk(source, setup(), |source_walker| {
+        walk(source, Setup { max_faults: 1, ..Setup::default() }, |source_walker| {
             compare_buckets((source_walker, copy_walker), changes, rule, progress)
         })
     });
@@ -115,7 +75,7 @@ pub fn compare<'a>(
     check_structure(copy, &of_copy)?;
     match of_source.findings.count {
         0 => Ok(compared),
-        _ => Err(Mismatch::SourceChanged(first_fault(&of_source.findings))),
+        _ => Err(Mismatch::SourceChanged(of_source.findings.first_in_words())),
     }
 }
 
@@ -125,8 +85,8 @@ fn compare_buckets<'a>(
     changes: &Changes<'a>,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Compared, Mismatch> {
-    let (mut compared, marks) = (Compared::default(), changes.marks());
+) -> Result<Verification, Mismatch> {
+    let (mut compared, marks) = (Verification::default(), changes.marks());
     for id in (0..).map(BucketId) {
         let path = || ByteText(path_of(source_walker.buckets(), id));
         match (source_walker.bucket(id), copy_walker.bucket(id)) {
@@ -161,23 +121,6 @@ fn compare_buckets<'a>(
 
 fn is_same(left: &Bucket<'_>, right: &Bucket<'_>) -> bool {
     (left.parent, left.name, left.sequence) == (right.parent, right.name, right.sequence)
-}
-
-/// A file that was written at once is sound, has two valid metas, and no page that is not in use.
-fn check_structure(copy: &Db, walked: &Walked<'_>) -> Result<(), Mismatch> {
-    for meta in &copy.metas().slots {
-        meta.map_err(|error| Mismatch::Damaged(error.to_string()))?;
-    }
-    let free: u64 = walked.unreached.iter().map(|&(_, pages)| pages).sum();
-    let (found, expected) = (copy.num_pages() - free, copy.file_size() / copy.page_size());
-    if walked.findings.count > 0 {
-        return Err(Mismatch::Damaged(first_fault(&walked.findings)));
-    }
-    if found == expected && copy.high_water_mark() == expected {
-        Ok(())
-    } else {
-        Err(Mismatch::Pages { found, expected })
-    }
 }
 
 /// Entries of one file that wait for those of the other.

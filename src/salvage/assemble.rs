@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
-use crate::bolt::write::source::{self, BucketSpec, Sizes, Source, ValueSize};
+use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
 
 use super::kinds::Small;
 use super::records::Tier;
@@ -252,12 +252,19 @@ impl<'a> Saved<'a> {
         all
     }
 
+    /// Its entries, those of the root bucket apart: these are buckets.
+    #[must_use]
+    pub fn num_entries(&self) -> u64 {
+        let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
+        self.buckets.iter().skip(1).map(entries).fold(0, u64::saturating_add)
+    }
+
     fn at(&self, entry: u64) -> Option<&(Entry<'a>, ValueSize)> {
         self.entries.get(usize::try_from(entry).ok()?)
     }
 }
 
-impl Source for Saved<'_> {
+impl EntrySource for Saved<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -269,9 +276,9 @@ impl Source for Saved<'_> {
         })
     }
 
-    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _scratch: &'s mut Vec<u8>) -> Option<source::NewEntry<'s>> {
         let (entry, size) = self.at(entry)?;
         let value = if matches!(size, ValueSize::Bucket(_)) { &[][..] } else { entry.value };
-        Some(source::Entry { key: entry.key, value })
+        Some(source::NewEntry { key: entry.key, value })
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::etcd::KeyValue;
 use crate::etcd::schema::User;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 use crate::units::count;
 
 use super::assemble::SavedBucket;
@@ -220,7 +220,7 @@ fn leases(finds: &Finds<'_>, target: &Path) -> Option<Lack> {
                  hour (Kubernetes' own but events are written anew by their owners)",
                 if keys == 1 { "1 key names".to_owned() } else { format!("{} name", count(keys, "key")) },
             );
-            let command = Command::new("lease=$(etcdctl lease grant 3600 | cut -d ' ' -f 2); etcd-medic check").path(target).and(
+            let command = ShellCommand::new("lease=$(etcdctl lease grant 3600 | cut -d ' ' -f 2); etcd-medic check").path(target).and(
                 "--max-findings 0 --output json | jq -r '.findings[] | select(.kind == \"lease-missing\") | .key | strings \
                  | @base64' | while read -r key; do etcdctl put --ignore-value --lease=\"$lease\" -- \
                  \"$(echo \"$key\" | base64 -d)\"; done",

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use crate::etcd::{KeyValue, RecordKey};
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 use crate::text::ByteText;
 
 use super::find::Finds;
@@ -218,7 +218,7 @@ pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
             proven.push(named(kv.key, "record-missing", found));
         }
     }
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     let live = keys.iter().filter(|(_, (found, _))| !found.place.tombstone);
     for (key, (found, _)) in live.clone() {
         if let Ok(kv) = KeyValue::parse(found.entry.value) {

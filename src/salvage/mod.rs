@@ -28,12 +28,15 @@
 //! | `whole` | whether all that the file held is in the copy |
 //! | `notes` | what the user should know |
 //! | [`document`] | what is said of all that |
-//! | [`run`] | the copy written, proved, put in place, and reported |
+//! | `summary` | how that is made |
+//! | [`error`] | why nothing was saved |
+//! | [`run`] | all of it, in order |
 
 pub mod assemble;
 pub mod decide;
 pub mod derive;
 pub mod document;
+pub mod error;
 pub mod evidence;
 pub mod find;
 pub mod forest;
@@ -50,6 +53,7 @@ pub mod restore;
 pub mod roots;
 pub mod run;
 pub mod small;
+mod summary;
 pub mod tree;
 pub mod trunk;
 pub mod unreached;

@@ -8,7 +8,8 @@ use crate::units::count;
 
 use super::find::{Finds, RootSource, Trust};
 use super::open::Wreck;
-use super::run::{Request, owner_of};
+use super::run::Request;
+use super::summary::owner_of;
 use super::whole::is_sound;
 
 /// Sentences, each by itself.

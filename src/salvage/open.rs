@@ -15,8 +15,8 @@ use thiserror::Error;
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_opened};
 use crate::bolt::{Db, FormatError, PageId, probe};
-use crate::rewrite::defrag::Progress;
-use crate::shell::Command;
+use crate::copy::Progress;
+use crate::shell::ShellCommand;
 use crate::source::{self, Reason, SourceError};
 use crate::text::shown;
 
@@ -50,7 +50,7 @@ pub enum WreckError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// What the disk gives can't be kept.
-    #[error("{}: {error}: --disk-errors needs room there for a copy of the source", shown(folder))]
+    #[error("{}: {error}: what the disk gives can't be copied there", shown(folder))]
     Scratch {
         /// The folder.
         folder: PathBuf,
@@ -100,7 +100,7 @@ pub fn open(
 impl WreckError {
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self) -> Option<Command> {
+    pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Source(error) => error.next(),
             _ => None,

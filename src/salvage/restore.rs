@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::owner::Owner;
-use crate::shell::Command;
+use crate::shell::ShellCommand;
 
 use super::find::Finds;
 use super::kinds::Small;
@@ -128,7 +128,7 @@ fn swap(source: &Path, target: &Path) -> String {
     let folder = data_dir_of(source).unwrap_or(Path::new("DATA_DIR"));
     let db = folder.join(DB);
     let kept = folder.join("member/db.damaged");
-    Command::new("mv").path(&db).path(&kept).and("&& mv").path(target).path(&db).to_string()
+    ShellCommand::new("mv").path(&db).path(&kept).and("&& mv").path(target).path(&db).to_string()
 }
 
 /// The data dir that a db lies in, if it does.
@@ -141,7 +141,8 @@ fn restores(newest_lost: bool, request: &Request) -> Vec<VersionCommand> {
     let skip = if request.snapshot { "" } else { "--skip-hash-check" };
     let bump = if newest_lost { format!("--bump-revision {BUMP} --mark-compacted") } else { String::new() };
     let with = |tool: &str| {
-        let restore = Command::new(tool).and("snapshot restore").path(&request.target).and(skip).and(&bump);
+        let restore =
+            ShellCommand::new(tool).and("snapshot restore").path(&request.target).and(skip).and(&bump);
         restore.and("--data-dir NEW_DATA_DIR").to_string()
     };
     let command = |etcd, tool| VersionCommand { etcd, command: with(tool) };

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::etcd::KeyValue;
-use crate::k8s::{Layout, value};
+use crate::k8s::{KeyLayout, value};
 
 /// Folders that are kept. A cluster has one for each resource and namespace; beyond this many, keys go the long way.
 const MAX_FOLDERS: usize = 1024;
@@ -36,8 +36,8 @@ impl<'a> Folders<'a> {
         kv.value.starts_with(found.head).then_some((found.resource, found.home))
     }
 
-    /// Keeps what [`Layout::classify`] made of a key, where it would make the same of all keys in its folder.
-    pub fn learn(&mut self, kv: &KeyValue<'a>, (resource, home): (u16, u32), layout: &Layout<'_>) {
+    /// Keeps what [`KeyLayout::classify`] made of a key, where it would make the same of all keys in its folder.
+    pub fn learn(&mut self, kv: &KeyValue<'a>, (resource, home): (u16, u32), layout: &KeyLayout<'_>) {
         let Some(path) = folder_of(kv.key).filter(|_| self.table.len() < MAX_FOLDERS) else { return };
         let head =
             if layout.decides_by_path(kv.key) { Some(&[][..]) } else { value::protobuf_head(kv.value) };

@@ -13,7 +13,7 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{Trailer, trailer_size};
 
 use super::Scan;
-use super::keyspace::{KeyState, NONE};
+use super::key_state::{KeyState, NONE};
 
 /// What was found wrong, in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

@@ -7,15 +7,33 @@
 //!                 keyspace: for each key, what its history adds up to (shards, on all threads)
 //! ```
 //!
+//! | file | what is in it |
+//! |---|---|
+//! | `part`, [`record`] | what one thread makes of a subtree; a record on its way to its shard |
+//! | [`keyspace`], [`shard`] | all keys; a part of them, to which records are added |
+//! | [`key_state`], [`key_sum`] | what the records of one key add up to, and of several |
+//! | [`resource_row`] | what is counted for a resource while records go by |
+//! | `folders`, `numbered` | a key's resource by its path; things that have numbers |
+//! | [`tenants`] | the clusters that share a file |
+//! | [`outline`], [`timeline`] | sizes of all records, for the plan of a copy; records over the revisions |
+//! | [`tally`], [`structure`], [`root`] | a bucket's nodes in numbers; pages and faults of the whole file; lost buckets |
+//! | [`health`] | the verdict |
+//!
 //! Results are the same whatever the number of threads: parts are taken in the order of the tree, and each shard
 //! sees its records in the order of revisions. Memory grows with the number of distinct keys, not with records.
 
-pub mod folders;
+mod folders;
 pub mod health;
+pub mod key_state;
+pub mod key_sum;
 pub mod keyspace;
+mod numbered;
 pub mod outline;
-pub mod part;
+mod part;
+pub mod record;
+pub mod resource_row;
 pub mod root;
+pub mod shard;
 pub mod structure;
 pub mod tally;
 pub mod tenants;
@@ -26,12 +44,14 @@ use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
 use crate::bolt::walk::Walker;
 use crate::bolt::{Db, PageId};
-use crate::etcd::Gaps;
+use crate::etcd::RevisionGaps;
+use crate::etcd::current_revision;
 use crate::etcd::schema::{KEY_BUCKET, State};
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 
 use keyspace::Keyspace;
-use part::{Part, RecordFinding};
+use part::ScanPart;
+use record::RecordFinding;
 use root::RootFault;
 use structure::Structure;
 use tally::Tally;
@@ -39,7 +59,7 @@ use timeline::Bins;
 
 /// How to scan.
 #[derive(Clone, Copy)]
-pub struct Options<'p> {
+pub struct ScanOptions<'p> {
     /// Findings beyond this many are only counted.
     pub max_findings: usize,
     /// The sizes of all records are kept, and what compactions to these revisions (which ascend) would drop, for the plan
@@ -49,7 +69,7 @@ pub struct Options<'p> {
     pub progress: &'p (dyn Fn(u64) + Sync),
 }
 
-impl Default for Options<'_> {
+impl Default for ScanOptions<'_> {
     fn default() -> Self {
         Self { max_findings: usize::MAX, outline: None, progress: &|_| {} }
     }
@@ -67,9 +87,9 @@ pub struct Scan<'a> {
     /// The keys of the `key` bucket; empty where there is none.
     pub keyspace: Keyspace<'a>,
     /// Runs of revisions that never existed.
-    pub gaps: Gaps,
+    pub gaps: RevisionGaps,
     /// How keys were read as Kubernetes' objects, prefixes learned from this file included.
-    pub layout: Layout<'a>,
+    pub layout: KeyLayout<'a>,
     /// Runs of pages that nothing refers to, in ascending order.
     pub unreached: Vec<(PageId, u64)>,
     /// Pages that somebody refers to: metas, freelist, nodes, and pages that could not be read as a node.
@@ -89,9 +109,9 @@ pub struct Scan<'a> {
 
 /// Scans the whole file.
 #[must_use]
-pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: Options<'_>) -> Scan<'a> {
-    let mut layout = Layout::new();
-    let gaps = Gaps::find(db, state);
+pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: ScanOptions<'_>) -> Scan<'a> {
+    let mut layout = KeyLayout::new();
+    let gaps = RevisionGaps::find(db, state);
     let found = scan_as(db, state, (&layout, &gaps), options);
     // Another `--etcd-prefix` than the known ones shows in the values only. Such a file is read again, so that
     // everything that depends on what a key is (not the tables alone) is right from its first record on.
@@ -112,8 +132,8 @@ struct Read<'a> {
 fn scan_as<'a>(
     db: &'a Db,
     state: &State<'a>,
-    (layout, gaps): (&Layout<'a>, &Gaps),
-    options: Options<'_>,
+    (layout, gaps): (&KeyLayout<'a>, &RevisionGaps),
+    options: ScanOptions<'_>,
 ) -> Scan<'a> {
     let (read, whole) = structure::walk(db, options.max_findings, |walker| {
         let keyspace = Keyspace::new(Bins::over(state.revision_range(db), gaps), options.outline);
@@ -148,8 +168,8 @@ fn scan_as<'a>(
 fn read<'a>(
     walker: &mut Walker<'a>,
     state: &State<'a>,
-    (mut keyspace, layout): (Keyspace<'a>, &Layout<'a>),
-    options: Options<'_>,
+    (mut keyspace, layout): (Keyspace<'a>, &KeyLayout<'a>),
+    options: ScanOptions<'_>,
 ) -> Read<'a> {
     let mut tallies = Vec::new();
     let mut key_bucket = None;
@@ -161,14 +181,15 @@ fn read<'a>(
             && bucket.parent == Some(BucketId::ROOT)
             && bucket.name == KEY_BUCKET;
         let mut tally = Tally::default();
-        let read = |part: &Part<'_>| (options.progress)(part.tally.page_bytes);
+        let read = |part: &ScanPart<'_>| (options.progress)(part.tally.page_bytes);
         let Some(mut walk) = walker.walk_bucket(id) else { break };
         if is_key_bucket {
             key_bucket = Some(id);
             while let Some(mut parts) = walk.next_window(|subtree| part::with_records(subtree, &keyspace)) {
                 parts.iter().for_each(|part| tally.append(&part.tally));
                 parts.iter().for_each(read);
-                let faults = keyspace.absorb(&mut parts, layout);
+                let of_parts = parts.iter_mut().map(|part| &mut part.records).collect();
+                let faults = keyspace.absorb(of_parts, layout);
                 records.append(parts.into_iter().flat_map(|part| part.faults), options.max_findings);
                 records.append(faults, options.max_findings);
             }
@@ -220,6 +241,12 @@ impl Scan<'_> {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         self.structure.of_trees == 0 && self.root_fault.is_none()
+    }
+
+    /// The current revision, as [`crate::etcd::current_revision`] has it.
+    #[must_use]
+    pub fn current_revision(&self, state: &State<'_>) -> i64 {
+        current_revision(self.keyspace.max_revision, state.compact_revision())
     }
 
     /// All tallies in one.

@@ -1,137 +1,33 @@
 //! What one thread makes of one subtree: a tally, and the records sorted out by the shard of their key.
 
-use crate::bolt::PageId;
 use crate::bolt::format::ELEMENT_SIZE;
 use crate::bolt::page::{Entry, Leaf};
 use crate::bolt::walk::{Node, Subtree};
 use crate::etcd::history::{self, Previous, RecordFault};
 use crate::etcd::key_value::DecodeError;
 use crate::etcd::{KeyValue, RecordKey};
+use crate::k8s::ValueKind;
 
-use super::keyspace::{Keyspace, NUM_SHARDS, ValueKind};
+use super::keyspace::Keyspace;
 use super::outline::PartOutline;
+use super::record::{FirstRecord, Location, PartRecords, RecordFinding, RecordSum, ScannedRecord};
 use super::tally::Tally;
-
-/// Records by the shard of their key.
-pub type Shards<'a> = [Vec<Record<'a>>; NUM_SHARDS];
 
 /// What one subtree came to.
 #[derive(Debug, Default)]
-pub struct Part<'a> {
+pub struct ScanPart<'a> {
     /// Its nodes.
     pub tally: Tally,
-    /// Its records by the shard of their key, each in the order of revisions.
-    pub shards: Shards<'a>,
-    num_entries: u32,
-    /// Its first record, in the order of the tree: place in history, in the file, and etcd key.
-    pub first: Option<(RecordKey, Location, &'a [u8])>,
-    /// Its last record.
-    pub last: Option<RecordKey>,
-    /// The sizes of its entries, where they are wanted.
-    pub outline: Option<PartOutline>,
-    /// The number of its first entry in the bucket, as [`super::outline::Outline`] counts them.
-    pub first_entry: u32,
-    /// Records that could not be read.
-    pub unreadable: Unreadable,
+    /// Its records, where they are wanted.
+    pub records: PartRecords<'a>,
     /// What is wrong with records by themselves.
     pub faults: Vec<RecordFinding<'a>>,
-}
-
-/// One record, read, and all that its shard needs of it: its bytes are at hand now, and won't be when the shard's
-/// turn comes.
-#[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
-    /// Its value in the bucket: a `KeyValue` that could be read.
-    pub message: &'a [u8],
-    /// Hash of its etcd key.
-    pub hash: u64,
-    /// Its revision (main).
-    pub revision: i64,
-    /// Put or tombstone, and its place in the key's history; none for a mark ([`KeyValue::is_revision_mark`]).
-    pub state: Previous,
-    /// Its own bytes, and its share of the header and slack of its leaf.
-    pub leaf_bytes: u64,
-    /// Where it is.
-    pub at: Location,
-    /// The lease that it is attached to; 0 for none.
-    pub lease: i64,
-    /// Its number among the entries of its part.
-    pub number: u32,
-    /// Bytes of the etcd key.
-    pub key_len: u32,
-    /// Bytes of the etcd value.
-    pub value_len: u32,
-    /// How the etcd value is encoded.
-    pub encoding: ValueKind,
-    /// Whose record it is.
-    pub owner: Owner,
-}
-
-impl Record<'_> {
-    /// Bytes of its element, key and value.
-    #[must_use]
-    pub fn own_bytes(&self) -> u64 {
-        let key = if self.is_tombstone() { 18 } else { 17 };
-        ELEMENT_SIZE as u64 + key + self.message.len() as u64
-    }
-
-    /// Whether it is a deletion.
-    #[must_use]
-    pub fn is_tombstone(&self) -> bool {
-        self.state == Previous::Tombstone
-    }
-}
-
-/// What is known of a record's key before its shard's turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Owner {
-    /// The key has this number in its shard.
-    Known(u32),
-    /// The key is new, and of this resource and home (by their numbers in the shard).
-    Classified {
-        /// Number of the resource.
-        resource: u16,
-        /// Number of the home.
-        home: u32,
-    },
-    /// The key is new, and so is its resource or home.
-    New,
-}
-
-/// Where an entry's bytes are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Location {
-    /// The page of its leaf.
-    pub page: PageId,
-    /// Byte offset of its key in the file.
-    pub offset: u64,
-}
-
-/// Entries of the `key` bucket that are no records.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unreadable {
-    /// How many.
-    pub records: u64,
-    /// Bytes of their elements, keys and values.
-    pub own_bytes: u64,
-    /// With their share of their leaves.
-    pub leaf_bytes: u64,
-}
-
-/// A fault of one record.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordFinding<'a> {
-    /// What is wrong.
-    pub fault: RecordFault,
-    /// Where.
-    pub at: Location,
-    /// The etcd key, where it could be read.
-    pub key: Option<&'a [u8]>,
+    num_entries: u32,
 }
 
 /// For buckets whose entries are not looked into.
-pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
-    let mut part = Part::default();
+pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> ScanPart<'a> {
+    let mut part = ScanPart::default();
     for node in subtree {
         part.tally.add(&node);
     }
@@ -139,9 +35,10 @@ pub fn tally_only<'a>(subtree: &mut Subtree<'_, 'a>) -> Part<'a> {
 }
 
 /// For the `key` bucket.
-pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> Part<'a> {
+pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) -> ScanPart<'a> {
     let outline = keyspace.outline.is_some().then(PartOutline::default);
-    let mut part = Part { shards: keyspace.spare_shards(), outline, ..Part::default() };
+    let records = PartRecords { shards: keyspace.spare_shards(), outline, ..PartRecords::default() };
+    let mut part = ScanPart { records, ..ScanPart::default() };
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
@@ -151,56 +48,64 @@ pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) 
     part
 }
 
-impl<'a> Part<'a> {
+impl<'a> ScanPart<'a> {
     fn add_leaf(&mut self, leaf: &Leaf<'a>, node: &Node<'a>, keyspace: &Keyspace<'a>) {
         let page = leaf.page();
         let unreadable = (leaf.num_entries() as u64 - node.readable) * ELEMENT_SIZE as u64;
         let own = node.sizes.owned() - unreadable;
-        // an inline leaf stands in somebody else's page: it has no header or slack to share out
+        // an inline leaf is in another node's page: it has no header or slack to share out
         let total = if node.inline { own } else { page.bytes().len() as u64 };
         let mut share = Share::of(total, own);
         for entry in leaf.entries().filter_map(Result::ok) {
-            let own_bytes = entry.own_bytes();
-            let leaf_bytes = share.next(own_bytes);
-            let number = self.num_entries;
-            self.num_entries += 1;
-            if let Some(outline) = &mut self.outline {
+            let leaf_bytes = share.next(entry.own_bytes());
+            if let Some(outline) = &mut self.records.outline {
                 outline.push(entry.key.len(), entry.value.len());
             }
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
-                Ok((place, kv)) => {
-                    let (shard, hash) = keyspace.place_of(kv.key);
-                    let state = match place.tombstone {
-                        true => Previous::Tombstone,
-                        false if KeyValue::is_revision_mark(entry.value) => Previous::None,
-                        false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
-                    };
-                    let record = Record {
-                        message: entry.value,
-                        hash,
-                        revision: place.revision.main,
-                        state,
-                        leaf_bytes,
-                        at,
-                        lease: kv.lease,
-                        number,
-                        key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
-                        value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
-                        encoding: ValueKind::of(kv.value),
-                        owner: keyspace.owner(shard, hash, &kv),
-                    };
-                    if let Some(shard) = self.shards.get_mut(shard) {
-                        shard.push(record);
-                    }
-                }
+                Ok((place, kv)) => self.add_record(entry.value, place, &kv, at, leaf_bytes, keyspace),
                 Err(fault) => {
-                    self.unreadable.records += 1;
-                    self.unreadable.own_bytes += own_bytes;
-                    self.unreadable.leaf_bytes += leaf_bytes;
+                    let one = RecordSum { records: 1, own_bytes: entry.own_bytes(), leaf_bytes };
+                    self.records.unreadable.add(&one);
                     self.faults.push(RecordFinding { fault, at, key: None });
                 }
             }
+            self.num_entries += 1;
+        }
+    }
+
+    #[inline]
+    fn add_record(
+        &mut self,
+        message: &'a [u8],
+        place: RecordKey,
+        kv: &KeyValue<'a>,
+        at: Location,
+        leaf_bytes: u64,
+        keyspace: &Keyspace<'a>,
+    ) {
+        let (shard, hash) = keyspace.place_of(kv.key);
+        let state = match place.tombstone {
+            true => Previous::Tombstone,
+            false if KeyValue::is_revision_mark(message) => Previous::None,
+            false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
+        };
+        let record = ScannedRecord {
+            message,
+            hash,
+            revision: place.revision.main,
+            state,
+            leaf_bytes,
+            at,
+            lease: kv.lease,
+            number: self.num_entries,
+            key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
+            value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
+            encoding: ValueKind::of(kv.value),
+            key: keyspace.known_key(shard, hash, kv),
+        };
+        if let Some(shard) = self.records.shards.get_mut(shard) {
+            shard.push(record);
         }
     }
 
@@ -222,8 +127,8 @@ impl<'a> Part<'a> {
         if !is_mark && kv.key.as_ptr() != KeyValue::key_of(entry.value).as_ptr() {
             return Err(RecordFault::KeyValueMalformed { main, sub, reason: DecodeError::KEY_TWICE });
         }
-        self.first.get_or_insert((place, at, kv.key));
-        if self.last.replace(place).is_some_and(|last| last.revision == place.revision) {
+        self.records.first.get_or_insert(FirstRecord { place, at, key: kv.key });
+        if self.records.last.replace(place).is_some_and(|last| last.revision == place.revision) {
             let fault = RecordFault::RevisionTwice { main, sub };
             self.faults.push(RecordFinding { fault, at, key: Some(kv.key) });
         }

@@ -1,7 +1,7 @@
 //! What a bucket's nodes add up to: bytes by what they are, fill, and order.
 
 use crate::bolt::PageId;
-use crate::bolt::walk::{Content, Node, NodeSizes};
+use crate::bolt::walk::{Node, NodeContent, NodeSizes};
 
 /// Number of bins of the fill histogram: one for each percent from 0 to 100.
 pub const FILL_BINS: usize = 101;
@@ -112,15 +112,15 @@ impl Tally {
         self.height = self.height.max(node.depth + 1);
         add_sizes(&mut self.sizes, &node.sizes);
         match node.content {
-            Content::Branch(_) => {
+            NodeContent::Branch(_) => {
                 self.branches += 1;
                 self.branch_bytes += bytes;
             }
-            Content::Leaf(_) if node.inline => {
+            NodeContent::Leaf(_) if node.inline => {
                 self.inline_leaves += 1;
                 self.entries += node.readable;
             }
-            Content::Leaf(_) => {
+            NodeContent::Leaf(_) => {
                 self.leaves += 1;
                 self.leaf_bytes += bytes;
                 self.entries += node.readable;

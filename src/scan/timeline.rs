@@ -1,6 +1,6 @@
 //! How records spread over the revisions.
 
-use crate::etcd::Gaps;
+use crate::etcd::RevisionGaps;
 
 /// Number of spans that the revisions are cut into, at most.
 pub const NUM_BINS: usize = 60;
@@ -36,7 +36,7 @@ impl Segment {
 impl Bins {
     /// The spans from the first to the last of these revisions, both included.
     #[must_use]
-    pub fn over(range: Option<(i64, i64)>, gaps: &Gaps) -> Self {
+    pub fn over(range: Option<(i64, i64)>, gaps: &RevisionGaps) -> Self {
         let (first, last) = range.filter(|(first, last)| first <= last).unwrap_or((0, 0));
         let mut segments = Vec::new();
         let mut start = first;
@@ -208,17 +208,18 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::etcd::Gap;
+    use crate::etcd::RevisionGap;
 
-    fn gaps(gaps: &[(i64, i64)]) -> Gaps {
-        let gap = |&(first_revision, last_revision): &(i64, i64)| Gap { first_revision, last_revision };
-        Gaps::of(gaps.iter().map(gap).collect())
+    fn gaps(gaps: &[(i64, i64)]) -> RevisionGaps {
+        let gap =
+            |&(first_revision, last_revision): &(i64, i64)| RevisionGap { first_revision, last_revision };
+        RevisionGaps::of(gaps.iter().map(gap).collect())
     }
 
     #[test]
     fn spans_cover_the_range_without_gap_or_overlap() {
         for (first, last) in [(1, 1), (5, 64), (1, 61), (0, i64::MAX), (100, 7605)] {
-            let bins = Bins::over(Some((first, last)), &Gaps::default());
+            let bins = Bins::over(Some((first, last)), &RevisionGaps::default());
             let count = bins.count();
             assert!((1..=NUM_BINS).contains(&count), "{first}..{last}: {count}");
             assert_eq!(bins.range_of(0).0, first);
@@ -278,10 +279,13 @@ mod tests {
 
     #[test]
     fn revisions_outside_the_range_are_kept() {
-        let bins = Bins::over(Some((100, 200)), &Gaps::default());
+        let bins = Bins::over(Some((100, 200)), &RevisionGaps::default());
         assert_eq!(bins.bin_of(-1), 0);
         assert_eq!(bins.bin_of(i64::MAX), bins.count() - 1);
-        assert_eq!(Bins::over(Some((5, 2)), &Gaps::default()), Bins::over(None, &Gaps::default()));
+        assert_eq!(
+            Bins::over(Some((5, 2)), &RevisionGaps::default()),
+            Bins::over(None, &RevisionGaps::default())
+        );
         let bins = Bins::over(Some((1, 1000)), &gaps(&[(101, 900)]));
         assert_eq!(bins.bin_of(500), bins.bin_of(100), "in a gap: a number that lies");
         assert_eq!(Bins::over(Some((500, 600)), &gaps(&[(101, 900)])).range_of(0).0, 500);

@@ -357,14 +357,14 @@ fn json_pieces<'p>(kind: &Kind, key: &'p KeyText<'_>, uid: &'p [u8]) -> [&'p [u8
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::k8s::{Layout, type_meta};
+    use crate::k8s::{KeyLayout, type_meta};
 
     use super::*;
 
     #[test]
     fn every_key_is_another_and_where_kubernetes_has_it() {
         let cluster = Cluster::new(1, 60_000, 1 << 20);
-        let layout = Layout::new();
+        let layout = KeyLayout::new();
         let mut seen = BTreeSet::new();
         let mut text = Vec::new();
         for number in 0..60_000 {
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn values_are_as_long_as_foretold_and_say_what_they_are() {
         let cluster = Cluster::new(1, 6000, 1 << 20);
-        let layout = Layout::new();
+        let layout = KeyLayout::new();
         let (mut text, mut value) = (Vec::new(), Vec::new());
         for key in 0..6000 {
             let object = cluster.object(key).unwrap();

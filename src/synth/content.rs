@@ -4,7 +4,7 @@ use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use rayon::prelude::*;
 
-use crate::bolt::write::source::{BucketSpec, Entry, Sizes, Source, ValueSize};
+use crate::bolt::write::source::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};
 use crate::etcd::schema::{Alarm, Lease};
 
 use super::cluster::{Cluster, KeyText, Object, field_len};
@@ -210,7 +210,7 @@ impl Content {
     }
 }
 
-impl Source for Content {
+impl EntrySource for Content {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -231,13 +231,13 @@ impl Source for Content {
         }
     }
 
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         scratch.clear();
         let key = match self.place(entry)? {
             Place::Small(index) => {
                 return self.small.get(index).map(|(key, value)| match value {
-                    SmallValue::Bytes(value) => Entry { key, value },
-                    SmallValue::Bucket(_) => Entry { key, value: &[] },
+                    SmallValue::Bytes(value) => NewEntry { key, value },
+                    SmallValue::Bucket(_) => NewEntry { key, value: &[] },
                 });
             }
             Place::Lease(number) => {
@@ -253,7 +253,7 @@ impl Source for Content {
             }
         };
         let (key, value) = scratch.split_at_checked(key)?;
-        Some(Entry { key, value })
+        Some(NewEntry { key, value })
     }
 }
 

@@ -1,6 +1,7 @@
 //! As many keys as make a file of a size.
 
 use crate::bolt::write::{self, Plan, Settings};
+use crate::copy::CopyError;
 
 use super::content::{Content, Wanted};
 use super::{Extent, Options, SynthError};
@@ -105,6 +106,7 @@ fn free_pages(in_use: u64, share: f64) -> u64 {
 fn planned(options: &Options, keys: u32, max_value: u32) -> Result<(Content, Plan), SynthError> {
     let Options { seed, amounts, leases, nospace, page_size, packing, .. } = *options;
     let content = Content::new(&Wanted { seed, keys, amounts, leases, nospace, max_value })?;
-    let plan = write::plan(&content, Settings { page_size, packing, freelist: false })?;
+    let plan = write::plan(&content, Settings { page_size, packing, freelist: false });
+    let plan = plan.map_err(CopyError::from)?;
     Ok((content, plan))
 }

@@ -46,7 +46,7 @@ pub enum HistoryError {
     TooMany(u64),
     /// Compaction leaves a record of each key that existed.
     #[error(
-        "--compact-revision {revision} is too low: {survivors} keys were written before it, each at a revision of its \
+        "the compact revision {revision} is too low: {survivors} keys were written before it, each at a revision of its \
          own; take {} or above, or 0 for a file that was never compacted",
         *survivors + 2
     )]

@@ -27,15 +27,12 @@ use std::time::Instant;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, OpenError, map_file};
-use crate::bolt::write::{self, Packing, Plan, PlanError, WriteError};
-use crate::bolt::{Db, FormatError};
+use crate::bolt::write::Packing;
+use crate::copy::{self, Copied, CopyError, Order, Progress};
 use crate::etcd::trailer::TRAILER_SIZE;
-use crate::output::{OutputError, Target};
-use crate::rewrite::defrag::{Progress, seal};
+use crate::output::Target;
 use crate::text::ByteText;
 
-use content::Content;
 use fit::Fitted;
 use history::{Amounts, HistoryError};
 use scatter::{FreeRuns, Scatter};
@@ -152,7 +149,7 @@ pub enum SynthError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// No file can be this small.
-    #[error("--size {wanted}: even a file with one key has {least} bytes, with these settings")]
+    #[error("{wanted} bytes: even a file with one key has {least} bytes, with these settings")]
     TooSmall {
         /// Bytes that were asked for.
         wanted: u64,
@@ -162,38 +159,27 @@ pub enum SynthError {
     /// A share that leaves nothing.
     #[error("{0} % of free pages: from 0 to less than 100, as something must be in use")]
     AllFree(f64),
-    /// Something that can't be written.
+    /// The file can't be made.
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The target.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// A mistake of this program's.
-    #[error("the file was thrown away: {0}; please report this with the whole command")]
-    Write(WriteError),
-    /// The file can't be opened.
-    #[error("the file can't be opened again: {0}")]
-    Reopen(OpenError),
-    /// The file is no bbolt file.
-    #[error("the file can't be read again: {0}")]
-    Reread(FormatError),
+    Copy(#[from] CopyError),
 }
 
 /// Makes a file.
 ///
 /// # Errors
-/// See [`SynthError`]. There is no temporary file, and, but for [`OutputError::Unsynced`] and [`OutputError::Remains`], the
+/// See [`SynthError`]. There is no temporary file, and, but for [`crate::output::OutputError::Unsynced`] and [`crate::output::OutputError::Remains`], the
 /// target is as it was.
 pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthError> {
     let began = Instant::now();
     let Request { target, force, snapshot, options } = request;
-    let place = Target::new(target, None, *force)?;
+    let place = Target::new(target, None, *force).map_err(CopyError::from)?;
     let trailer = if *snapshot { TRAILER_SIZE as u64 } else { 0 };
     let Fitted { content, mut plan, free_pages: free } = fit::fit(options, trailer)?;
     let nodes = plan.nodes().count() as u64;
     let free_runs = scatter::scatter(&mut plan, options.seed, options.scatter, free, options.shuffle);
-    place.check_space(plan.file_bytes() + trailer)?;
-    let sha256 = write(place, *snapshot, &content, &plan, progress)?;
+    let order = Order { target: place, plan: &plan, snapshot: *snapshot, attributes_of: None };
+    // it is made from numbers alone: there is nothing that could be lost
+    let Copied { sha256, .. } = copy::make(order, &content, progress, |_| Ok(()))?;
     let history = content.history();
     let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));
     let keys = history.created.len() as u64 - tombstones;
@@ -220,25 +206,4 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
         sha256,
         elapsed_seconds: began.elapsed().as_secs_f64(),
     })
-}
-
-fn write(
-    target: Target,
-    snapshot: bool,
-    content: &Content,
-    plan: &Plan,
-    progress: Progress<'_>,
-) -> Result<Option<String>, SynthError> {
-    let output = target.begin(plan.file_bytes())?;
-    (progress.begin)("writing", plan.nodes().map(|(_, pages)| pages * plan.page_size).sum());
-    write::write(plan, content, output.file(), progress.advance).map_err(|error| match error {
-        WriteError::Io(error) => OutputError::io(output.target())(error).into(),
-        error => SynthError::Write(error),
-    })?;
-    let file = map_file(output.path(), Lock::None).map_err(SynthError::Reopen)?;
-    let file = Db::of_mapping(file).map_err(SynthError::Reread)?;
-    let sha256 = seal(&output, &file, snapshot)?;
-    drop(file);
-    output.commit()?;
-    Ok(sha256)
 }

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::etcd::find::{Found, Origin};
+use crate::etcd::find::{FoundRecord, Origin};
 use crate::k8s::render::yaml;
 use crate::output::{Folder, OutputError, Target, folder_of, is_done};
 use crate::text::ByteText;
@@ -88,7 +88,7 @@ enum Piece<'a> {
 /// Decides what to write of a record, and counts it; `None` where nothing of it may be shown.
 fn piece<'a>(
     shower: &Shower<'_>,
-    found: &Found<'a>,
+    found: &FoundRecord<'a>,
     format: Format,
     counts: &mut Exported,
 ) -> Option<Piece<'a>> {
@@ -119,10 +119,10 @@ fn piece<'a>(
 
 /// Gives `write` each record with what becomes of it, but for those of which nothing may be shown. Counts all.
 fn write_each<'a>(
-    records: impl Iterator<Item = Found<'a>>,
+    records: impl Iterator<Item = FoundRecord<'a>>,
     shower: &Shower<'_>,
     format: Format,
-    mut write: impl FnMut(Found<'a>, Piece<'a>) -> Result<(), ExportError>,
+    mut write: impl FnMut(FoundRecord<'a>, Piece<'a>) -> Result<(), ExportError>,
 ) -> Result<Exported, ExportError> {
     let mut counts = Exported::default();
     for found in records {
@@ -135,7 +135,7 @@ fn write_each<'a>(
 
 /// A folder that is being filled: a folder for each resource and namespace in it, and no link leads out of it.
 #[derive(Debug)]
-pub struct Tree {
+pub struct ExportTree {
     root: Arc<Folder>,
     /// The last folder that was written to, by its path below the root: keys come in order.
     last: Option<(PathBuf, Arc<Folder>)>,
@@ -146,7 +146,7 @@ pub struct Tree {
     hasher: RandomState,
 }
 
-impl Tree {
+impl ExportTree {
     /// Makes the folder, or takes an empty one.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Tree {
     /// The operating system's.
     pub fn write<'a>(
         mut self,
-        records: impl Iterator<Item = Found<'a>>,
+        records: impl Iterator<Item = FoundRecord<'a>>,
         shower: &Shower<'_>,
         format: Format,
     ) -> Result<Exported, ExportError> {
@@ -194,7 +194,7 @@ impl Tree {
     }
 
     /// The path of a record's file below the root.
-    fn path_for(&mut self, found: &Found<'_>, shower: &Shower<'_>, ending: &str) -> PathBuf {
+    fn path_for(&mut self, found: &FoundRecord<'_>, shower: &Shower<'_>, ending: &str) -> PathBuf {
         let object = shower.classify(found);
         let mut path = names::path_of(found.kv.key, &object, shower.tenant(&object).as_ref());
         if !self.taken.insert(self.hasher.hash_one(&path)) {
@@ -264,7 +264,7 @@ struct Line<'a> {
 /// The writer's.
 pub fn stream<'a>(
     out: &mut (impl Write + ?Sized),
-    records: impl Iterator<Item = Found<'a>>,
+    records: impl Iterator<Item = FoundRecord<'a>>,
     shower: &Shower<'_>,
     format: Format,
 ) -> Result<Exported, ExportError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
-use crate::etcd::hash::current_revision;
+use crate::etcd::current_revision;
+use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
 use crate::etcd::revision::Revision;
 use crate::etcd::schema::State;
 use crate::text::ByteText;
@@ -15,7 +15,7 @@ use super::Select;
 
 /// What a file knows of a key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct History {
+pub struct KeyHistory {
     /// The key.
     pub key: ByteText,
     /// The file's current revision.
@@ -55,12 +55,12 @@ pub struct HistoryRow {
 
 /// Finds all records of a key.
 #[must_use]
-pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> History {
+pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> KeyHistory {
     let select = Select::Key(key);
     let mut newest = state.revision_range(db).map_or(0, |(_, last)| last);
     let (mut rows, mut unreadable) = (BTreeMap::new(), 0);
     if let Some(bucket) = &state.key_bucket {
-        let wanted = |found: &Found<'_>| select.takes(found.kv.key);
+        let wanted = |found: &FoundRecord<'_>| select.takes(found.kv.key);
         (rows, unreadable) = fold_live(db, bucket, wanted, BTreeMap::new, |rows, found| add(rows, &found));
     }
     let compact_revision = state.compact_revision();
@@ -73,7 +73,7 @@ pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> History {
     }
     for_each_lost(db, |found| select.takes(found.kv.key), |found| add(&mut rows, &found));
     let exists = live.is_some_and(|(_, change)| change == PUT);
-    History {
+    KeyHistory {
         key: key.into(),
         revision,
         compact_revision,
@@ -89,7 +89,7 @@ const PUT: &str = "put";
 type Placed = (Revision, bool);
 
 /// Adds a record, unless it was found in a better place.
-fn add(rows: &mut BTreeMap<Placed, HistoryRow>, found: &Found<'_>) {
+fn add(rows: &mut BTreeMap<Placed, HistoryRow>, found: &FoundRecord<'_>) {
     let row = HistoryRow {
         mod_revision: found.place.revision.main,
         sub_revision: found.place.revision.sub,

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 
 use crate::bolt::Db;
-use crate::etcd::find::{Found, Origin};
+use crate::etcd::find::{FoundRecord, Origin};
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::revision::RecordKey;
 
@@ -28,18 +28,18 @@ pub struct Place {
 impl Place {
     /// Where this record lies.
     #[must_use]
-    pub fn of(found: &Found<'_>) -> Self {
+    pub fn of(found: &FoundRecord<'_>) -> Self {
         Self { at: found.at, len: found.len, origin: found.origin, tombstone: found.place.tombstone }
     }
 
     /// The record: one that was read before, so it is there.
     #[must_use]
-    pub fn read<'a>(&self, db: &'a Db) -> Option<Found<'a>> {
+    pub fn read<'a>(&self, db: &'a Db) -> Option<FoundRecord<'a>> {
         let bytes = db.bytes_from(self.at)?;
         let (key, rest) = bytes.split_at_checked(REVISION_LEN.saturating_add(usize::from(self.tombstone)))?;
         let message = rest.get(..usize::try_from(self.len).ok()?)?;
         let (place, kv) = (RecordKey::parse(key)?, KeyValue::parse(message).ok()?);
-        Some(Found { place, kv, origin: self.origin, at: self.at, len: self.len })
+        Some(FoundRecord { place, kv, origin: self.origin, at: self.at, len: self.len })
     }
 
     fn key<'a>(&self, db: &'a Db) -> &'a [u8] {
@@ -64,7 +64,7 @@ impl<'a> Index<'a> {
     }
 
     /// Takes a record, unless it has a newer one of its key. Of two of one revision, the one that is better founded stays.
-    pub fn offer(&mut self, found: &Found<'_>) {
+    pub fn offer(&mut self, found: &FoundRecord<'_>) {
         let Self { db, table, hasher } = self;
         let same_key = |other: &Place| other.key(db) == found.kv.key;
         match table.entry(hasher.hash_one(found.kv.key), same_key, |other| hasher.hash_one(other.key(db))) {
@@ -72,7 +72,7 @@ impl<'a> Index<'a> {
             Slot::Occupied(mut slot) => {
                 let newer = slot.get().read(db).is_none_or(|present| {
                     // a tombstone of the same revision comes behind the put, as in the tree
-                    let rank = |found: &Found<'_>| {
+                    let rank = |found: &FoundRecord<'_>| {
                         (found.place.revision, found.place.tombstone, std::cmp::Reverse(found.origin))
                     };
                     rank(found) > rank(&present)
@@ -86,19 +86,19 @@ impl<'a> Index<'a> {
 
     /// The record of a key.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Found<'a>> {
+    pub fn get(&self, key: &[u8]) -> Option<FoundRecord<'a>> {
         let place = self.table.find(self.hasher.hash_one(key), |place| place.key(self.db) == key)?;
         place.read(self.db)
     }
 
     /// Keeps the records that are wanted.
-    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+    pub fn retain(&mut self, mut wanted: impl FnMut(&FoundRecord<'a>) -> bool) {
         let Self { db, table, .. } = self;
         table.retain(|place| place.read(db).is_some_and(|found| wanted(&found)));
     }
 
     /// Each record, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = Found<'a>> {
+    pub fn iter(&self) -> impl Iterator<Item = FoundRecord<'a>> {
         self.table.iter().filter_map(|place| place.read(self.db))
     }
 
@@ -138,19 +138,19 @@ impl<'a> Sorted<'a> {
     }
 
     /// Keeps the records that are wanted.
-    pub fn retain(&mut self, mut wanted: impl FnMut(&Found<'a>) -> bool) {
+    pub fn retain(&mut self, mut wanted: impl FnMut(&FoundRecord<'a>) -> bool) {
         let db = self.db;
         self.places.retain(|(_, place)| place.read(db).is_some_and(|found| wanted(&found)));
     }
 
     /// Each record.
-    pub fn iter(&self) -> impl Iterator<Item = Found<'a>> {
+    pub fn iter(&self) -> impl Iterator<Item = FoundRecord<'a>> {
         self.places.iter().filter_map(|(_, place)| place.read(self.db))
     }
 
     /// The first one.
     #[must_use]
-    pub fn first(&self) -> Option<Found<'a>> {
+    pub fn first(&self) -> Option<FoundRecord<'a>> {
         self.iter().next()
     }
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::bolt::Db;
-use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
+use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
 use crate::etcd::schema::State;
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 use crate::text::ByteText;
 
 use super::Select;
@@ -32,8 +32,8 @@ pub struct KeyRow {
     pub origin: Origin,
 }
 
-impl From<&Found<'_>> for KeyRow {
-    fn from(found: &Found<'_>) -> Self {
+impl From<&FoundRecord<'_>> for KeyRow {
+    fn from(found: &FoundRecord<'_>) -> Self {
         Self {
             key: found.kv.key.into(),
             mod_revision: found.place.revision.main,
@@ -73,17 +73,17 @@ pub struct Deleted<'a> {
 /// What can be found of keys that do not exist now.
 #[must_use]
 pub fn deleted<'a>(db: &'a Db, state: &State<'a>, select: Select<'_>) -> Deleted<'a> {
-    let wanted = |found: &Found<'_>| select.takes(found.kv.key);
+    let wanted = |found: &FoundRecord<'_>| select.takes(found.kv.key);
     let (mut newest, mut unreadable) = (Index::new(db), 0);
     if let Some(bucket) = &state.key_bucket {
-        let add = |index: &mut Index<'a>, found: Found<'a>| index.offer(&found);
+        let add = |index: &mut Index<'a>, found: FoundRecord<'a>| index.offer(&found);
         (newest, unreadable) = fold_live(db, bucket, wanted, || Index::new(db), add);
     }
     let exists = |key: &[u8]| newest.get(key).is_some_and(|newest| !newest.place.tombstone);
     let new = || Lost { puts: Index::new(db), tombstones: Index::new(db), all: Index::new(db) };
     let mut lost = new();
     if let Some(bucket) = &state.key_bucket {
-        let gone = |found: &Found<'_>| wanted(found) && !exists(found.kv.key);
+        let gone = |found: &FoundRecord<'_>| wanted(found) && !exists(found.kv.key);
         lost = fold_live(db, bucket, gone, new, |lost, found| lost.offer(&found)).0;
     }
     for_each_lost(db, |found| wanted(found) && !exists(found.kv.key), |found| lost.offer(&found));
@@ -97,7 +97,7 @@ struct Lost<'a> {
 }
 
 impl Lost<'_> {
-    fn offer(&mut self, found: &Found<'_>) {
+    fn offer(&mut self, found: &FoundRecord<'_>) {
         let index = if found.place.tombstone { &mut self.tombstones } else { &mut self.puts };
         index.offer(found);
         self.all.offer(found);
@@ -118,7 +118,7 @@ impl<'a> Deleted<'a> {
     }
 
     /// Learns from their values where keys stand.
-    pub fn learn(&self, layout: &mut Layout<'a>) {
+    pub fn learn(&self, layout: &mut KeyLayout<'a>) {
         self.puts.iter().for_each(|found| {
             layout.learn(found.kv.key, found.kv.value);
         });

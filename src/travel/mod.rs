@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use thiserror::Error;
 
 use crate::bolt::Db;
-use crate::etcd::find::{Found, Origin, fold_live, for_each_lost};
-use crate::etcd::hash::current_revision;
+use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
+use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision};
 use crate::etcd::schema::State;
 use crate::owner::{NoKeys, Owner};
 
@@ -77,37 +77,27 @@ pub enum TravelError {
     /// No `key` bucket.
     #[error("{}. What lies in its pages all the same, `--from free` finds", NoKeys(Owner::Etcd))]
     NoKeyBucket,
-    /// etcd: `mvcc: required revision has been compacted`.
-    #[error(
-        "revision {asked} was compacted: the compact revision is {compact_revision}, the current one \
-         {current_revision}. `--from any` looks for what can still be found of it"
-    )]
-    Compacted {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
-    /// etcd: `mvcc: required revision is a future revision`.
-    #[error(
-        "revision {asked} is in the future: the current revision is {current_revision} (compact revision \
-         {compact_revision})"
-    )]
-    Future {
-        /// What was asked for.
-        asked: i64,
-        /// Below it, history is gone.
-        compact_revision: i64,
-        /// The newest.
-        current_revision: i64,
-    },
+    /// No such revision.
+    #[error("{}", no_revision(.0))]
+    Revision(#[from] RevisionError),
     /// Only one of the metas can be read.
     #[error(
         "there is no older root: the meta that is not active is damaged. `--from free` looks at its pages, too"
     )]
     NoOlderRoot,
+}
+
+fn no_revision(error: &RevisionError) -> String {
+    match *error {
+        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
+            "revision {asked} was compacted: the compact revision is {compact_revision}, the current one \
+             {current_revision}. `--from any` looks for what can still be found of it"
+        ),
+        RevisionError::Future { asked, compact_revision, current_revision } => format!(
+            "revision {asked} is in the future: the current revision is {current_revision} (compact revision \
+             {compact_revision})"
+        ),
+    }
 }
 
 /// An answer: records of keys that exist, by key, and how it came about.
@@ -166,20 +156,14 @@ fn live<'a, 'v>(
     let key_bucket = state.key_bucket.ok_or(TravelError::NoKeyBucket)?;
     let compact_revision = state.compact_revision();
     let newest = AtomicI64::new(state.revision_range(view).map_or(0, |(_, last)| last));
-    let wanted = |found: &Found<'v>| {
+    let wanted = |found: &FoundRecord<'v>| {
         newest.fetch_max(found.place.revision.main, Ordering::Relaxed);
         revision.is_none_or(|revision| found.place.revision.main <= revision) && select.takes(found.kv.key)
     };
-    let add = |index: &mut Index<'a>, found: Found<'v>| index.offer(&Found { origin, ..found });
+    let add = |index: &mut Index<'a>, found: FoundRecord<'v>| index.offer(&FoundRecord { origin, ..found });
     let (mut index, unreadable) = fold_live(view, &key_bucket, wanted, || Index::new(db), add);
     let current_revision = current_revision(newest.into_inner(), compact_revision);
-    let asked = revision.unwrap_or(current_revision);
-    if asked < compact_revision.max(1) {
-        return Err(TravelError::Compacted { asked, compact_revision, current_revision });
-    }
-    if asked > current_revision {
-        return Err(TravelError::Future { asked, compact_revision, current_revision });
-    }
+    let asked = known_revision(revision.unwrap_or(current_revision), compact_revision, current_revision)?;
     index.drop_tombstones();
     Ok(Answer { found: index.into_sorted(), revision: asked, compact_revision, unreadable })
 }
@@ -192,7 +176,7 @@ fn puts<'a>(
     revision: Option<i64>,
     select: Select<'_>,
 ) -> Answer<'a> {
-    let wanted = |found: &Found<'_>| {
+    let wanted = |found: &FoundRecord<'_>| {
         !found.place.tombstone
             && revision.is_none_or(|revision| found.place.revision.main <= revision)
             && select.takes(found.kv.key)
@@ -204,7 +188,6 @@ fn puts<'a>(
     }
     for_each_lost(db, wanted, |found| index.offer(&found));
     let compact_revision = state.compact_revision();
-    let newest = state.revision_range(db).map_or(0, |(_, last)| last);
-    let revision = revision.unwrap_or(current_revision(newest, compact_revision));
+    let revision = revision.unwrap_or_else(|| state.current_revision(db));
     Answer { found: index.into_sorted(), revision, compact_revision, unreadable }
 }

@@ -76,10 +76,10 @@ fn short_hash(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::k8s::Layout;
+    use crate::k8s::KeyLayout;
 
     fn path(key: &[u8]) -> String {
-        path_of(key, &Layout::new().classify(key, None), None).into_os_string().into_string().unwrap()
+        path_of(key, &KeyLayout::new().classify(key, None), None).into_os_string().into_string().unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Answers narrowed to a resource and a namespace, and what to say where a name is nobody's.
 
 use crate::filter::{Filter, NoSuchName, Wanted};
-use crate::k8s::Layout;
+use crate::k8s::KeyLayout;
 use crate::scan::Scan;
 use crate::scan::tenants::Tenants;
 
@@ -14,7 +14,7 @@ pub struct Narrow<'a> {
     filter: Filter,
     /// What the live tree does not know. An error, unless it is found elsewhere.
     missing: Option<NoSuchName>,
-    layout: Layout<'a>,
+    layout: KeyLayout<'a>,
 }
 
 impl<'a> Narrow<'a> {
@@ -48,15 +48,15 @@ impl<'a> Narrow<'a> {
 
 /// Where the keys of these records stand, and how the tenants are called whose they are.
 #[must_use]
-pub fn layout_of<'a>(found: &Sorted<'a>) -> (Layout<'a>, Tenants) {
-    let mut layout = Layout::new();
+pub fn layout_of<'a>(found: &Sorted<'a>) -> (KeyLayout<'a>, Tenants) {
+    let mut layout = KeyLayout::new();
     learn_from(&mut layout, found);
     let places = found.iter().map(|found| layout.classify(found.kv.key, Some(found.kv.value)));
     let tenants = Tenants::among(places.filter_map(|object| object.tenant));
     (layout, tenants)
 }
 
-fn learn_from<'a>(layout: &mut Layout<'a>, found: &Sorted<'a>) {
+fn learn_from<'a>(layout: &mut KeyLayout<'a>, found: &Sorted<'a>) {
     found.iter().for_each(|found| {
         layout.learn(found.kv.key, found.kv.value);
     });

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::etcd::find::Found;
+use crate::etcd::find::FoundRecord;
 use crate::k8s::render::{Unrenderable, change, render};
-use crate::k8s::{Encoding, Layout, ObjectKey, secret};
+use crate::k8s::{Encoding, KeyLayout, ObjectKey, secret};
 use crate::scan::tenants::Tenants;
 use crate::text::ByteText;
 
@@ -17,7 +17,7 @@ use super::narrow::layout_of;
 
 /// How values are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Options {
+pub struct ShowOptions {
     /// Secrets with their data.
     pub show_secrets: bool,
     /// Without what only the cluster can say that it was in.
@@ -70,16 +70,16 @@ pub struct SecretWithheld;
 /// Shows values of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Shower<'p> {
-    layout: Layout<'p>,
+    layout: KeyLayout<'p>,
     tenants: Option<Tenants>,
-    options: Options,
+    options: ShowOptions,
 }
 
 impl<'p> Shower<'p> {
     /// Shows values so.
     #[must_use]
-    pub fn new(options: Options) -> Self {
-        Self { layout: Layout::new(), tenants: None, options }
+    pub fn new(options: ShowOptions) -> Self {
+        Self { layout: KeyLayout::new(), tenants: None, options }
     }
 
     /// The same, of these records: where their keys stand is learned from all of them.
@@ -97,13 +97,13 @@ impl<'p> Shower<'p> {
 
     /// Where a record's key belongs.
     #[must_use]
-    pub fn classify<'a>(&self, found: &Found<'a>) -> ObjectKey<'a> {
+    pub fn classify<'a>(&self, found: &FoundRecord<'a>) -> ObjectKey<'a> {
         self.layout.classify(found.kv.key, Some(found.kv.value))
     }
 
     /// How a record's value is stored.
     #[must_use]
-    pub fn encoding(found: &Found<'_>) -> &'static str {
+    pub fn encoding(found: &FoundRecord<'_>) -> &'static str {
         Encoding::of(found.kv.value).label()
     }
 
@@ -111,7 +111,7 @@ impl<'p> Shower<'p> {
     ///
     /// # Errors
     /// It is none, or can't be read.
-    pub fn object(&self, found: &Found<'_>) -> Result<Shown, Unrenderable> {
+    pub fn object(&self, found: &FoundRecord<'_>) -> Result<Shown, Unrenderable> {
         let (rendered, redacted) = if self.options.show_secrets {
             (render(found.kv.value)?, false)
         } else {
@@ -130,7 +130,7 @@ impl<'p> Shower<'p> {
     ///
     /// # Errors
     /// It is a Secret's or may hold one's data, which is not to be shown.
-    pub fn bytes<'a>(&self, found: &Found<'a>) -> Result<VisibleBytes<'a>, SecretWithheld> {
+    pub fn bytes<'a>(&self, found: &FoundRecord<'a>) -> Result<VisibleBytes<'a>, SecretWithheld> {
         let (key, value) = (found.kv.key, found.kv.value);
         let withheld = !self.options.show_secrets && secret::may_be_in(&self.layout, key, value);
         if withheld { Err(SecretWithheld) } else { Ok(VisibleBytes(value)) }

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::advice::resource_name;
-use etcd_medic::analyze::keys::ResourceUse;
+use etcd_medic::analyze::resources::ResourceUse;
 use etcd_medic::analyze::{self, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::cleanup::{Cleanup, Request, Thresholds, cleanup};
+use etcd_medic::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::k8s::resource_name;
+use etcd_medic::scan::{ScanOptions, scan};
 use etcd_medic::source::Source;
 use jiff::Timestamp;
 
-use super::counted::{Class, Sum, count};
+use super::counted::{GarbageClass, Sum, count};
 use super::support::corpus::Corpus;
 use super::support::testdata;
 
@@ -44,11 +44,11 @@ fn the_large_corpora() {
 }
 
 /// What `cleanup` says of a file, with everything named.
-pub fn cleanup_of(db: &Db, thresholds: Thresholds, as_of: Option<Timestamp>) -> Cleanup {
+pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) -> Cleanup {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
-    let request = Request { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
+    let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of, top: usize::MAX };
     cleanup(db, &state, &scan, &request).expect("an etcd file")
 }
 
@@ -57,7 +57,7 @@ fn compare(corpus: &Corpus) -> usize {
         let file = corpus.file(name);
         let source = Source::open(file.path(), Lock::Shared).expect("opened");
         let name = format!("{}/{name}", corpus.name());
-        let usual = Thresholds::default();
+        let usual = GarbageLimits::default();
         let found = compare_with(&source.db, &name, usual, None);
         assert!(found.health.sound && found.as_of.source == Some("objects"), "{name}");
         // real clusters have finished Jobs and Pods, and old ReplicaSets
@@ -71,7 +71,7 @@ fn compare(corpus: &Corpus) -> usize {
         // a day and more later all Events are old and all Leases stale; and everything else is strict, too
         let now: Timestamp = found.as_of.time.as_ref().expect("a time").parse().expect("RFC 3339");
         let later = Timestamp::from_second(now.as_second() + 2 * 86400).expect("a time");
-        let strict = Thresholds { large_bytes: 1, flood_objects: 1, ..usual };
+        let strict = GarbageLimits { large_bytes: 1, flood_objects: 1, ..usual };
         let all = compare_with(&source.db, &name, strict, Some(later));
         for class in ["old-events", "stale-leases", "large-configmaps", "large-secrets"] {
             assert!(
@@ -84,14 +84,14 @@ fn compare(corpus: &Corpus) -> usize {
         // in between, some are
         for (seconds, age) in [(0, 0), (0, 60), (0, 600), (1800, 3600), (-600, 30)] {
             let as_of = Timestamp::from_second(now.as_second() + seconds).expect("a time");
-            let limits = Thresholds { event_age_seconds: age, lease_age_seconds: age, ..usual };
+            let limits = GarbageLimits { event_age_seconds: age, lease_age_seconds: age, ..usual };
             compare_with(&source.db, &name, limits, Some(as_of));
         }
     }
     corpus.truth.files.len()
 }
 
-fn compare_with(db: &Db, name: &str, limits: Thresholds, as_of: Option<Timestamp>) -> Cleanup {
+fn compare_with(db: &Db, name: &str, limits: GarbageLimits, as_of: Option<Timestamp>) -> Cleanup {
     let found = cleanup_of(db, limits, as_of);
     let expected = count(db, &limits, as_of.map(Timestamp::as_second));
     let name = format!("{name} {limits:?} {as_of:?}");
@@ -99,7 +99,7 @@ fn compare_with(db: &Db, name: &str, limits: Thresholds, as_of: Option<Timestamp
     assert_eq!(found.as_of.time, now, "{name}: the file's time");
     assert_eq!(found.objects_read, expected.read, "{name}: objects read");
 
-    let mut classes: BTreeMap<String, Class> = BTreeMap::new();
+    let mut classes: BTreeMap<String, GarbageClass> = BTreeMap::new();
     for row in &found.classes {
         let title = match &row.resource {
             Some(resource) => format!("{}: {resource}", row.class),
@@ -109,14 +109,14 @@ fn compare_with(db: &Db, name: &str, limits: Thresholds, as_of: Option<Timestamp
             let namespace = row.namespace.as_ref().map(ToString::to_string);
             (namespace, sum(row.sum.objects, row.sum.live_bytes, row.sum.history_bytes))
         });
-        let class = Class {
+        let class = GarbageClass {
             sum: sum(row.sum.objects, row.sum.live_bytes, row.sum.history_bytes),
             namespaces: namespaces.collect(),
             keys: row.top.iter().map(|object| object.key.to_string()).collect(),
         };
         let named = row.top.iter().map(|object| object.live_bytes).sum::<u64>();
         assert!(row.class == "leases-without-keys" || named == row.sum.live_bytes, "{name} {title}: top");
-        if class != Class::default() {
+        if class != GarbageClass::default() {
             assert!(classes.insert(title, class).is_none(), "{name}: twice");
         }
     }
@@ -150,10 +150,10 @@ fn sum(objects: u64, live: u64, history: u64) -> Sum {
 /// A flood has all records of its resource, as `analyze`'s row has: rounded down here, shared to the byte there.
 fn disk_bytes_are_those_of_analyze(db: &Db, name: &str, found: &Cleanup) {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
     let filter = Filter::default();
-    let request = analyze::Request {
+    let request = analyze::AnalyzeRequest {
         path: "db".as_ref(),
         trailer,
         read_without_lock: false,

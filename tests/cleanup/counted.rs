@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::Thresholds;
-use etcd_medic::k8s::resources::{KUBERNETES, Resource, Scope};
+use etcd_medic::cleanup::GarbageLimits;
+use etcd_medic::k8s::resources::{KUBERNETES, Resource, ResourceScope};
 use k8s_pb::api::apps::v1::ReplicaSet;
 use k8s_pb::api::batch::v1::Job;
 use k8s_pb::api::coordination::v1::Lease;
@@ -40,7 +40,7 @@ pub struct Sum {
 
 /// A class's figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Class {
+pub struct GarbageClass {
     pub sum: Sum,
     pub namespaces: BTreeMap<Option<String>, Sum>,
     pub keys: BTreeSet<String>,
@@ -50,7 +50,7 @@ pub struct Class {
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
     /// By the class's name; floods by `custom-resource-flood: <resource>` and `built-in-flood: <resource>`.
-    pub classes: BTreeMap<String, Class>,
+    pub classes: BTreeMap<String, GarbageClass>,
     pub total: Sum,
     pub now: Option<i64>,
     /// By resource: encrypted values, and their records' bytes.
@@ -76,7 +76,7 @@ struct Facts {
 }
 
 /// Counts a sound file whose keys stand under `/registry`.
-pub fn count(db: &Db, limits: &Thresholds, as_of: Option<i64>) -> Counted {
+pub fn count(db: &Db, limits: &GarbageLimits, as_of: Option<i64>) -> Counted {
     let buckets = contents(db);
     let bucket = |name: &[u8]| {
         buckets.iter().find(|bucket| bucket.parent == Some(0) && bucket.name == name).expect("a bucket")
@@ -224,7 +224,7 @@ fn built_in_of(key: &str) -> Option<(String, Option<String>)> {
         |resource: &&Resource| path.strip_prefix(resource.path).is_some_and(|rest| rest.starts_with('/'));
     let resource = KUBERNETES.iter().filter(under).max_by_key(|resource| resource.path.len())?;
     let rest = path.strip_prefix(resource.path)?.strip_prefix('/')?;
-    let namespace = rest.split_once('/').filter(|_| resource.scope == Scope::Namespaced);
+    let namespace = rest.split_once('/').filter(|_| resource.scope == ResourceScope::Namespaced);
     let name = match resource.group {
         "" => resource.resource.to_owned(),
         group => format!("{}.{group}", resource.resource),

@@ -1,11 +1,11 @@
 //! Hand-made files: each encoding, lies, and the edges of what counts.
 
 use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, Request, Thresholds, cleanup};
+use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, CleanupRequest, GarbageLimits, cleanup};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::owner::{NoKeys, Owner};
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -30,13 +30,13 @@ pub fn created(objects: &[(&str, Vec<u8>)]) -> Vec<Entry> {
 }
 
 /// What is found among these records.
-fn found_in(records: &[Entry], thresholds: Thresholds, as_of: Option<&str>) -> Cleanup {
+fn found_in(records: &[Entry], thresholds: GarbageLimits, as_of: Option<&str>) -> Cleanup {
     let db = Db::new(file_of(4096, records, 4).bytes()).expect("a db");
     cleanup_of(&db, thresholds, as_of.map(|time| time.parse().expect("RFC 3339")))
 }
 
 fn usual(records: &[Entry]) -> Cleanup {
-    found_in(records, Thresholds::default(), None)
+    found_in(records, GarbageLimits::default(), None)
 }
 
 fn json(value: &Value) -> Vec<u8> {
@@ -124,7 +124,7 @@ fn lying_times_make_no_nonsense() {
     assert_eq!(found.unread.iter().map(|row| row.undated).sum::<u64>(), 2);
     // and as of any time that is asked for, nothing is counted that could not be dated
     for as_of in ["-009999-01-02T01:59:59Z", "1970-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
-        let found = found_in(&created(&objects), Thresholds::default(), Some(as_of));
+        let found = found_in(&created(&objects), GarbageLimits::default(), Some(as_of));
         let old = class(&found, "old-events").sum.objects;
         let future = as_of.starts_with("9999");
         assert_eq!(old, if future { 25 } else { 0 }, "{as_of}");
@@ -228,7 +228,7 @@ fn size_counts_from_the_threshold_on() {
         ("/registry/example.org/configmaps/a/custom", of(2000)),
         ("/configmaps/a/foreign", of(2000)),
     ]);
-    let found = found_in(&records, Thresholds { large_bytes: 1000, ..Thresholds::default() }, None);
+    let found = found_in(&records, GarbageLimits { large_bytes: 1000, ..GarbageLimits::default() }, None);
     let names = |name: &str| -> Vec<String> {
         class(&found, name).top.iter().map(|top| format!("{} {}", top.name, top.value_bytes)).collect()
     };
@@ -262,7 +262,7 @@ fn leases_of_etcd() {
 
 #[test]
 fn custom_resources_are_a_flood_by_number_share_or_revisions() {
-    let limits = Thresholds { flood_objects: 30, ..Thresholds::default() };
+    let limits = GarbageLimits { flood_objects: 30, ..GarbageLimits::default() };
     let names: Vec<String> =
         (0..30)
             .flat_map(|number| {
@@ -330,7 +330,7 @@ fn names_that_are_not_plain_get_no_command() {
         ("/registry/secrets/a/fine.1", vec![b'x'; 50]),
         ("/registry/example.org/things;reboot/a/b", vec![b'x'; 50]),
     ]);
-    let limits = Thresholds { large_bytes: 50, flood_objects: 1, ..Thresholds::default() };
+    let limits = GarbageLimits { large_bytes: 50, flood_objects: 1, ..GarbageLimits::default() };
     let found = found_in(&records, limits, None);
     let commands: Vec<_> =
         class(&found, "large-secrets").top.iter().map(|top| top.command.as_str()).collect();
@@ -349,9 +349,10 @@ fn a_file_without_keys_is_refused() {
     file.root(root);
     let db = Db::new(file.bytes()).expect("a db");
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
-    let thresholds = Thresholds::default();
-    let request = Request { path: "db".as_ref(), trailer: Trailer::None, thresholds, as_of: None, top: 5 };
+    let scan = scan(&db, &state, ScanOptions::default());
+    let thresholds = GarbageLimits::default();
+    let request =
+        CleanupRequest { path: "db".as_ref(), trailer: Trailer::None, thresholds, as_of: None, top: 5 };
     assert_eq!(cleanup(&db, &state, &scan, &request).err(), Some(CleanupError::NoKeys(NoKeys(Owner::Other))));
 }
 
@@ -364,10 +365,10 @@ fn a_damaged_file_still_tells() {
     let mut objects: Vec<_> = names.iter().map(|name| (name.as_str(), old.clone())).collect();
     objects.push(("/registry/leases/a/b", lease(NOW, NOW)));
     let mut file = file_of(1024, &created(&objects), 4);
-    let whole = cleanup_of(&Db::new(file.bytes()).expect("a db"), Thresholds::default(), None);
+    let whole = cleanup_of(&Db::new(file.bytes()).expect("a db"), GarbageLimits::default(), None);
     assert_eq!((class(&whole, "old-events").sum.objects, whole.health.sound), (40, true));
     file.header(3).flags.set(0x7777);
-    let found = cleanup_of(&Db::new(file.bytes()).expect("a db"), Thresholds::default(), None);
+    let found = cleanup_of(&Db::new(file.bytes()).expect("a db"), GarbageLimits::default(), None);
     assert_eq!((class(&found, "old-events").sum.objects, found.health.sound), (36, false));
 
     let bytes = file_of(1024, &created(&objects[36..]), 4).bytes();
@@ -376,9 +377,9 @@ fn a_damaged_file_still_tells() {
         bytes[at] ^= 0xff;
         let Ok(db) = Db::new(bytes) else { continue };
         let state = State::read(&db);
-        let scan = scan(&db, &state, Options::default());
-        let (trailer, thresholds) = (Trailer::None, Thresholds::default());
-        let request = Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top: 3 };
+        let scan = scan(&db, &state, ScanOptions::default());
+        let (trailer, thresholds) = (Trailer::None, GarbageLimits::default());
+        let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top: 3 };
         if let Ok(found) = cleanup(&db, &state, &scan, &request) {
             assert!(found.total.objects <= 5, "byte {at}");
         }
@@ -390,11 +391,12 @@ fn a_damaged_file_still_tells() {
 fn top_is_the_head_of_all() {
     let db = Db::new(fixture("k8s-frag/frag.db")).expect("a db");
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
+    let scan = scan(&db, &state, ScanOptions::default());
     let as_of: Timestamp = "2099-01-01T00:00:00Z".parse().expect("RFC 3339");
     let of = |top: usize| {
-        let (trailer, thresholds) = (Trailer::None, Thresholds { large_bytes: 1, ..Thresholds::default() });
-        let request = Request { path: "db".as_ref(), trailer, thresholds, as_of: Some(as_of), top };
+        let (trailer, thresholds) =
+            (Trailer::None, GarbageLimits { large_bytes: 1, ..GarbageLimits::default() });
+        let request = CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: Some(as_of), top };
         cleanup(&db, &state, &scan, &request).expect("an etcd file")
     };
     let all = of(usize::MAX);

@@ -122,14 +122,14 @@ fn never_under_somebody_who_waits_for_the_lock() {
         skip_hash_check: false,
         wal_dir: None,
     };
-    let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let quiet = Progress::SILENT;
     let source = Source::open(&db, Lock::Exclusive).expect("opened");
     // as bbolt waits: it asks again and again
     let waiting = File::options().read(true).write(true).open(&db).expect("opened");
     assert!(waiting.try_lock().is_err());
     let before = seen_in(folder.path());
     let refused = defrag::defrag(&source, &request, quiet).expect_err("refused");
-    assert!(matches!(refused, DefragError::Output(OutputError::InUse { .. })), "{refused}");
+    assert!(matches!(refused, DefragError::Copy(CopyError::Output(OutputError::InUse { .. }))), "{refused}");
     assert!(refused.to_string().contains("Nothing was replaced"), "{refused}");
     assert_eq!(seen_in(folder.path()), before);
     // a copy elsewhere is nobody's concern
@@ -156,11 +156,11 @@ fn never_under_a_shared_lock() {
         skip_hash_check: false,
         wal_dir: None,
     };
-    let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let quiet = Progress::SILENT;
     defrag::defrag(&source, &request, quiet).expect("a dry run");
     let refused =
         defrag::defrag(&source, &Request { dry_run: false, ..request }, quiet).expect_err("refused");
-    assert!(matches!(refused, DefragError::Output(OutputError::NotLocked)), "{refused}");
+    assert!(matches!(refused, DefragError::Copy(CopyError::Output(OutputError::NotLocked))), "{refused}");
     assert_eq!(seen_in(folder.path()), before);
 }
 

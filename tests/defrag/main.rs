@@ -39,11 +39,12 @@ use std::time::{Duration, Instant};
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
+use etcd_medic::copy::{CopyError, Destination, Layout, Progress};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::output::{OutputError, TEMPORARY_SUFFIX};
 use etcd_medic::rewrite::changes::Wish;
-use etcd_medic::rewrite::defrag::{self, DefragError, Destination, Layout, Progress, Request};
+use etcd_medic::rewrite::defrag::{self, DefragError, Request};
 use etcd_medic::source::Source;
 use sha2::{Digest, Sha256};
 use support::content::{assert_equal_contents, contents};

@@ -213,7 +213,7 @@ fn only_what_was_counted() {
             assert_refused(
                 folder.path(),
                 &args,
-                &[&format!("--confirm-keys says {wrong}"), "--confirm-keys 6"],
+                &[&format!("not the {wrong} that were confirmed"), "--confirm-keys 6"],
             );
         }
     }

@@ -1,10 +1,11 @@
 //! The proof would notice: a copy in which anything differs is refused.
 
 use etcd_medic::bolt::write::{self, Packing, Settings};
+use etcd_medic::copy::Mismatch;
+use etcd_medic::copy::proof;
 use etcd_medic::etcd::schema::Alarm;
 use etcd_medic::rewrite::changes::{AlarmKind, History};
-use etcd_medic::rewrite::defrag::prove;
-use etcd_medic::rewrite::verify::Mismatch;
+use etcd_medic::rewrite::verify::prove;
 use etcd_medic::rewrite::{Changes, Content};
 
 use prost::Message;
@@ -13,7 +14,7 @@ use support::mvcc;
 
 use super::*;
 
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 /// A packed copy, as bytes.
 fn copy_of(source: &Db, freelist: bool) -> Vec<u8> {
@@ -25,6 +26,12 @@ fn copy_of(source: &Db, freelist: bool) -> Vec<u8> {
     fs::read(file.path()).expect("read")
 }
 
+/// Both proofs: against the file, and against the entries that the copy was made from.
+fn both(source: &Db, copy: &Db) -> [Result<(), Mismatch>; 2] {
+    let content = Content::read(source, &Changes::default(), &|_| {}).expect("sound");
+    [prove(source, copy, &Changes::default(), SILENT).map(drop), proof::against(&content, copy, &|_| {})]
+}
+
 /// Each byte of a copy changed: what is not noticed must be slack, so that all content is still equal.
 #[test]
 fn notices_every_byte_that_matters() {
@@ -33,14 +40,14 @@ fn notices_every_byte_that_matters() {
     {
         let source = memory::open(source);
         let copy = copy_of(&source, freelist);
-        prove(&source, &memory::open(copy.clone()), &Changes::default(), SILENT).expect("equal");
+        assert_eq!(both(&source, &memory::open(copy.clone())), [Ok(()), Ok(())]);
         let expected = contents(&source);
         let (mut noticed, mut slack) = (0, 0);
         for at in 0..copy.len() {
             let mut changed = copy.clone();
             changed[at] ^= 0x41;
             match Db::new(changed) {
-                Ok(db) if prove(&source, &db, &Changes::default(), SILENT).is_ok() => {
+                Ok(db) if both(&source, &db).iter().any(Result::is_ok) => {
                     assert_equal_contents(&contents(&db), &expected, &format!("byte {at}"));
                     slack += 1;
                 }
@@ -57,7 +64,14 @@ fn notices_sound_copies_of_something_else() {
     let bytes = fixture("k8s-frag/frag.db");
     let source = memory::open(bytes.clone());
     let refused = |other: Vec<u8>| {
-        prove(&source, &memory::open(other), &Changes::default(), SILENT).expect_err("another file")
+        let [of_file, of_entries] =
+            both(&source, &memory::open(other)).map(|proof| proof.expect_err("another file"));
+        assert_eq!(
+            std::mem::discriminant(&of_file),
+            std::mem::discriminant(&of_entries),
+            "{of_file}; {of_entries}"
+        );
+        of_file
     };
     let other = memory::open(etcd_file::small().bytes());
     assert!(matches!(
@@ -72,7 +86,7 @@ fn notices_sound_copies_of_something_else() {
     assert!(matches!(refused(longer), Mismatch::Pages { .. }));
     // the same the other way round: the copy has records that the source has not
     let copy = memory::open(copy_of(&source, false));
-    assert!(prove(&other, &copy, &Changes::default(), SILENT).is_err());
+    assert!(both(&other, &copy).iter().all(Result::is_err));
 }
 
 /// Copies that are to be different from their source, and are so in any other way than they should.

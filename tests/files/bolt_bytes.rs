@@ -19,7 +19,7 @@ use etcd_medic::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
 use etcd_medic::bolt::meta::MetaError;
 use etcd_medic::bolt::{Db, Fault, FormatError};
 use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 
 /// Scans with several threads, twice, and walks with one: all must agree, and every page be accounted for.
 fn read(name: &str, db: &Db) -> (Found, Found) {
@@ -431,7 +431,7 @@ fn a_record_with_two_keys_is_no_record() {
     let root = file.leaf(&[bucket("key", records)]);
     file.root(root);
     let db = open("two keys in a record", &file);
-    let found = scan(&db, &State::read(&db), Options::default());
+    let found = scan(&db, &State::read(&db), ScanOptions::default());
     assert_eq!(
         (found.keyspace.num_keys(), found.keyspace.unreadable.records, found.num_record_faults),
         (0, 2, 2)
@@ -463,7 +463,7 @@ fn state_and_scan_mean_the_same_key_bucket() {
     file.root(root);
     let db = open("two keys", &file);
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
+    let scan = scan(&db, &state, ScanOptions::default());
     let of_scan = scan.buckets[scan.key_bucket.expect("a key bucket").0 as usize];
     let roots = [state.key_bucket.expect("a key bucket"), of_scan].map(|bucket| match bucket.root {
         BucketRoot::Page(page) => page.0,

@@ -12,7 +12,7 @@ use etcd_medic::bolt::fault::Fault;
 use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::bolt::{BucketId, Db};
 use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -65,7 +65,7 @@ fn truth(name: &str) -> Truth {
 /// The same facts, by this program.
 fn facts(db: &Db) -> Truth {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     assert_accounted(db, &scan);
     Truth {
         file_size: db.file_size(),
@@ -223,7 +223,7 @@ fn the_sound_rest_is_found() {
 }
 
 fn faults_of(db: &Db) -> Vec<Fault> {
-    scan(db, &State::read(db), Options::default()).structure.faults
+    scan(db, &State::read(db), ScanOptions::default()).structure.faults
 }
 
 fn page_of(fault: &Fault) -> u64 {

@@ -12,7 +12,8 @@ use crate::support::corpus::Corpus;
 use crate::support::{etcd_file, fixture, fixture_text, names_in, testdata};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::hash::{RevisionError, hash_kv, hash_kv_of};
+use etcd_medic::etcd::RevisionError;
+use etcd_medic::etcd::hash::{hash_kv, hash_kv_of};
 use etcd_medic::etcd::kept::Kept;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::{RecordKey, Revision};
@@ -240,8 +241,9 @@ mod rule {
         let db = file_of(&compacted(&changes, 9, true), 4, &[("scheduledCompactRev", 9)]);
         let (compact_revision, current_revision) = (9, 21);
         for asked in [i64::MIN, -1, 1, 8] {
-            let error = RevisionError::Compacted { asked, compact_revision, current_revision };
-            assert_eq!(hashes(&db, asked), Err(error.into()));
+            let error =
+                HashError::from(RevisionError::Compacted { asked, compact_revision, current_revision });
+            assert_eq!(hashes(&db, asked), Err(error));
             assert!(error.to_string().contains("from revision 9 on"), "{error}");
         }
         for asked in [22, i64::MAX] {

@@ -227,11 +227,11 @@ mod retention {
         use etcd_medic::bolt::Db;
         use etcd_medic::etcd::schema::State;
         use etcd_medic::k8s::metadata::creation_seconds;
-        use etcd_medic::scan::{Options, scan};
+        use etcd_medic::scan::{ScanOptions, scan};
         for (name, least) in [("k8s-frag/frag.db", 300), ("k8s-3.5/k8s.db", 100), ("k8s-3.6/k8s.db", 100)] {
             let db = Db::new(fixture(name)).expect("a db");
             let state = State::read(&db);
-            let scan = scan(&db, &state, Options::default());
+            let scan = scan(&db, &state, ScanOptions::default());
             let shards = scan.keyspace.shards().iter().flat_map(|shard| shard.keys());
             let mut times: Vec<_> = shards
                 .filter(|key| key.is_live())

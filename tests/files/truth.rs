@@ -14,10 +14,10 @@ use std::path::Path;
 use crate::support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
 use crate::support::{fixture, fixture_text, names_in, testdata};
 use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::keys::ResourceUse;
-use etcd_medic::analyze::space::Class;
+use etcd_medic::analyze::resources::ResourceUse;
+use etcd_medic::analyze::space::ByteClass;
 use etcd_medic::analyze::top::TopObject;
-use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::bucket::BucketRoot;
 use etcd_medic::bolt::entries::for_each_entry;
@@ -28,7 +28,7 @@ use etcd_medic::etcd::trailer::{self, Trailer};
 use etcd_medic::etcd::{KeyValue, RecordKey};
 use etcd_medic::filter::Filter;
 use etcd_medic::inspect::{self, RowKind};
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::{Limits, Status};
 use serde_json::Value;
@@ -51,9 +51,9 @@ struct Made<'m, 'a> {
 
 fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
-    let request = Request {
+    let request = AnalyzeRequest {
         path: path.as_ref(),
         trailer,
         read_without_lock: false,
@@ -122,7 +122,7 @@ fn file_figures(made: &Made<'_, '_>, name: &str, truth: &FileTruth) {
     assert_eq!((report.file.file_bytes, status.file_bytes), (truth.size, truth.size), "{name}: size");
     assert_eq!(status.free_bytes, truth.free_pages * page_size, "{name}: free bytes");
     assert_eq!(report.space.free_bytes, truth.free_pages * page_size, "{name}: free bytes");
-    assert_eq!(report.space.bytes_of(Class::Free), truth.free_pages * page_size, "{name}: free pages");
+    assert_eq!(report.space.bytes_of(ByteClass::Free), truth.free_pages * page_size, "{name}: free pages");
     assert_eq!(made.scan.free_pages(), truth.free_pages, "{name}: free pages");
     let version = truth.storage_version.clone().filter(|version| !version.is_empty());
     assert_eq!(report.file.storage_version, version, "{name}: storage version");
@@ -349,7 +349,7 @@ fn sums(made: &Made<'_, '_>) {
     let Made { report, records, .. } = made;
     let classes: u64 = report.space.classes.iter().map(|row| row.bytes).sum();
     assert_eq!((classes, report.space.total_bytes), (report.file.file_bytes, report.file.file_bytes));
-    assert_eq!(report.space.bytes_of(Class::Damaged), 0);
+    assert_eq!(report.space.bytes_of(ByteClass::Damaged), 0);
 
     let mvcc = report.mvcc.as_ref().expect("records");
     let states = [mvcc.live, mvcc.superseded, mvcc.tombstones, mvcc.unreadable];

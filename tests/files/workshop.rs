@@ -16,7 +16,7 @@ use crate::support::peers::assert_bbolt_accepts;
 use crate::support::program::{folder_of, path_in, run};
 use crate::support::workshop::{Base, Damage, PATTERNS, bases, frag, seeds};
 use crate::support::{memory, testdata};
-use etcd_medic::analyze::{Request, analyze};
+use etcd_medic::analyze::{AnalyzeRequest, analyze};
 use etcd_medic::bolt::{Db, PageId};
 use etcd_medic::check::{Checked, check};
 use etcd_medic::etcd::key_value::KeyValue;
@@ -26,7 +26,7 @@ use etcd_medic::filter::Filter;
 use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use etcd_medic::status::{Limits, Status};
 use etcd_medic::text::ByteText;
 
@@ -68,7 +68,7 @@ fn the_workshop_reads_a_sound_file_as_it_is() {
             items.iter().map(|bucket| bucket.entries.iter().filter(|entry| entry.1.is_some()).count()).sum();
         assert_eq!(base.all.len(), plain, "{}", base.name);
         let state = State::read(&base.db);
-        let found = scan(&base.db, &state, Options::default());
+        let found = scan(&base.db, &state, ScanOptions::default());
         let free: Vec<u64> =
             found.unreached.iter().flat_map(|&(PageId(first), pages)| first..first + pages).collect();
         assert_eq!(base.anatomy.free, free, "{}", base.name);
@@ -216,7 +216,7 @@ const NO_META: &[&str] = &["metas-zeroed", "meta-checksums"];
 
 fn checked(db: &Db) -> Checked {
     let state = State::read(db);
-    let found = scan(db, &state, Options::default());
+    let found = scan(db, &state, ScanOptions::default());
     check("db".as_ref(), db, &state, &found, trailer::verify(db.data()), usize::MAX)
 }
 
@@ -339,14 +339,14 @@ fn read_all(base: &Base) {
                 return;
             };
             let state = State::read(&db);
-            let found = scan(&db, &state, Options::default());
+            let found = scan(&db, &state, ScanOptions::default());
             let trailer = trailer::verify(db.data());
             let health = Health::of(&db, &state, &found, trailer);
             let sound = health.sound;
             let checked = check("db".as_ref(), &db, &state, &found, trailer, 1000);
             assert_eq!(checked.sound, sound, "{of}");
             assert_eq!(checked.next.is_empty(), sound, "{of}");
-            let request = Request {
+            let request = AnalyzeRequest {
                 path: "damaged.db".as_ref(),
                 trailer,
                 read_without_lock: false,

@@ -10,12 +10,12 @@ use etcd_medic::bolt::Db;
 use etcd_medic::bolt::format::MAX_PAGE_SIZE;
 use etcd_medic::bolt::format::MAX_VALUE_SIZE;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, Packing, PlanError, Settings, Sizes, Source, ValueSize, WriteError,
+    self, BucketSpec, EntrySource, NewEntry, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
 };
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 
 /// Writes it, and reads it back: sound, every page reachable, equal, inline what bbolt would inline.
 fn assert_written(tree: &Tree, settings: Settings, of: &str) -> Db {
@@ -37,7 +37,7 @@ fn assert_written(tree: &Tree, settings: Settings, of: &str) -> Db {
 
 fn assert_sound(db: &Db, of: &str) {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     assert_accounted(db, &scan);
     let checked = check("db".as_ref(), db, &state, &scan, Trailer::None, usize::MAX);
     assert_eq!(checked.findings, [], "{of}");
@@ -288,7 +288,7 @@ mod sizes {
             let layout = Settings { packing, ..settings(1024) };
             let db = assert_written(&tree, layout, &format!("long keys, {max_node_pages}"));
             let state = State::read(&db);
-            let found = scan(&db, &state, Options::default()).tallies[1].height;
+            let found = scan(&db, &state, ScanOptions::default()).tallies[1].height;
             assert!((3..=12).contains(&found), "{max_node_pages}: {found} levels");
         }
     }
@@ -343,7 +343,7 @@ fn random_tree(random: &mut Random) -> Tree {
 mod refused {
     use super::*;
 
-    fn plan(source: &impl Source) -> Result<write::Plan, PlanError> {
+    fn plan(source: &impl EntrySource) -> Result<write::Plan, PlanError> {
         write::plan(source, settings(1024))
     }
 
@@ -379,7 +379,7 @@ mod refused {
     /// One value of a size that no test would like to hold.
     struct Huge(u64, [BucketSpec; 1]);
 
-    impl Source for Huge {
+    impl EntrySource for Huge {
         fn buckets(&self) -> &[BucketSpec] {
             &self.1
         }
@@ -388,7 +388,7 @@ mod refused {
             Sizes { key: 1, value: ValueSize::Bytes(self.0) }
         }
 
-        fn entry<'s>(&'s self, _: u64, _: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+        fn entry<'s>(&'s self, _: u64, _: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
             None
         }
     }
@@ -452,7 +452,7 @@ mod refused {
         tree.memory()
     }
 
-    fn write_to_nowhere(memory: &Memory, source: &impl Source) -> Result<(), WriteError> {
+    fn write_to_nowhere(memory: &Memory, source: &impl EntrySource) -> Result<(), WriteError> {
         let plan = plan(memory).expect("planned");
         let file = tempfile::tempfile().expect("a temporary file");
         let result = write_file(&plan, source, &file);

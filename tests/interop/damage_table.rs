@@ -24,7 +24,7 @@ use etcd_medic::bolt::Db;
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use tempfile::TempDir;
 
 /// How long a program may take on 4 MB.
@@ -132,7 +132,7 @@ fn defrag(peer: &Peer, bytes: &[u8]) -> String {
     let records = |bytes: &[u8]| {
         let db = Db::new(bytes.to_vec()).ok()?;
         let state = State::read(&db);
-        Some(scan(&db, &state, Options::default()).keyspace.num_records())
+        Some(scan(&db, &state, ScanOptions::default()).keyspace.num_records())
     };
     format!("exit 0, {} records", records(&after).map_or("no".to_owned(), |records| records.to_string()))
 }
@@ -154,7 +154,7 @@ fn bbolt_check(bbolt: &Path, bytes: &[u8]) -> String {
 fn own_check(bytes: &[u8]) -> String {
     let Ok(db) = Db::new(bytes.to_vec()) else { return "can't be opened: names `salvage`".to_owned() };
     let state = State::read(&db);
-    let found = scan(&db, &state, Options::default());
+    let found = scan(&db, &state, ScanOptions::default());
     let checked = check("db".as_ref(), &db, &state, &found, trailer::verify(db.data()), usize::MAX);
     let patterns: Vec<_> = checked.touched.patterns.iter().map(|row| row.pattern.words()).collect();
     if patterns.is_empty() { "sound".to_owned() } else { patterns.join(", ") }

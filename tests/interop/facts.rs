@@ -11,7 +11,7 @@ use crate::support::peers::{
 };
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use etcd_medic::source::Source;
 use serde_json::Value;
 
@@ -281,7 +281,7 @@ fn assert_adds_up(path: &Path, said: &Said) {
 fn live_keys(path: &Path) -> BTreeMap<Vec<u8>, Key> {
     let Source { db, .. } = Source::open(path, Lock::Shared).expect("a readable db");
     let state = State::read(&db);
-    let scan = scan(&db, &state, Options::default());
+    let scan = scan(&db, &state, ScanOptions::default());
     let newest = scan
         .keyspace
         .shards()

@@ -22,8 +22,9 @@ use crate::support::peers::{
 use crate::support::random::Random;
 use crate::support::{fixture, names_in, testdata};
 use etcd_medic::bolt::open::Lock;
+use etcd_medic::copy::{Destination, Layout, Progress};
 use etcd_medic::rewrite::changes::Wish;
-use etcd_medic::rewrite::defrag::{Destination, Layout, Progress, Request, defrag};
+use etcd_medic::rewrite::defrag::{Request, defrag};
 use etcd_medic::source::Source;
 use serde_json::Value;
 
@@ -313,7 +314,7 @@ fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
         skip_hash_check: false,
         wal_dir: None,
     };
-    let quiet = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let quiet = Progress::SILENT;
     let refused = defrag(source, &request, quiet).expect_err("refused").to_string();
     assert!(refused.contains(words), "no `{words}` in: {refused}");
     assert!(look() == before, "something was replaced, made or removed");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::support::peers::{
     Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
 };
-use etcd_medic::rewrite::defrag::Progress;
+use etcd_medic::copy::Progress;
 use etcd_medic::synth::{Extent, Options, Report, Request, synth};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -77,7 +77,7 @@ impl Made {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("synth.db");
         let request = Request { target: path.clone(), force: false, snapshot: true, options };
-        let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+        let silent = Progress::SILENT;
         let report: Report = synth(&request, silent).expect("made");
         assert_bbolt_accepts(&path, "made up");
         Self { folder, path, report: parse(&serde_json::to_vec(&report).expect("JSON")) }

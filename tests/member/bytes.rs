@@ -40,7 +40,7 @@ fn a_later_entry_replaces_those_from_its_index_on() {
     assert_eq!(members(&log, 5), Some(vec![NODE]));
     // what was committed is never replaced
     let log = begun().entries_to(9).state(5).entry_at(5, b"another").last();
-    assert_eq!(kind_of(&log), FaultKind::GoesBack { what: "index", from: 9, to: 5 });
+    assert_eq!(kind_of(&log), LogFaultKind::GoesBack { what: "index", from: 9, to: 5 });
 }
 
 #[test]
@@ -80,10 +80,13 @@ fn a_log_that_begins_later() {
     assert_eq!(log.members(121, &snaps), Some([NODE, 9].into()));
     // that begins behind every snapshot that it names
     let without = LogBuilder::segment(NODE, 0x1234, 100).entries_to(120).state(120).last();
-    assert_eq!(read(&without, name).expect_err("no beginning").kind, FaultKind::NoBeginning { first: 100 });
+    assert_eq!(
+        read(&without, name).expect_err("no beginning").kind,
+        LogFaultKind::NoBeginning { first: 100 }
+    );
     // a first segment begins with the first entry
     let fault = read(&LogBuilder::new(NODE).entry_at(100, b"").last(), FIRST_SEGMENT).expect_err("a gap");
-    assert_eq!(fault.kind, FaultKind::Gap { last: 0, found: 100 });
+    assert_eq!(fault.kind, LogFaultKind::Gap { last: 0, found: 100 });
 }
 
 /// A snapshot that the leader sent stands for all entries up to it.
@@ -91,7 +94,7 @@ fn a_log_that_begins_later() {
 fn entries_go_on_behind_a_snapshot_that_was_received() {
     let log = begun().entries_to(5).state(5).snapshot(50, Some(&[NODE, 8]));
     let fault = kind_of(&log.clone().entry_at(52, b"").last());
-    assert_eq!(fault, FaultKind::Gap { last: 5, found: 52 });
+    assert_eq!(fault, LogFaultKind::Gap { last: 5, found: 52 });
     let waiting = read(&log.clone().state(50).last()).expect("sound");
     assert_eq!((waiting.last_index(), waiting.term_at(50)), (50, Some(3)));
     let log = read(&log.entry_at(51, b"").state(51).last()).expect("sound");
@@ -112,51 +115,51 @@ fn segments_follow_each_other() {
     let log = read(name, &sound.clone().last()).expect("in whatever order they are given");
     assert_eq!((log.first_index(), log.last_index()), (Some(1), 12));
     let fault = |name, second: LogBuilder| read(name, &second.last()).expect_err("a fault").kind;
-    assert_eq!(fault(name, second(NODE, crc ^ 1)), FaultKind::Chain);
-    assert_eq!(fault(name, second(NODE + 1, crc)), FaultKind::OtherMember);
+    assert_eq!(fault(name, second(NODE, crc ^ 1)), LogFaultKind::Chain);
+    assert_eq!(fault(name, second(NODE + 1, crc)), LogFaultKind::OtherMember);
     let later = "0000000000000002-000000000000000a.wal";
-    assert_eq!(fault(later, sound.clone()), FaultKind::MissingSegment { expected: 1 });
-    assert_eq!(fault("0000000000000001.wal", sound.clone()), FaultKind::Name);
-    assert_eq!(Log::read(&[]).expect_err("none").kind, FaultKind::NoSegments);
+    assert_eq!(fault(later, sound.clone()), LogFaultKind::MissingSegment { expected: 1 });
+    assert_eq!(fault("0000000000000001.wal", sound.clone()), LogFaultKind::Name);
+    assert_eq!(Log::read(&[]).expect_err("none").kind, LogFaultKind::NoSegments);
     // a segment in the middle has no zeros behind its end; the last one has
-    assert_eq!(read(name, &sound.bytes()).expect_err("cut").kind, FaultKind::EndNotMarked);
+    assert_eq!(read(name, &sound.bytes()).expect_err("cut").kind, LogFaultKind::EndNotMarked);
 }
 
 #[test]
 fn every_number_that_lies_is_a_fault() {
     let wrong = |kind: u64, data: &[u8]| kind_of(&begun().record(kind, Some(data)).last());
-    let message = FaultKind::Message;
+    let message = LogFaultKind::Message;
     assert_eq!(wrong(ENTRY, &numbers(&[0, 3, 0])), message(MessageError::Missing("index or term")));
     assert_eq!(wrong(ENTRY, &numbers(&[0, 0, 2])), message(MessageError::Missing("index or term")));
     assert_eq!(wrong(ENTRY, &numbers(&[2, 3, 2])), message(MessageError::Value("entry type")));
-    assert_eq!(wrong(ENTRY, &numbers(&[0, 2, 2])), FaultKind::GoesBack { what: "term", from: 3, to: 2 });
+    assert_eq!(wrong(ENTRY, &numbers(&[0, 2, 2])), LogFaultKind::GoesBack { what: "term", from: 3, to: 2 });
     for index in [3, 1 << 40, u64::MAX] {
-        assert_eq!(wrong(ENTRY, &numbers(&[0, 3, index])), FaultKind::Gap { last: 1, found: index });
+        assert_eq!(wrong(ENTRY, &numbers(&[0, 3, index])), LogFaultKind::Gap { last: 1, found: index });
     }
     assert_eq!(wrong(STATE, &numbers(&[0, 1, 1])), message(MessageError::Missing("term")));
-    assert_eq!(wrong(STATE, &numbers(&[3, 1, 2])), FaultKind::CommitBeyondEnd { commit: 2, last: 1 });
-    let huge = FaultKind::CommitBeyondEnd { commit: u64::MAX, last: 1 };
+    assert_eq!(wrong(STATE, &numbers(&[3, 1, 2])), LogFaultKind::CommitBeyondEnd { commit: 2, last: 1 });
+    let huge = LogFaultKind::CommitBeyondEnd { commit: u64::MAX, last: 1 };
     assert_eq!(wrong(STATE, &numbers(&[3, 1, u64::MAX])), huge);
     let states = |first: [u64; 3], second: [u64; 3]| {
         let log = begun().record(STATE, Some(&numbers(&first))).record(STATE, Some(&numbers(&second)));
         kind_of(&log.last())
     };
-    assert_eq!(states([4, 1, 1], [3, 1, 1]), FaultKind::GoesBack { what: "term", from: 4, to: 3 });
-    assert_eq!(states([4, 1, 1], [4, 1, 0]), FaultKind::GoesBack { what: "commit", from: 1, to: 0 });
+    assert_eq!(states([4, 1, 1], [3, 1, 1]), LogFaultKind::GoesBack { what: "term", from: 4, to: 3 });
+    assert_eq!(states([4, 1, 1], [4, 1, 0]), LogFaultKind::GoesBack { what: "commit", from: 1, to: 0 });
     assert_eq!(wrong(SNAPSHOT, &numbers(&[5, 0])), message(MessageError::Value("term")));
     assert_eq!(wrong(METADATA, &numbers(&[0, 1])), message(MessageError::Missing("member id")));
-    assert_eq!(wrong(METADATA, &numbers(&[NODE, 1])), FaultKind::OtherMember);
-    assert_eq!(wrong(6, b""), FaultKind::RecordType(6));
-    assert_eq!(wrong(0, b""), FaultKind::RecordType(0));
-    assert_eq!(kind_of(&begun().record(CHECKSUM, None).last()), FaultKind::NotAtTheHead);
+    assert_eq!(wrong(METADATA, &numbers(&[NODE, 1])), LogFaultKind::OtherMember);
+    assert_eq!(wrong(6, b""), LogFaultKind::RecordType(6));
+    assert_eq!(wrong(0, b""), LogFaultKind::RecordType(0));
+    assert_eq!(kind_of(&begun().record(CHECKSUM, None).last()), LogFaultKind::NotAtTheHead);
     assert_eq!(
         kind_of(&begun().frame(&numbers(&[ENTRY, 1])).last()).to_string().split(' ').nth(1),
         Some("record's")
     );
-    assert_eq!(kind_of(&[0; 4096]), FaultKind::Head);
-    assert_eq!(kind_of(b""), FaultKind::Head);
+    assert_eq!(kind_of(&[0; 4096]), LogFaultKind::Head);
+    assert_eq!(kind_of(b""), LogFaultKind::Head);
     let headless = LogBuilder::segment(NODE, 0, 1).bytes().split_off(16);
-    assert_eq!(kind_of(&headless), FaultKind::Head);
+    assert_eq!(kind_of(&headless), LogFaultKind::Head);
 }
 
 /// A log of each kind of record, a new leader's empty entry last: its bytes are also those of a state, but for its type.

@@ -12,14 +12,14 @@ mod real;
 mod received;
 
 use etcd_medic::member::log::Segment;
-use etcd_medic::member::{Fault, FaultKind, Log};
+use etcd_medic::member::{Log, LogFault, LogFaultKind};
 use support::member_log::{FIRST_SEGMENT, LogBuilder};
 
 /// A log of one segment.
-fn read(segment: &[u8]) -> Result<Log, Fault> {
+fn read(segment: &[u8]) -> Result<Log, LogFault> {
     Log::read(&[Segment { name: FIRST_SEGMENT, data: segment }])
 }
 
-fn kind_of(segment: &[u8]) -> FaultKind {
+fn kind_of(segment: &[u8]) -> LogFaultKind {
     read(segment).expect_err("a fault").kind
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::content::packing::Packing;
-use etcd_medic::content::{self, Content};
+use etcd_medic::content::packing::ArchiveFormat;
+use etcd_medic::content::{self, FileContent};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
@@ -350,16 +350,16 @@ fn what_lies_is_no_archive() {
     for at in (0..512).filter(|&at| at != 155) {
         let mut bytes = tar.clone();
         bytes[at] ^= 0x55;
-        assert_ne!(Packing::of(&bytes), Some(Packing::Tar), "byte {at}");
+        assert_ne!(ArchiveFormat::of(&bytes), Some(ArchiveFormat::Tar), "byte {at}");
     }
     let db = fixture("k8s-frag/frag.db");
     // a meta that is behind something, and whose own page says that it is another
     let mut moved = [BEFORE, &db].concat();
     moved[BEFORE.len()..BEFORE.len() + 8].copy_from_slice(&u64::MAX.to_le_bytes());
-    assert_eq!(content::of(&moved), Some(Content::Begins(BEFORE.len() as u64)), "the second one tells");
+    assert_eq!(content::of(&moved), Some(FileContent::Begins(BEFORE.len() as u64)), "the second one tells");
     let second = BEFORE.len() + 4096;
     moved[second..second + 8].copy_from_slice(&7_u64.to_le_bytes());
-    assert_eq!(content::of(&moved), Some(Content::Unknown));
+    assert_eq!(content::of(&moved), Some(FileContent::Unknown));
     for len in 0..600 {
         let _ = content::of(&db[..len]);
         let _ = content::of(&tar[..len.min(tar.len())]);

@@ -19,15 +19,15 @@ use std::fs;
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::open::{Lock, map_file};
+use etcd_medic::copy::{Layout, Progress};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::rewrite::defrag::{Layout, Progress};
 use etcd_medic::salvage::document::Report;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run::{self, Request, SalvageError};
 use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use support::anatomy::{Anatomy, Items};
 use support::peers::assert_bbolt_accepts;
 use support::workshop::{Base, Damage, PATTERNS};
@@ -36,7 +36,7 @@ use tempfile::TempDir;
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
 
-const SILENT: Progress<'static> = Progress { begin: &|_, _| {}, advance: &|_| {} };
+const SILENT: Progress<'static> = Progress::SILENT;
 
 /// What a salvage made of a damaged file.
 struct Salvaged {
@@ -66,7 +66,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");
     first_start::has_the_buckets(damage.name, &copy);
     let state = State::read(&copy);
-    let found = scan(&copy, &state, Options::default());
+    let found = scan(&copy, &state, ScanOptions::default());
     let sound = Health::of(&copy, &state, &found, Trailer::None).sound;
     Ok(Salvaged { report, items: Anatomy::of(&copy).items(), sound })
 }

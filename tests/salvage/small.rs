@@ -9,7 +9,7 @@ use etcd_medic::etcd::trailer::Trailer;
 use etcd_medic::salvage::document::{BucketReport, Report};
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::run::SalvageError;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use serde_json::json;
 
 use super::patterns::Sum;
@@ -274,7 +274,7 @@ fn a_bucket_that_lost_its_flag() {
         let damage = Damage { bytes: file.bytes(), ..damaged(&sound, "leaf-zeroed") };
         let db = Db::new(damage.bytes.clone()).expect("a db");
         let state = State::read(&db);
-        let found = scan(&db, &state, Options::default());
+        let found = scan(&db, &state, ScanOptions::default());
         let checked = check("db".as_ref(), &db, &state, &found, Trailer::None, 1000);
         let kinds: Vec<_> = checked.findings.iter().map(|finding| finding.kind).collect();
         assert!(kinds.contains(&"values-in-root"), "{index}: {kinds:?}");

@@ -7,7 +7,7 @@ use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::source::Source;
 use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::shown::{Options, Shower};
+use etcd_medic::travel::shown::{ShowOptions, Shower};
 use etcd_medic::travel::{From, Select, at};
 
 use super::hostile::{Hidden, Maker};
@@ -41,7 +41,7 @@ fn nothing_of_a_hostile_secret_is_shown() {
             for clean in [false, true] {
                 let answer =
                     at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
-                let shower = Shower::new(Options { show_secrets: false, clean });
+                let shower = Shower::new(ShowOptions { show_secrets: false, clean });
                 for found in answer.found.iter() {
                     let mut line = Vec::new();
                     export::stream(&mut line, std::iter::once(found), &shower, format).expect("written");

@@ -9,7 +9,7 @@ use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::source::Source;
 use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::shown::{Options, Shower};
+use etcd_medic::travel::shown::{ShowOptions, Shower};
 use etcd_medic::travel::{From, Select, at};
 use k8s_pb::api::core::v1::Secret;
 use prost::Message;
@@ -114,7 +114,7 @@ fn search(corpus: &Corpus) -> usize {
         let has_data = own.iter().filter(|found| needles.find(found.kv.value).is_some()).count();
         secrets += has_data;
         for format in [Format::Yaml, Format::Json, Format::Raw] {
-            let shower = Shower::new(Options::default());
+            let shower = Shower::new(ShowOptions::default());
             let mut printed = Vec::new();
             export::stream(&mut printed, answer.found.iter(), &shower, format).expect("written");
             let data = needles.find(&printed).map(|data| String::from_utf8_lossy(&data).into_owned());

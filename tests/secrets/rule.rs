@@ -2,19 +2,19 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::k8s::{Layout, secret};
+use etcd_medic::k8s::{KeyLayout, secret};
 use serde_json::{Value, json};
 
 /// The value as it is shown under this key, and whether something was left out.
 fn shown(key: &str, value: &Value) -> (Value, bool) {
     let value = value.to_string();
-    let shown = secret::shown(&Layout::new(), key.as_bytes(), value.as_bytes());
+    let shown = secret::shown(&KeyLayout::new(), key.as_bytes(), value.as_bytes());
     let (rendered, redacted) = shown.expect("an object");
     (Value::Object(rendered.object), redacted)
 }
 
 fn may_be_in(key: &str, value: &[u8]) -> bool {
-    secret::may_be_in(&Layout::new(), key.as_bytes(), value)
+    secret::may_be_in(&KeyLayout::new(), key.as_bytes(), value)
 }
 
 /// `get` of a Secret that nobody meddled with: its names, and how many bytes there are of the rest.

@@ -5,12 +5,13 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::{Analysis, Request, analyze};
+use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::bolt::write::plan;
 use etcd_medic::bolt::{Db, FormatError, PageId};
 use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, Thresholds};
-use etcd_medic::etcd::find::Found;
+use etcd_medic::cleanup::{self, GarbageLimits};
+use etcd_medic::copy::{Layout, Progress};
+use etcd_medic::etcd::find::FoundRecord;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
@@ -18,13 +19,13 @@ use etcd_medic::hash::hashes;
 use etcd_medic::inspect;
 use etcd_medic::report;
 use etcd_medic::rewrite::changes::{History, Wish};
-use etcd_medic::rewrite::defrag::{self, DefragError, Progress, settings_of};
+use etcd_medic::rewrite::defrag::{self, DefragError};
 use etcd_medic::rewrite::{self, Changes, Content};
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run;
 use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 use etcd_medic::source::Source;
 use etcd_medic::status::{Limits, Status};
 use etcd_medic::travel::export::{self, Format};
@@ -67,7 +68,7 @@ pub fn everything_asked(file: &Bytes, asked: Asked) -> Result<bool, FormatError>
     travel(&db);
     if sound && State::read(&db).key_bucket.is_some() {
         let saved = saved.expect("what is sound can be saved");
-        let scan = scan(&db, &State::read(&db), Options { max_findings: 0, ..Options::default() });
+        let scan = scan(&db, &State::read(&db), ScanOptions { max_findings: 0, ..ScanOptions::default() });
         assert_eq!(saved, scan.keyspace.num_records(), "records of a sound file");
     }
     Ok(sound)
@@ -76,7 +77,7 @@ pub fn everything_asked(file: &Bytes, asked: Asked) -> Result<bool, FormatError>
 /// How many records a salvage would save. In each degree of trust it ends, and invents nothing: more trust saves no less.
 pub fn salvaged(file: &Bytes) -> Option<u64> {
     let wreck = Wreck::new(Path::new("file").to_owned(), file.clone())?;
-    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let silent = Progress::SILENT;
     let mut found = Vec::new();
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
         let request = run::Request {
@@ -84,7 +85,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
             force: false,
             trust,
             disable_auth: false,
-            layout: defrag::Layout::default(),
+            layout: Layout::default(),
             snapshot: false,
             dry_run: true,
         };
@@ -131,11 +132,11 @@ pub fn saved_copy(file: &Bytes) {
         force: false,
         trust: Trust::Usual,
         disable_auth: false,
-        layout: defrag::Layout::default(),
+        layout: Layout::default(),
         snapshot: false,
         dry_run,
     };
-    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
+    let silent = Progress::SILENT;
     let Ok(saved) = run::salvage(&wreck, &request(&target, false), silent) else { return };
     assert!(saved.verified);
     let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
@@ -162,7 +163,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
         };
         assert!(health.readable, "what can be copied can be read");
         assert_eq!(content.harmless.count, health.structural_faults, "faults of the structure");
-        let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+        let settings = Layout::default().settings(db, state.key_bucket.is_some());
         let planned = plan(&content, settings).expect("what a walk accepts can be written");
         assert!(planned.file_bytes() >= planned.entry_bytes);
         compacted(file, db, &state, health, &content);
@@ -188,8 +189,8 @@ fn source_of(file: &Bytes) -> Source {
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.
 fn refused(file: &Bytes, health: Health, first_fault: &str) {
-    let (source, silent) = (source_of(file), Progress { begin: &|_, _| {}, advance: &|_| {} });
-    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent).map(drop);
+    let (source, silent) = (source_of(file), Progress::SILENT);
+    let planned = rewrite::plan::plan(&source, &[], Layout::default(), silent).map(drop);
     for refusal in [planned, defrag::read(&source, &Changes::default(), silent).map(drop)] {
         match refusal {
             Err(DefragError::Damaged { first, count, .. }) => {
@@ -201,7 +202,7 @@ fn refused(file: &Bytes, health: Health, first_fault: &str) {
 }
 
 fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }: Asked) -> (Status, Health) {
-    let options = Options { max_findings, outline: Some(&[]), ..Options::default() };
+    let options = ScanOptions { max_findings, outline: Some(&[]), ..ScanOptions::default() };
     let scan = step("scan", || scan(db, state, options));
     let trailer = trailer::verify(db.data());
     let health = Health::of(db, state, &scan, trailer);
@@ -230,7 +231,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("analyze", || {
         let filter = Filter::default();
-        let request = Request {
+        let request = AnalyzeRequest {
             path: "file".as_ref(),
             trailer,
             read_without_lock: false,
@@ -245,8 +246,8 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     });
     step("cleanup", || {
         let (thresholds, trailer) =
-            (Thresholds { large_bytes: 1, flood_objects: 1, ..Thresholds::default() }, trailer);
-        let request = cleanup::Request { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
+            (GarbageLimits { large_bytes: 1, flood_objects: 1, ..GarbageLimits::default() }, trailer);
+        let request = cleanup::CleanupRequest { path: "db".as_ref(), trailer, thresholds, as_of: None, top };
         let Ok(found) = cleanup::cleanup(db, state, &scan, &request) else {
             return assert!(scan.key_bucket.is_none(), "an etcd file has an answer");
         };
@@ -260,13 +261,13 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
 fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Content<'_>) {
     let source = source_of(file);
-    let silent = Progress { begin: &|_, _| {}, advance: &|_| {} };
-    let planned = rewrite::plan::plan(&source, &[], defrag::Layout::default(), silent);
+    let silent = Progress::SILENT;
+    let planned = rewrite::plan::plan(&source, &[], Layout::default(), silent);
     if let Ok(plan) = &planned {
         assert_eq!(plan.structural_faults, health.structural_faults, "faults of the structure");
         print(file.len(), "plan", plan, |out| report::rewrite::plan(out, &view(10), plan));
     }
-    let settings = settings_of(db, state.key_bucket.is_some(), defrag::Layout::default());
+    let settings = Layout::default().settings(db, state.key_bucket.is_some());
     for history in [History::Current, History::Newest(1000)] {
         let wish = Wish { history, ..Wish::default() };
         let changes = match Changes::of(db, state, &wish) {
@@ -310,7 +311,7 @@ pub fn travel(db: &Db) {
     for (from, show_secrets) in
         [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
     {
-        let shower = Shower::new(shown::Options { show_secrets, clean: show_secrets });
+        let shower = Shower::new(shown::ShowOptions { show_secrets, clean: show_secrets });
         let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
             continue;
         };
@@ -337,7 +338,7 @@ pub fn travel(db: &Db) {
 }
 
 /// An object as `get` writes it.
-fn shown_alone(shower: &Shower, found: &Found<'_>) {
+fn shown_alone(shower: &Shower, found: &FoundRecord<'_>) {
     let Ok(shown) = shower.object(found) else { return };
     let lengths = [
         export::object_yaml(&shown.object).len(),

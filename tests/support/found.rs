@@ -8,7 +8,7 @@ use etcd_medic::bolt::page::{ElementError, PageErrorKind};
 use etcd_medic::bolt::walk::{self, NodeSizes, Setup, Subtree, Walked, Walker};
 use etcd_medic::bolt::{BucketId, Db};
 use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Options, Scan, scan};
+use etcd_medic::scan::{Scan, ScanOptions, scan};
 
 /// A bucket: its parent, its name, its sequence, and whether it is inline.
 pub type FoundBucket = (Option<BucketId>, Vec<u8>, u64, bool);
@@ -124,7 +124,7 @@ impl Found {
 /// Scans a file as the commands do, and checks that every byte of it is accounted for.
 pub fn scan_and_account(db: &Db) -> Found {
     let state = State::read(db);
-    let scan = scan(db, &state, Options::default());
+    let scan = scan(db, &state, ScanOptions::default());
     assert_accounted(db, &scan);
     Found::of_scan(&scan)
 }

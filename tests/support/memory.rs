@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::write::{
-    self, BucketSpec, Entry, Packing, Plan, Settings, Sizes, Source, ValueSize, WriteError,
+    self, BucketSpec, EntrySource, NewEntry, Packing, Plan, Settings, Sizes, ValueSize, WriteError,
 };
 
 use super::content::Content;
@@ -146,7 +146,7 @@ impl Memory {
     }
 }
 
-impl Source for Memory {
+impl EntrySource for Memory {
     fn buckets(&self) -> &[BucketSpec] {
         &self.specs
     }
@@ -160,13 +160,13 @@ impl Source for Memory {
         Sizes { key: key.len(), value }
     }
 
-    fn entry<'s>(&'s self, entry: u64, _: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, _: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         let (key, value) = self.entries.get(usize::try_from(entry).expect("small"))?;
         let value = match value {
             Value::Bytes(value) => value.as_slice(),
             Value::Bucket(_) => &[],
         };
-        Some(Entry { key, value })
+        Some(NewEntry { key, value })
     }
 }
 
@@ -209,7 +209,7 @@ impl<'m> Changing<'m> {
     }
 }
 
-impl Source for Changing<'_> {
+impl EntrySource for Changing<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         self.memory.buckets()
     }
@@ -224,7 +224,7 @@ impl Source for Changing<'_> {
         }
     }
 
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>> {
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         if entry != self.at {
             return self.memory.entry(entry, scratch);
         }
@@ -236,7 +236,7 @@ impl Source for Changing<'_> {
         let (key, value) = &self.changed;
         *scratch = [key.as_slice(), value].concat();
         let (key, value) = scratch.split_at(key.len());
-        (self.change != Change::Gone).then_some(Entry { key, value })
+        (self.change != Change::Gone).then_some(NewEntry { key, value })
     }
 }
 
@@ -246,7 +246,7 @@ pub fn settings(page_size: u32) -> Settings {
 }
 
 /// Writes a planned file, and counts the progress, which must come to the whole of it.
-pub fn write_file(plan: &Plan, source: &impl Source, file: &File) -> Result<(), WriteError> {
+pub fn write_file(plan: &Plan, source: &impl EntrySource, file: &File) -> Result<(), WriteError> {
     let done = AtomicU64::new(0);
     let progress = |bytes| {
         done.fetch_add(bytes, Ordering::Relaxed);
@@ -257,7 +257,7 @@ pub fn write_file(plan: &Plan, source: &impl Source, file: &File) -> Result<(), 
 }
 
 /// The file that the writer makes of a source.
-pub fn file_of(source: &impl Source, settings: Settings) -> Vec<u8> {
+pub fn file_of(source: &impl EntrySource, settings: Settings) -> Vec<u8> {
     let plan = write::plan(source, settings).expect("planned");
     assert!(plan.entry_bytes < plan.file_bytes(), "no file can be smaller than its entries");
     let mut file = tempfile::tempfile().expect("a temporary file");

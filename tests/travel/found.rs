@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use etcd_medic::bolt::Db;
+use etcd_medic::etcd::RevisionError;
 use etcd_medic::etcd::find::{Origin, for_each_lost};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::travel::history::history;
@@ -80,9 +81,16 @@ fn a_leaf_that_nothing_refers_to_is_found() {
     assert_eq!(keys(From::Free, Some(3)), Ok(1), "at or below the revision");
     assert!(matches!(
         keys(From::Live, Some(7)),
-        Err(TravelError::Compacted { asked: 7, compact_revision: 8, current_revision: 9 })
+        Err(TravelError::Revision(RevisionError::Compacted {
+            asked: 7,
+            compact_revision: 8,
+            current_revision: 9
+        }))
     ));
-    assert!(matches!(keys(From::Live, Some(10)), Err(TravelError::Future { current_revision: 9, .. })));
+    assert!(matches!(
+        keys(From::Live, Some(10)),
+        Err(TravelError::Revision(RevisionError::Future { current_revision: 9, .. }))
+    ));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::bolt::format::{
 };
 use crate::bolt::page::{Branch, Entry, Leaf, Page};
 
-use super::node::{Content, Node, NodeSizes, sizes_of_frame, slack};
+use super::node::{Node, NodeContent, NodeSizes, sizes_of_frame, slack};
 use super::subtree::{Pending, Subtree};
 
 impl<'a> Subtree<'_, 'a> {
@@ -151,7 +151,7 @@ impl<'a> Subtree<'_, 'a> {
             Ok(leaf) => {
                 let (sizes, readable) = self.read_leaf(&leaf, None, None);
                 Some(Node {
-                    content: Content::Leaf(leaf),
+                    content: NodeContent::Leaf(leaf),
                     bucket: self.bucket,
                     depth: 0,
                     inline: true,

@@ -35,7 +35,7 @@ use super::fault::{Fault, FaultKind, Findings};
 use super::format::PageId;
 use super::freelist::FreedPages;
 
-pub use node::{Content, Node, NodeSizes};
+pub use node::{Node, NodeContent, NodeSizes};
 use schedule::Driver;
 pub use subtree::Subtree;
 

@@ -38,7 +38,7 @@ impl NodeSizes {
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     /// Its content. Elements that could not be read were reported; iterating yields them as errors again.
-    pub content: Content<'a>,
+    pub content: NodeContent<'a>,
     /// The bucket that it belongs to.
     pub bucket: BucketId,
     /// Levels below the bucket's root page.
@@ -53,7 +53,7 @@ pub struct Node<'a> {
 
 /// A node's content.
 #[derive(Clone, Copy, Debug)]
-pub enum Content<'a> {
+pub enum NodeContent<'a> {
     /// Keys and the pages below them.
     Branch(Branch<'a>),
     /// Keys and values.
@@ -65,8 +65,8 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         match self.content {
-            Content::Branch(branch) => branch.page(),
-            Content::Leaf(leaf) => leaf.page(),
+            NodeContent::Branch(branch) => branch.page(),
+            NodeContent::Leaf(leaf) => leaf.page(),
         }
     }
 
@@ -74,8 +74,8 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn leaf(&self) -> Option<Leaf<'a>> {
         match self.content {
-            Content::Leaf(leaf) => Some(leaf),
-            Content::Branch(_) => None,
+            NodeContent::Leaf(leaf) => Some(leaf),
+            NodeContent::Branch(_) => None,
         }
     }
 }

@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use crate::bolt::bucket::{Bucket, BucketId};
-use crate::bolt::fault::{Fault, FaultKind, Findings, Lost};
+use crate::bolt::fault::{Fault, FaultKind, Findings, LostRange};
 use crate::bolt::format::{PageId, PageKind};
 use crate::bolt::page::{Page, PageErrorKind};
 
-use super::node::{Content, Node};
+use super::node::{Node, NodeContent};
 use super::{MAX_DEPTH, Shared};
 
 /// Nodes that take no more pages than this, each with what lies between it and the next, lie closely together.
@@ -117,11 +117,11 @@ impl<'w, 'a> Subtree<'w, 'a> {
         // no copies: a branch may lose thousands of children, whose keys may be long
         let data = self.shared.db.data();
         let part = |key: &[u8]| if key.is_empty() { Bytes::new() } else { data.slice_ref(key) };
-        let lost = Lost { from: lower.map(part), below: upper.map(part) };
+        let lost = LostRange { from: lower.map(part), below: upper.map(part) };
         self.report(kind, page, offset, Some(lost));
     }
 
-    fn report(&mut self, kind: FaultKind, page: PageId, offset: u64, lost: Option<Lost>) {
+    fn report(&mut self, kind: FaultKind, page: PageId, offset: u64, lost: Option<LostRange>) {
         let fault = Fault { kind, page: Some(page), offset: Some(offset), bucket: Some(self.bucket), lost };
         self.leftover.findings.push(fault, self.shared.max_faults);
     }
@@ -143,8 +143,8 @@ impl<'w, 'a> Subtree<'w, 'a> {
             self.fault(FaultKind::ReachableFreed, pending.page, page.offset());
         }
         let content = match page.kind() {
-            Ok(PageKind::Branch) => page.branch().map(Content::Branch),
-            Ok(PageKind::Leaf) => page.leaf().map(Content::Leaf),
+            Ok(PageKind::Branch) => page.branch().map(NodeContent::Branch),
+            Ok(PageKind::Leaf) => page.leaf().map(NodeContent::Leaf),
             Ok(found) => {
                 Err(page.error(PageErrorKind::WrongKind { found, expected: "a branch or leaf page" }))
             }
@@ -153,8 +153,8 @@ impl<'w, 'a> Subtree<'w, 'a> {
         match content {
             Ok(content) => {
                 let (sizes, readable) = match content {
-                    Content::Branch(branch) => self.read_branch(&branch, pending),
-                    Content::Leaf(leaf) => self.read_leaf(&leaf, pending.lower, pending.upper),
+                    NodeContent::Branch(branch) => self.read_branch(&branch, pending),
+                    NodeContent::Leaf(leaf) => self.read_leaf(&leaf, pending.lower, pending.upper),
                 };
                 Some(Node {
                     content,

@@ -18,9 +18,9 @@ use crate::bolt::format::{
 };
 use crate::bolt::meta::checksum;
 
-use super::pack::node_bytes;
+use super::node_size::node_bytes;
 use super::plan::{Plan, PlannedBucket, PlannedLevel, first_entry};
-use super::source::{Source, ValueSize};
+use super::source::{EntrySource, ValueSize};
 
 /// Nodes are gathered to about so many bytes before they are written.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -54,7 +54,7 @@ pub enum WriteError {
 /// The file's; a source that is not in order, or changes meanwhile. What was written by then is of no use.
 pub fn write(
     plan: &Plan,
-    source: &impl Source,
+    source: &impl EntrySource,
     file: &File,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), WriteError> {
@@ -91,7 +91,7 @@ struct Scratch {
     previous_key: Vec<u8>,
 }
 
-impl<'w, S: Source> Writer<'w, S> {
+impl<'w, S: EntrySource> Writer<'w, S> {
     /// The metas, and the freelist's page if there is one: all before the first node.
     fn fixed_pages(&self) -> Vec<u8> {
         let mut pages = Vec::new();

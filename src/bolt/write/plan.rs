@@ -10,8 +10,9 @@ use crate::bolt::format::{
     BUCKET_HEADER_SIZE, ELEMENT_SIZE, MAX_KEY_SIZE, MAX_PAGE_SIZE, MAX_VALUE_SIZE, MIN_PAGE_SIZE, PageId,
 };
 
-use super::pack::{self, EntryBytes, Level, MAX_ELEMENTS, Packing, node_bytes};
-use super::source::{Sizes, Source, ValueSize};
+use super::node_size::{EntryBytes, MAX_ELEMENTS, node_bytes};
+use super::pack::{NodeKind, Packing, pack};
+use super::source::{EntrySource, Sizes, ValueSize};
 
 /// How a file is laid out.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -118,6 +119,12 @@ impl Plan {
         self.num_pages.saturating_mul(self.page_size)
     }
 
+    /// Bytes of its nodes: of all that is written but the metas and a freelist.
+    #[must_use]
+    pub fn node_bytes(&self) -> u64 {
+        self.nodes().map(|(_, pages)| pages.saturating_mul(self.page_size)).fold(0, u64::saturating_add)
+    }
+
     /// The root page of a bucket; 0 for an inline one.
     #[must_use]
     pub fn root_page(&self, bucket: usize) -> PageId {
@@ -182,7 +189,7 @@ impl PlannedLevel {
 ///
 /// # Errors
 /// Something that bbolt could not have.
-pub fn plan(source: &impl Source, settings: Settings) -> Result<Plan, PlanError> {
+pub fn plan(source: &impl EntrySource, settings: Settings) -> Result<Plan, PlanError> {
     let Settings { page_size, packing, freelist } = settings;
     if !page_size.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&page_size) {
         return Err(PlanError::PageSize(page_size));
@@ -219,7 +226,7 @@ struct Planner<'s, S> {
     entry_bytes: u64,
 }
 
-impl<S: Source> Planner<'_, S> {
+impl<S: EntrySource> Planner<'_, S> {
     fn plan_bucket(&mut self, bucket: usize) -> Result<(), PlanError> {
         let Some(spec) = self.source.buckets().get(bucket) else { return Ok(()) };
         let entries = spec.entries.clone();
@@ -289,7 +296,7 @@ impl<S: Source> Planner<'_, S> {
         };
         let count = entries.end.saturating_sub(entries.start);
         let sizes = SizeIter { next: entries.start, end: entries.end, size_at };
-        let lengths = pack::pack(sizes, self.page_size, Level::Leaf, self.packing);
+        let lengths = pack(sizes, self.page_size, NodeKind::Leaf, self.packing);
         // an empty bucket still has one page
         let lengths = if lengths.is_empty() { vec![0] } else { lengths };
         let level = self.lay_out(&lengths, count, |entry| size_at(entries.start.saturating_add(entry)));
@@ -306,7 +313,7 @@ impl<S: Source> Planner<'_, S> {
         };
         let count = levels.last().map_or(0, |below| below.nodes.len() as u64);
         let sizes = SizeIter { next: 0, end: count, size_at };
-        let lengths = pack::pack(sizes, self.page_size, Level::Branch, self.packing);
+        let lengths = pack(sizes, self.page_size, NodeKind::Branch, self.packing);
         self.lay_out(&lengths, count, size_at)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A file's content: its buckets, and all their entries, numbered through.
 ///
 /// Entries are asked for from several threads, in any order, and more than once; each answer must be the same.
-pub trait Source: Sync {
+pub trait EntrySource: Sync {
     /// The buckets. The first is the root bucket; a bucket comes before those within it.
     fn buckets(&self) -> &[BucketSpec];
 
@@ -13,7 +13,21 @@ pub trait Source: Sync {
     fn sizes(&self, entry: u64) -> Sizes;
 
     /// An entry. One that must be made first is made in `scratch`. `None` where it can't be read any more.
-    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<Entry<'s>>;
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>>;
+}
+
+impl<S: EntrySource> EntrySource for &S {
+    fn buckets(&self) -> &[BucketSpec] {
+        (*self).buckets()
+    }
+
+    fn sizes(&self, entry: u64) -> Sizes {
+        (*self).sizes(entry)
+    }
+
+    fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
+        (*self).entry(entry, scratch)
+    }
 }
 
 /// One bucket.
@@ -45,7 +59,7 @@ pub enum ValueSize {
 
 /// An entry: its key, and its value, which is empty where it is a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry<'s> {
+pub struct NewEntry<'s> {
     /// The key.
     pub key: &'s [u8],
     /// The value.

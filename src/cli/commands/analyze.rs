@@ -47,7 +47,7 @@ impl AnalyzeArgs {
         let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
         let wanted = Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() };
         let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
-        let request = analyze::Request {
+        let request = analyze::AnalyzeRequest {
             path: &source.path,
             trailer,
             read_without_lock: source.read_without_lock,

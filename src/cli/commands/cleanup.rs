@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use crate::cleanup::{Request, Thresholds, cleanup};
+use crate::cleanup::{CleanupRequest, GarbageLimits, cleanup};
 use crate::etcd::schema::State;
 use crate::report::{self, View};
 use crate::text::shown;
@@ -52,13 +52,14 @@ impl CleanupArgs {
         let source = context.open(&self.file)?;
         let state = State::read(&source.db);
         let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-        let thresholds = Thresholds {
+        let thresholds = GarbageLimits {
             event_age_seconds: self.event_age,
             lease_age_seconds: self.lease_age,
             large_bytes: self.large,
             flood_objects: self.flood_objects,
         };
-        let request = Request { path: &source.path, trailer, thresholds, as_of: self.as_of, top: self.top };
+        let request =
+            CleanupRequest { path: &source.path, trailer, thresholds, as_of: self.as_of, top: self.top };
         let found =
             cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
         let view = View { top: self.top, ..context.view() };

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::bolt::open::Lock;
+use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::{self, Destination, Layout, Request};
+use crate::rewrite::defrag::{self, Request};
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::etcd::find::Found;
+use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
 use crate::output::Target;
 use crate::report;
 use crate::source::Source;
 use crate::text::ByteText;
-use crate::travel::export::{self, Exported, Tree};
+use crate::travel::export::{self, ExportTree, Exported};
 use crate::travel::index::Sorted;
 use crate::travel::shown::Shower;
 
@@ -93,7 +93,7 @@ impl ExportArgs {
 
     fn write(&self, source: &Source, shower: &Shower<'_>, found: &Sorted<'_>) -> Result<Exported> {
         let format = self.how.format;
-        let records = || -> Box<dyn Iterator<Item = Found<'_>>> { Box::new(found.iter()) };
+        let records = || -> Box<dyn Iterator<Item = FoundRecord<'_>>> { Box::new(found.iter()) };
         let target = self.out.as_path();
         if target.as_os_str() == "-" {
             let mut out = BufWriter::new(io::stdout().lock());
@@ -111,6 +111,6 @@ impl ExportArgs {
             file.commit()?;
             return Ok(exported);
         }
-        Ok(Tree::begin(target, self.force)?.write(records(), shower, format)?)
+        Ok(ExportTree::begin(target, self.force)?.write(records(), shower, format)?)
     }
 }

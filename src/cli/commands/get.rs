@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-use crate::etcd::find::Found;
+use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
 use crate::source::Source;
 use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Format};
-use crate::travel::history::{self, History, HistoryRow};
+use crate::travel::history::{self, HistoryRow, KeyHistory};
 use crate::travel::keys::KeyRow;
 use crate::travel::shown::{Shower, VisibleObject};
 use crate::travel::{self, Select};
@@ -106,7 +106,7 @@ impl GetArgs {
         context: &Context,
         mut document: GetDocument<'_>,
         shower: &Shower<'_>,
-        found: &Found<'_>,
+        found: &FoundRecord<'_>,
     ) -> Result<()> {
         let json = context.options.output == Output::Json;
         let shown = match shower.object(found) {
@@ -159,7 +159,7 @@ fn warn_of_unknown(fields: u64) {
 }
 
 /// What is known about a key that was not found.
-fn not_found(source: &Source, history: &History, revision: i64) -> String {
+fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
     let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");

@@ -1,6 +1,6 @@
 //! How a copy is laid out: options that `defrag`, `salvage` and `plan` share.
 
-use crate::rewrite::defrag::{DEFAULT_MAX_NODE_PAGES, Layout};
+use crate::copy::{DEFAULT_MAX_NODE_PAGES, Layout};
 
 use crate::cli::values::parse_page_size;
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::copy::Layout;
 use crate::report;
 use crate::rewrite::changes::History;
-use crate::rewrite::defrag::{self, Layout};
+use crate::rewrite::defrag;
 use crate::rewrite::plan;
 
 use crate::cli::context::Context;

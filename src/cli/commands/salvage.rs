@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::bolt::open::Lock;
+use crate::copy::Layout;
 use crate::output::folder_of;
 use crate::report;
-use crate::rewrite::defrag::Layout;
 use crate::salvage::find::Trust;
 use crate::salvage::{open, run};
 

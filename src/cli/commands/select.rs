@@ -15,7 +15,7 @@ use crate::travel::export::Format;
 use crate::travel::index::Sorted;
 use crate::travel::keys::Deleted;
 use crate::travel::narrow::{Narrow, check_prefix};
-use crate::travel::shown::{Options, Shower};
+use crate::travel::shown::{ShowOptions, Shower};
 use crate::travel::{self, Answer, From, Select};
 
 use crate::cli::context::{Context, scan_and_verify};
@@ -93,7 +93,7 @@ pub struct How {
 impl How {
     pub fn shower(self) -> Result<Shower<'static>> {
         ensure!(!(self.clean && self.format == Format::Raw), "--clean is for objects: not with --format raw");
-        Ok(Shower::new(Options { show_secrets: self.show_secrets, clean: self.clean }))
+        Ok(Shower::new(ShowOptions { show_secrets: self.show_secrets, clean: self.clean }))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::text::ByteText;
 use crate::cli::context::{Context, Output, scan_and_verify, write_out};
 use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
+use crate::cli::remedy;
 use crate::cli::values::{parse_bytes, parse_percent};
 
 /// Print one line for each file: size, use, revision, keys, verdict; for people and cron
@@ -101,7 +102,7 @@ struct FileError {
 fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
     let found = context.open(file).map_err(|error| FileError {
         path: file.as_path().into(),
-        error: format!("{error:#}"),
+        error: remedy::with_remedy(&error),
         command: next_command(&error),
     });
     let found = found.map(|source| {

@@ -10,15 +10,15 @@ use jiff::fmt::temporal::Pieces;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::super::value::{CBOR_MAGIC, TypeMeta};
-use super::{Kind, Object, Seconds, Unreadable, is_finished_condition, is_finished_phase};
+use super::{ObjectFields, ObjectKind, Seconds, UnreadableObject, is_finished_condition, is_finished_phase};
 
-pub(super) fn from_json(kind: Kind, value: &[u8]) -> Result<Object, Unreadable> {
-    serde_json::from_slice::<Fields>(value).map_err(|_| Unreadable::Malformed)?.object(kind)
+pub(super) fn from_json(kind: ObjectKind, value: &[u8]) -> Result<ObjectFields, UnreadableObject> {
+    serde_json::from_slice::<Fields>(value).map_err(|_| UnreadableObject::Malformed)?.object(kind)
 }
 
-pub(super) fn from_cbor(kind: Kind, value: &[u8]) -> Result<Object, Unreadable> {
-    let value = value.strip_prefix(CBOR_MAGIC).ok_or(Unreadable::Malformed)?;
-    ciborium::from_reader::<Fields, _>(value).map_err(|_| Unreadable::Malformed)?.object(kind)
+pub(super) fn from_cbor(kind: ObjectKind, value: &[u8]) -> Result<ObjectFields, UnreadableObject> {
+    let value = value.strip_prefix(CBOR_MAGIC).ok_or(UnreadableObject::Malformed)?;
+    ciborium::from_reader::<Fields, _>(value).map_err(|_| UnreadableObject::Malformed)?.object(kind)
 }
 
 #[derive(serde::Deserialize)]
@@ -26,7 +26,7 @@ pub(super) fn from_cbor(kind: Kind, value: &[u8]) -> Result<Object, Unreadable> 
 struct Fields {
     api_version: Option<Text>,
     kind: Option<Text>,
-    metadata: Option<Metadata>,
+    metadata: Option<ObjectMeta>,
     spec: Option<Spec>,
     status: Option<Status>,
     #[serde(alias = "deprecatedFirstTimestamp")]
@@ -39,7 +39,7 @@ struct Fields {
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
-struct Metadata {
+struct ObjectMeta {
     creation_timestamp: Option<Time>,
     #[serde(default, deserialize_with = "any::<_, Owner>")]
     owner_references: bool,
@@ -82,31 +82,31 @@ struct Condition {
 }
 
 impl Fields {
-    fn object(self, kind: Kind) -> Result<Object, Unreadable> {
-        let (api_version, name) = self.api_version.zip(self.kind).ok_or(Unreadable::Malformed)?;
-        let meta = TypeMeta::from_bytes(&api_version.0, &name.0).ok_or(Unreadable::Malformed)?;
+    fn object(self, kind: ObjectKind) -> Result<ObjectFields, UnreadableObject> {
+        let (api_version, name) = self.api_version.zip(self.kind).ok_or(UnreadableObject::Malformed)?;
+        let meta = TypeMeta::from_bytes(&api_version.0, &name.0).ok_or(UnreadableObject::Malformed)?;
         if !kind.is_named(&meta) {
-            return Err(Unreadable::OtherKind);
+            return Err(UnreadableObject::OtherKind);
         }
         let seconds = |time: Option<Time>| time.map(|time| time.0);
-        let mut object = Object::default();
+        let mut object = ObjectFields::default();
         if let Some(metadata) = self.metadata {
             object.created = seconds(metadata.creation_timestamp);
             object.by_deployment = metadata.owner_references;
         }
         match kind {
-            Kind::Event => {
+            ObjectKind::Event => {
                 let observed = self.series.and_then(|series| series.last_observed_time);
                 object.seen =
                     [self.first_timestamp, self.last_timestamp, self.event_time, observed].map(seconds);
             }
-            Kind::Lease => object.renewed = self.spec.and_then(|spec| seconds(spec.renew_time)),
-            Kind::ReplicaSet => {
+            ObjectKind::Lease => object.renewed = self.spec.and_then(|spec| seconds(spec.renew_time)),
+            ObjectKind::ReplicaSet => {
                 object.replicas_wanted = Some(self.spec.and_then(|spec| spec.replicas).unwrap_or(1));
                 object.replicas = self.status.and_then(|status| status.replicas);
             }
-            Kind::Job => object.finished = self.status.is_some_and(|status| status.conditions),
-            Kind::Pod => {
+            ObjectKind::Job => object.finished = self.status.is_some_and(|status| status.conditions),
+            ObjectKind::Pod => {
                 let phase = self.status.and_then(|status| status.phase);
                 object.finished = phase.is_some_and(|phase| is_finished_phase(&phase.0));
             }

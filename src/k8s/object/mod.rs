@@ -25,7 +25,7 @@ use super::value::{Encoding, TypeMeta};
 
 /// A kind of object of which fields are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ObjectKind {
     /// `events`, of both API groups.
     Event,
     /// `jobs.batch`.
@@ -38,7 +38,7 @@ pub enum Kind {
     Lease,
 }
 
-impl Kind {
+impl ObjectKind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Event, Self::Job, Self::ReplicaSet, Self::Pod, Self::Lease];
 
@@ -92,7 +92,7 @@ pub type Seconds = i64;
 
 /// What an object says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Object {
+pub struct ObjectFields {
     /// `metadata.creationTimestamp`, which the API server sets.
     pub created: Option<Seconds>,
     /// An Event's times, whichever it has: `firstTimestamp`, `lastTimestamp`, `eventTime`, `series.lastObservedTime`.
@@ -109,7 +109,7 @@ pub struct Object {
     pub by_deployment: bool,
 }
 
-impl Object {
+impl ObjectFields {
     /// Every time that it states.
     pub fn times(&self) -> impl Iterator<Item = Seconds> {
         self.seen.into_iter().chain([self.created, self.renewed]).flatten()
@@ -126,7 +126,7 @@ impl Object {
 
 /// Why a value tells nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum Unreadable {
+pub enum UnreadableObject {
     /// It is encrypted at rest.
     #[error("encrypted")]
     Encrypted,
@@ -142,13 +142,13 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// The value is encrypted, damaged, or of another kind.
-pub fn read(kind: Kind, value: &[u8]) -> Result<Object, Unreadable> {
+pub fn read(kind: ObjectKind, value: &[u8]) -> Result<ObjectFields, UnreadableObject> {
     match Encoding::of(value) {
         Encoding::Protobuf => protobuf::read(kind, value),
         Encoding::Json => fields::from_json(kind, value),
         Encoding::Cbor => fields::from_cbor(kind, value),
-        Encoding::Encrypted { .. } => Err(Unreadable::Encrypted),
-        Encoding::Other => Err(Unreadable::Malformed),
+        Encoding::Encrypted { .. } => Err(UnreadableObject::Encrypted),
+        Encoding::Other => Err(UnreadableObject::Malformed),
     }
 }
 

@@ -7,8 +7,8 @@
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::super::value::{PROTOBUF_MAGIC, TypeMeta};
-use super::{Kind, Object, Seconds, Unreadable, is_finished_condition, is_finished_phase};
-use Unreadable::Malformed;
+use super::{ObjectFields, ObjectKind, Seconds, UnreadableObject, is_finished_condition, is_finished_phase};
+use UnreadableObject::Malformed;
 
 /// A field's content, of the two wire types that are asked for.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ enum Field<'a> {
     Other,
 }
 
-type Read<T = ()> = Result<T, Unreadable>;
+type Read<T = ()> = Result<T, UnreadableObject>;
 
 impl<'a> Field<'a> {
     fn bytes(self) -> Read<&'a [u8]> {
@@ -66,7 +66,7 @@ fn each_field<'a>(mut message: &'a [u8], mut show: impl FnMut(u32, Field<'a>) ->
     Ok(())
 }
 
-pub(super) fn read(kind: Kind, value: &[u8]) -> Read<Object> {
+pub(super) fn read(kind: ObjectKind, value: &[u8]) -> Read<ObjectFields> {
     let (mut api_version, mut name, mut raw) = (&b""[..], &b""[..], None);
     each_field(value.strip_prefix(PROTOBUF_MAGIC).ok_or(Malformed)?, |number, field| {
         match number {
@@ -87,35 +87,35 @@ pub(super) fn read(kind: Kind, value: &[u8]) -> Read<Object> {
     })?;
     let meta = TypeMeta::from_bytes(api_version, name).ok_or(Malformed)?;
     if !kind.is_named(&meta) {
-        return Err(Unreadable::OtherKind);
+        return Err(UnreadableObject::OtherKind);
     }
     object(kind, meta.group, raw.ok_or(Malformed)?)
 }
 
-fn object(kind: Kind, group: &str, raw: &[u8]) -> Read<Object> {
-    let mut object = Object::default();
-    if kind == Kind::ReplicaSet {
+fn object(kind: ObjectKind, group: &str, raw: &[u8]) -> Read<ObjectFields> {
+    let mut object = ObjectFields::default();
+    if kind == ObjectKind::ReplicaSet {
         object.replicas_wanted = Some(1);
     }
     each_field(raw, |number, field| match (kind, number) {
         (_, 1) => metadata(&mut object, field),
-        (Kind::Event, _) if group.is_empty() => core_event(&mut object, number, field),
-        (Kind::Event, _) => event(&mut object, number, field),
-        (Kind::Lease, 2) => lease_spec(&mut object, field),
-        (Kind::ReplicaSet, 2) => each_field(field.bytes()?, |number, field| {
+        (ObjectKind::Event, _) if group.is_empty() => core_event(&mut object, number, field),
+        (ObjectKind::Event, _) => event(&mut object, number, field),
+        (ObjectKind::Lease, 2) => lease_spec(&mut object, field),
+        (ObjectKind::ReplicaSet, 2) => each_field(field.bytes()?, |number, field| {
             if number == 1 {
                 object.replicas_wanted = Some(field.number()?);
             }
             Ok(())
         }),
-        (Kind::Job | Kind::ReplicaSet | Kind::Pod, 3) => status(&mut object, kind, field),
+        (ObjectKind::Job | ObjectKind::ReplicaSet | ObjectKind::Pod, 3) => status(&mut object, kind, field),
         _ => Ok(()),
     })?;
     Ok(object)
 }
 
 /// `meta/v1.ObjectMeta`
-fn metadata(object: &mut Object, field: Field<'_>) -> Read {
+fn metadata(object: &mut ObjectFields, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         match number {
             8 => object.created = field.time()?,
@@ -141,7 +141,7 @@ fn owner(field: Field<'_>) -> Read<bool> {
 }
 
 /// `core/v1.Event`
-fn core_event(object: &mut Object, number: u32, field: Field<'_>) -> Read {
+fn core_event(object: &mut ObjectFields, number: u32, field: Field<'_>) -> Read {
     match number {
         6 => object.seen[0] = field.time()?,
         7 => object.seen[1] = field.time()?,
@@ -153,7 +153,7 @@ fn core_event(object: &mut Object, number: u32, field: Field<'_>) -> Read {
 }
 
 /// `events/v1.Event`; its times of `core/v1` are called deprecated there.
-fn event(object: &mut Object, number: u32, field: Field<'_>) -> Read {
+fn event(object: &mut ObjectFields, number: u32, field: Field<'_>) -> Read {
     match number {
         13 => object.seen[0] = field.time()?,
         14 => object.seen[1] = field.time()?,
@@ -177,7 +177,7 @@ fn series(field: Field<'_>) -> Read<Option<Seconds>> {
 }
 
 /// `coordination/v1.LeaseSpec`
-fn lease_spec(object: &mut Object, field: Field<'_>) -> Read {
+fn lease_spec(object: &mut ObjectFields, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         if number == 4 {
             object.renewed = field.time()?;
@@ -187,12 +187,12 @@ fn lease_spec(object: &mut Object, field: Field<'_>) -> Read {
 }
 
 /// `JobStatus`, `ReplicaSetStatus`, `PodStatus`
-fn status(object: &mut Object, kind: Kind, field: Field<'_>) -> Read {
+fn status(object: &mut ObjectFields, kind: ObjectKind, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         match (kind, number) {
-            (Kind::Job, 1) => object.finished |= condition(field)?,
-            (Kind::ReplicaSet, 1) => object.replicas = Some(field.number()?),
-            (Kind::Pod, 1) => object.finished = is_finished_phase(field.bytes()?),
+            (ObjectKind::Job, 1) => object.finished |= condition(field)?,
+            (ObjectKind::ReplicaSet, 1) => object.replicas = Some(field.number()?),
+            (ObjectKind::Pod, 1) => object.finished = is_finished_phase(field.bytes()?),
             _ => {}
         }
         Ok(())

@@ -80,18 +80,18 @@ fn rfc3339(seconds: Seconds) -> String {
 }
 
 /// Each kind in each encoding, with what it says.
-fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
+fn samples() -> Vec<(ObjectKind, Vec<u8>, ObjectFields)> {
     let mut samples = Vec::new();
-    let mut add = |kind, protobuf: Vec<u8>, value: Value, expected: Object| {
+    let mut add = |kind, protobuf: Vec<u8>, value: Value, expected: ObjectFields| {
         let [json, cbor] = json_and_cbor(&value);
         samples.extend([protobuf, json, cbor].map(|value| (kind, value, expected)));
     };
     let meta = json!({"name": "name", "namespace": "default", "creationTimestamp": rfc3339(CREATED),
         "labels": {"creationTimestamp": "x"}, "finalizers": ["x"]});
-    let event = Object {
+    let event = ObjectFields {
         created: Some(CREATED),
         seen: [Some(FIRST), Some(LAST), Some(EVENT), Some(SERIES)],
-        ..Object::default()
+        ..ObjectFields::default()
     };
     let core_event = core::Event {
         metadata: metadata(),
@@ -105,7 +105,7 @@ fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
     };
     let series = json!({"count": 3, "lastObservedTime": "2023-11-14T22:13:24.999999Z"});
     add(
-        Kind::Event,
+        ObjectKind::Event,
         envelope("v1", "Event", &core_event),
         json!({"kind": "Event", "apiVersion": "v1", "metadata": meta, "firstTimestamp": rfc3339(FIRST),
             "lastTimestamp": rfc3339(LAST), "eventTime": "2023-11-14T22:13:23.999999Z", "series": series}),
@@ -120,7 +120,7 @@ fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
         ..events::Event::default()
     };
     add(
-        Kind::Event,
+        ObjectKind::Event,
         envelope("events.k8s.io/v1", "Event", &new_event),
         json!({"kind": "Event", "apiVersion": "events.k8s.io/v1", "metadata": meta, "series": series,
             "deprecatedFirstTimestamp": rfc3339(FIRST), "deprecatedLastTimestamp": rfc3339(LAST),
@@ -148,22 +148,22 @@ fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
         let other = json!({"type": "SuccessCriteriaMet", "status": "True"});
         let told = json!({"status": status, "type": condition, "reason": "x"});
         add(
-            Kind::Job,
+            ObjectKind::Job,
             envelope("batch/v1", "Job", &job),
             json!({"kind": "Job", "apiVersion": "batch/v1", "metadata": meta,
                 "status": {"conditions": [other, told, other]}}),
-            Object { created: Some(CREATED), finished, ..Object::default() },
+            ObjectFields { created: Some(CREATED), finished, ..ObjectFields::default() },
         );
     }
     for (phase, finished) in [("Succeeded", true), ("Failed", true), ("Running", false), ("", false)] {
         let status = PodStatus { phase: Some(phase.to_owned()), ..PodStatus::default() };
         let pod = Pod { metadata: metadata(), status: Some(status), ..Pod::default() };
         add(
-            Kind::Pod,
+            ObjectKind::Pod,
             envelope("v1", "Pod", &pod),
             json!({"kind": "Pod", "apiVersion": "v1", "metadata": meta, "spec": {"nodeName": "a"},
                 "status": {"phase": phase, "conditions": null}}),
-            Object { created: Some(CREATED), finished, ..Object::default() },
+            ObjectFields { created: Some(CREATED), finished, ..ObjectFields::default() },
         );
     }
     for (kind, controller, wanted, replicas) in [
@@ -187,19 +187,19 @@ fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
         };
         let mut owned = meta.clone();
         owned["ownerReferences"] = json!([{"kind": kind, "controller": controller, "name": "a"}]);
-        let expected = Object {
+        let expected = ObjectFields {
             created: Some(CREATED),
             replicas_wanted: Some(wanted.unwrap_or(1).into()),
             replicas: replicas.map(Into::into),
             by_deployment: kind == "Deployment" && controller,
-            ..Object::default()
+            ..ObjectFields::default()
         };
         assert_eq!(
             expected.is_at_zero(),
             expected.by_deployment && wanted == Some(0) && replicas.unwrap_or(0) == 0
         );
         add(
-            Kind::ReplicaSet,
+            ObjectKind::ReplicaSet,
             envelope("apps/v1", "ReplicaSet", &set),
             json!({"kind": "ReplicaSet", "apiVersion": "apps/v1", "metadata": owned, "spec": {"replicas": wanted},
                 "status": {"replicas": replicas}}),
@@ -216,11 +216,11 @@ fn samples() -> Vec<(Kind, Vec<u8>, Object)> {
         }),
     };
     add(
-        Kind::Lease,
+        ObjectKind::Lease,
         envelope("coordination.k8s.io/v1", "Lease", &lease),
         json!({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": meta,
             "spec": {"renewTime": "2023-11-14T22:13:22.5Z", "acquireTime": "no time, and not asked for"}}),
-        Object { created: Some(CREATED), renewed: Some(LAST), ..Object::default() },
+        ObjectFields { created: Some(CREATED), renewed: Some(LAST), ..ObjectFields::default() },
     );
     samples
 }
@@ -235,22 +235,22 @@ fn every_kind_is_read_from_every_encoding() {
 #[test]
 fn what_has_nothing_but_its_kind_is_an_object() {
     for (kind, api_version) in [
-        (Kind::Event, "v1"),
-        (Kind::Event, "events.k8s.io/v1beta1"),
-        (Kind::Job, "batch/v1"),
-        (Kind::Pod, "v1"),
-        (Kind::ReplicaSet, "extensions/v1beta1"),
-        (Kind::Lease, "coordination.k8s.io/v1"),
+        (ObjectKind::Event, "v1"),
+        (ObjectKind::Event, "events.k8s.io/v1beta1"),
+        (ObjectKind::Job, "batch/v1"),
+        (ObjectKind::Pod, "v1"),
+        (ObjectKind::ReplicaSet, "extensions/v1beta1"),
+        (ObjectKind::Lease, "coordination.k8s.io/v1"),
     ] {
-        let wanted = (kind == Kind::ReplicaSet).then_some(1);
-        let expected = Object { replicas_wanted: wanted, ..Object::default() };
+        let wanted = (kind == ObjectKind::ReplicaSet).then_some(1);
+        let expected = ObjectFields { replicas_wanted: wanted, ..ObjectFields::default() };
         let value = json!({"apiVersion": api_version, "kind": kind.name(), "metadata": null, "status": {}});
         for value in json_and_cbor(&value) {
             assert_eq!(read(kind, &value), Ok(expected), "{kind:?}");
         }
         // a zero time is an empty message
         let empty = core::Event { event_time: Some(MicroTime::default()), ..core::Event::default() };
-        let value = if kind == Kind::Event {
+        let value = if kind == ObjectKind::Event {
             envelope(api_version, "Event", &empty)
         } else {
             envelope(api_version, kind.name(), &Pod::default())
@@ -269,7 +269,7 @@ fn every_truncation_is_malformed() {
                     assert!(value.starts_with(PROTOBUF) && value.len() - len <= 4, "{kind:?} cut at {len}");
                     assert_eq!(object, expected);
                 }
-                Err(error) => assert_eq!(error, Unreadable::Malformed, "{kind:?} cut at {len}"),
+                Err(error) => assert_eq!(error, UnreadableObject::Malformed, "{kind:?} cut at {len}"),
             }
         }
     }
@@ -293,12 +293,12 @@ fn every_byte_may_lie() {
 #[test]
 fn other_kinds_are_not_guessed() {
     let pod = envelope("v1", "Pod", &Pod::default());
-    for kind in [Kind::Event, Kind::Job, Kind::ReplicaSet, Kind::Lease] {
-        assert_eq!(read(kind, &pod), Err(Unreadable::OtherKind), "{kind:?}");
+    for kind in [ObjectKind::Event, ObjectKind::Job, ObjectKind::ReplicaSet, ObjectKind::Lease] {
+        assert_eq!(read(kind, &pod), Err(UnreadableObject::OtherKind), "{kind:?}");
     }
     let foreign = envelope("example.org/v1", "Pod", &Pod::default());
-    assert_eq!(read(Kind::Pod, &foreign), Err(Unreadable::OtherKind));
-    assert_eq!(read(Kind::Pod, b"k8s:enc:aescbc:v1:key1:Pod"), Err(Unreadable::Encrypted));
+    assert_eq!(read(ObjectKind::Pod, &foreign), Err(UnreadableObject::OtherKind));
+    assert_eq!(read(ObjectKind::Pod, b"k8s:enc:aescbc:v1:key1:Pod"), Err(UnreadableObject::Encrypted));
     for value in [
         &b""[..],
         b"k8s\0",
@@ -309,12 +309,12 @@ fn other_kinds_are_not_guessed() {
         b"\xd9\xd9\xf7\xa0",
         b"plain",
     ] {
-        assert_eq!(read(Kind::Pod, value), Err(Unreadable::Malformed), "{value:?}");
+        assert_eq!(read(ObjectKind::Pod, value), Err(UnreadableObject::Malformed), "{value:?}");
     }
-    assert_eq!(Kind::of("", b"pods"), Some(Kind::Pod));
+    assert_eq!(ObjectKind::of("", b"pods"), Some(ObjectKind::Pod));
     for (group, resource) in [("metrics.k8s.io", &b"pods"[..]), ("", b"jobs"), ("", b"leases"), ("", b"pod")]
     {
-        assert_eq!(Kind::of(group, resource), None);
+        assert_eq!(ObjectKind::of(group, resource), None);
     }
 }
 
@@ -340,7 +340,7 @@ fn fields_of_a_wrong_type_are_malformed() {
         let mut value = base.clone();
         value[field] = lie.clone();
         for value in json_and_cbor(&value) {
-            assert_eq!(read(Kind::Pod, &value), Err(Unreadable::Malformed), "{field} {lie}");
+            assert_eq!(read(ObjectKind::Pod, &value), Err(UnreadableObject::Malformed), "{field} {lie}");
         }
     }
     // `status` as a number, as a group that never ends; a phase as a number; metadata one byte longer than all
@@ -350,7 +350,7 @@ fn fields_of_a_wrong_type_are_malformed() {
         value.extend(bytes);
         value
     };
-    assert_eq!(read(Kind::Pod, &raw(b"\x1a\x08\x0a\x06Failed")).map(|pod| pod.finished), Ok(true));
+    assert_eq!(read(ObjectKind::Pod, &raw(b"\x1a\x08\x0a\x06Failed")).map(|pod| pod.finished), Ok(true));
     for lie in [
         &b"\x18\x01"[..],
         b"\x1b",
@@ -359,7 +359,7 @@ fn fields_of_a_wrong_type_are_malformed() {
         b"\x00",
         b"\x1a\xff\xff\xff\xff\x0f",
     ] {
-        assert_eq!(read(Kind::Pod, &raw(lie)), Err(Unreadable::Malformed), "{lie:?}");
+        assert_eq!(read(ObjectKind::Pod, &raw(lie)), Err(UnreadableObject::Malformed), "{lie:?}");
     }
 }
 
@@ -376,7 +376,7 @@ fn depth_costs_no_stack() {
     let mut groups = b"k8s\0".to_vec();
     groups.extend(std::iter::repeat_n(0x2b, deep));
     for value in [json, cbor, tags, groups] {
-        assert_eq!(read(Kind::Pod, &value), Err(Unreadable::Malformed));
+        assert_eq!(read(ObjectKind::Pod, &value), Err(UnreadableObject::Malformed));
     }
 }
 
@@ -392,7 +392,7 @@ fn claimed_lengths_are_not_believed() {
         b"k8s\0\x12\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
         b"k8s\0\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
     ] {
-        assert_eq!(read(Kind::Job, lie), Err(Unreadable::Malformed), "{lie:?}");
+        assert_eq!(read(ObjectKind::Job, lie), Err(UnreadableObject::Malformed), "{lie:?}");
     }
 }
 
@@ -408,7 +408,7 @@ fn the_ends_of_time_are_times() {
     ] {
         let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"creationTimestamp": text}});
         for value in json_and_cbor(&value) {
-            assert_eq!(read(Kind::Pod, &value).map(|pod| pod.created), Ok(Some(expected)), "{text}");
+            assert_eq!(read(ObjectKind::Pod, &value).map(|pod| pod.created), Ok(Some(expected)), "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::super::value::PROTOBUF_MAGIC;
 use super::budget::{Budget, MAP, VALUE};
 use super::json::insert;
-use super::schema::{Field, Kind, Message, SCHEMA, Shape};
+use super::schema::{FieldKind, Message, SCHEMA, SchemaField, Shape};
 use super::{MAX_DEPTH, Overwritten, Rendered, Unrenderable};
 use Unrenderable::Malformed;
 
@@ -161,13 +161,13 @@ impl Walk {
 
     fn field(
         &mut self,
-        field: &Field,
+        field: &SchemaField,
         wires: &[Wire<'_>],
         depth: usize,
         into: &mut Map<String, Value>,
     ) -> Read<()> {
         if field.inline
-            && let Kind::Message(place) = field.kind
+            && let FieldKind::Message(place) = field.kind
             && let Some(message) = SCHEMA.message(place)
         {
             let bytes = wires.last().map_or(Ok(&b""[..]), |wire| wire.bytes())?;
@@ -195,29 +195,29 @@ impl Walk {
     }
 
     /// `None` where it is left out, or null.
-    fn single(&mut self, field: &Field, wire: Option<Wire<'_>>, depth: usize) -> Read<Option<Value>> {
+    fn single(&mut self, field: &SchemaField, wire: Option<Wire<'_>>, depth: usize) -> Read<Option<Value>> {
         let value = match (wire, field.kind) {
             (Some(wire), kind) => self.value(kind, wire, depth)?,
-            (None, Kind::Message(_)) => self.value(field.kind, Wire::Bytes(&[]), depth)?,
-            (None, Kind::Text) => json!(""),
-            (None, Kind::Bool) => json!(false),
-            (None, Kind::Int) => json!(0),
-            (None, Kind::Double) => json!(0.0),
-            (None, Kind::Bytes) => return Ok(None),
+            (None, FieldKind::Message(_)) => self.value(field.kind, Wire::Bytes(&[]), depth)?,
+            (None, FieldKind::Text) => json!(""),
+            (None, FieldKind::Bool) => json!(false),
+            (None, FieldKind::Int) => json!(0),
+            (None, FieldKind::Double) => json!(0.0),
+            (None, FieldKind::Bytes) => return Ok(None),
         };
-        let is_message = matches!(field.kind, Kind::Message(_));
+        let is_message = matches!(field.kind, FieldKind::Message(_));
         let left_out = !field.pointer
             && ((field.omit_empty && !is_message && is_empty(&value))
                 || (field.omit_zero && is_empty(&value)));
         Ok((!left_out).then_some(value))
     }
 
-    fn list(&mut self, kind: Kind, wires: &[Wire<'_>], depth: usize) -> Read<Option<Value>> {
+    fn list(&mut self, kind: FieldKind, wires: &[Wire<'_>], depth: usize) -> Read<Option<Value>> {
         let mut items = Vec::new();
         for &wire in wires {
             match (kind, wire) {
                 // numbers may come packed
-                (Kind::Int | Kind::Bool, Wire::Bytes(mut packed)) => {
+                (FieldKind::Int | FieldKind::Bool, Wire::Bytes(mut packed)) => {
                     while !packed.is_empty() {
                         self.budget.charge(VALUE)?;
                         let number =
@@ -232,7 +232,7 @@ impl Walk {
     }
 
     /// Entries of key 1 and value 2.
-    fn map(&mut self, field: &Field, wires: &[Wire<'_>], depth: usize) -> Read<Option<Value>> {
+    fn map(&mut self, field: &SchemaField, wires: &[Wire<'_>], depth: usize) -> Read<Option<Value>> {
         let mut entries = Map::new();
         for wire in wires {
             let (mut key, mut value) = ("", None);
@@ -245,30 +245,30 @@ impl Walk {
                 Ok(())
             })?;
             self.budget.charge(VALUE * 2)?;
-            let whole = Field { pointer: true, repeated: false, map: false, ..*field };
+            let whole = SchemaField { pointer: true, repeated: false, map: false, ..*field };
             let value = self.single(&whole, value, depth)?.unwrap_or_else(|| json!(""));
             insert(&mut entries, key.to_owned(), value, &mut self.overwritten);
         }
         Ok((!entries.is_empty()).then_some(Value::Object(entries)))
     }
 
-    fn value(&mut self, kind: Kind, wire: Wire<'_>, depth: usize) -> Read<Value> {
+    fn value(&mut self, kind: FieldKind, wire: Wire<'_>, depth: usize) -> Read<Value> {
         Ok(match kind {
-            Kind::Text => {
+            FieldKind::Text => {
                 self.budget.charge(wire.bytes()?.len())?;
                 json!(wire.text()?)
             }
-            Kind::Bool => json!(wire.number()? != 0),
-            Kind::Int => json!(wire.number()?.cast_signed()),
-            Kind::Double => match wire {
+            FieldKind::Bool => json!(wire.number()? != 0),
+            FieldKind::Int => json!(wire.number()?.cast_signed()),
+            FieldKind::Double => match wire {
                 Wire::Fixed64(bits) => json!(f64::from_bits(bits)),
                 _ => return Err(Malformed("a field is of the wrong wire type")),
             },
-            Kind::Bytes => {
+            FieldKind::Bytes => {
                 self.budget.charge(wire.bytes()?.len().saturating_mul(2))?;
                 json!(STANDARD.encode(wire.bytes()?))
             }
-            Kind::Message(place) => {
+            FieldKind::Message(place) => {
                 let message = SCHEMA.message(place).ok_or(Malformed("no such message"))?;
                 self.message(message, wire.bytes()?, depth.saturating_add(1))?
             }

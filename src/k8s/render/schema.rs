@@ -25,7 +25,7 @@ pub(super) struct Schema {
 #[derive(Debug)]
 pub(super) struct Message {
     pub shape: Shape,
-    fields: Vec<(u32, Field)>,
+    fields: Vec<(u32, SchemaField)>,
 }
 
 /// What becomes of a message in JSON.
@@ -49,9 +49,9 @@ pub(super) enum Shape {
 
 /// A field of a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
+pub(super) struct SchemaField {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// A list.
     pub repeated: bool,
     /// A map, whose keys are text; `kind` is that of its values.
@@ -68,7 +68,7 @@ pub(super) struct Field {
 
 /// What a field holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(super) enum FieldKind {
     Text,
     Bool,
     Int,
@@ -105,21 +105,22 @@ impl Schema {
                 self.messages.push(Message { shape, fields: Vec::new() });
             }
             number => {
-                let field = Field::new(words.next()?, self.kind(words.next()?)?, words.next().unwrap_or(""));
+                let field =
+                    SchemaField::new(words.next()?, self.kind(words.next()?)?, words.next().unwrap_or(""));
                 self.messages.last_mut()?.fields.push((number.parse().ok()?, field));
             }
         }
         Some(())
     }
 
-    fn kind(&self, name: &str) -> Option<Kind> {
+    fn kind(&self, name: &str) -> Option<FieldKind> {
         Some(match name {
-            "s" => Kind::Text,
-            "b" => Kind::Bool,
-            "i" => Kind::Int,
-            "f" => Kind::Double,
-            "y" => Kind::Bytes,
-            message => Kind::Message(*self.places.get(message)?),
+            "s" => FieldKind::Text,
+            "b" => FieldKind::Bool,
+            "i" => FieldKind::Int,
+            "f" => FieldKind::Double,
+            "y" => FieldKind::Bytes,
+            message => FieldKind::Message(*self.places.get(message)?),
         })
     }
 
@@ -141,7 +142,7 @@ impl Message {
         self.fields.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 
-    pub(super) fn fields(&self) -> impl ExactSizeIterator<Item = &Field> {
+    pub(super) fn fields(&self) -> impl ExactSizeIterator<Item = &SchemaField> {
         self.fields.iter().map(|(_, field)| field)
     }
 }
@@ -161,8 +162,8 @@ impl Shape {
     }
 }
 
-impl Field {
-    fn new(name: &'static str, kind: Kind, flags: &str) -> Self {
+impl SchemaField {
+    fn new(name: &'static str, kind: FieldKind, flags: &str) -> Self {
         let has = |flag: char| flags.contains(flag);
         Self {
             name,

@@ -24,7 +24,7 @@ mod unpack;
 
 use serde_json::Value;
 
-use super::Layout;
+use super::KeyLayout;
 use super::render::{Rendered, Unrenderable, render};
 use super::value::Encoding;
 
@@ -34,7 +34,7 @@ use embedded::Search;
 ///
 /// # Errors
 /// It is no object, or can't be read.
-pub fn shown(layout: &Layout<'_>, key: &[u8], value: &[u8]) -> Result<(Rendered, bool), Unrenderable> {
+pub fn shown(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> Result<(Rendered, bool), Unrenderable> {
     let by_path = path::is_secret(layout, key, value);
     let mut rendered = render(value).map_err(|error| match error {
         Unrenderable::UnknownType { .. } if by_path => Unrenderable::UnreadableSecret,
@@ -53,7 +53,7 @@ pub fn shown(layout: &Layout<'_>, key: &[u8], value: &[u8]) -> Result<(Rendered,
 
 /// Whether a value's bytes may hold the data of a Secret: they do not where this says no.
 #[must_use]
-pub fn may_be_in(layout: &Layout<'_>, key: &[u8], value: &[u8]) -> bool {
+pub fn may_be_in(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> bool {
     if path::is_secret(layout, key, value) {
         return true;
     }

@@ -4,13 +4,13 @@
 //! cluster behind. A segment `secrets` may be a namespace or a name as well. That is believed in two cases only: the key is
 //! a built-in resource's, and of just the segments that this has; or the value says of itself what a segment before says.
 
-use super::super::Layout;
+use super::super::KeyLayout;
 use super::super::render::render;
 
 const RESOURCE: &[u8] = b"secrets";
 
 /// Whether it is; in case of doubt, yes.
-pub(super) fn is_secret(layout: &Layout<'_>, key: &[u8], value: &[u8]) -> bool {
+pub(super) fn is_secret(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> bool {
     let segments = || key.split(|byte| *byte == b'/');
     let Some(place) = segments().position(|segment| segment.eq_ignore_ascii_case(RESOURCE)) else {
         return false;

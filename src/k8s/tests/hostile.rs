@@ -1,6 +1,6 @@
 //! Many mutated, truncated and random keys and values through everything.
 
-use super::super::{Encoding, Layout, type_meta};
+use super::super::{Encoding, KeyLayout, type_meta};
 use super::{json, protobuf};
 
 /// xorshift64*: the same bytes on every run, without a crate.
@@ -66,7 +66,7 @@ fn values() -> Vec<Vec<u8>> {
 
 /// What must hold for any input.
 #[track_caller]
-fn assert_sound(layout: &Layout, key: &[u8], value: Option<&[u8]>) {
+fn assert_sound(layout: &KeyLayout, key: &[u8], value: Option<&[u8]>) {
     let object = layout.classify(key, value);
     assert!(key.ends_with(object.name), "{}", key.escape_ascii());
     assert_eq!(object.name.is_empty(), key.is_empty());
@@ -82,7 +82,7 @@ fn assert_sound(layout: &Layout, key: &[u8], value: Option<&[u8]>) {
 fn any_bytes_are_survived() {
     let (keys, values) = (keys(), values());
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     for round in 0..200_000 {
         let key = match round % 8 {
             0 => random.bytes(40),
@@ -104,7 +104,7 @@ fn any_bytes_are_survived() {
 #[test]
 fn every_truncation_is_survived() {
     let (keys, values) = (keys(), values());
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     for value in &values {
         let whole = type_meta(value);
         for end in 0..value.len() {

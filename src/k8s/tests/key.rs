@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::Layout;
-use super::super::resources::{Family, KUBERNETES, OPENSHIFT, Resource, Scope, by_name, split_builtin};
+use super::super::KeyLayout;
+use super::super::resources::{
+    Family, KUBERNETES, OPENSHIFT, Resource, ResourceScope, by_name, split_builtin,
+};
 use super::{assert_rows, classify, columns, json, protobuf};
 
 #[test]
@@ -39,20 +41,20 @@ fn every_built_in_resource_is_found_under_its_prefixes() {
 
 fn assert_found(prefix: &str, family: Family, resource: &'static Resource) {
     let (object, namespace) = match resource.scope {
-        Scope::Namespaced => ("ns/name", "ns"),
-        Scope::Cluster => ("name", "-"),
+        ResourceScope::Namespaced => ("ns/name", "ns"),
+        ResourceScope::Cluster => ("name", "-"),
     };
     let rest = format!("{}/{object}", resource.path);
     let found = split_builtin(family, rest.as_bytes());
     assert_eq!(found, Some((resource, object.as_bytes())));
     let expected = format!("{}|{}|{namespace}|name", resource.group, resource.resource);
-    assert_eq!(classify(&Layout::new(), &format!("{prefix}/{rest}"), None), expected);
+    assert_eq!(classify(&KeyLayout::new(), &format!("{prefix}/{rest}"), None), expected);
 }
 
 #[test]
 fn built_in_resources() {
     assert_rows(
-        &Layout::new(),
+        &KeyLayout::new(),
         "
         /registry/pods/kube-system/node-exporter-74mnp    |pods|kube-system|node-exporter-74mnp
         /registry/minions/ip-10-0-0-10.eu-west-1          |nodes|-|ip-10-0-0-10.eu-west-1
@@ -79,7 +81,7 @@ fn built_in_resources() {
 
 #[test]
 fn custom_resources() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     assert_rows(
         &layout,
         "
@@ -116,7 +118,7 @@ fn custom_resources() {
 
 #[test]
 fn openshift() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     assert_rows(
         &layout,
         "
@@ -146,7 +148,7 @@ fn openshift() {
 
 #[test]
 fn the_value_decides_where_groups_share_a_path() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let cases = columns(
         "
         /registry/ingress/a/b          extensions/v1beta1    extensions|ingresses|a|b
@@ -173,7 +175,7 @@ fn the_value_decides_where_groups_share_a_path() {
 
 #[test]
 fn unknown_resources_take_the_group_from_the_value() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let value = protobuf("new.k8s.io/v1", "NewThing");
     let cases = columns(
         "
@@ -193,7 +195,7 @@ fn unknown_resources_take_the_group_from_the_value() {
 
 #[test]
 fn keys_that_are_not_kubernetes_stand_under_their_leading_path() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     assert_rows(
         &layout,
         "
@@ -215,7 +217,7 @@ fn keys_that_are_not_kubernetes_stand_under_their_leading_path() {
 #[test]
 fn keys_too_short_for_an_object() {
     assert_rows(
-        &Layout::new(),
+        &KeyLayout::new(),
         "
         /registry                      |/registry|-|/registry
         /registry/                     |/registry|-|/registry/
@@ -239,7 +241,7 @@ fn keys_too_short_for_an_object() {
 
 #[test]
 fn keys_need_not_be_text() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let key = layout.classify(b"/registry/pods/\xff/\xfe", None);
     assert_eq!((key.group, key.resource), ("", b"pods".as_slice()));
     assert_eq!((key.namespace, key.name), (Some(b"\xff".as_slice()), b"\xfe".as_slice()));

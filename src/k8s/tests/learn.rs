@@ -1,9 +1,9 @@
 //! Prefixes found in the keys of objects.
 
-use super::super::Layout;
+use super::super::KeyLayout;
 use super::{assert_rows, classify, columns, json, protobuf};
 
-fn learned(layout: &Layout<'_>) -> Vec<String> {
+fn learned(layout: &KeyLayout<'_>) -> Vec<String> {
     layout.learned_prefixes().into_iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect()
 }
 
@@ -31,7 +31,7 @@ fn a_prefix_is_learned_from_an_object() {
     );
     for [key, api_version, kind, expected] in cases {
         for value in [protobuf(api_version, kind), json(api_version, kind)] {
-            let mut layout = Layout::new();
+            let mut layout = KeyLayout::new();
             assert!(layout.learn(key.as_bytes(), &value), "{key}");
             assert_eq!(learned(&layout), [expected], "{key}");
             assert!(!layout.learn(key.as_bytes(), &value), "{key} tells nothing new again");
@@ -70,14 +70,14 @@ fn nothing_is_learned_from_an_applications_values() {
 
 #[track_caller]
 fn assert_learns_nothing(key: &str, value: &[u8]) {
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     assert!(!layout.learn(key.as_bytes(), value), "{key}");
-    assert_eq!(layout, Layout::new(), "{key}");
+    assert_eq!(layout, KeyLayout::new(), "{key}");
 }
 
 #[test]
 fn learned_prefixes_serve_keys_without_readable_values() {
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     layout.learn(b"/my/cluster-a/pods/default/x", &protobuf("v1", "Pod"));
     layout.learn(b"/registry/tenant-a/minions/n", &protobuf("v1", "Node"));
     // The longer prefix wins, the shorter still serves the rest.
@@ -99,7 +99,7 @@ fn learned_prefixes_serve_keys_without_readable_values() {
 
 #[test]
 fn the_prefix_may_be_a_lone_slash() {
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     assert!(layout.learn(b"/pods/default/x", &protobuf("v1", "Pod")));
     // What isn't surely Kubernetes' stays an application's.
     assert_rows(
@@ -123,7 +123,7 @@ fn the_prefix_may_be_a_lone_slash() {
 fn any_number_of_prefixes_is_learned_in_any_order() {
     let keys: Vec<_> = (0..1000).map(|i| format!("/{}p{i}/pods/a/b", "x/".repeat(i % 8))).collect();
     let learn = |keys: &mut dyn Iterator<Item = &'static str>| {
-        let mut layout = Layout::new();
+        let mut layout = KeyLayout::new();
         keys.for_each(|key| assert!(layout.learn(key.as_bytes(), &protobuf("v1", "Pod")), "{key}"));
         layout
     };
@@ -146,15 +146,15 @@ fn any_number_of_prefixes_is_learned_in_any_order() {
 fn a_prefix_of_many_slashes_is_none() {
     for (slashes, is_learned) in [(15, true), (16, false)] {
         let key = format!("{}/pods/a/b", "/x".repeat(slashes));
-        let mut layout = Layout::new();
+        let mut layout = KeyLayout::new();
         assert_eq!(layout.learn(key.as_bytes(), &protobuf("v1", "Pod")), is_learned, "{slashes}");
     }
-    assert_eq!(classify(&Layout::new(), &"/".repeat(32768), None), format!("|/|-|{}", "/".repeat(32766)));
+    assert_eq!(classify(&KeyLayout::new(), &"/".repeat(32768), None), format!("|/|-|{}", "/".repeat(32766)));
 }
 
 #[test]
 fn openshifts_two_servers_are_one_tenant() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let tenant = |key: &'static str| layout.classify(key.as_bytes(), None).tenant.map(|tenant| tenant.prefix);
     assert_eq!(tenant("/kubernetes.io/pods/a/b"), Some(&b"/kubernetes.io"[..]));
     assert_eq!(tenant("/openshift.io/routes/a/b"), Some(&b"/kubernetes.io"[..]));

@@ -1,6 +1,6 @@
 //! kcp's logical clusters.
 
-use super::super::Layout;
+use super::super::KeyLayout;
 use super::{classify, columns, json};
 
 /// An object with a name and a namespace, which `-` leaves out.
@@ -10,15 +10,15 @@ fn object(api_version: &str, kind: &str, namespace: &str, name: &str) -> Vec<u8>
     format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}","metadata":{metadata}}}"#).into()
 }
 
-fn kcp() -> Layout<'static> {
-    let mut layout = Layout::new();
+fn kcp() -> KeyLayout<'static> {
+    let mut layout = KeyLayout::new();
     let key = b"/registry/core/namespaces/root/default";
     assert!(layout.learn(key, &object("v1", "Namespace", "-", "default")));
     assert!(layout.learned_prefixes().is_empty(), "the prefix was known");
     layout
 }
 
-fn cluster(layout: &Layout<'_>, key: &str, value: Option<&[u8]>) -> String {
+fn cluster(layout: &KeyLayout<'_>, key: &str, value: Option<&[u8]>) -> String {
     let cluster = layout.classify(key.as_bytes(), value).tenant.and_then(|tenant| tenant.cluster);
     cluster.map_or("-".into(), |cluster| String::from_utf8_lossy(cluster).into_owned())
 }
@@ -42,7 +42,7 @@ fn an_object_shows_that_a_prefix_has_logical_clusters() {
     );
     for [key, api_version, kind, namespace, name] in cases {
         let key = key.replace("IDENTITY", IDENTITY);
-        let mut layout = Layout::new();
+        let mut layout = KeyLayout::new();
         assert!(layout.learn(key.as_bytes(), &object(api_version, kind, namespace, name)), "{key}");
         assert_eq!(layout.learned_prefixes(), [b"/my"], "{key}");
         assert_ne!(cluster(&layout, &key, None), "-", "{key}");
@@ -67,11 +67,11 @@ fn kubernetes_own_keys_never_show_one() {
         ",
     );
     for [key, api_version, kind, namespace, name] in cases {
-        let mut layout = Layout::new();
+        let mut layout = KeyLayout::new();
         layout.learn(key.as_bytes(), &object(api_version, kind, namespace, name));
-        assert_eq!(layout, Layout::new(), "{key}");
+        assert_eq!(layout, KeyLayout::new(), "{key}");
     }
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     assert!(!layout.learn(b"/registry/core/configmaps/root/default/ca", &json("v1", "ConfigMap")), "no name");
 }
 
@@ -137,7 +137,7 @@ fn the_object_decides_where_the_path_leaves_it_open() {
 
 #[test]
 fn an_unmarked_prefix_stays_kubernetes() {
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let key = "/registry/core/configmaps/root/default/ca";
     assert_eq!(classify(&layout, key, None), "|core|configmaps|root/default/ca");
     assert_eq!(cluster(&layout, key, None), "-");

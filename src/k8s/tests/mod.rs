@@ -8,7 +8,7 @@ mod learn;
 mod logical;
 mod value;
 
-use super::{Layout, ObjectKey, TypeMeta};
+use super::{KeyLayout, ObjectKey, TypeMeta};
 
 /// A value as kube-apiserver writes it: the envelope, then `raw`, here a few bytes of anything.
 fn protobuf(api_version: &str, kind: &str) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn meta<'a>(group: &'a str, version: &'a str, kind: &'a str) -> Option<TypeMeta<
 }
 
 /// Classifies a key into `group|resource|namespace|name`, with `-` for no namespace.
-fn classify(layout: &Layout<'_>, key: &str, value: Option<&[u8]>) -> String {
+fn classify(layout: &KeyLayout<'_>, key: &str, value: Option<&[u8]>) -> String {
     let ObjectKey { group, resource, namespace, name, .. } = layout.classify(key.as_bytes(), value);
     let text = String::from_utf8_lossy;
     let namespace = namespace.map_or("-".into(), text);
@@ -41,7 +41,7 @@ fn classify(layout: &Layout<'_>, key: &str, value: Option<&[u8]>) -> String {
 
 /// Checks lines of a key and the row that it must give without a value.
 #[track_caller]
-fn assert_rows(layout: &Layout<'_>, lines: &str) {
+fn assert_rows(layout: &KeyLayout<'_>, lines: &str) {
     for [key, expected] in columns(lines) {
         assert_eq!(classify(layout, key, None), expected, "{key}");
     }

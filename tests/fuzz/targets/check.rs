@@ -5,14 +5,14 @@ use etcd_medic::bolt::Db;
 use etcd_medic::check::check;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
-use etcd_medic::scan::{Options, scan};
+use etcd_medic::scan::{ScanOptions, scan};
 use etcd_medic_fuzz::file_target;
 
 file_target!(|file| {
     let Ok(db) = Db::new(file.clone()) else { return };
     let state = State::read(&db);
     for max_findings in [1, 1000] {
-        let scan = scan(&db, &state, Options { max_findings, ..Options::default() });
+        let scan = scan(&db, &state, ScanOptions { max_findings, ..ScanOptions::default() });
         let checked = check("db".as_ref(), &db, &state, &scan, trailer::verify(db.data()), max_findings);
         assert_eq!(checked.sound, checked.num_findings == 0);
         assert_eq!(checked.findings.len() as u64, checked.num_findings.min(max_findings as u64));

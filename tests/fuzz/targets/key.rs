@@ -3,7 +3,7 @@
 
 use std::path::Component;
 
-use etcd_medic::k8s::Layout;
+use etcd_medic::k8s::KeyLayout;
 use etcd_medic::text;
 use etcd_medic::travel::names;
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ fuzz_target!(|data: (&[u8], &[u8])| {
     if key.is_empty() {
         return;
     }
-    let mut layout = Layout::new();
+    let mut layout = KeyLayout::new();
     layout.learn(key, value);
     for value in [None, Some(value)] {
         let object = layout.classify(key, value);

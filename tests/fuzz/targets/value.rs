@@ -2,18 +2,18 @@
 //! of it.
 #![no_main]
 
-use etcd_medic::k8s::object::{self, Kind};
+use etcd_medic::k8s::object::{self, ObjectKind};
 use etcd_medic::k8s::render::{change, render, yaml};
-use etcd_medic::k8s::{Encoding, Layout, metadata, secret, type_meta};
+use etcd_medic::k8s::{Encoding, KeyLayout, metadata, secret, type_meta};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 fuzz_target!(|data: &[u8]| {
     let _ = (Encoding::of(data).label(), type_meta(data), metadata::creation_seconds(data));
-    for kind in Kind::ALL {
+    for kind in ObjectKind::ALL {
         let _ = object::read(kind, data);
     }
-    let layout = Layout::new();
+    let layout = KeyLayout::new();
     let bytes_are_shown = !secret::may_be_in(&layout, b"/registry/configmaps/a/b", data);
     let shown = secret::shown(&layout, b"/registry/configmaps/a/b", data);
     assert!(

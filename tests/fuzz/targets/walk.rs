@@ -3,14 +3,14 @@
 
 use etcd_medic::bolt::Db;
 use etcd_medic::bolt::write::plan;
-use etcd_medic::rewrite::defrag::{Layout, settings_of};
+use etcd_medic::copy::{Layout};
 use etcd_medic::rewrite::{Changes, Content};
 use etcd_medic_fuzz::file_target;
 
 file_target!(|file| {
     let Ok(db) = Db::new(file.clone()) else { return };
     let Ok(content) = Content::read(&db, &Changes::default(), &|_| {}) else { return };
-    let plan = plan(&content, settings_of(&db, true, Layout::default()))
+    let plan = plan(&content, Layout::default().settings(&db, true))
         .expect("what a walk accepts can be written");
     assert!(plan.file_bytes() >= plan.entry_bytes);
 });

@@ -1,7 +1,7 @@
 //! Files that are sound, or nearly, and hold so much of one thing that whoever keeps a little for each of it runs out of
 //! memory.
 
-use etcd_medic::k8s::object::{self, Kind};
+use etcd_medic::k8s::object::{self, ObjectKind};
 
 use super::super::cases::{Answer, Cases};
 use super::super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
@@ -127,7 +127,7 @@ fn many_conditions_of_a_job() {
         prost::encoding::bytes::encode(3, &conditions, &mut status);
         prost::encoding::bytes::encode(2, &status, &mut job);
         let values = [json, cbor, job];
-        assert!(values.iter().all(|value| object::read(Kind::Job, value).is_ok()));
+        assert!(values.iter().all(|value| object::read(ObjectKind::Job, value).is_ok()));
         let records = (2..).zip(values);
         with_records(records.map(|(n, value)| {
             let key = format!("/registry/jobs/default/{n}");

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use crate::analyze::homes::HomeUse;
-use crate::analyze::{Analysis, fragmentation::share};
+use crate::analyze::{Analysis, share::share};
 use crate::text::{ByteText, brief};
 use crate::units::{count, grouped, percent};
 
-use super::analyze::{key_disk_bytes, more};
-use super::table::{self, Align, Column, bar, heading};
-use super::view::View;
+use super::super::table::{self, Align, Column, bar, heading};
+use super::super::view::View;
+use super::words::{key_disk_bytes, more};
 
 use Align::{Left, Right};
 

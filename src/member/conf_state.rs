@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 
 use crate::protobuf::{Fields, Value};
 
+use super::conf_change::{ConfChange, ConfChangeType};
 use super::fault::MessageError;
-use super::message::{Change, ChangeKind};
 
 /// The members of a cluster, by their ids.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Config {
+pub struct ConfState {
     /// Who votes.
     voters: BTreeSet<u64>,
     /// Who takes part, and does not vote.
     learners: BTreeSet<u64>,
 }
 
-impl Config {
+impl ConfState {
     /// Reads a `ConfState`. Who leaves or is about to join counts, too.
     ///
     /// # Errors
@@ -42,22 +42,22 @@ impl Config {
 
     /// The members after a change. etcd may have refused it: then it changed nothing (`etcdserver/server.go`,
     /// `applyConfChange`), and here are more members than there were, never fewer.
-    pub fn apply(&mut self, change: Change) {
+    pub fn apply(&mut self, change: ConfChange) {
         let id = change.node_id;
         match change.kind {
-            ChangeKind::Add => {
+            ConfChangeType::Add => {
                 self.learners.remove(&id);
                 self.voters.insert(id);
             }
-            ChangeKind::AddLearner => {
+            ConfChangeType::AddLearner => {
                 self.voters.remove(&id);
                 self.learners.insert(id);
             }
-            ChangeKind::Remove => {
+            ConfChangeType::Remove => {
                 self.voters.remove(&id);
                 self.learners.remove(&id);
             }
-            ChangeKind::Update => {}
+            ConfChangeType::Update => {}
         }
     }
 
@@ -72,31 +72,32 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn members(config: &Config) -> Vec<u64> {
+    fn members(config: &ConfState) -> Vec<u64> {
         config.members().into_iter().collect()
     }
 
     #[test]
     fn all_lists_are_read() {
-        let config = Config::parse(b"\x08\x01\x08\x02\x10\x03\x18\x04\x20\x05\x28\x01").expect("a ConfState");
+        let config =
+            ConfState::parse(b"\x08\x01\x08\x02\x10\x03\x18\x04\x20\x05\x28\x01").expect("a ConfState");
         assert_eq!(members(&config), [1, 2, 3, 4, 5]);
         for message in [&b"\x0a\x01\x01"[..], b"\x30\x01", b"\x28\x02", b"\x08"] {
-            assert!(Config::parse(message).is_err(), "{message:02x?}");
+            assert!(ConfState::parse(message).is_err(), "{message:02x?}");
         }
     }
 
     #[test]
     fn changes_are_applied() {
-        let mut config = Config::default();
+        let mut config = ConfState::default();
         let mut apply = |kind, node_id| {
-            config.apply(Change { kind, node_id });
+            config.apply(ConfChange { kind, node_id });
             members(&config)
         };
-        assert_eq!(apply(ChangeKind::Add, 1), [1]);
-        assert_eq!(apply(ChangeKind::AddLearner, 2), [1, 2]);
-        assert_eq!(apply(ChangeKind::Add, 2), [1, 2]);
-        assert_eq!(apply(ChangeKind::Update, 3), [1, 2]);
-        assert_eq!(apply(ChangeKind::Remove, 1), [2]);
-        assert_eq!(apply(ChangeKind::Remove, 1), [2]);
+        assert_eq!(apply(ConfChangeType::Add, 1), [1]);
+        assert_eq!(apply(ConfChangeType::AddLearner, 2), [1, 2]);
+        assert_eq!(apply(ConfChangeType::Add, 2), [1, 2]);
+        assert_eq!(apply(ConfChangeType::Update, 3), [1, 2]);
+        assert_eq!(apply(ConfChangeType::Remove, 1), [2]);
+        assert_eq!(apply(ConfChangeType::Remove, 1), [2]);
     }
 }

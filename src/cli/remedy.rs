@@ -1,0 +1,147 @@
+//! What the user can do about an error, in the options of this program: the library knows none.
+
+use std::error::Error;
+use std::io;
+
+use crate::bolt::open::OpenError;
+use crate::copy::CopyError;
+use crate::output::OutputError;
+use crate::rewrite::changes::ChangeError;
+use crate::rewrite::defrag::DefragError;
+use crate::rewrite::guard::Refusal;
+use crate::salvage::open::WreckError;
+use crate::salvage::run::SalvageError;
+use crate::source::{Reason, SourceError};
+use crate::synth::SynthError;
+use crate::travel::export::ExportError;
+
+/// The words of an error, and what can be done about it.
+pub(super) fn with_remedy(error: &anyhow::Error) -> String {
+    format!("{error:#}{}", error.chain().find_map(of_cause).unwrap_or_default())
+}
+
+fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
+    let source = cause.downcast_ref().and_then(of_source);
+    let output = || of_output(cause.downcast_ref()?);
+    let defrag = || of_defrag(cause.downcast_ref()?);
+    let salvage = || of_salvage(cause.downcast_ref()?);
+    let synth = || match cause.downcast_ref()? {
+        SynthError::Copy(error) => of_copy(error),
+        _ => None,
+    };
+    let export = || of_export(cause.downcast_ref()?);
+    source.or_else(output).or_else(defrag).or_else(salvage).or_else(synth).or_else(export)
+}
+
+fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> {
+    match reason {
+        Reason::Locked { .. } => {
+            let stop = match owner.is_etcd() {
+                true => "Stop etcd, or take a snapshot of it:".to_owned(),
+                false => format!("Stop {}", owner.program()),
+            };
+            Some(format!(". `--no-lock` reads all the same, but what it reads may be changing. {stop}"))
+        }
+        Reason::Open(OpenError::LockUnsupported(_)) => {
+            Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_copy(error: &CopyError) -> Option<String> {
+    match error {
+        CopyError::Output(error) => of_output(error),
+        _ => None,
+    }
+}
+
+fn of_output(error: &OutputError) -> Option<String> {
+    let remedy = match error {
+        OutputError::Exists(_) => ": choose another name, or replace it with --force",
+        OutputError::IsSource(_) => {
+            ": name another file; --in-place puts a verified copy in its place and keeps the old one"
+        }
+        OutputError::NotLocked => ": leave --no-lock out",
+        OutputError::NoSpace { .. } => ": make room, or write to another disk with -o",
+        OutputError::Io { error, .. } => match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ": nothing can be written there; name a file in another folder with -o, or run as its owner"
+            }
+            io::ErrorKind::StorageFull => ": the disk is full; make room, or write to another one with -o",
+            io::ErrorKind::QuotaExceeded => {
+                ": the disk quota is used up; make room, or write to another disk with -o"
+            }
+            io::ErrorKind::FileTooLarge => {
+                ": the file would pass a limit on file sizes; raise it (`ulimit -f`), or write to another disk with -o"
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+fn of_defrag(error: &DefragError) -> Option<String> {
+    match error {
+        DefragError::Copy(error) => of_copy(error),
+        DefragError::Refused { refusal, .. } => of_refusal(refusal),
+        DefragError::Trailer { .. } => {
+            Some("; take another one, or go on with --skip-hash-check if you know why".to_owned())
+        }
+        DefragError::Unconfirmed { keys, .. } => Some(format!(
+            ". Look at them with --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}"
+        )),
+        DefragError::Change { error: ChangeError::DropNeedsCompaction, .. } => {
+            Some(": --drop-prefix needs --compact-to current".to_owned())
+        }
+        DefragError::Change { error: ChangeError::EmptyPrefix, .. } => {
+            Some(": --drop-prefix needs a prefix".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Option<String> {
+    match refusal {
+        Refusal::OneOfSeveral { .. } => Some(
+            ": write the copy to a file (-o FILE --snapshot), and restore every member from that one file (docs/recovery.md, \
+             \"One member, or all\"). If all members are stopped at the same revision, and you do the same to each: \
+             --every-member. If it is in fact the only one: --only-member"
+                .to_owned(),
+        ),
+        Refusal::MembersUnclear { .. } => Some(
+            ": add --only-member if it is the only one; --every-member if all members are stopped at the same revision, and \
+             you do the same to each; or write the copy to a file (-o FILE --snapshot), and restore every member from that \
+             one file (docs/recovery.md, \"One member, or all\")"
+                .to_owned(),
+        ),
+        Refusal::LogUnclear { commands, .. } => Some(format!(
+            ". If etcd starts from this directory, run {commands} there; if it does not, write the copy to a file (-o FILE \
+             --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
+        )),
+        Refusal::BehindItsLog { .. } => None,
+    }
+}
+
+fn of_salvage(error: &SalvageError) -> Option<String> {
+    let remedy = match error {
+        SalvageError::Copy(error) => return of_copy(error),
+        SalvageError::Wreck(WreckError::Source(error)) => return of_source(error),
+        SalvageError::Wreck(WreckError::Scratch { .. }) => ": --disk-errors needs room there",
+        SalvageError::Unplaced { .. } => ": --best-effort puts them into a bucket of their own",
+        SalvageError::Doubtful { .. } => {
+            ". Look at it with --dry-run; without --strict, what nothing speaks against is taken"
+        }
+        SalvageError::Nothing { .. } => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+fn of_export(error: &ExportError) -> Option<String> {
+    match error {
+        ExportError::Output(error) => of_output(error),
+        ExportError::Partly { error, .. } => of_export(error),
+        _ => None,
+    }
+}

@@ -1,0 +1,15 @@
+//! What is being done, and how much of it is done.
+
+/// The steps of a longer work, and the bytes of each.
+#[derive(Clone, Copy)]
+pub struct Progress<'p> {
+    /// Begins a step with this name and this number of bytes.
+    pub begin: &'p (dyn Fn(&'static str, u64) + Sync),
+    /// Adds to the bytes that are done.
+    pub advance: &'p (dyn Fn(u64) + Sync),
+}
+
+impl Progress<'static> {
+    /// Tells nobody.
+    pub const SILENT: Self = Self { begin: &|_, _| {}, advance: &|_| {} };
+}

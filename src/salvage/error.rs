@@ -1,0 +1,69 @@
+//! Why nothing was saved.
+
+use thiserror::Error;
+
+use crate::copy::CopyError;
+use crate::owner::Owner;
+use crate::shell::ShellCommand;
+use crate::units::count;
+
+use super::open::WreckError;
+
+/// Why there is no copy, and what to do next. The source is as it was.
+#[derive(Debug, Error)]
+pub enum SalvageError {
+    /// The file.
+    #[error(transparent)]
+    Wreck(#[from] WreckError),
+    /// Nothing to be saved.
+    #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
+    Nothing {
+        /// The source.
+        path: String,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// Nothing that has a place.
+    #[error(
+        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong",
+        count(*entries, "entry"),
+        inside(*buckets)
+    )]
+    Unplaced {
+        /// The source.
+        path: String,
+        /// Plain entries that can be read.
+        entries: u64,
+        /// The buckets among which they are.
+        buckets: u64,
+        /// What takes them.
+        next: ShellCommand,
+    },
+    /// The copy can't be made.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The user wanted nothing doubtful.
+    #[error("{path}: {what}: no copy is made of that, as nothing doubtful is to be taken")]
+    Doubtful {
+        /// The source.
+        path: String,
+        /// What is doubtful.
+        what: String,
+    },
+}
+
+impl SalvageError {
+    /// The command to go on with, where there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<ShellCommand> {
+        match self {
+            Self::Wreck(error) => error.next(),
+            Self::Unplaced { next, .. } => Some(next.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn inside(buckets: u64) -> String {
+    if buckets == 0 { String::new() } else { format!(" in {}", count(buckets, "bucket")) }
+}

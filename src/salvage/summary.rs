@@ -1,0 +1,165 @@
+//! What a salvage says of what it found and made.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::bolt::PageId;
+use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
+use crate::bolt::write::Plan;
+use crate::copy::{Copied, file_bytes};
+use crate::etcd::{KeyValue, current_revision};
+use crate::owner::Owner;
+use crate::text::ByteText;
+
+use super::assemble::SavedBucket;
+use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
+use super::find::Finds;
+use super::lacks;
+use super::lost;
+use super::notes;
+use super::open::Wreck;
+use super::records::{Found, Tier};
+use super::restore;
+use super::run::Request;
+use super::whole::is_whole;
+
+/// Conflicts and gaps of small buckets that are listed.
+const MAX_LISTED: usize = 100;
+
+/// All that a report needs, but for the copy.
+pub(super) struct Summary<'s> {
+    pub(super) wreck: &'s Wreck,
+    pub(super) request: &'s Request,
+    pub(super) finds: &'s Finds<'s>,
+    pub(super) plan: &'s Plan,
+}
+
+impl Summary<'_> {
+    /// The report, with what the proof gives: HashKV of the copy.
+    pub(super) fn report(self, copied: Option<Copied<Option<u32>>>) -> Report {
+        let Self { wreck, request, finds, .. } = self;
+        let verified = copied.is_some();
+        let copied = copied.unwrap_or_default();
+        let lost = lost::lost(finds);
+        let affected = lost::affected(finds, &lost);
+        let recovered = if finds.is_etcd { recovered(finds) } else { Recovered::of_buckets(&finds.buckets) };
+        let whole = is_whole(wreck, finds, &lost);
+        let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
+        let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
+            revision: conflict.revision.to_string(),
+            taken: conflict.taken,
+            other: conflict.other,
+        });
+        Report {
+            dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
+            recovered,
+            unreached: finds.unreached.clone(),
+            buckets: buckets(finds),
+            warnings: [notes::of(wreck, finds, request), copied.warnings].concat(),
+            lost,
+            affected,
+            derived: finds.derived.clone(),
+            conflicts: conflicts.collect(),
+            num_conflicts: finds.conflicts.len() as u64,
+            verified,
+            hash_kv: copied.proof,
+            dry_run: request.dry_run,
+            restore,
+            lacks: lacks::lacks(finds, &request.target),
+            source: source_file(wreck, finds),
+            target: self.target_file(&recovered, copied.sha256),
+            elapsed_seconds: 0.0,
+            owner: owner_of(finds),
+            whole,
+        }
+    }
+
+    fn target_file(&self, recovered: &Recovered, sha256: Option<String>) -> TargetFile {
+        let Self { finds, plan, request, .. } = self;
+        let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
+        let compacted = finds.compacted.unwrap_or(-1);
+        TargetFile {
+            path: request.target.as_path().into(),
+            file_bytes: file_bytes(plan, request.snapshot),
+            page_size: plan.page_size,
+            records: if finds.is_etcd { finds.records.len() as u64 } else { recovered.sum() },
+            buckets: finds.buckets.len().saturating_sub(1) as u64,
+            keys: live_keys(&finds.records),
+            revision: finds.is_etcd.then(|| current_revision(newest, compacted)),
+            sha256,
+        }
+    }
+}
+
+fn source_file(wreck: &Wreck, finds: &Finds<'_>) -> SourceFile {
+    SourceFile {
+        path: wreck.path.as_path().into(),
+        file_bytes: wreck.db.file_size(),
+        page_size: wreck.db.page_size(),
+        page_size_derived: wreck.page_size_derived,
+        root: finds.root,
+        unreadable: wreck.unreadable.clone(),
+        searched: finds.searched,
+    }
+}
+
+fn live_keys(records: &[Found<'_>]) -> u64 {
+    let mut live: HashMap<&[u8], bool> = HashMap::new();
+    for found in records {
+        let key = KeyValue::leading_key(found.entry.value).unwrap_or_default();
+        live.insert(key, !found.place.tombstone);
+    }
+    live.values().filter(|&&live| live).count() as u64
+}
+
+fn recovered(finds: &Finds<'_>) -> Recovered {
+    let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
+    for found in &finds.records {
+        let count = counts.entry(found.tier).or_default();
+        *count = count.saturating_add(1);
+    }
+    let count = |tier| counts.get(&tier).copied().unwrap_or(0);
+    Recovered {
+        reachable: count(Tier::Reachable),
+        older_root: count(Tier::OlderRoot),
+        orphan: count(Tier::Orphan),
+        doubtful: finds.records.iter().filter(|found| finds.is_doubtful(found)).count() as u64,
+        free: count(Tier::Free),
+    }
+}
+
+fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
+    let paths = paths(&finds.buckets);
+    let all = finds.buckets.iter().zip(paths).skip(1);
+    all.map(|(bucket, path)| BucketReport {
+        name: ByteText::from(path.as_slice()),
+        entries: bucket.num_values(),
+        from: Some(bucket.tier).filter(|_| !bucket.is_made),
+        gaps: bucket.gaps.all().iter().take(MAX_LISTED).map(|gap| gap.page.0).collect(),
+        why: bucket.gaps.all().first().map(|gap| gap.why.clone()),
+        older_root: bucket.from_others,
+        orphan: bucket.from_orphans,
+        left_out: bucket.left,
+        conflicts: bucket.conflicts,
+    })
+    .collect()
+}
+
+/// The path of each bucket, as other commands have it.
+fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
+    let id = |number: usize| u32::try_from(number).ok().map(BucketId);
+    let root = BucketRoot::Page(PageId(0));
+    let buckets = buckets.iter().map(|bucket| Bucket {
+        parent: bucket.parent.and_then(id),
+        name: bucket.name,
+        sequence: bucket.sequence,
+        root,
+    });
+    let buckets: Vec<_> = buckets.collect();
+    (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
+}
+
+pub(super) fn owner_of(finds: &Finds<'_>) -> Owner {
+    if finds.is_etcd { Owner::Etcd } else { Owner::Other }
+}
