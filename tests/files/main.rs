@@ -9,7 +9,6 @@ mod bolt_files;
 mod field_analysis;
 mod hash;
 mod status;
-mod synth;
 mod truth;
 mod verdict;
 mod workshop;

@@ -1,11 +1,15 @@
 //! Made-up files: what was asked for is what `analyze` and `check` then measure.
+//!
+//! A program of its own: it locks files in its own process, and a test beside it that starts a program would hold such a lock
+//! until that one runs.
+#![cfg(test)]
+
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::documents::{Synth, parse};
-use crate::support::peers::assert_bbolt_accepts;
 use etcd_medic::analyze::{self, Analysis};
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::bolt::write::Packing;
@@ -19,6 +23,8 @@ use etcd_medic::source::DbFile;
 use etcd_medic::synth::history::HistoryError;
 use etcd_medic::synth::scatter::Scatter;
 use etcd_medic::synth::{Extent, SynthError, SynthOptions, SynthReport, SynthRequest, synth};
+use support::documents::{Synth, parse};
+use support::peers::assert_bbolt_accepts;
 use tempfile::TempDir;
 
 const SIZE: u64 = 24 << 20;
