@@ -10,12 +10,12 @@ use std::error::Error;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::copy::Progress;
-use etcd_medic::rewrite::{Changes, CopyContent};
-use etcd_medic::source::DbFile;
-use etcd_medic::synth::{Extent, SynthOptions, SynthRequest, synth};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::bolt::write::{self, Packing, Settings};
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::rewrite::{Changes, CopyContent};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::synth::{Extent, SynthOptions, SynthRequest, synth};
 
 const SILENT: Progress<'static> = Progress::SILENT;
 

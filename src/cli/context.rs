@@ -8,15 +8,12 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
-use crate::etcd::schema::State;
-use crate::etcd::trailer::{self, Trailer};
 use crate::report::{View, json};
-use crate::scan::{self, Scan};
 use crate::source::DbFile;
 use crate::text::shown;
 
 use super::messages::report_error;
-use super::{progress, signals};
+use super::signals;
 
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct GlobalOptions {
@@ -106,21 +103,6 @@ impl Context {
 pub(super) fn columns() -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)))
-}
-
-/// Scans the file, and verifies its trailer at the same time.
-pub(super) fn scan_and_verify<'a>(
-    source: &'a DbFile,
-    state: &State<'a>,
-    max_findings: usize,
-    outline: Option<&[i64]>,
-) -> (Scan<'a>, Trailer) {
-    let bar = progress::bar(source.db.file_size());
-    let progress = |bytes| bar.inc(bytes);
-    let options = scan::ScanOptions { max_findings, outline, progress: &progress };
-    let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
-    bar.finish_and_clear();
-    found
 }
 
 /// Writes to standard output. Colours are removed if it is no terminal, or if NO_COLOR is set.

@@ -25,6 +25,7 @@ pub use super::error::DefragError;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DefragRequest {
     /// Where the copy goes.
     pub destination: Destination,
@@ -45,6 +46,32 @@ pub struct DefragRequest {
 }
 
 impl DefragRequest {
+    /// A verified copy at this path, which nothing has yet.
+    pub fn to(path: impl Into<PathBuf>) -> Self {
+        Self::at(Destination::File { path: path.into(), force: false })
+    }
+
+    /// A verified copy that replaces the file, which is kept under another name.
+    #[must_use]
+    pub fn in_place() -> Self {
+        Self::at(Destination::InPlace { keep_old: true })
+    }
+
+    /// A verified copy there.
+    #[must_use]
+    pub fn at(destination: Destination) -> Self {
+        Self {
+            destination,
+            wish: Wish::default(),
+            layout: Layout::default(),
+            verify: true,
+            dry_run: false,
+            snapshot: false,
+            skip_hash_check: false,
+            wal_dir: None,
+        }
+    }
+
     /// What that means for this source: what replaces a snapshot is one, too, and what goes nowhere is a dry run.
     fn settled(&self, source: &DbFile) -> Self {
         let is_snapshot = trailer::trailer_size(source.db.file_size()) > 0;

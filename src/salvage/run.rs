@@ -28,6 +28,7 @@ pub use super::error::SalvageError;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SalvageRequest {
     /// Where the copy goes.
     pub target: PathBuf,
@@ -43,6 +44,27 @@ pub struct SalvageRequest {
     pub snapshot: bool,
     /// Whether to do nothing but search.
     pub dry_run: bool,
+    /// Whether to copy first what a failing disk still gives.
+    pub disk_errors: bool,
+    /// Whether to read although a program may be writing to the file.
+    pub without_lock: bool,
+}
+
+impl SalvageRequest {
+    /// A copy at this path, which nothing has yet, of what nothing speaks against.
+    pub fn to(target: impl Into<PathBuf>) -> Self {
+        Self {
+            target: target.into(),
+            force: false,
+            trust: Trust::Usual,
+            disable_auth: false,
+            layout: Layout::default(),
+            snapshot: false,
+            dry_run: false,
+            disk_errors: false,
+            without_lock: false,
+        }
+    }
 }
 
 /// Saves what can be saved.

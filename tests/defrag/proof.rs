@@ -1,12 +1,12 @@
 //! The proof would notice: a copy in which anything differs is refused.
 
-use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::copy::Mismatch;
-use etcd_medic::copy::proof;
-use etcd_medic::etcd::schema::Alarm;
-use etcd_medic::rewrite::changes::{AlarmKind, History};
-use etcd_medic::rewrite::verify::prove;
-use etcd_medic::rewrite::{Changes, CopyContent};
+use etcd_medic::internals::bolt::write::{self, Packing, Settings};
+use etcd_medic::internals::copy::Mismatch;
+use etcd_medic::internals::copy::proof;
+use etcd_medic::internals::etcd::schema::Alarm;
+use etcd_medic::internals::rewrite::changes::{AlarmKind, History};
+use etcd_medic::internals::rewrite::verify::prove;
+use etcd_medic::internals::rewrite::{Changes, CopyContent};
 
 use prost::Message;
 use support::memory::Tree;

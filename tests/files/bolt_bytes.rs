@@ -14,12 +14,12 @@ use crate::support::found::{
 use crate::support::lies::{
     B, Case, ENTRIES, FREE, FREED, NO_PAGE, PAGE_SIZE, ROOT, at, cases, sample, sample_of,
 };
-use etcd_medic::bolt::bucket::BucketRoot;
-use etcd_medic::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
-use etcd_medic::bolt::meta::MetaError;
-use etcd_medic::bolt::{Db, Fault, FormatError};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::bucket::BucketRoot;
+use etcd_medic::internals::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
+use etcd_medic::internals::bolt::meta::MetaError;
+use etcd_medic::internals::bolt::{Db, Fault, FormatError};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 
 /// Scans with several threads, twice, and walks with one: all must agree, and every page be accounted for.
 fn read(name: &str, db: &Db) -> (Found, Found) {

@@ -10,19 +10,19 @@ use std::path::Path;
 use crate::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
 use crate::support::corpus::Corpus;
 use crate::support::{etcd_file, fixture, fixture_text, names_in, testdata};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::RevisionError;
-use etcd_medic::etcd::hash::{hash_kv, hash_kv_of};
-use etcd_medic::etcd::kept::Kept;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::{RecordKey, Revision};
-use etcd_medic::hash::{HashError, Hashes};
-use etcd_medic::source::DbFile;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::RevisionError;
+use etcd_medic::internals::etcd::hash::{hash_kv, hash_kv_of};
+use etcd_medic::internals::etcd::kept::Kept;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::{RecordKey, Revision};
+use etcd_medic::internals::hash::{HashError, Hashes};
+use etcd_medic::internals::source::DbFile;
 use serde_json::Value;
 
 fn hashes(db: &Db, revision: i64) -> Result<Hashes, HashError> {
-    etcd_medic::hash::hashes(db, &State::read(db), revision, &|_| {})
+    etcd_medic::internals::hash::hashes(db, &State::read(db), revision, &|_| {})
 }
 
 /// Hash, revision and compact revision; the same by the library's shorter way.
@@ -173,7 +173,7 @@ mod rule {
             for at in 1..=26 {
                 let kept = Kept::at(&db, state.key_bucket.as_ref().expect("a key bucket"), at);
                 let mut left = Vec::new();
-                etcd_medic::bolt::entries::for_each_entry(
+                etcd_medic::internals::bolt::entries::for_each_entry(
                     &db,
                     state.key_bucket.as_ref().expect("one"),
                     |entry| {

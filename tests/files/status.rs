@@ -81,12 +81,12 @@ mod headroom {
     #[test]
     fn the_guide_says_the_same() {
         let guide = fs::read_to_string(monitoring("../space-guide.md")).expect("the guide");
-        for row in etcd_medic::guide::ROWS {
+        for row in etcd_medic::internals::guide::ROWS {
             let disk = match row.from_disk_bytes / 1_000_000_000 {
                 0 => "below 48 GB".to_owned(),
                 disk => format!("from {disk} GB"),
             };
-            let revisions = etcd_medic::units::grouped(row.revisions);
+            let revisions = etcd_medic::internals::units::grouped(row.revisions);
             let line =
                 format!("| {disk} | {} GiB | {} | {revisions} |", row.quota_bytes >> 30, row.quota_bytes);
             assert!(guide.contains(&line), "docs/space-guide.md lacks: {line}");
@@ -224,10 +224,10 @@ mod retention {
     /// A real API server sets the time when it creates: revisions and times ascend together.
     #[test]
     fn times_of_real_objects_ascend_with_their_revisions() {
-        use etcd_medic::bolt::Db;
-        use etcd_medic::etcd::schema::State;
-        use etcd_medic::k8s::metadata::creation_seconds;
-        use etcd_medic::scan::{ScanOptions, scan};
+        use etcd_medic::internals::bolt::Db;
+        use etcd_medic::internals::etcd::schema::State;
+        use etcd_medic::internals::k8s::metadata::creation_seconds;
+        use etcd_medic::internals::scan::{ScanOptions, scan};
         for (name, least) in [("k8s-frag/frag.db", 300), ("k8s-3.5/k8s.db", 100), ("k8s-3.6/k8s.db", 100)] {
             let db = Db::new(fixture(name)).expect("a db");
             let state = State::read(&db);

@@ -13,24 +13,24 @@ use std::path::Path;
 
 use crate::support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
 use crate::support::{fixture, fixture_text, names_in, testdata};
-use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::resources::ResourceUse;
-use etcd_medic::analyze::space::ByteClass;
-use etcd_medic::analyze::top::TopObject;
-use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::bucket::BucketRoot;
-use etcd_medic::bolt::entries::for_each_entry;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::{self, Trailer};
-use etcd_medic::etcd::{KeyValue, RecordKey};
-use etcd_medic::filter::Filter;
-use etcd_medic::inspect::{self, RowKind};
-use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::DbFile;
-use etcd_medic::status::{Limits, Status};
+use etcd_medic::internals::analyze::histogram::Histogram;
+use etcd_medic::internals::analyze::resources::ResourceUse;
+use etcd_medic::internals::analyze::space::ByteClass;
+use etcd_medic::internals::analyze::top::TopObject;
+use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::bucket::BucketRoot;
+use etcd_medic::internals::bolt::entries::for_each_entry;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::{self, Trailer};
+use etcd_medic::internals::etcd::{KeyValue, RecordKey};
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::inspect::{self, RowKind};
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::status::{Limits, Status};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -189,8 +189,9 @@ fn bbolt_stats(made: &Made<'_, '_>, stats: &str) {
     assert_eq!(height, figure("Number of levels in B+tree"));
     assert_eq!(buckets().count() as u64, figure("Total number of buckets"));
     assert_eq!(inline().count() as u64, figure("Total number on inlined buckets"));
-    let inline_bytes =
-        |sizes: &etcd_medic::bolt::walk::NodeSizes| sizes.header + sizes.elements + sizes.keys + sizes.values;
+    let inline_bytes = |sizes: &etcd_medic::internals::bolt::walk::NodeSizes| {
+        sizes.header + sizes.elements + sizes.keys + sizes.values
+    };
     let in_inline: u64 = inline().map(|(_, tally)| inline_bytes(&tally.sizes)).sum();
     assert_eq!(in_inline, figure("Bytes used for inlined buckets"));
 

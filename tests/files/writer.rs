@@ -6,16 +6,16 @@ use crate::support::content::{assert_equal_contents, contents_and_places};
 use crate::support::found::assert_accounted;
 use crate::support::memory::{Change, Changing, Memory, Tree, Value, file_of, open, settings, write_file};
 use crate::support::random::Random;
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::format::MAX_PAGE_SIZE;
-use etcd_medic::bolt::format::MAX_VALUE_SIZE;
-use etcd_medic::bolt::write::{
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::format::MAX_PAGE_SIZE;
+use etcd_medic::internals::bolt::format::MAX_VALUE_SIZE;
+use etcd_medic::internals::bolt::write::{
     self, BucketSpec, EntrySource, NewEntry, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
 };
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 
 /// Writes it, and reads it back: sound, every page reachable, equal, inline what bbolt would inline.
 fn assert_written(tree: &Tree, settings: Settings, of: &str) -> Db {

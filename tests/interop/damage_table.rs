@@ -20,11 +20,11 @@ use crate::support::anatomy::{Anatomy, Items};
 use crate::support::peers::program_folder;
 use crate::support::program::{folder_of, path_in, program, run};
 use crate::support::workshop::{Base, Damage, PATTERNS, frag};
-use etcd_medic::bolt::Db;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use tempfile::TempDir;
 
 /// How long a program may take on 4 MB.

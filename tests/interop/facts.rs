@@ -9,10 +9,10 @@ use std::path::Path;
 use crate::support::peers::{
     Key, Member, Peer, fingerprint, medic, medic_json, number, untouched, with_each_etcd,
 };
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::source::DbFile;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
 use serde_json::Value;
 
 with_each_etcd!(

@@ -21,11 +21,10 @@ use crate::support::peers::{
 };
 use crate::support::random::Random;
 use crate::support::{fixture, names_in, testdata};
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::copy::{Destination, Layout, Progress};
-use etcd_medic::rewrite::changes::Wish;
-use etcd_medic::rewrite::defrag::{DefragRequest, defrag};
-use etcd_medic::source::DbFile;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::rewrite::defrag::{DefragRequest, defrag};
+use etcd_medic::internals::source::DbFile;
 use serde_json::Value;
 
 with_each_etcd!(
@@ -304,18 +303,8 @@ fn assert_nothing_is_replaced(member: &Member, source: &DbFile, words: &str) {
         (metadata.ino(), fs::read(member.db()).expect("the db"), names_below(member.folder()))
     };
     let before = look();
-    let request = DefragRequest {
-        destination: Destination::InPlace { keep_old: true },
-        wish: Wish::default(),
-        layout: Layout::default(),
-        verify: true,
-        dry_run: false,
-        snapshot: false,
-        skip_hash_check: false,
-        wal_dir: None,
-    };
-    let quiet = Progress::SILENT;
-    let refused = defrag(source, &request, quiet).expect_err("refused").to_string();
+    let refused =
+        defrag(source, &DefragRequest::in_place(), Progress::SILENT).expect_err("refused").to_string();
     assert!(refused.contains(words), "no `{words}` in: {refused}");
     assert!(look() == before, "something was replaced, made or removed");
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use crate::support::peers::{
     Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
 };
-use etcd_medic::copy::Progress;
-use etcd_medic::synth::{Extent, SynthOptions, SynthReport, SynthRequest, synth};
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::synth::{Extent, SynthOptions, SynthReport, SynthRequest, synth};
 use serde_json::Value;
 use tempfile::TempDir;
 

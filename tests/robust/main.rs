@@ -19,12 +19,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use cases::{Answer, Cases};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
-use etcd_medic::bolt::meta::checksum;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::inspect;
-use etcd_medic::source::DbFile;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
+use etcd_medic::internals::bolt::meta::checksum;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::inspect;
+use etcd_medic::internals::source::DbFile;
 use support::mutate::mutate;
 use support::random::Random;
 use support::workshop::seeds;

@@ -1,9 +1,9 @@
 //! What the report says of authentication, members and alarms that are lost, or are not.
 
-use etcd_medic::etcd::schema::User;
-use etcd_medic::salvage::document::SalvageReport;
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::lacks::{Lack, LackState, What};
+use etcd_medic::internals::etcd::schema::User;
+use etcd_medic::internals::salvage::document::SalvageReport;
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::lacks::{Lack, LackState, What};
 use prost::Message;
 
 use super::first_start::only;
@@ -23,7 +23,10 @@ fn report(enabled: u8, users: &[&str], lost: &[&str]) -> SalvageReport {
         plain(name, user.encode_to_vec())
     };
     let role = |name: &str| {
-        let role = etcd_medic::etcd::schema::Role { name: name.as_bytes().to_vec(), permissions: Vec::new() };
+        let role = etcd_medic::internals::etcd::schema::Role {
+            name: name.as_bytes().to_vec(),
+            permissions: Vec::new(),
+        };
         plain(name, role.encode_to_vec())
     };
     let small: [(&str, Vec<Entry>); 5] = [

@@ -2,14 +2,14 @@
 
 use std::io::{Write, stderr};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::salvage::document::{BucketReport, SalvageReport};
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::SalvageError;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::salvage::document::{BucketReport, SalvageReport};
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use serde_json::json;
 
 use super::patterns::Sum;

@@ -5,34 +5,34 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
-use etcd_medic::bolt::write::plan;
-use etcd_medic::bolt::{Db, FormatError, PageId};
-use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, GarbageLimits};
-use etcd_medic::copy::{Layout, Progress};
-use etcd_medic::etcd::find::FoundRecord;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::filter::Filter;
-use etcd_medic::hash::hashes;
-use etcd_medic::inspect;
-use etcd_medic::report;
-use etcd_medic::rewrite::changes::{History, Wish};
-use etcd_medic::rewrite::defrag::{self, DefragError};
-use etcd_medic::rewrite::{self, Changes, CopyContent};
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run;
-use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::DbFile;
-use etcd_medic::status::{Limits, Status};
-use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::history::history;
-use etcd_medic::travel::keys::deleted;
-use etcd_medic::travel::shown::{self, Shower};
-use etcd_medic::travel::{self, From, Select};
+use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::write::plan;
+use etcd_medic::internals::bolt::{Db, FormatError, PageId};
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::cleanup::{self, GarbageLimits};
+use etcd_medic::internals::copy::{Layout, Progress};
+use etcd_medic::internals::etcd::find::FoundRecord;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::hash::hashes;
+use etcd_medic::internals::inspect;
+use etcd_medic::internals::report;
+use etcd_medic::internals::rewrite::changes::{History, Wish};
+use etcd_medic::internals::rewrite::defrag::{self, DefragError};
+use etcd_medic::internals::rewrite::{self, Changes, CopyContent};
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::open::Wreck;
+use etcd_medic::internals::salvage::run;
+use etcd_medic::internals::scan::health::Health;
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::status::{Limits, Status};
+use etcd_medic::internals::travel::export::{self, Format};
+use etcd_medic::internals::travel::history::history;
+use etcd_medic::internals::travel::keys::deleted;
+use etcd_medic::internals::travel::shown::{self, Shower};
+use etcd_medic::internals::travel::{self, SearchIn, Select};
 
 use super::counting::step;
 
@@ -80,15 +80,8 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     let silent = Progress::SILENT;
     let mut found = Vec::new();
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
-        let request = run::SalvageRequest {
-            target: Path::new("copy").to_owned(),
-            force: false,
-            trust,
-            disable_auth: false,
-            layout: Layout::default(),
-            snapshot: false,
-            dry_run: true,
-        };
+        let mut request = run::SalvageRequest::to("copy");
+        (request.trust, request.dry_run) = (trust, true);
         match run::salvage(&wreck, &request, silent) {
             Ok(report) => {
                 print(file.len(), "salvage", &report, |out| {
@@ -127,14 +120,10 @@ pub fn saved_copy(file: &Bytes) {
     let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("copy.db");
-    let request = |target: &Path, dry_run| run::SalvageRequest {
-        target: target.to_owned(),
-        force: false,
-        trust: Trust::Usual,
-        disable_auth: false,
-        layout: Layout::default(),
-        snapshot: false,
-        dry_run,
+    let request = |target: &Path, dry_run| {
+        let mut request = run::SalvageRequest::to(target);
+        request.dry_run = dry_run;
+        request
     };
     let silent = Progress::SILENT;
     let Ok(saved) = run::salvage(&wreck, &request(&target, false), silent) else { return };
@@ -309,7 +298,7 @@ pub fn travel(db: &Db) {
         }
     });
     for (from, show_secrets) in
-        [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
+        [(SearchIn::Live, false), (SearchIn::OlderRoot, true), (SearchIn::Free, true), (SearchIn::Any, false)]
     {
         let shower = Shower::new(shown::ShowOptions { show_secrets, clean: show_secrets });
         let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
@@ -332,7 +321,7 @@ pub fn travel(db: &Db) {
                 });
                 history
             });
-            assert!(from != From::Live || history.exists, "{found:?}");
+            assert!(from != SearchIn::Live || history.exists, "{found:?}");
         }
     }
 }

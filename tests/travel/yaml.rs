@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::process::Command;
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::k8s::render::{render, yaml};
-use etcd_medic::source::DbFile;
-use etcd_medic::text::is_unsafe;
-use etcd_medic::travel::{From, Select, at};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::k8s::render::{render, yaml};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::text::is_unsafe;
+use etcd_medic::internals::travel::{SearchIn, Select, at};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
@@ -352,7 +352,8 @@ fn real_objects() -> Vec<Value> {
             let file = corpus.file(name);
             let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
             let state = State::read(&source.db);
-            let answer = at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
+            let answer =
+                at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");
             objects.extend(
                 answer
                     .found

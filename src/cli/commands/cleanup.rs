@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result};
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use crate::cleanup::{CleanupRequest, GarbageLimits, cleanup};
-use crate::etcd::schema::State;
+use crate::cleanup::GarbageLimits;
+use crate::cli::progress;
+use crate::front::options::CleanupOptions;
 use crate::report::{self, View};
 use crate::text::shown;
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
 /// Find what could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
@@ -50,18 +51,16 @@ pub struct CleanupArgs {
 impl CleanupArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = context.open(&self.file)?;
-        let state = State::read(&source.db);
-        let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-        let thresholds = GarbageLimits {
+        let limits = GarbageLimits {
             event_age_seconds: self.event_age,
             lease_age_seconds: self.lease_age,
             large_bytes: self.large,
             flood_objects: self.flood_objects,
         };
-        let request =
-            CleanupRequest { path: &source.path, trailer, thresholds, as_of: self.as_of, top: self.top };
+        let (as_of, top) = (self.as_of, self.top);
         let found =
-            cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
+            progress::watch(|progress| source.cleanup(&CleanupOptions { limits, as_of, top, progress }));
+        let found = found.with_context(|| shown(&source.path).into_owned())?;
         let view = View { top: self.top, ..context.view() };
         context.render("cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
         Ok(Outcome::of(found.health.sound))

@@ -10,7 +10,7 @@ use crate::bolt::open::Lock;
 use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::{self, DefragRequest};
+use crate::rewrite::defrag::DefragRequest;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -111,7 +111,7 @@ impl DefragArgs {
         let lock = if self.in_place && !self.dry_run { Lock::Exclusive } else { Lock::Shared };
         let source = context.open_under(&self.source, lock)?;
         let request = self.request();
-        let report = progress::watch(|progress| defrag::defrag(&source, &request, progress))?;
+        let report = progress::watch(|progress| source.defrag(&request, progress))?;
         let view = context.view();
         context.render("defrag", &report, |out| report::rewrite::defrag(out, &view, &report))?;
         Ok(Outcome::Sound)

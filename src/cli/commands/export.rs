@@ -7,7 +7,6 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::etcd::find::FoundRecord;
-use crate::etcd::schema::State;
 use crate::output::Target;
 use crate::report;
 use crate::source::DbFile;
@@ -64,13 +63,12 @@ impl ExportArgs {
         signals::end_cleanly()?;
         let shower = self.how.shower()?;
         let source = open_with_keys(context, &self.file)?;
-        let state = State::read(&source.db);
         let (found, revision, unreadable) = if self.deleted {
-            let deleted = find_deleted(&source, &state, &self.which)?;
+            let deleted = find_deleted(&source, &self.which)?;
             let unreadable = deleted.unreadable;
             (deleted.into_recoverable(), None, unreadable)
         } else {
-            let answer = answer(&source, &state, self.when, &self.which)?;
+            let answer = answer(&source, self.when, &self.which)?;
             (answer.found, Some(answer.revision), answer.unreadable)
         };
         let shower = shower.of(&found);

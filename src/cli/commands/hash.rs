@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::etcd::schema::State;
-use crate::hash;
+use crate::front::options::HashOptions;
 use crate::report;
 use crate::text::shown;
 
@@ -33,10 +32,7 @@ pub struct HashArgs {
 impl HashArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = context.open(&self.file)?;
-        let state = State::read(&source.db);
-        let bar = progress::bar(source.db.file_size());
-        let hashes = hash::hashes(&source.db, &state, self.rev, &|bytes| bar.inc(bytes));
-        bar.finish_and_clear();
+        let hashes = progress::watch(|progress| source.hash(&HashOptions { revision: self.rev, progress }));
         let hashes = hashes.with_context(|| shown(&source.path).into_owned())?;
         let view = context.view();
         context.render("hash", &hashes, |out| report::hash::write(out, &view, &hashes))?;

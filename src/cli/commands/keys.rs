@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::etcd::schema::State;
 use crate::report;
 use crate::source::DbFile;
 use crate::text::escape;
@@ -46,16 +45,11 @@ pub struct KeysArgs {
 impl KeysArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = open_with_keys(context, &self.file)?;
-        let state = State::read(&source.db);
-        if self.deleted {
-            self.deleted(context, &source, &state)
-        } else {
-            self.existing(context, &source, &state)
-        }
+        if self.deleted { self.deleted(context, &source) } else { self.existing(context, &source) }
     }
 
-    fn existing(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
-        let answer = answer(source, state, self.when, &self.which)?;
+    fn existing(&self, context: &Context, source: &DbFile) -> Result<Outcome> {
+        let answer = answer(source, self.when, &self.which)?;
         let found = &answer.found;
         match context.options.output {
             OutputFormat::Json => context.write_json(
@@ -75,8 +69,8 @@ impl KeysArgs {
         Ok(warn_of(source, answer.unreadable))
     }
 
-    fn deleted(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
-        let deleted = find_deleted(source, state, &self.which)?;
+    fn deleted(&self, context: &Context, source: &DbFile) -> Result<Outcome> {
+        let deleted = find_deleted(source, &self.which)?;
         match context.options.output {
             OutputFormat::Json => context.write_json(
                 "keys",

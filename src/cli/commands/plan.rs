@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::copy::Layout;
+use crate::front::options::PlanOptions;
 use crate::report;
 use crate::rewrite::changes::History;
-use crate::rewrite::defrag;
-use crate::rewrite::plan;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -44,9 +43,10 @@ impl PlanArgs {
         let newest = self.keep_revisions.iter().copied().map(History::Newest);
         let histories: Vec<_> = newest.chain(self.compact_to.iter().copied()).collect();
         let source = context.open(&self.file)?;
-        defrag::check_trailer(&source, self.skip_hash_check)?;
-        let layout = Layout::from(self.layout);
-        let report = progress::watch(|progress| plan::plan(&source, &histories, layout, progress))?;
+        let (layout, skip_hash_check) = (Layout::from(self.layout), self.skip_hash_check);
+        let report = progress::watch(|progress| {
+            source.plan(&PlanOptions { histories, layout, skip_hash_check, progress })
+        })?;
         let view = context.view();
         context.render("plan", &report, |out| report::rewrite::plan(out, &view, &report))?;
         Ok(Outcome::Sound)

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::bolt::open::Lock;
 use crate::copy::Layout;
-use crate::output::folder_of;
+use crate::front;
 use crate::report;
 use crate::salvage::find::Trust;
-use crate::salvage::{open, run};
+use crate::salvage::run::SalvageRequest;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -66,25 +65,20 @@ impl SalvageArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
         signals::read_from_now_on(&self.source);
-        let lock = context.lock(Lock::Shared);
-        let scratch = self.disk_errors.then(|| folder_of(&self.out));
-        let request = self.request();
-        let report = progress::watch(|progress| {
-            let wreck = open::open(&self.source, lock, scratch, progress)?;
-            run::salvage(&wreck, &request, progress)
-        })?;
+        let request = self.request(context.options.no_lock);
+        let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
         Ok(Outcome::of(report.is_whole()))
     }
 
-    fn request(&self) -> run::SalvageRequest {
+    fn request(&self, without_lock: bool) -> SalvageRequest {
         let trust = match (self.strict, self.best_effort) {
             (true, _) => Trust::Strict,
             (_, true) => Trust::BestEffort,
             _ => Trust::Usual,
         };
-        run::SalvageRequest {
+        SalvageRequest {
             target: self.out.clone(),
             force: self.force,
             trust,
@@ -92,6 +86,8 @@ impl SalvageArgs {
             layout: Layout::from(self.layout),
             snapshot: self.snapshot,
             dry_run: self.dry_run,
+            disk_errors: self.disk_errors,
+            without_lock,
         }
     }
 }

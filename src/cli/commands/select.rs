@@ -6,19 +6,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::etcd::schema::State;
+use crate::cli::progress;
+use crate::copy::Progress;
 use crate::filter::FilterWords;
-use crate::scan::Scan;
+use crate::front::options::KeysOptions;
 use crate::source::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
-use crate::travel::index::Sorted;
 use crate::travel::keys::Deleted;
-use crate::travel::narrow::{Narrow, check_prefix};
 use crate::travel::shown::{ShowOptions, Shower};
-use crate::travel::{self, Answer, From, Select};
+use crate::travel::{self, Answer, SearchIn};
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 
@@ -29,8 +28,8 @@ pub struct When {
     #[arg(long, value_name = "REV", value_parser = clap::value_parser!(i64).range(1..))]
     pub rev: Option<i64>,
     /// Where to look
-    #[arg(long, value_enum, default_value_t = From::Live)]
-    pub from: From,
+    #[arg(long, value_enum, default_value_t = SearchIn::Live)]
+    pub from: SearchIn,
 }
 
 /// Which keys.
@@ -47,32 +46,13 @@ pub struct Which {
 }
 
 impl Which {
-    fn prefix(&self) -> &[u8] {
-        self.prefix.as_ref().map(|prefix| prefix.as_bytes()).unwrap_or_default()
-    }
-
-    fn wanted(&self) -> FilterWords {
-        FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() }
-    }
-
-    /// Whether no name needs to be looked up: none was given, or keys with the prefix were found.
-    fn is_answered(&self, is_empty: bool) -> bool {
-        self.wanted().is_none() && (self.prefix().is_empty() || !is_empty)
-    }
-
-    /// Keeps only keys of the resource and the namespace. A name that matches nothing is an error.
-    fn narrow<'a>(&self, scan: &Scan<'a>, found: &mut Sorted<'a>) -> Result<()> {
-        if found.is_empty() {
-            check_prefix(self.prefix(), scan)?;
+    fn options<'p>(&self, progress: Progress<'p>) -> KeysOptions<'p> {
+        KeysOptions {
+            prefix: self.prefix.as_ref().map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
+            words: FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() },
+            progress,
+            ..KeysOptions::default()
         }
-        Ok(Narrow::to(&self.wanted(), scan).answer(found)?)
-    }
-
-    fn narrow_deleted<'a>(&self, scan: &Scan<'a>, found: &mut Deleted<'a>) -> Result<()> {
-        if found.is_empty() {
-            check_prefix(self.prefix(), scan)?;
-        }
-        Ok(Narrow::to(&self.wanted(), scan).deleted(found)?)
     }
 }
 
@@ -117,25 +97,16 @@ pub fn warn_of(source: &DbFile, unreadable: u64) -> Outcome {
     Outcome::Problems
 }
 
-/// Finds the keys that exist at a revision.
-pub fn answer<'a>(source: &'a DbFile, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
-    let path = || shown(&source.path).into_owned();
-    let When { rev, from } = when;
-    let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
-    let mut answer = answer.with_context(path)?;
-    if !which.is_answered(answer.found.is_empty()) {
-        let (scan, _) = scan_and_verify(source, state, 0, None);
-        which.narrow(&scan, &mut answer.found).with_context(path)?;
-    }
-    Ok(answer)
+/// The keys that exist at a revision, of those that were asked for.
+pub fn answer<'a>(source: &'a DbFile, when: When, which: &Which) -> Result<Answer<'a>> {
+    let answer = progress::watch(|progress| {
+        source.keys(&KeysOptions { revision: when.rev, from: when.from, ..which.options(progress) })
+    });
+    answer.with_context(|| shown(&source.path).into_owned())
 }
 
-/// Finds the keys that do not exist now.
-pub fn find_deleted<'a>(source: &'a DbFile, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
-    let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
-    if !which.is_answered(deleted.is_empty()) {
-        let (scan, _) = scan_and_verify(source, state, 0, None);
-        which.narrow_deleted(&scan, &mut deleted).with_context(|| shown(&source.path).into_owned())?;
-    }
-    Ok(deleted)
+/// The same of keys that do not exist now.
+pub fn find_deleted<'a>(source: &'a DbFile, which: &Which) -> Result<Deleted<'a>> {
+    let deleted = progress::watch(|progress| source.deleted(&which.options(progress)));
+    deleted.with_context(|| shown(&source.path).into_owned())
 }

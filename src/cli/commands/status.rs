@@ -6,14 +6,14 @@ use std::time::SystemTime;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::etcd::schema::State;
+use crate::cli::progress;
+use crate::front::options::StatusOptions;
 use crate::report;
 use crate::report::prometheus::{Run, Sample};
-use crate::source::DbFile;
 use crate::status::{Level, Limits, Status, Thresholds};
 use crate::text::ByteText;
 
-use crate::cli::context::{Context, OutputFormat, scan_and_verify, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
 use crate::cli::remedy;
@@ -107,15 +107,9 @@ fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> 
     });
     let found = found.map(|source| {
         let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
-        (status_of(&source, limits), modified)
+        (progress::watch(|progress| source.status(&StatusOptions { limits, progress })), modified)
     });
     Looked { found, file }
-}
-
-fn status_of(source: &DbFile, limits: Limits) -> Status {
-    let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0, None);
-    Status::of(&source.path, &source.db, &state, &scan, trailer, limits)
 }
 
 fn prometheus(context: &Context, looked: &[Looked<'_>]) -> Result<()> {

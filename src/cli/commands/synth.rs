@@ -7,10 +7,11 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 
 use crate::bolt::write::Packing;
+use crate::front;
 use crate::report;
 use crate::synth::history::Amounts;
 use crate::synth::scatter::Scatter;
-use crate::synth::{self, Extent, SynthOptions, SynthRequest};
+use crate::synth::{Extent, SynthOptions, SynthRequest};
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -110,7 +111,7 @@ impl SynthArgs {
             snapshot: self.snapshot,
             options: self.options(),
         };
-        let report = progress::watch(|progress| synth::synth(&request, progress))?;
+        let report = progress::watch(|progress| front::synth(&request, progress))?;
         let view = context.view();
         context.render("synth", &report, |out| report::synth::synth(out, &view, &report))?;
         Ok(Outcome::Sound)

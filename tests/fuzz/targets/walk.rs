@@ -1,10 +1,10 @@
 //! Every bucket's tree, and the plan of a copy of it.
 #![no_main]
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::write::plan;
-use etcd_medic::copy::{Layout};
-use etcd_medic::rewrite::{Changes, CopyContent};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::write::plan;
+use etcd_medic::internals::copy::{Layout};
+use etcd_medic::internals::rewrite::{Changes, CopyContent};
 use etcd_medic_fuzz::file_target;
 
 file_target!(|file| {

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use etcd_medic::bolt::Db;
-use etcd_medic::etcd::schema::State;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::etcd::schema::State;
 
 use crate::support::corpus::Corpus;
 use crate::support::documents::{self, parse as document};
