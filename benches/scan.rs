@@ -23,7 +23,7 @@ use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
 use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 
@@ -47,7 +47,7 @@ fn bench_file(
     path: &Path,
     samples: usize,
 ) -> Result<(), Box<dyn Error>> {
-    let Source { db, path, .. } = Source::open(path, Lock::Shared)?;
+    let DbFile { db, path, .. } = DbFile::open(path, Lock::Shared)?;
     let path = path.display().to_string();
     let mut bench = |what: &str, work: &dyn Fn(&Db)| {
         let mut group = criterion.benchmark_group(what);

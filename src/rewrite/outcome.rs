@@ -12,13 +12,13 @@ use super::guard::Refusal;
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct DefragReport {
     /// The file that was read.
-    pub source: SourceFile,
+    pub source: DefragSource,
     /// The copy.
-    pub target: TargetFile,
+    pub target: DefragCopy,
     /// Records that a compaction dropped.
-    pub dropped: Dropped,
+    pub dropped: CompactedAway,
     /// The compaction that the copy went through; `null` for none.
     pub compaction: Option<Compaction>,
     /// Alarms that the copy does not have any more.
@@ -54,7 +54,7 @@ pub struct Report {
 
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
-pub struct SourceFile {
+pub struct DefragSource {
     /// Its path.
     pub path: ByteText,
     /// Its bytes, tail and trailer included.
@@ -69,7 +69,7 @@ pub struct SourceFile {
 
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
-pub struct TargetFile {
+pub struct DefragCopy {
     /// Its path; empty in a dry run that names none.
     pub path: ByteText,
     /// Its bytes, trailer included.
@@ -90,7 +90,7 @@ pub struct TargetFile {
 
 /// Records that a compaction dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped {
+pub struct CompactedAway {
     /// Older revisions.
     pub superseded: u64,
     /// Deletions.

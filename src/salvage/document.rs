@@ -16,15 +16,15 @@ use super::restore::Restore;
 
 /// What was saved, and what was not.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct SalvageReport {
     /// What the copy lacks of what etcd knows besides the records: it comes first, as it may open doors.
     pub lacks: Vec<Lack>,
     /// The file that was read.
-    pub source: SourceFile,
+    pub source: SalvageSource,
     /// The copy.
-    pub target: TargetFile,
+    pub target: SalvageCopy,
     /// Records that were not taken over although they were found.
-    pub dropped: Dropped,
+    pub dropped: NotTaken,
     /// What can be read, and nothing tells which bucket it is of.
     pub unreached: Unreached,
     /// Where the copy's records come from; of a file that isn't etcd's, its entries.
@@ -61,7 +61,7 @@ pub struct Report {
     pub(super) whole: bool,
 }
 
-impl Report {
+impl SalvageReport {
     /// Whether all that the file held is in the copy, and nothing is doubtful.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -71,7 +71,7 @@ impl Report {
 
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
-pub struct SourceFile {
+pub struct SalvageSource {
     /// Its path.
     pub path: ByteText,
     /// Its bytes.
@@ -90,7 +90,7 @@ pub struct SourceFile {
 
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
-pub struct TargetFile {
+pub struct SalvageCopy {
     /// Its path.
     pub path: ByteText,
     /// Its bytes, trailer included.
@@ -111,7 +111,7 @@ pub struct TargetFile {
 
 /// Records that were found and left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Dropped {
+pub struct NotTaken {
     /// Deleted, superseded, or never committed: what free pages still hold.
     pub free: u64,
     /// Entries of the `key` bucket that are no records.

@@ -14,7 +14,7 @@ use etcd_medic::etcd::trailer;
 use etcd_medic::filter::Filter;
 use etcd_medic::k8s::resource_name;
 use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use jiff::Timestamp;
 
 use super::counted::{GarbageClass, Sum, count};
@@ -55,7 +55,7 @@ pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) 
 fn compare(corpus: &Corpus) -> usize {
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let name = format!("{}/{name}", corpus.name());
         let usual = GarbageLimits::default();
         let found = compare_with(&source.db, &name, usual, None);

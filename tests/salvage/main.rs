@@ -22,10 +22,10 @@ use etcd_medic::bolt::open::{Lock, map_file};
 use etcd_medic::copy::{Layout, Progress};
 use etcd_medic::etcd::schema::State;
 use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::salvage::document::Report;
+use etcd_medic::salvage::document::SalvageReport;
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run::{self, Request, SalvageError};
+use etcd_medic::salvage::run::{self, SalvageError, SalvageRequest};
 use etcd_medic::scan::health::Health;
 use etcd_medic::scan::{ScanOptions, scan};
 use support::anatomy::{Anatomy, Items};
@@ -40,7 +40,7 @@ const SILENT: Progress<'static> = Progress::SILENT;
 
 /// What a salvage made of a damaged file.
 struct Salvaged {
-    report: Report,
+    report: SalvageReport,
     items: Items,
     sound: bool,
 }
@@ -51,7 +51,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
     fs::write(&wreck.path, &damage.bytes).expect("a file");
     let layout = Layout::default();
-    let request = Request {
+    let request = SalvageRequest {
         target: target.clone(),
         force: false,
         trust,

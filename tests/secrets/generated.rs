@@ -5,7 +5,7 @@ use std::path::Path;
 
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::travel::export::{self, Format};
 use etcd_medic::travel::shown::{ShowOptions, Shower};
 use etcd_medic::travel::{From, Select, at};
@@ -34,7 +34,7 @@ fn nothing_of_a_hostile_secret_is_shown() {
     for seed in 0..files {
         let (hidden, needles, bytes) = made(seed, 12);
         let folder = folder_of(&[("db", &bytes)]);
-        let source = Source::open(&folder.path().join("db"), Lock::Shared).expect("opened");
+        let source = DbFile::open(&folder.path().join("db"), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
         let mut shown_records = 0;
         for format in FORMATS {

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::travel::export::{self, Format};
 use etcd_medic::travel::shown::{ShowOptions, Shower};
 use etcd_medic::travel::{From, Select, at};
@@ -94,7 +94,7 @@ fn search(corpus: &Corpus) -> usize {
     // a snapshot has the same in it
     for name in corpus.truth.files.keys().filter(|name| !name.contains("snapshot")) {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
         let answer = at(&source.db, &state, From::Any, None, Select::Prefix(b"")).expect("an etcd file");
         let mut needles = Needles::of_runs(8);

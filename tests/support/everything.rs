@@ -20,13 +20,13 @@ use etcd_medic::inspect;
 use etcd_medic::report;
 use etcd_medic::rewrite::changes::{History, Wish};
 use etcd_medic::rewrite::defrag::{self, DefragError};
-use etcd_medic::rewrite::{self, Changes, Content};
+use etcd_medic::rewrite::{self, Changes, CopyContent};
 use etcd_medic::salvage::find::Trust;
 use etcd_medic::salvage::open::Wreck;
 use etcd_medic::salvage::run;
 use etcd_medic::scan::health::Health;
 use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::status::{Limits, Status};
 use etcd_medic::travel::export::{self, Format};
 use etcd_medic::travel::history::history;
@@ -80,7 +80,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     let silent = Progress::SILENT;
     let mut found = Vec::new();
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
-        let request = run::Request {
+        let request = run::SalvageRequest {
             target: Path::new("copy").to_owned(),
             force: false,
             trust,
@@ -127,7 +127,7 @@ pub fn saved_copy(file: &Bytes) {
     let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("copy.db");
-    let request = |target: &Path, dry_run| run::Request {
+    let request = |target: &Path, dry_run| run::SalvageRequest {
         target: target.to_owned(),
         force: false,
         trust: Trust::Usual,
@@ -141,7 +141,7 @@ pub fn saved_copy(file: &Bytes) {
     assert!(saved.verified);
     let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
     let db = Db::new(copy.clone()).expect("a bbolt file");
-    Content::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
+    CopyContent::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
     let again = Wreck::new(target.clone(), copy).expect("pages");
     let again = run::salvage(&again, &request(Path::new("again"), true), silent).expect("the same again");
     assert_eq!((again.target.records, again.target.revision), (saved.target.records, saved.target.revision));
@@ -154,7 +154,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     let (status, health) = scanned(file, db, &state, asked);
     let sound = status.sound;
     step("plan", || {
-        let content = match Content::read(db, &Changes::default(), &|_| {}) {
+        let content = match CopyContent::read(db, &Changes::default(), &|_| {}) {
             Ok(content) => content,
             Err(unreadable) => {
                 assert!(!health.readable, "what can be read can be copied: {unreadable:?}");
@@ -182,9 +182,9 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     sound
 }
 
-fn source_of(file: &Bytes) -> Source {
+fn source_of(file: &Bytes) -> DbFile {
     let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
-    Source { path, db, read_without_lock: false }
+    DbFile { path, db, read_without_lock: false }
 }
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.
@@ -259,7 +259,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
 }
 
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
-fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Content<'_>) {
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &CopyContent<'_>) {
     let source = source_of(file);
     let silent = Progress::SILENT;
     let planned = rewrite::plan::plan(&source, &[], Layout::default(), silent);
@@ -278,7 +278,7 @@ fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Con
                 continue;
             }
         };
-        let content = Content::read(db, &changes, &|_| {}).expect("read before");
+        let content = CopyContent::read(db, &changes, &|_| {}).expect("read before");
         let marks = changes.marks().len() as u64;
         assert!(content.num_entries() <= all.num_entries() + marks, "entries");
         let copy = plan(&content, settings).expect("what a walk accepts can be written");

@@ -8,7 +8,7 @@ use std::path::Path;
 use etcd_medic::bolt::open::Lock;
 use etcd_medic::etcd::schema::State;
 use etcd_medic::k8s::render::{Unrenderable, change, render, yaml};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::travel::{From, Select, at};
 use jiff::Timestamp;
 use k8s_openapi::api;
@@ -53,7 +53,7 @@ fn compare(corpus: &Corpus, kinds: &mut Kinds) -> usize {
     let mut objects = 0;
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
         let answer = at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
         assert_eq!(answer.found.len(), corpus.live.len(), "{name}: live keys");

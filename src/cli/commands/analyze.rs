@@ -15,7 +15,7 @@ use crate::text::shown;
 use crate::cli::context::{Context, scan_and_verify};
 use crate::cli::outcome::Outcome;
 
-/// The full report: what fills the file, what each cure gives back, what to do
+/// Report what fills the file, what each cure gives back, and what to do
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic analyze /var/lib/etcd

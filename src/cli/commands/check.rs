@@ -11,7 +11,7 @@ use crate::report;
 use crate::cli::context::{Context, scan_and_verify};
 use crate::cli::outcome::Outcome;
 
-/// Every structural and logical fault, not only the first
+/// Find every structural and logical fault, not only the first
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic check /var/lib/etcd

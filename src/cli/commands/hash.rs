@@ -13,19 +13,19 @@ use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 use crate::cli::progress;
 
-/// HashKV and the snapshot hash, equal to etcd's, and a fingerprint of each bucket
+/// Compute HashKV and the snapshot hash, equal to etcd's, and a fingerprint of each bucket
 ///
 /// Members of a cluster that hold the same data have the same HashKV at the same revision and compact revision,
-/// however their files differ. The snapshot hash is of all buckets: a copy or a defrag keeps it.
+/// even if their files differ. The snapshot hash covers all buckets: a copy or a defrag keeps it.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic hash snapshot.db
   etcd-medic hash /var/lib/etcd --rev 120000   # as: etcdctl endpoint hashkv --rev 120000
   etcd-medic hash snapshot.db --output json | jq .hash_kv.hash")]
 pub struct HashArgs {
-    /// A db, a snapshot, or a data dir; any bbolt file has a snapshot hash
+    /// A db, a snapshot, a data dir, or any other bbolt file (which has no HashKV)
     file: PathBuf,
-    /// HashKV at this revision, from the compact revision on; 0 is the current one
+    /// Compute HashKV at this revision, not below the compact revision; 0 is the current one
     #[arg(long, default_value_t = 0, value_name = "R", value_parser = clap::value_parser!(i64).range(0..))]
     rev: i64,
 }

@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use crate::etcd::schema::State;
 use crate::report;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::escape;
 use crate::travel::keys::{DeletedRow, KeyRow};
 
-use crate::cli::context::{Context, Output, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::outcome::Outcome;
 
 use super::select::{When, Which, answer, find_deleted, open_with_keys, warn_of};
 
-/// The keys that exist, at any retained revision; or those that were deleted and can still be found
+/// List the keys that exist at any retained revision, or those that were deleted and can still be found
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic keys /var/lib/etcd
@@ -32,13 +32,13 @@ pub struct KeysArgs {
     which: Which,
     #[command(flatten)]
     when: When,
-    /// Keys that do not exist now, of which a record can still be found
+    /// List keys that do not exist now, if a record of them can still be found
     #[arg(long, conflicts_with_all = ["rev", "from"])]
     deleted: bool,
-    /// With revision, version, lease, size, and where the record lies
+    /// Show revision, version, lease, size, and where the record was found
     #[arg(long, short)]
     long: bool,
-    /// End each key with a zero byte, as it is, rather than with a line feed, escaped: for `xargs -0`
+    /// Print keys unescaped, each with a zero byte after it: for `xargs -0`
     #[arg(short = '0', long, conflicts_with = "long")]
     null: bool,
 }
@@ -54,11 +54,11 @@ impl KeysArgs {
         }
     }
 
-    fn existing(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
+    fn existing(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
         let answer = answer(source, state, self.when, &self.which)?;
         let found = &answer.found;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &KeysDocument {
                     revision: answer.revision,
@@ -75,10 +75,10 @@ impl KeysArgs {
         Ok(warn_of(source, answer.unreadable))
     }
 
-    fn deleted(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
+    fn deleted(&self, context: &Context, source: &DbFile, state: &State<'_>) -> Result<Outcome> {
         let deleted = find_deleted(source, state, &self.which)?;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &DeletedDocument {
                     num_deleted: deleted.len() as u64,
@@ -94,7 +94,7 @@ impl KeysArgs {
     }
 }
 
-/// Rows that are made while they are written: a file may have millions.
+/// Rows are made while they are written: a file may have millions.
 struct Rows<'r, T>(&'r dyn Fn() -> Box<dyn Iterator<Item = T> + 'r>);
 
 impl<T: Serialize> Serialize for Rows<'_, T> {
@@ -119,7 +119,7 @@ struct DeletedDocument<'r> {
     deleted: Rows<'r, DeletedRow>,
 }
 
-/// Keys as they are, each with a zero byte behind it: not through the stream that takes colours out, and zeroes, too.
+/// Writes keys as they are, each with a zero byte after it. The stream that removes colours would remove the zero bytes.
 fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for key in keys {
@@ -129,7 +129,7 @@ fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Lines without colours, which need not go through the stream that takes them out.
+/// Writes lines without colours, so the stream that removes colours is not needed.
 fn write_lines(lines: impl Iterator<Item = impl AsRef<str>>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in lines {

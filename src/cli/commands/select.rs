@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::etcd::schema::State;
 use crate::filter::FilterWords;
 use crate::scan::Scan;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
 use crate::travel::index::Sorted;
@@ -22,10 +22,10 @@ use crate::cli::context::{Context, scan_and_verify};
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 
-/// Which part of the data.
+/// At which revision, and where to look.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct When {
-    /// At this revision; the current one if not given
+    /// The revision. Default: the current one
     #[arg(long, value_name = "REV", value_parser = clap::value_parser!(i64).range(1..))]
     pub rev: Option<i64>,
     /// Where to look
@@ -36,12 +36,12 @@ pub struct When {
 /// Which keys.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Which {
-    /// Only keys that begin so
+    /// Only keys with this prefix
     prefix: Option<OsString>,
-    /// Only of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
+    /// Only keys of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
-    /// Only of this namespace
+    /// Only keys of this namespace
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<String>,
 }
@@ -55,12 +55,12 @@ impl Which {
         FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() }
     }
 
-    /// Whether no name needs to be looked up: none was given, or a prefix of which keys were found.
+    /// Whether no name needs to be looked up: none was given, or keys with the prefix were found.
     fn is_answered(&self, is_empty: bool) -> bool {
         self.wanted().is_none() && (self.prefix().is_empty() || !is_empty)
     }
 
-    /// Of what begins with the prefix, what is of the resource and namespace. A name that is nobody's is an error.
+    /// Keeps only keys of the resource and the namespace. A name that matches nothing is an error.
     fn narrow<'a>(&self, scan: &Scan<'a>, found: &mut Sorted<'a>) -> Result<()> {
         if found.is_empty() {
             check_prefix(self.prefix(), scan)?;
@@ -79,10 +79,10 @@ impl Which {
 /// How objects are shown.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct How {
-    /// How an object is written
+    /// Format of an object
     #[arg(long, value_enum, default_value_t = Format::Yaml)]
     pub format: Format,
-    /// Leave out what keeps `kubectl apply` from making the object anew: status, uid, resourceVersion, ...
+    /// Leave out what prevents `kubectl apply` from creating the object: status, uid, resourceVersion, ...
     #[arg(long)]
     clean: bool,
     /// Show the data of Secrets
@@ -97,15 +97,15 @@ impl How {
     }
 }
 
-/// Opens a file that has something of etcd's.
-pub fn open_with_keys(context: &Context, file: &Path) -> Result<Source> {
+/// Opens a file, which must be etcd's.
+pub fn open_with_keys(context: &Context, file: &Path) -> Result<DbFile> {
     let source = context.open(file)?;
     travel::refuse_others(&source.db).with_context(|| shown(&source.path).into_owned())?;
     Ok(source)
 }
 
-/// Says that an answer may lack something.
-pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
+/// Warns that an answer may be incomplete.
+pub fn warn_of(source: &DbFile, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
@@ -117,8 +117,8 @@ pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
     Outcome::Problems
 }
 
-/// The keys that exist at a revision, of those that were asked for.
-pub fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
+/// Finds the keys that exist at a revision.
+pub fn answer<'a>(source: &'a DbFile, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
     let path = || shown(&source.path).into_owned();
     let When { rev, from } = when;
     let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
@@ -130,8 +130,8 @@ pub fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Whi
     Ok(answer)
 }
 
-/// The same of keys that do not exist now.
-pub fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
+/// Finds the keys that do not exist now.
+pub fn find_deleted<'a>(source: &'a DbFile, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
     let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
     if !which.is_answered(deleted.is_empty()) {
         let (scan, _) = scan_and_verify(source, state, 0, None);

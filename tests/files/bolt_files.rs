@@ -1,11 +1,10 @@
 //! The reader against files that bbolt itself wrote: what it finds must be what bbolt says of them.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use crate::support::found::{assert_accounted, kind_name, walk, walk_in_order};
+use crate::support::{fixture, fixture_text, names_in};
 use bytes::Bytes;
 use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
 use etcd_medic::bolt::entries::for_each_entry;
@@ -16,8 +15,6 @@ use etcd_medic::etcd::schema::State;
 use etcd_medic::scan::{Scan, ScanOptions, scan};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use support::found::{assert_accounted, kind_name, walk, walk_in_order};
-use support::{fixture, fixture_text, names_in};
 
 /// A `*.truth.json`: what bbolt says of a file.
 #[derive(Deserialize, PartialEq, Eq, Debug)]

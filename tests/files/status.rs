@@ -1,8 +1,5 @@
 //! `status` for a fleet: headroom on quotas and disks, many files, Prometheus' text format, and what docs/monitoring/
 //! makes of it; and what history costs.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,9 +7,9 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::documents::{self, parse};
-use support::program::{document, folder_of, path_in, program, run};
-use support::{etcd_file, fixture, testdata};
+use crate::support::documents::{self, parse};
+use crate::support::program::{document, folder_of, path_in, program, run};
+use crate::support::{etcd_file, fixture, testdata};
 
 /// 4,128,768 bytes, all allocated.
 fn frag() -> String {

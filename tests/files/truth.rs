@@ -4,16 +4,15 @@
 //! the package), too:
 //!
 //! ```text
-//! ETCD_MEDIC_CORPORA=../shared/corpora cargo test --test truth
+//! ETCD_MEDIC_CORPORA=../shared/corpora cargo test --test files truth
 //! ```
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stderr};
 use std::path::Path;
 
+use crate::support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
+use crate::support::{fixture, fixture_text, names_in, testdata};
 use etcd_medic::analyze::histogram::Histogram;
 use etcd_medic::analyze::resources::ResourceUse;
 use etcd_medic::analyze::space::ByteClass;
@@ -30,12 +29,10 @@ use etcd_medic::etcd::{KeyValue, RecordKey};
 use etcd_medic::filter::Filter;
 use etcd_medic::inspect::{self, RowKind};
 use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::source::DbFile;
 use etcd_medic::status::{Limits, Status};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
-use support::{fixture, fixture_text, names_in, testdata};
 
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
@@ -102,7 +99,7 @@ fn compare(corpus: &Corpus) -> usize {
     for (name, truth) in &corpus.truth.files {
         let path = corpus.folder.join(name).display().to_string();
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         read(&source.db, &path, |made| {
             file_figures(made, name, truth);
             bbolt_stats(made, &truth.bbolt_stats);
