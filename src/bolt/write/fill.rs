@@ -170,12 +170,10 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         // `after` is the byte of the file that follows what is buffered
         let (mut written, mut buffered, mut after) = (0u64, 0usize, 0u64);
         let flush = |buffered: &[u8], after: u64| -> io::Result<()> {
-            let start = after.saturating_sub(buffered.len() as u64);
-            self.file.write_all_at(buffered, start)
+            self.file.write_all_at(buffered, after.saturating_sub(buffered.len() as u64))
         };
-        for PlannedSpan { entries, page, pages } in
-            chunk.nodes.clone().filter_map(|index| level.node_at(index))
-        {
+        let nodes = chunk.nodes.clone().filter_map(|index| level.node_at(index));
+        for PlannedSpan { entries, page, pages } in nodes {
             let node = Node { page: self.plan.page_of(page), pages, entries };
             let bytes = pages.saturating_mul(self.plan.page_size);
             let offset = node.page.0.saturating_mul(self.plan.page_size);
