@@ -52,7 +52,7 @@ pub struct ScannedRecord<'a> {
     pub hash: u64,
     /// Its revision (main).
     pub revision: i64,
-    /// Put or tombstone, and its place in the key's history; none for a mark ([`KeyValue::is_revision_mark`]).
+    /// Put or tombstone, and its place in the key's history; none for a mark (`KeyValue::is_revision_mark`).
     pub state: Previous,
     /// Its own bytes, and its share of the header and slack of its leaf.
     pub leaf_bytes: u64,
