@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::text::JsonEscaper;
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a, T> {
     schema: String,
     read_without_lock: bool,

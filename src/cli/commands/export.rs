@@ -52,6 +52,7 @@ pub struct ExportArgs {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ExportDocument {
     target: ByteText,
     revision: Option<i64>,

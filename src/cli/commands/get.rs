@@ -44,6 +44,7 @@ pub struct GetArgs {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct GetDocument<'g> {
     key: ByteText,
     revision: i64,

@@ -104,6 +104,7 @@ impl<T: Serialize> Serialize for Rows<'_, T> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct KeysDocument<'r> {
     revision: i64,
     compact_revision: i64,
@@ -113,6 +114,7 @@ struct KeysDocument<'r> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DeletedDocument<'r> {
     num_deleted: u64,
     unreadable: u64,

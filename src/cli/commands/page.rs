@@ -33,6 +33,7 @@ pub struct PageArgs {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PageDocument {
     pages: Vec<PageView>,
 }

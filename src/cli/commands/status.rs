@@ -85,12 +85,14 @@ struct Looked<'f> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document {
     files: Vec<Status>,
     errors: Vec<FileError>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct FileError {
     /// Its path as it was given.
     path: ByteText,
