@@ -247,7 +247,7 @@ pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
 /// A line of a stream.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Line<'a> {
+pub struct Line<'a> {
     key: ByteText,
     mod_revision: i64,
     create_revision: i64,

@@ -53,7 +53,7 @@ pub struct ExportArgs {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ExportDocument {
+pub struct ExportDocument {
     target: ByteText,
     revision: Option<i64>,
     unreadable: u64,

@@ -45,7 +45,7 @@ pub struct GetArgs {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct GetDocument<'g> {
+pub struct GetDocument<'g> {
     key: ByteText,
     revision: i64,
     compact_revision: i64,

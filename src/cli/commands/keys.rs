@@ -105,19 +105,21 @@ impl<T: Serialize> Serialize for Rows<'_, T> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct KeysDocument<'r> {
+pub struct KeysDocument<'r> {
     revision: i64,
     compact_revision: i64,
     num_keys: u64,
     unreadable: u64,
+    #[cfg_attr(test, schemars(with = "Vec<KeyRow>"))]
     keys: Rows<'r, KeyRow>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct DeletedDocument<'r> {
+pub struct DeletedDocument<'r> {
     num_deleted: u64,
     unreadable: u64,
+    #[cfg_attr(test, schemars(with = "Vec<DeletedRow>"))]
     deleted: Rows<'r, DeletedRow>,
 }
 

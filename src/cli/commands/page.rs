@@ -34,7 +34,7 @@ pub struct PageArgs {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct PageDocument {
+pub struct PageDocument {
     pages: Vec<PageView>,
 }
 

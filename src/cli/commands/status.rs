@@ -54,7 +54,7 @@ impl StatusArgs {
         if context.options.output == Output::Prometheus {
             prometheus(context, &looked)?;
         }
-        let mut document = Document { files: Vec::new(), errors: Vec::new() };
+        let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
         for Looked { found, .. } in looked {
             match found {
                 Ok((status, _)) => document.files.push(status),
@@ -86,14 +86,14 @@ struct Looked<'f> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Document {
+pub struct StatusDocument {
     files: Vec<Status>,
     errors: Vec<FileError>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct FileError {
+pub struct FileError {
     /// Its path as it was given.
     path: ByteText,
     error: String,
