@@ -29,6 +29,7 @@ use touched::{Next, Touched};
 
 /// What a check came to.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
     /// Whether nothing was found.
     pub sound: bool,
@@ -55,6 +56,7 @@ pub struct Checked {
 
 /// What is no fault of the file's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
     /// What it is about, for programs.
     pub kind: &'static str,
@@ -82,6 +84,7 @@ fn notes(db: &Db, state: &State<'_>, scan: &Scan<'_>) -> Vec<Note> {
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scope {
     /// Reachable pages.
     pub pages: u64,
@@ -96,6 +99,7 @@ pub struct Scope {
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// What is wrong, for programs.
     pub kind: &'static str,

@@ -44,6 +44,7 @@ const ENOUGH_PAIRS: u64 = 20;
 
 /// When the file was written last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AsOf {
     /// RFC 3339; `null` where no object tells and none was given: then nothing has an age.
     pub time: Option<String>,

@@ -25,6 +25,7 @@ const COPIES: u64 = 3;
 
 /// A row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
     /// It is for disks from this size on. Disks are sold in GB of 10^9 bytes.
     pub from_disk_bytes: u64,
@@ -65,6 +66,7 @@ pub fn quota_for(disk_bytes: u64) -> Option<u64> {
 
 /// What is left of a quota.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QuotaRoom {
     /// etcd's `--quota-backend-bytes`.
     pub quota_bytes: u64,
@@ -85,6 +87,7 @@ impl QuotaRoom {
 
 /// What is left of a disk with one db on it, and what to set there.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiskRoom {
     /// The disk.
     pub disk_bytes: u64,

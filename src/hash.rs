@@ -23,6 +23,7 @@ use crate::text::ByteText;
 
 /// What the command says: docs/json.md describes every field.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hashes {
     /// Whether `check` finds nothing.
     pub sound: bool,
@@ -45,6 +46,7 @@ pub struct Hashes {
 
 /// As `etcdutl hashkv` and `etcdctl endpoint hashkv` have it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HashKv {
     /// CRC-32C.
     pub hash: u32,
@@ -56,6 +58,7 @@ pub struct HashKv {
 
 /// As `etcdutl snapshot status` has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SnapshotStatus {
     /// CRC-32C of each top-level bucket's name, keys and values.
     pub hash: u32,
@@ -71,6 +74,7 @@ pub struct SnapshotStatus {
 
 /// A bucket, and what tells its content from another's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketHash {
     /// Its name, with those of the buckets around it.
     pub name: ByteText,

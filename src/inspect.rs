@@ -20,6 +20,7 @@ use crate::text::ByteText;
 
 /// One node, or a run of pages that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageRow {
     /// Its first page.
     pub page: u64,
@@ -37,6 +38,7 @@ pub struct PageRow {
 
 /// What pages are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, strum::IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum RowKind {
@@ -58,6 +60,7 @@ pub enum RowKind {
 
 /// The pages of a file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageList {
     /// Bytes of a page.
     pub page_size: u64,
@@ -180,6 +183,7 @@ fn fill_with_damaged(db: &Db, rows: Vec<PageRow>) -> Vec<PageRow> {
 
 /// One bucket, and what tells its content from another's.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketRow {
     /// What it takes.
     #[serde(flatten)]
@@ -190,6 +194,7 @@ pub struct BucketRow {
 
 /// The buckets of a file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketList {
     /// All of them, in the order of the tree.
     pub buckets: Vec<BucketRow>,
@@ -255,6 +260,7 @@ pub(crate) fn add_to_fingerprint(fingerprint: &mut Hasher, entry: &Entry<'_>) {
 
 /// One page, taken apart.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageView {
     /// Its id, by where it lies.
     pub page: u64,
@@ -285,6 +291,7 @@ pub struct PageView {
 
 /// One element of a page, without its value.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ElementView {
     /// Its position.
     pub index: u64,

@@ -18,6 +18,7 @@ use crate::analyze::share::share;
 
 /// The status of one file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
     /// Its path.
     pub path: ByteText,
@@ -65,6 +66,7 @@ pub struct Status {
 
 /// What the thresholds make of a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Below both, or none were given.

@@ -60,6 +60,27 @@ impl Serialize for ByteText {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for ByteText {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteText".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Bytes of the file, or of a path: a string where they are UTF-8, and otherwise an object with their Base64.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": { "bytes": { "type": "string", "contentEncoding": "base64" } },
+                    "required": ["bytes"]
+                }
+            ]
+        })
+    }
+}
+
 /// The bytes as text that can be shown: what isn't UTF-8 as `\xff`, what can't be seen as `\n` or `\u{…}`, a backslash as
 /// `\\`. Different bytes give different text.
 #[must_use]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Advice {
     /// What it is about, for programs.
     pub kind: &'static str,
@@ -20,6 +21,7 @@ pub struct Advice {
 
 /// How bad something is, the worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Data is in danger, or etcd refuses to work.

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use crate::bolt::Db;
 use crate::bolt::meta::Meta;
+use crate::etcd::HexId;
 use crate::etcd::schema::{Member, State};
 use crate::etcd::trailer::Trailer;
 use crate::text::ByteText;
 
 /// What the file is.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileInfo {
     /// Its path, as it was resolved.
     pub path: ByteText,
@@ -47,13 +49,14 @@ pub struct FileInfo {
     /// Members of the cluster; the file does not say which of them wrote it.
     pub members: Arc<[Member]>,
     /// Ids of those that are no voters or learners of raft's, where its list is stored.
-    pub members_not_in_conf_state: Vec<u64>,
+    pub members_not_in_conf_state: Vec<HexId>,
     /// Members that were removed.
     pub members_removed: u64,
 }
 
 /// One meta page.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MetaInfo {
     /// 0 or 1.
     pub slot: usize,

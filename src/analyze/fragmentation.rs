@@ -10,6 +10,7 @@ use super::space::{ByteClass, Space};
 
 /// How scattered the file is.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fragmentation {
     /// From 0 (every byte holds something, leaves lie in the order of their keys) to 1 (nothing but holes):
     /// `1 - (1 - empty_share) * (1 - disorder / 2)`.
@@ -30,6 +31,7 @@ pub struct Fragmentation {
 
 /// Steps from a leaf to the next in the order of the keys, by where in the file they lead.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeafSteps {
     /// To the next page: read ahead by the disk.
     pub adjacent: u64,

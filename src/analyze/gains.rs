@@ -13,6 +13,7 @@ use crate::scan::Scan;
 /// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
 /// Nothing is promised of a file that can't be read whole, or of a scan that did not keep the sizes of records: all are 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gains {
     /// `etcd-medic defrag`.
     pub defrag_bytes: u64,

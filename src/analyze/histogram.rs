@@ -6,6 +6,7 @@ use serde::Serialize;
 ///
 /// The quantiles are exact, by nearest rank: the smallest value that at least that share of all values do not exceed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Histogram {
     /// Number of values.
     pub count: u64,
@@ -21,6 +22,7 @@ pub struct Histogram {
 
 /// The values from `from` to `to`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bin {
     /// The smallest value that belongs here.
     pub from: u64,

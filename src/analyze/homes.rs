@@ -13,6 +13,7 @@ use super::share::apportion;
 
 /// One tenant: a cluster that shares the file with others.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TenantUse {
     /// What it is called; `null` for what isn't Kubernetes'.
     pub tenant: Option<ByteText>,
@@ -23,6 +24,7 @@ pub struct TenantUse {
 
 /// One namespace.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamespaceUse {
     /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
     pub tenant: Option<ByteText>,
@@ -35,6 +37,7 @@ pub struct NamespaceUse {
 
 /// What the keys of one home add up to.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HomeUse {
     /// Keys that exist.
     pub objects: u64,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::etcd::HexId;
 use crate::etcd::schema::State;
 use crate::top_n::largest;
 
 /// Leases.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeasesUse {
     /// Leases in the `lease` bucket.
     pub count: u64,
@@ -28,9 +30,10 @@ pub struct LeasesUse {
 
 /// One lease.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeaseInfo {
     /// Its id.
-    pub id: i64,
+    pub id: HexId,
     /// The time to live that was granted, in seconds; `null` where the lease does not exist.
     pub ttl_seconds: Option<i64>,
     /// Keys attached.
@@ -65,7 +68,7 @@ impl LeasesUse {
             if ttls.contains_key(lease) { existing.add(keys) } else { orphaned.add(keys) }
         }
         let rows = attached.iter().map(|(&id, &AttachedKeys { keys, bytes })| LeaseInfo {
-            id,
+            id: id.into(),
             ttl_seconds: ttls.get(&id).copied(),
             keys,
             bytes,

@@ -46,6 +46,7 @@ use serde::Serialize;
 
 use crate::bolt::Db;
 use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
+use crate::etcd::HexId;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;
@@ -71,6 +72,7 @@ use top::TopObject;
 
 /// The full report.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
     /// The file itself.
     pub file: FileInfo,
@@ -113,6 +115,7 @@ pub struct Analysis {
 
 /// One bucket.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketUse {
     /// Its name; for a bucket within another, both, with a slash between.
     pub name: ByteText,
@@ -134,9 +137,10 @@ pub struct BucketUse {
 
 /// A raised alarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AlarmInfo {
     /// The member that raised it.
-    pub member_id: u64,
+    pub member_id: HexId,
     /// etcd's name for it.
     pub alarm: &'static str,
     /// What it means.
@@ -145,6 +149,7 @@ pub struct AlarmInfo {
 
 /// Authentication.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Auth {
     /// Whether it is on.
     pub enabled: bool,
@@ -247,6 +252,6 @@ impl From<&crate::etcd::schema::Alarm> for AlarmInfo {
             "CORRUPT" => "members were found to differ: etcd refuses all requests but reads of the alarm",
             _ => "not known to this program",
         };
-        Self { member_id: alarm.member_id, alarm: alarm.name(), meaning }
+        Self { member_id: HexId(alarm.member_id), alarm: alarm.name(), meaning }
     }
 }

@@ -11,6 +11,7 @@ use super::share::apportion;
 
 /// Records, and what they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RecordUse {
     /// Number of records.
     pub records: u64,
@@ -22,6 +23,7 @@ pub struct RecordUse {
 
 /// The records of the `key` bucket by their state.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mvcc {
     /// The current revision.
     pub revision: i64,

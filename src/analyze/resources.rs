@@ -17,6 +17,7 @@ use super::share::apportion;
 
 /// One resource.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResourceUse {
     /// API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,

@@ -24,6 +24,7 @@ const PREFERRED_SPAN_SECONDS: u64 = 24 * 3600;
 
 /// What history costs, and which time it covers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Retention {
     /// Revisions that existed since the last compaction: how much history there is.
     pub revisions: u64,
@@ -39,6 +40,7 @@ pub struct Retention {
 
 /// How fast revisions come, from the creation of two objects.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rate {
     /// The revision at which the older one was created.
     pub first_revision: i64,
@@ -52,6 +54,7 @@ pub struct Rate {
 
 /// Some number of revisions to keep.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RetentionCost {
     /// Number of revisions.
     pub revisions: u64,

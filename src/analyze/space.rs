@@ -9,6 +9,7 @@ use crate::scan::Scan;
 
 /// What a byte of the file is. Every byte is of one class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, IntoStaticStr)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ByteClass {
@@ -42,6 +43,7 @@ pub enum ByteClass {
 
 /// How many bytes are of a class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClassBytes {
     /// The class.
     pub class: ByteClass,
@@ -51,6 +53,7 @@ pub struct ClassBytes {
 
 /// Every byte of the file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Space {
     /// Bytes of the file.
     pub total_bytes: u64,

@@ -62,6 +62,7 @@ impl Timelines {
 
 /// How records spread over the revisions: equal spans of revisions, from the oldest on.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineReport {
     /// The spans.
     pub bins: Vec<TimelineBin>,
@@ -71,6 +72,7 @@ pub struct TimelineReport {
 
 /// One span.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineBin {
     /// Its first revision.
     pub first_revision: i64,
@@ -84,6 +86,7 @@ pub struct TimelineBin {
 
 /// The span with most bytes.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Peak {
     /// The span.
     #[serde(flatten)]

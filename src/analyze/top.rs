@@ -15,6 +15,7 @@ use super::share::DiskBytes;
 
 /// One of the largest keys.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TopObject {
     /// The first ranking that it is in.
     pub by: Metric,
@@ -48,6 +49,7 @@ pub struct TopObject {
 
 /// A key's place in each ranking, from 1 on; `null` where it is not among the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ranks {
     /// By bytes of the newest record.
     pub live_bytes: Option<u64>,
@@ -79,6 +81,7 @@ impl Ranks {
 
 /// What objects are ranked by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Bytes of the newest record.

@@ -38,6 +38,7 @@ pub const BUCKET_HEADER_SIZE: usize = size_of::<BucketHeader>();
 
 /// The position of a page: its byte offset is the id times the page size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct PageId(pub u64);
 
@@ -49,6 +50,7 @@ impl fmt::Display for PageId {
 
 /// What a page holds. bbolt compares the flags for equality: a page with two bits set is of no type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PageKind {
     /// Keys and the pages below them.

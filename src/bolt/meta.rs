@@ -11,6 +11,7 @@ use super::format::{
 ///
 /// Its numbers are still only claims: a page id in it may lie outside the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Meta {
     /// Bytes of a page; a power of two from 512 to 16 MiB.
     pub page_size: u32,

@@ -10,6 +10,7 @@ use crate::etcd::history::RecordFault;
 
 /// A pattern of damage. The names, in kebab-case, are the findings' `pattern` in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, IntoStaticStr, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 pub enum Pattern {

@@ -21,6 +21,7 @@ use super::pattern::Pattern;
 
 /// What the findings add up to.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Touched {
     /// What the damage is, and how many findings say so, in the order of their names.
     pub patterns: Vec<PatternCount>,
@@ -39,6 +40,7 @@ pub struct Touched {
 
 /// How often a pattern was met.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PatternCount {
     /// The pattern.
     pub pattern: Pattern,
@@ -48,6 +50,7 @@ pub struct PatternCount {
 
 /// A bucket with damage.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TouchedBucket {
     /// Its path; empty for the root bucket, which has the names of all others.
     pub name: ByteText,
@@ -57,6 +60,7 @@ pub struct TouchedBucket {
 
 /// A range of revisions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionSpan {
     /// The first; `None` from the oldest on.
     pub first_revision: Option<i64>,
@@ -66,6 +70,7 @@ pub struct RevisionSpan {
 
 /// A resource with damage.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TouchedResource {
     /// The API group.
     pub group: String,
@@ -77,6 +82,7 @@ pub struct TouchedResource {
 
 /// Leaves of records that nothing refers to, with records later than any of the tree's.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NewerPages {
     /// Number of leaf pages.
     pub leaves: u64,
@@ -88,6 +94,7 @@ pub struct NewerPages {
 
 /// A command to go on with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Next {
     /// The command.
     pub command: String,

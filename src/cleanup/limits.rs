@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// From where on something counts as garbage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GarbageLimits {
     /// Events seen last longer ago than this are old.
     pub event_age_seconds: u64,

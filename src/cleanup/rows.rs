@@ -12,6 +12,7 @@ use super::limits::GarbageLimits;
 
 /// What could be deleted.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cleanup {
     /// The file's path.
     pub path: ByteText,
@@ -39,6 +40,7 @@ pub struct Cleanup {
 
 /// Objects, and what they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Use {
     /// Keys that exist.
     pub objects: u64,
@@ -63,6 +65,7 @@ impl Use {
 
 /// One class.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClassUse {
     /// The class's name, for programs.
     pub class: &'static str,
@@ -91,6 +94,7 @@ pub struct ClassUse {
 
 /// How old a flood's objects are, by when they were created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ages {
     /// Objects that are older than some spans, the shortest first.
     pub older: Vec<Older>,
@@ -104,6 +108,7 @@ pub struct Ages {
 
 /// Objects that are older than a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Older {
     /// The span.
     pub than_seconds: u64,
@@ -115,6 +120,7 @@ pub struct Older {
 
 /// A class's objects in one namespace.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClassNamespace {
     /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
     pub tenant: Option<ByteText>,
@@ -127,6 +133,7 @@ pub struct ClassNamespace {
 
 /// One of a class's largest objects.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LargestObject {
     /// The etcd key.
     pub key: ByteText,
@@ -148,6 +155,7 @@ pub struct LargestObject {
 
 /// Values of one resource that tell nothing, or not enough.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unread {
     /// API group.
     pub group: String,

@@ -26,6 +26,8 @@ mod parse;
 mod program;
 mod progress;
 mod remedy;
+#[cfg(test)]
+mod schemas;
 mod signals;
 mod threads;
 mod values;

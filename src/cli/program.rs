@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Look at a file", &["analyze", "status", "check", "pages", "page", "buckets", "hash"]),
     ("Mend it", &["plan", "defrag", "salvage", "cleanup"]),
     ("Read its keys, at any revision", &["keys", "history", "get", "export"]),
-    ("Share and measure", &["synth", "completions", "man"]),
+    ("Share and measure", &["synth", "schema", "completions", "man"]),
 ];
 
 const AFTER_HELP: &str = "\

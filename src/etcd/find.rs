@@ -35,6 +35,7 @@ use super::schema::KEY_BUCKET;
     strum::IntoStaticStr,
     strum::Display,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Origin {

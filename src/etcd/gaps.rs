@@ -33,6 +33,7 @@ pub const MAX_GAPS: usize = 15;
 
 /// Revisions that never existed, from the first to the last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionGap {
     /// The first of them.
     pub first_revision: i64,

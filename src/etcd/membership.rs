@@ -160,7 +160,7 @@ fn by_bucket(state: &State<'_>) -> Said {
     if state.undecodable.iter().any(|(bucket, _)| *bucket == "members") {
         return Said::Unreadable;
     }
-    let ids: BTreeSet<_> = state.members.iter().map(|member| member.id).collect();
+    let ids: BTreeSet<_> = state.members.iter().map(|member| member.id.0).collect();
     if ids.is_empty() { Said::Nothing } else { Said::Members(ids) }
 }
 

@@ -11,6 +11,7 @@
 //! | [`known_revisions`] | from the compact revision to the current one, and those that are neither |
 //! | [`hash`] | HashKV |
 //! | [`crc`] | CRC-32C, in parts |
+//! | [`hex_id`] | ids of members and leases |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
 //! | [`membership`] | whether a member is the only one of its cluster |
 //! | [`tail`] | how far a db is in the log beside it |
@@ -22,6 +23,7 @@ pub mod data_dir;
 pub mod find;
 pub mod gaps;
 pub mod hash;
+pub mod hex_id;
 pub mod history;
 pub mod kept;
 pub mod key_value;
@@ -33,6 +35,7 @@ pub mod tail;
 pub mod trailer;
 
 pub use gaps::{RevisionGap, RevisionGaps};
+pub use hex_id::HexId;
 pub use kept::Kept;
 pub use key_value::KeyValue;
 pub use known_revisions::{RevisionError, current_revision};

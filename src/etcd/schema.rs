@@ -15,6 +15,7 @@ use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
 use crate::bolt::entries::{End, for_each_entry, outermost_entry, top_level};
 
+use super::hex_id::HexId;
 use super::known_revisions::current_revision;
 use super::revision::{RecordKey, Revision};
 
@@ -93,9 +94,10 @@ pub struct State<'a> {
 
 /// A member, as the `members` bucket has it.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Member {
     /// Its id, in decimal as etcd writes it in JSON.
-    pub id: u64,
+    pub id: HexId,
     /// Its name; empty until it has been started once.
     #[serde(default)]
     pub name: String,
@@ -350,7 +352,7 @@ impl<'a> State<'a> {
         let known: BTreeSet<u64> =
             lists.into_iter().flatten().flatten().filter_map(serde_json::Value::as_u64).collect();
         // a list without anybody is no list
-        self.members.iter().filter(move |member| !known.is_empty() && !known.contains(&member.id))
+        self.members.iter().filter(move |member| !known.is_empty() && !known.contains(&member.id.0))
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.

@@ -12,6 +12,7 @@ pub const TRAILER_SIZE: usize = 32;
 
 /// What follows the db in its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, IntoStaticStr, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Trailer {

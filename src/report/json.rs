@@ -6,9 +6,13 @@ use serde::Serialize;
 
 use crate::text::JsonEscaper;
 
+/// What every document has beside the result.
 #[derive(Serialize)]
-struct Document<'a, T> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Envelope<'a, T> {
+    /// `etcd-medic/COMMAND/VERSION`; docs/json.md says what a version promises.
     schema: String,
+    /// Whether `--no-lock` was given: the file may have changed while it was read, so that figures and faults may be of two moments.
     read_without_lock: bool,
     #[serde(flatten)]
     body: &'a T,
@@ -25,7 +29,17 @@ pub fn write<T: Serialize>(
     read_without_lock: bool,
     body: &T,
 ) -> io::Result<()> {
-    let document = Document { schema: format!("etcd-medic/{command}/1"), read_without_lock, body };
+    let document =
+        Envelope { schema: format!("etcd-medic/{command}/{}", version(command)), read_without_lock, body };
     serde_json::to_writer_pretty(JsonEscaper::new(&mut *out), &document)?;
     writeln!(out)
+}
+
+/// The version of a command's document: docs/json.md says what it promises.
+pub(crate) fn version(command: &str) -> u32 {
+    match command {
+        // from 2 on, ids are strings
+        "analyze" | "status" | "defrag" | "keys" | "history" | "get" => 2,
+        _ => 1,
+    }
 }

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::etcd::HexId;
 use crate::status::Status;
 use crate::text::shown;
 
@@ -155,7 +156,7 @@ fn per_file(
 
 /// One sample for each raised alarm; a file with the same record twice has it once.
 fn alarms(out: &mut (impl Write + ?Sized), files: &[(String, Sample<'_>)]) -> io::Result<()> {
-    let raised: BTreeSet<(&String, u64, &str)> = files
+    let raised: BTreeSet<(&String, HexId, &str)> = files
         .iter()
         .flat_map(|(label, file)| file.status.map(|status| (label, &status.alarms)))
         .flat_map(|(label, alarms)| alarms.iter().map(move |alarm| (label, alarm.member_id, alarm.alarm)))

@@ -100,7 +100,7 @@ pub fn history(out: &mut impl Write, view: &View, history: &KeyHistory) -> io::R
             row.change.to_owned(),
             only_put(row.create_revision.to_string()),
             only_put(row.version.to_string()),
-            if row.lease == 0 { String::new() } else { format!("{:016x}", row.lease) },
+            if row.lease.0 == 0 { String::new() } else { format!("{:016x}", row.lease) },
             only_put(view.bytes(row.value_bytes)),
             row.origin.to_string(),
             if row.origin == crate::etcd::find::Origin::Live { fate } else { "dropped it".to_owned() },

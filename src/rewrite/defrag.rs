@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::bolt::fault::Findings;
 use crate::bolt::write::{self, Plan};
 use crate::copy::{self, Copied, CopyError, Destination, Layout, Order, Progress};
+use crate::etcd::HexId;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
 use crate::source::DbFile;
@@ -257,7 +258,7 @@ fn compaction(source: &DbFile, state: &State<'_>, revision: i64) -> Compaction {
 }
 
 fn disarmed(alarm: &Alarm) -> Disarmed {
-    Disarmed { member_id: alarm.member_id, alarm: alarm.name() }
+    Disarmed { member_id: HexId(alarm.member_id), alarm: alarm.name() }
 }
 
 /// Entries of the `key` bucket; of all buckets where there is none, the buckets themselves apart.

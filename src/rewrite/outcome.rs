@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::etcd::HexId;
 use crate::owner::Owner;
 use crate::text::ByteText;
 
@@ -12,6 +13,7 @@ use super::guard::Refusal;
 
 /// What was done.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DefragReport {
     /// The file that was read.
     pub source: DefragSource,
@@ -54,6 +56,7 @@ pub struct DefragReport {
 
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DefragSource {
     /// Its path.
     pub path: ByteText,
@@ -69,6 +72,7 @@ pub struct DefragSource {
 
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DefragCopy {
     /// Its path; empty in a dry run that names none.
     pub path: ByteText,
@@ -90,6 +94,7 @@ pub struct DefragCopy {
 
 /// Records that a compaction dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompactedAway {
     /// Older revisions.
     pub superseded: u64,
@@ -99,6 +104,7 @@ pub struct CompactedAway {
 
 /// A compaction of revisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compaction {
     /// The revision: below it, history is gone.
     pub revision: i64,
@@ -112,15 +118,17 @@ pub struct Compaction {
 
 /// An alarm that was disarmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Disarmed {
     /// The member that had raised it.
-    pub member_id: u64,
+    pub member_id: HexId,
     /// etcd's name for it.
     pub alarm: &'static str,
 }
 
 /// Keys that were given up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
     /// By the prefixes that were named. A key counts with the first that it begins with.
     pub prefixes: Vec<LeftOutPrefix>,
@@ -130,6 +138,7 @@ pub struct LeftOut {
 
 /// What was given up under one prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOutPrefix {
     /// The prefix.
     pub prefix: ByteText,
@@ -145,6 +154,7 @@ pub struct LeftOutPrefix {
 
 /// A key that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOutKey {
     /// The key.
     pub key: ByteText,
@@ -160,6 +170,7 @@ pub struct LeftOutKey {
 
 /// What was found equal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verification {
     /// Buckets.
     pub buckets: u64,

@@ -33,6 +33,7 @@ const NODE_PAGES: [u32; 5] = [1, 2, 4, 8, 16];
 
 /// What a defrag would give.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanReport {
     /// The file.
     pub path: ByteText,
@@ -63,6 +64,7 @@ pub struct PlanReport {
 
 /// A copy that `defrag` would write, to the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Choice {
     /// `--keep-revisions`; `null` for all, or where a revision was asked for.
     pub keep_revisions: Option<u64>,
@@ -78,6 +80,7 @@ pub struct Choice {
 
 /// One resource's part in what the choices drop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResourceHistory {
     /// API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
@@ -89,6 +92,7 @@ pub struct ResourceHistory {
 
 /// Records that a choice drops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DroppedHistory {
     /// How many.
     pub records: u64,
@@ -98,6 +102,7 @@ pub struct DroppedHistory {
 
 /// A copy with nodes of so many pages, to the byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NodePages {
     /// `--max-node-pages`.
     pub max_node_pages: u32,
@@ -111,6 +116,7 @@ pub struct NodePages {
 
 /// About what another tool would make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The tool.
     pub tool: &'static str,

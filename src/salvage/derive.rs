@@ -25,6 +25,7 @@ use super::tree::Gaps;
 
 /// Something of the `meta` bucket that is not what the file's last state had there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Derived {
     /// The key in the `meta` bucket.
     pub key: &'static str,
@@ -105,7 +106,7 @@ fn conf_state(buckets: &[SavedBucket<'_>]) -> Option<String> {
         members.entries.iter().map(|entry| read(entry.value)).collect::<Option<_>>()?;
     members.sort_by_key(|member| member.id);
     let ids = |learner| {
-        members.iter().filter(|member| member.is_learner == learner).map(|member| member.id).collect()
+        members.iter().filter(|member| member.is_learner == learner).map(|member| member.id.0).collect()
     };
     let state = ConfState { voters: ids(false), learners: ids(true), auto_leave: false };
     (!state.voters.is_empty()).then(|| serde_json::to_string(&state).ok()).flatten()

@@ -16,6 +16,7 @@ use super::restore::Restore;
 
 /// What was saved, and what was not.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageReport {
     /// What the copy lacks of what etcd knows besides the records: it comes first, as it may open doors.
     pub lacks: Vec<Lack>,
@@ -71,6 +72,7 @@ impl SalvageReport {
 
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageSource {
     /// Its path.
     pub path: ByteText,
@@ -90,6 +92,7 @@ pub struct SalvageSource {
 
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageCopy {
     /// Its path.
     pub path: ByteText,
@@ -111,6 +114,7 @@ pub struct SalvageCopy {
 
 /// Records that were found and left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotTaken {
     /// Deleted, superseded, or never committed: what free pages still hold.
     pub free: u64,
@@ -120,6 +124,7 @@ pub struct NotTaken {
 
 /// What can be read in pages that no root reaches, and nothing tells which bucket it is of.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreached {
     /// Plain entries.
     pub entries: u64,
@@ -137,6 +142,7 @@ pub struct Unreached {
 
 /// A tree that no root reaches.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnreachedTree {
     /// Its first page.
     pub page: u64,
@@ -148,6 +154,7 @@ pub struct UnreachedTree {
 
 /// Where the copy's records come from; for a file that isn't etcd's, its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recovered {
     /// From the active root.
     pub reachable: u64,
@@ -197,6 +204,7 @@ impl Recovered {
 
 /// One bucket of the copy.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketReport {
     /// Its name, behind those of the buckets around it, with slashes between.
     pub name: ByteText,
@@ -220,6 +228,7 @@ pub struct BucketReport {
 
 /// A revision that was found with two contents.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConflictReport {
     /// The revision, as `main.sub`.
     pub revision: String,

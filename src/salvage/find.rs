@@ -85,6 +85,7 @@ impl Finds<'_> {
 
 /// Where the trees of the copy begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub struct Root {
     /// Its page; `None` where no root was found, and records stand for themselves.
@@ -95,6 +96,7 @@ pub struct Root {
 
 /// Where a root was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RootSource {
     /// The active meta.

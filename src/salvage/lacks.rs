@@ -29,6 +29,7 @@ const ENABLED: &[u8] = b"authEnabled";
 
 /// Something that the copy lacks, or may lack.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lack {
     /// What.
     pub what: What,
@@ -42,6 +43,7 @@ pub struct Lack {
 
 /// What is lacking.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// Whether authentication is on, users, roles.
@@ -69,6 +71,7 @@ impl What {
 
 /// How much is lacking.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LackState {
     /// It is there as an older state had it: the newest root is lost, or can't be told from an older one.

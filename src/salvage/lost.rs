@@ -23,6 +23,7 @@ const MAX_KEYS: usize = 1000;
 
 /// A range of revisions with losses.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lost {
     /// The first revision (main) that may be affected.
     pub first_revision: i64,
@@ -41,6 +42,7 @@ pub struct Lost {
 
 /// What the losses mean for keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Affected {
     /// Keys with a record missing between two that were found, as their versions prove.
     pub proven_keys: u64,
@@ -56,6 +58,7 @@ pub struct Affected {
 
 /// One resource's keys.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AffectedResource {
     /// API group.
     pub group: String,
@@ -69,6 +72,7 @@ pub struct AffectedResource {
 
 /// One key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AffectedKey {
     /// The key.
     pub key: ByteText,

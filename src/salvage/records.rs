@@ -27,6 +27,7 @@ use super::tree::Gaps;
 
 /// Where a record was found. The first ones are believed first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// From the active root.

@@ -25,6 +25,7 @@ const DB: &str = "member/snap/db";
 
 /// How etcd is to start from the copy.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Restore {
     /// Whether the copy may take the place of the db in its data dir: nothing is missing, and it says up to where the raft log
     /// was applied.
@@ -43,6 +44,7 @@ pub struct Restore {
 
 /// A command, and the etcd that starts from what it does.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VersionCommand {
     /// Which versions of etcd.
     pub etcd: &'static str,

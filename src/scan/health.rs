@@ -17,6 +17,7 @@ use super::key_state::{KeyState, NONE};
 
 /// What was found wrong, in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
     /// Whether nothing was found.
     pub sound: bool,

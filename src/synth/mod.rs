@@ -105,6 +105,7 @@ pub enum Extent {
 
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SynthReport {
     /// The file.
     pub path: ByteText,

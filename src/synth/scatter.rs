@@ -69,6 +69,7 @@ impl fmt::Display for Scatter {
 
 /// What came of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FreeRuns {
     /// Runs of free pages.
     pub count: u64,

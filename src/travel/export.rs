@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::etcd::HexId;
 use crate::etcd::find::{FoundRecord, Origin};
 use crate::k8s::render::yaml;
 use crate::output::{Folder, OutputError, Target, folder_of, is_done};
@@ -34,6 +35,7 @@ pub enum Format {
 
 /// What an export comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exported {
     /// Values written as objects.
     pub objects: u64,
@@ -244,12 +246,13 @@ pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
 
 /// A line of a stream.
 #[derive(Serialize)]
-struct Line<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Line<'a> {
     key: ByteText,
     mod_revision: i64,
     create_revision: i64,
     version: i64,
-    lease: i64,
+    lease: HexId,
     origin: Origin,
     encoding: &'static str,
     redacted: bool,
@@ -278,7 +281,7 @@ pub fn stream<'a>(
             mod_revision: found.place.revision.main,
             create_revision: found.kv.create_revision,
             version: found.kv.version,
-            lease: found.kv.lease,
+            lease: found.kv.lease.into(),
             origin: found.origin,
             encoding: Shower::encoding(&found),
             redacted: shown.is_some_and(|shown| shown.redacted),

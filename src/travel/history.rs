@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::bolt::Db;
+use crate::etcd::HexId;
 use crate::etcd::current_revision;
 use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
 use crate::etcd::revision::Revision;
@@ -15,6 +16,7 @@ use super::Select;
 
 /// What a file knows of a key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyHistory {
     /// The key.
     pub key: ByteText,
@@ -32,6 +34,7 @@ pub struct KeyHistory {
 
 /// One record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistoryRow {
     /// The revision (main).
     pub mod_revision: i64,
@@ -44,7 +47,7 @@ pub struct HistoryRow {
     /// How many times it was put since; 0 for a deletion.
     pub version: i64,
     /// Its lease; 0 for none.
-    pub lease: i64,
+    pub lease: HexId,
     /// Bytes of its value.
     pub value_bytes: u64,
     /// Where the record lies: the best founded place, where there are several.
@@ -96,7 +99,7 @@ fn add(rows: &mut BTreeMap<Placed, HistoryRow>, found: &FoundRecord<'_>) {
         change: if found.place.tombstone { "delete" } else { PUT },
         create_revision: found.kv.create_revision,
         version: found.kv.version,
-        lease: found.kv.lease,
+        lease: found.kv.lease.into(),
         value_bytes: found.kv.value.len() as u64,
         origin: found.origin,
         kept_by_compaction: false,

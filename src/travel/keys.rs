@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bolt::Db;
+use crate::etcd::HexId;
 use crate::etcd::find::{FoundRecord, Origin, fold_live, for_each_lost};
 use crate::etcd::schema::State;
 use crate::k8s::KeyLayout;
@@ -13,6 +14,7 @@ use super::index::{Index, Sorted};
 
 /// One key, with its record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyRow {
     /// The key.
     pub key: ByteText,
@@ -25,7 +27,7 @@ pub struct KeyRow {
     /// How many times it was put since.
     pub version: i64,
     /// Its lease; 0 for none.
-    pub lease: i64,
+    pub lease: HexId,
     /// Bytes of its value.
     pub value_bytes: u64,
     /// Where the record lies.
@@ -40,7 +42,7 @@ impl From<&FoundRecord<'_>> for KeyRow {
             sub_revision: found.place.revision.sub,
             create_revision: found.kv.create_revision,
             version: found.kv.version,
-            lease: found.kv.lease,
+            lease: found.kv.lease.into(),
             value_bytes: found.kv.value.len() as u64,
             origin: found.origin,
         }
@@ -49,6 +51,7 @@ impl From<&FoundRecord<'_>> for KeyRow {
 
 /// A key that does not exist now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeletedRow {
     /// The key.
     pub key: ByteText,

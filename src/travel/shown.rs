@@ -39,6 +39,7 @@ pub struct Shown {
 
 /// An object of which all may be shown.
 #[derive(Clone, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct VisibleObject(Map<String, Value>);
 

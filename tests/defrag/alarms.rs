@@ -49,7 +49,11 @@ fn left_by(alarms: &[Vec<u8>], disarm: &str) -> (Vec<Vec<u8>>, documents::Defrag
 }
 
 fn said(report: &documents::Defrag) -> Vec<(u64, &str)> {
-    report.disarmed.iter().map(|gone| (gone.member_id, gone.alarm.as_str())).collect()
+    report
+        .disarmed
+        .iter()
+        .map(|gone| (u64::from_str_radix(&gone.member_id, 16).expect("an id"), gone.alarm.as_str()))
+        .collect()
 }
 
 fn notes(report: &documents::Defrag, words: &str) -> usize {

@@ -232,7 +232,7 @@ fn revisions(made: &Made<'_, '_>, truth: &FileTruth, whole: &Truth) {
     let conf_state = made.state.conf_state.as_ref().expect("confState");
     let voters = conf_state["voters"].as_array().expect("voters").iter().filter_map(Value::as_u64);
     let voters: Vec<_> = voters.collect();
-    assert_eq!(voters, report.file.members.iter().map(|member| member.id).collect::<Vec<_>>());
+    assert_eq!(voters, report.file.members.iter().map(|member| member.id.0).collect::<Vec<_>>());
     let text = meta("confState").expect("confState");
     assert!(voters.iter().all(|voter| text.contains(&voter.to_string())), "{text}");
 }
@@ -414,7 +414,7 @@ fn leases_and_alarms(made: &Made<'_, '_>, corpus: &Corpus) {
     assert_eq!(expected.len() as u64, truth.leases.count.min(20));
     for expected in &truth.leases.sample {
         let id = from_hex(&expected.id);
-        let found = leases.top.iter().find(|lease| lease.id == id);
+        let found = leases.top.iter().find(|lease| lease.id == id.into());
         assert_eq!(found.map_or(0, |lease| lease.keys), expected.keys, "keys of lease {}", expected.id);
         let stored = made.state.leases.iter().find(|lease| lease.id == id).expect("a lease");
         assert_eq!(stored.ttl, expected.granted_ttl, "lease {}", expected.id);
@@ -428,7 +428,7 @@ fn leases_and_alarms(made: &Made<'_, '_>, corpus: &Corpus) {
 
     let alarm = |id: u64, name: &str| format!("memberID:{id} alarm:{name}");
     let raised: Vec<_> =
-        made.report.alarms.iter().map(|raised| alarm(raised.member_id, raised.alarm)).collect();
+        made.report.alarms.iter().map(|raised| alarm(raised.member_id.0, raised.alarm)).collect();
     assert_eq!(raised, truth.alarms);
     assert_eq!(made.status.alarms, made.report.alarms);
     assert_eq!(made.report.auth.expect("auth").enabled, truth.auth_enabled);
@@ -576,7 +576,7 @@ fn small_leases(made: &Made<'_, '_>, file: &str, truth: &Value) {
         let ttl = expected["granted-ttl"].as_i64();
         let stored = made.state.leases.iter().find(|lease| lease.id == id);
         assert_eq!(stored.map(|lease| lease.ttl), ttl, "{file}: lease {id}");
-        let found = report.top.iter().find(|lease| lease.id == id);
+        let found = report.top.iter().find(|lease| lease.id == id.into());
         assert_eq!(found.map_or(0, |lease| lease.keys), keys, "{file}: lease {id}");
         assert!(found.is_none_or(|lease| lease.ttl_seconds == ttl), "{file}: lease {id}");
         attached += keys;
@@ -609,7 +609,7 @@ fn small_cluster(made: &Made<'_, '_>, file: &str, truth: &Value) {
     let members: Vec<_> = truth["members"]["members"].as_array().expect("members").iter().collect();
     assert_eq!(report.file.members.len(), members.len(), "{file}: members");
     for (found, expected) in report.file.members.iter().zip(members) {
-        assert_eq!(Some(found.id), expected["ID"].as_u64(), "{file}");
+        assert_eq!(Some(found.id.0), expected["ID"].as_u64(), "{file}");
         assert_eq!(Some(found.name.as_str()), expected["name"].as_str(), "{file}");
         assert_eq!(found.peer_urls.clone().unwrap_or_default(), strings(&expected["peerURLs"]), "{file}");
         // etcd 3.5.1 leaves them out of its db (they are in its older store only); 3.4 has them

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::peers::{
-    Key, Member, Peer, fingerprint, medic, medic_json, number, untouched, with_each_etcd,
+    Key, Member, Peer, fingerprint, from_hex, medic, medic_json, number, untouched, with_each_etcd,
 };
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
@@ -133,7 +133,7 @@ fn passed_quota_is_reported(peer: &Peer) {
         assert_eq!(alarm["alarm"], "NOSPACE");
         // the spaces between are not always the same: the protobuf library of 3.7 prints one or two, on purpose
         let alarms: Vec<_> = alarms.split_whitespace().collect();
-        assert_eq!(alarms, [&format!("memberID:{}", alarm["member_id"]), "alarm:NOSPACE"]);
+        assert_eq!(alarms, [&format!("memberID:{}", from_hex(&alarm["member_id"])), "alarm:NOSPACE"]);
         let quota = QUOTA.to_string();
         let status =
             medic_json(1, ["status".as_ref(), "--quota".as_ref(), quota.as_ref(), member.data_dir()]);

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::support::corpus::from_base64;
 use crate::support::peers::{
-    Key, Member, Peer, assert_bbolt_accepts, fingerprint, medic, medic_json, number, parse, text, untouched,
-    with_each_etcd,
+    Key, Member, Peer, assert_bbolt_accepts, fingerprint, from_hex, medic, medic_json, number, parse, text,
+    untouched, with_each_etcd,
 };
 use crate::support::workshop::{Base, NO_ROOT, PATTERNS};
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn keys_at(file: &Path, flags: &[&str]) -> BTreeMap<Vec<u8>, Key> {
             create_revision: number(&line["create_revision"]),
             mod_revision: number(&line["mod_revision"]),
             version: number(&line["version"]),
-            lease: number(&line["lease"]),
+            lease: from_hex(&line["lease"]).cast_signed(),
             value: fingerprint(&bytes("value")),
         };
         (bytes("key"), key)

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 /// Parses a document, which must be of this schema and name it first.
 pub fn parse<T: DeserializeOwned>(command: &str, json: &str) -> T {
-    let start = format!("{{\n  \"schema\": \"etcd-medic/{command}/1\",\n");
+    let start = format!("{{\n  \"schema\": \"etcd-medic/{command}/");
+    super::schemas::hold(json.as_bytes());
     assert!(json.starts_with(&start), "{command}: {}", json.lines().take(3).collect::<String>());
     assert!(json.ends_with("}\n"), "{command}: one object and a line feed");
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{command}: {error}"))
@@ -56,7 +57,7 @@ objects! {
         sub_revision: i64,
         create_revision: i64,
         version: i64,
-        lease: i64,
+        lease: String,
         value_bytes: u64,
         origin: String,
     }
@@ -88,7 +89,7 @@ objects! {
         change: String,
         create_revision: i64,
         version: i64,
-        lease: i64,
+        lease: String,
         value_bytes: u64,
         origin: String,
         kept_by_compaction: bool,
@@ -165,11 +166,11 @@ objects! {
         consistent_index: Nullable<u64>,
         term: Nullable<u64>,
         members: Vec<Member>,
-        members_not_in_conf_state: Vec<u64>,
+        members_not_in_conf_state: Vec<String>,
         members_removed: u64,
     }
     Member {
-        id: u64,
+        id: String,
         name: String,
         peer_urls: Nullable<Vec<String>>,
         client_urls: Nullable<Vec<String>>,
@@ -321,8 +322,8 @@ objects! {
         orphaned_bytes: u64,
         top: Vec<Lease>,
     }
-    Lease { id: i64, ttl_seconds: Nullable<i64>, keys: u64, bytes: u64 }
-    Alarm { member_id: u64, alarm: String, meaning: String }
+    Lease { id: String, ttl_seconds: Nullable<i64>, keys: u64, bytes: u64 }
+    Alarm { member_id: String, alarm: String, meaning: String }
     Auth { enabled: bool, users: u64, roles: u64 }
     Advice { kind: String, severity: String, text: String, command: String, gives_back_bytes: Nullable<u64> }
 
@@ -557,7 +558,7 @@ objects! {
         current_revision: i64,
         finishes_earlier: bool,
     }
-    Disarmed { member_id: u64, alarm: String }
+    Disarmed { member_id: String, alarm: String }
     LeftOut { prefixes: Vec<LeftOutPrefix>, keys: Vec<LeftOutKey> }
     LeftOutPrefix { prefix: Bytes, keys: u64, live_keys: u64, records: u64, bytes: u64 }
     LeftOutKey { key: Bytes, live: bool, mod_revision: i64, records: u64, bytes: u64 }

@@ -17,6 +17,7 @@
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`mutate`] | changes to a file of a sort that random bytes seldom hit |
+//! | [`schemas`] | the JSON of the program, held against docs/schema |
 //! | [`random`] | numbers that look random |
 //! | [`workshop`] | a sound file, damaged in each way that is met in the field, and what can be saved of it |
 //!
@@ -39,6 +40,7 @@ pub mod mvcc;
 pub mod peers;
 pub mod program;
 pub mod random;
+pub mod schemas;
 pub mod workshop;
 
 use std::path::{Path, PathBuf};

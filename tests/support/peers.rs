@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::etcd_file::put;
+use super::schemas;
 
 /// Makes a test of each function, for each etcd.
 macro_rules! with_each_etcd {
@@ -590,7 +591,10 @@ pub fn succeeded(command: &mut Command) -> Vec<u8> {
 
 pub fn medic<'a>(args: impl IntoIterator<Item = impl AsRef<OsStr> + 'a>) -> Output {
     let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-    bounded(Path::new(env!("CARGO_BIN_EXE_etcd-medic"))).args(args).output().expect("etcd-medic")
+    let output =
+        bounded(Path::new(env!("CARGO_BIN_EXE_etcd-medic"))).args(args).output().expect("etcd-medic");
+    schemas::hold(&output.stdout);
+    output
 }
 
 /// What a command prints as JSON, when it ends with this exit code.
@@ -615,6 +619,12 @@ pub fn parse(json: &[u8]) -> Value {
 
 pub fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+/// An id, as our JSON has it.
+pub fn from_hex(value: &Value) -> u64 {
+    let digits = value.as_str().unwrap_or_else(|| panic!("not a string: {value}"));
+    u64::from_str_radix(digits, 16).unwrap_or_else(|error| panic!("{digits}: {error}"))
 }
 
 pub fn text(bytes: &[u8]) -> String {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::documents::parse;
+use super::schemas;
 
 /// Variables of the tester's that would change what is printed.
 const LEFT_OUT: [&str; 6] =
@@ -42,6 +43,7 @@ pub struct Ran {
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
+        schemas::hold(&output.stdout);
         Self {
             code: output.status.code().expect("ended by itself"),
             out: String::from_utf8(output.stdout).expect("standard output is UTF-8"),

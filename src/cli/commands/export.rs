@@ -51,7 +51,8 @@ pub struct ExportArgs {
 }
 
 #[derive(Serialize)]
-struct ExportDocument {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ExportDocument {
     target: ByteText,
     revision: Option<i64>,
     unreadable: u64,

@@ -44,7 +44,8 @@ pub struct GetArgs {
 }
 
 #[derive(Serialize)]
-struct GetDocument<'g> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GetDocument<'g> {
     key: ByteText,
     revision: i64,
     compact_revision: i64,

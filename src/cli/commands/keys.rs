@@ -98,18 +98,22 @@ impl<T: Serialize> Serialize for Rows<'_, T> {
 }
 
 #[derive(Serialize)]
-struct KeysDocument<'r> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeysDocument<'r> {
     revision: i64,
     compact_revision: i64,
     num_keys: u64,
     unreadable: u64,
+    #[cfg_attr(test, schemars(with = "Vec<KeyRow>"))]
     keys: Rows<'r, KeyRow>,
 }
 
 #[derive(Serialize)]
-struct DeletedDocument<'r> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeletedDocument<'r> {
     num_deleted: u64,
     unreadable: u64,
+    #[cfg_attr(test, schemars(with = "Vec<DeletedRow>"))]
     deleted: Rows<'r, DeletedRow>,
 }
 

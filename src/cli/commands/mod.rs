@@ -19,6 +19,7 @@ mod page;
 mod pages;
 mod plan;
 mod salvage;
+pub(super) mod schema;
 mod select;
 mod status;
 mod synth;
@@ -28,6 +29,15 @@ use clap::Subcommand;
 
 use super::context::{Context, OutputFormat};
 use super::outcome::Outcome;
+
+#[cfg(test)]
+pub(super) use self::{
+    export::ExportDocument,
+    get::GetDocument,
+    keys::{DeletedDocument, KeysDocument},
+    page::PageDocument,
+    status::StatusDocument,
+};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -47,6 +57,7 @@ pub(super) enum Command {
     Get(get::GetArgs),
     Export(export::ExportArgs),
     Synth(synth::SynthArgs),
+    Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
@@ -74,6 +85,7 @@ impl Command {
             Self::Get(command) => command.run(context),
             Self::Export(command) => command.run(context),
             Self::Synth(command) => command.run(context),
+            Self::Schema(command) => command.run(),
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),
         }

@@ -33,7 +33,8 @@ pub struct PageArgs {
 }
 
 #[derive(Serialize)]
-struct PageDocument {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PageDocument {
     pages: Vec<PageView>,
 }
 

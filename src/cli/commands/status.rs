@@ -54,7 +54,7 @@ impl StatusArgs {
         if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }
-        let mut document = Document { files: Vec::new(), errors: Vec::new() };
+        let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
         for Looked { found, .. } in looked {
             match found {
                 Ok((status, _)) => document.files.push(status),
@@ -85,13 +85,15 @@ struct Looked<'f> {
 }
 
 #[derive(Serialize)]
-struct Document {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StatusDocument {
     files: Vec<Status>,
     errors: Vec<FileError>,
 }
 
 #[derive(Serialize)]
-struct FileError {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FileError {
     /// Its path as it was given.
     path: ByteText,
     error: String,

@@ -1,0 +1,60 @@
+//! `schema`: what the JSON of a command looks like.
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+
+use crate::cli::context::write_out;
+use crate::cli::outcome::Outcome;
+
+macro_rules! schemas {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/", $name, ".json")))),+]
+    };
+}
+
+/// The schemas, made from the structs by the tests of [`crate::cli::schemas`].
+pub const SCHEMAS: [(&str, &str); 17] = schemas![
+    "analyze",
+    "status",
+    "check",
+    "pages",
+    "page",
+    "buckets",
+    "hash",
+    "plan",
+    "defrag",
+    "salvage",
+    "cleanup",
+    "keys",
+    "history",
+    "get",
+    "export",
+    "export-line",
+    "synth",
+];
+
+/// The JSON Schema of what a command writes with --output json: every field, with its meaning
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic schema                                            # which there are
+  etcd-medic schema analyze > analyze.schema.json
+  etcd-medic schema check | jq '.\"$defs\".Finding.properties'
+docs/json.md says what holds for all of them.")]
+pub struct SchemaArgs {
+    /// A command; `export-line` is a line of `export -o FILE.ndjson`
+    #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, _)| name)))]
+    command: Option<String>,
+}
+
+impl SchemaArgs {
+    pub fn run(&self) -> Result<Outcome> {
+        write_out(|out| {
+            let Some(command) = &self.command else {
+                return SCHEMAS.iter().try_for_each(|(name, _)| writeln!(out, "{name}"));
+            };
+            let found = SCHEMAS.iter().filter(|(name, _)| name == command);
+            found.into_iter().try_for_each(|(_, schema)| out.write_all(schema.as_bytes()))
+        })?;
+        Ok(Outcome::Sound)
+    }
+}
