@@ -1,5 +1,7 @@
 //! Every fault of the file: structure from the walk, records from the scan, and what only the whole shows.
 
+#![warn(missing_docs)]
+
 pub mod pattern;
 pub mod touched;
 

@@ -29,7 +29,6 @@ pub use crate::k8s::object::Seconds;
 
 /// Kubernetes' first year. What claims to be older has no time, or a wrong one.
 const FIRST: Seconds = 1_388_534_400;
-/// The year 2100.
 const END: Seconds = 4_102_444_800;
 /// How far clocks of one cluster may be apart.
 const TOLERANCE: Seconds = 3600;
@@ -128,7 +127,6 @@ struct Witnesses {
     created: Vec<(i64, Seconds)>,
     /// The same of some of all objects.
     sample: Vec<(i64, Seconds)>,
-    /// Renewals.
     renewed: Vec<Seconds>,
 }
 

@@ -1,5 +1,7 @@
 //! The hashes of a file's content: etcd's own two, and a fingerprint of each bucket, which is ours.
 
+#![warn(missing_docs)]
+
 use crc32fast::Hasher;
 use serde::Serialize;
 use thiserror::Error;

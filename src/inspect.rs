@@ -1,5 +1,7 @@
 //! The file as bbolt sees it: its pages one by one.
 
+#![warn(missing_docs)]
+
 use std::sync::Arc;
 
 use crc32fast::Hasher;

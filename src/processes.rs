@@ -113,7 +113,6 @@ fn names_in(folder: &str) -> impl Iterator<Item = String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-/// `etcd (process 4711)`.
 #[cfg(target_os = "linux")]
 fn process_name(pid: &str) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -10,7 +10,6 @@ use std::path::Path;
 
 use crate::text::is_unsafe;
 
-/// A command line.
 #[derive(Clone, Debug)]
 pub struct ShellCommand(Vec<Word>);
 
@@ -36,7 +35,6 @@ impl ShellCommand {
         self
     }
 
-    /// Adds a path.
     #[must_use]
     pub fn path(mut self, path: &Path) -> Self {
         let bytes = path.as_os_str().as_bytes();

@@ -1,5 +1,7 @@
 //! One line a file: how large, how full, how sound.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 use std::path::Path;
 

@@ -27,13 +27,11 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// `41.7 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// `1,234`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -68,7 +68,6 @@ pub struct MetaInfo {
 }
 
 impl FileInfo {
-    /// Of this file.
     #[must_use]
     pub fn of(path: &Path, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
         let metas = db.metas();

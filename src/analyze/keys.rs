@@ -26,7 +26,6 @@ use super::top::{Top, TopObject, Whole};
 /// All that the keys add up to.
 #[derive(Debug)]
 pub struct KeySums<'a> {
-    /// Records by state.
     pub states: StateSums,
     /// Resources that the filter lets through, the largest on disk first.
     pub resources: Vec<ResourceUse>,

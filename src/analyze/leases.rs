@@ -45,7 +45,6 @@ pub struct LeaseInfo {
 /// Keys attached to a lease.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttachedKeys {
-    /// Number of keys.
     pub keys: u64,
     /// Bytes of their newest records.
     pub bytes: u64,

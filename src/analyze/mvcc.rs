@@ -47,14 +47,11 @@ pub struct Mvcc {
     pub unreadable: RecordUse,
 }
 
-/// Records by state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StateSums {
     /// The newest record of each key that exists.
     pub live: RecordUse,
-    /// Older records.
     pub superseded: RecordUse,
-    /// Records of deletions.
     pub tombstones: RecordUse,
     /// Entries that are no records.
     pub unreadable: RecordUse,

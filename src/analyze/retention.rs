@@ -135,7 +135,6 @@ impl<'a> Witnesses<'a> {
         }
     }
 
-    /// Adds another part's.
     pub fn append(&mut self, other: &Self) {
         other.by_age.iter().flatten().for_each(|&(created, record)| self.add(created, record));
     }

@@ -21,7 +21,6 @@ pub struct Bucket<'a> {
     pub parent: Option<BucketId>,
     /// Its name: the entry's key. Empty for the root bucket.
     pub name: &'a [u8],
-    /// Its counter.
     pub sequence: u64,
     /// Where its entries are.
     pub root: BucketRoot<'a>,

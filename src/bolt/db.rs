@@ -15,7 +15,6 @@ use super::probe;
 /// Why bytes can't be read as a bbolt file.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum FormatError {
-    /// Nothing there.
     #[error("the file is empty")]
     Empty,
     /// bbolt's magic number, with its bytes reversed.
@@ -95,7 +94,6 @@ impl Db {
         self.page_size as u64
     }
 
-    /// Both metas.
     #[must_use]
     pub fn metas(&self) -> &Metas {
         &self.metas

@@ -59,9 +59,7 @@ pub fn outermost_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, end: End) -> Option<
 /// Which end of a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    /// The smallest key.
     First,
-    /// The largest key.
     Last,
 }
 

@@ -119,10 +119,7 @@ pub enum FaultKind {
     FreelistDuplicate,
     /// The freelist names something that isn't an ordinary page.
     #[error("stands in the freelist, but no page below the high water mark, {high_water_mark}, has this id")]
-    FreelistOutOfBounds {
-        /// Pages allocated.
-        high_water_mark: u64,
-    },
+    FreelistOutOfBounds { high_water_mark: u64 },
     /// An element that points outside its page, or into its neighbour.
     #[error("{error}")]
     Element {
@@ -140,7 +137,6 @@ pub enum FaultKind {
         /// Bytes of the key.
         len: u64,
     },
-    /// Keys must ascend.
     #[error("element {index}: its key is {} the one before it", if *equal { "equal to" } else { "below" })]
     KeyOrder {
         /// Its position in the page.
@@ -165,7 +161,6 @@ pub enum FaultKind {
     EntryFlags {
         /// Its position in the page.
         index: u32,
-        /// The flags.
         flags: u32,
     },
     /// A bucket's value that is too short for its header, or for its inline page.
@@ -180,10 +175,7 @@ pub enum FaultKind {
     },
     /// Deeper than any tree that bbolt writes.
     #[error("lies {depth} levels deep: no tree of bbolt's is that deep, so what is below it was left out")]
-    TooDeep {
-        /// The depth.
-        depth: u32,
-    },
+    TooDeep { depth: u32 },
 }
 
 impl Fault {
@@ -198,7 +190,6 @@ impl Fault {
 /// Faults, up to a limit; beyond it they are only counted.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The first ones.
     pub faults: Vec<Fault>,
     /// Number of faults, those beyond the first ones included.
     pub count: u64,
@@ -215,7 +206,6 @@ impl Findings {
         self.faults.first().map(Fault::in_words).unwrap_or_default()
     }
 
-    /// Adds one.
     pub fn push(&mut self, fault: Fault, max: usize) {
         self.count = self.count.saturating_add(1);
         if fault.is_of_a_tree() {

@@ -134,7 +134,6 @@ pub struct MetaBytes {
     pub version: U32,
     /// Bytes of a page.
     pub page_size: U32,
-    /// Unused.
     pub flags: U32,
     /// The root bucket, whose entries are the top-level buckets.
     pub root: BucketHeader,

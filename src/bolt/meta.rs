@@ -33,7 +33,6 @@ pub enum MetaError {
     /// The file ends before or within it.
     #[error("the file ends before it")]
     Missing,
-    /// No magic number.
     #[error("magic number {found:#010x}, expected {MAGIC:#010x}")]
     Magic {
         /// The number in the file.
@@ -42,7 +41,6 @@ pub enum MetaError {
     /// The magic number with its bytes the other way round.
     #[error("written by a big-endian machine: its magic number is byte-swapped")]
     ByteSwapped,
-    /// Another version.
     #[error("format version {found}, expected {VERSION}")]
     Version {
         /// The version in the file.

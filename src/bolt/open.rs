@@ -80,7 +80,6 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// The file itself.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.0.file

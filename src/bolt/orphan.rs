@@ -30,7 +30,6 @@ const CHUNKS_A_THREAD: u64 = 8;
 /// A leaf that no tree refers to.
 #[derive(Debug)]
 pub struct OrphanLeaf<'a> {
-    /// The leaf's page.
     pub page: PageId,
     /// Its entries; of a damaged one, those that can be read.
     pub entries: Vec<Entry<'a>>,
@@ -45,9 +44,7 @@ pub struct OrphanLeaf<'a> {
 /// A branch that no tree refers to: the nodes below it, each with its key.
 #[derive(Debug)]
 pub struct OrphanBranch<'a> {
-    /// The branch's page.
     pub page: PageId,
-    /// Its children.
     pub children: Vec<Child<'a>>,
 }
 

@@ -1,5 +1,6 @@
 //! One page: a view of exactly its bytes, overflow included, in which every access can fail.
 
+#![warn(missing_docs)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use prefetch_index::prefetch_index;

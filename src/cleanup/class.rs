@@ -24,9 +24,7 @@ pub enum GarbageClass {
     OrphanedKeys,
     /// Leases of etcd's that no key is attached to.
     LeasesWithoutKeys,
-    /// Large ConfigMaps.
     LargeConfigMaps,
-    /// Large Secrets.
     LargeSecrets,
     /// One kind of custom resources.
     Flood,

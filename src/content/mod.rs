@@ -32,10 +32,8 @@ use text::Text;
 /// What bytes are that are no db.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum FileContent {
-    /// Nothing there.
     #[error("the file is empty")]
     Empty,
-    /// Nothing but zeros.
     #[error("not a bbolt file: all of its {0} bytes are zeros")]
     Zeros(u64),
     /// An archive, or a compressed file.
@@ -80,7 +78,6 @@ pub enum FileContent {
     /// A file of another program's.
     #[error("not a bbolt file, but {0}")]
     Other(&'static str),
-    /// Text.
     #[error("not a bbolt file, but {0}")]
     Text(Text),
     /// Nothing that is known here.

@@ -10,15 +10,10 @@ use crate::shell::ShellCommand;
 /// How a file was packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArchiveFormat {
-    /// One file.
     Gzip,
-    /// One file.
     Zstd,
-    /// One file.
     Xz,
-    /// One file.
     Bzip2,
-    /// One file.
     Lz4,
     /// One file, by `compress`.
     Compress,

@@ -9,30 +9,22 @@ const LOOKED_AT: usize = 4096;
 /// Characters of its first line that are shown.
 const SHOWN: usize = 60;
 
-/// Text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Text {
     /// A db, encoded in base64: what every one begins with.
     Base64,
-    /// Any other.
     Other {
-        /// What it is.
         kind: TextKind,
         /// How it begins, harmless.
         begins: String,
     },
 }
 
-/// What text is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TextKind {
-    /// A web page.
     Html,
-    /// XML.
     Xml,
-    /// JSON.
     Json,
-    /// None of these.
     Plain,
 }
 

@@ -16,7 +16,6 @@ const ONE: u32 = 1 << 31;
 const ONE_BYTE: u32 = 1 << 23;
 
 impl Crc {
-    /// Of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut crc = Self::default();
@@ -40,7 +39,6 @@ impl Crc {
         self.len = self.len.saturating_add(next.len);
     }
 
-    /// The checksum.
     #[must_use]
     pub fn value(self) -> u32 {
         self.value

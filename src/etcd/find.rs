@@ -52,7 +52,6 @@ pub enum Origin {
 pub struct FoundRecord<'a> {
     /// Its revision, and whether it is a tombstone.
     pub place: RecordKey,
-    /// Its content.
     pub kv: KeyValue<'a>,
     /// Where it was found.
     pub origin: Origin,

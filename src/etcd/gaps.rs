@@ -74,7 +74,6 @@ impl RevisionGaps {
         Self(gaps)
     }
 
-    /// The gaps, ascending.
     #[must_use]
     pub fn as_slice(&self) -> &[RevisionGap] {
         &self.0

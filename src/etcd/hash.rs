@@ -157,7 +157,6 @@ pub struct HashRun<'a> {
 }
 
 impl<'a> HashRun<'a> {
-    /// Nothing yet.
     #[must_use]
     pub fn new(leaf: &Leaf<'a>) -> Self {
         Self { page: leaf.page().bytes(), run: 0..0 }

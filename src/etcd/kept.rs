@@ -182,7 +182,6 @@ impl<'a> Kept<'a> {
         named.saturating_add(u64::from(self.newest_mark.is_some()))
     }
 
-    /// The revision.
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.revision

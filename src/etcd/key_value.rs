@@ -10,7 +10,6 @@ use crate::protobuf::{self, WireError};
 /// One record's content. A tombstone's has the key only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct KeyValue<'a> {
-    /// The key.
     pub key: &'a [u8],
     /// The revision (main) at which the key was created last.
     pub create_revision: i64,
@@ -18,7 +17,6 @@ pub struct KeyValue<'a> {
     pub mod_revision: i64,
     /// How many times the key was put since it was created, this one included.
     pub version: i64,
-    /// The value.
     pub value: &'a [u8],
     /// The lease that the key is attached to; 0 for none.
     pub lease: i64,

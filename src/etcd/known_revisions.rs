@@ -25,7 +25,6 @@ pub enum RevisionError {
         asked: i64,
         /// Below it, history is gone.
         compact_revision: i64,
-        /// The newest.
         current_revision: i64,
     },
     /// etcd: `mvcc: required revision is a future revision`.
@@ -35,7 +34,6 @@ pub enum RevisionError {
         asked: i64,
         /// Below it, history is gone.
         compact_revision: i64,
-        /// The newest.
         current_revision: i64,
     },
 }

@@ -24,11 +24,9 @@ const IDS_SHOWN: usize = 5;
 pub enum Membership {
     /// It is; nobody says otherwise. The number of members that the file names: 0 or 1.
     Alone(u64),
-    /// This many members.
     Several(u64),
     /// The sources contradict each other, or can't be read.
     Unclear {
-        /// What says what.
         sources: String,
         /// The most members that one of them names.
         most: u64,

@@ -7,7 +7,6 @@ use std::fmt;
 /// When a change happened: `main` counts transactions, `sub` the changes within one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Revision {
-    /// The transaction.
     pub main: i64,
     /// The change within it.
     pub sub: i64,

@@ -80,13 +80,10 @@ pub struct State<'a> {
     pub members_removed: u64,
     /// Leases, in the order of their ids.
     pub leases: Vec<Lease>,
-    /// Raised alarms.
     pub alarms: Vec<Alarm>,
     /// Whether authentication is on.
     pub auth_enabled: bool,
-    /// Number of users.
     pub auth_users: u64,
-    /// Number of roles.
     pub auth_roles: u64,
     /// Entries that could not be decoded, as (bucket, how many).
     pub undecodable: Vec<(&'static str, u64)>,
@@ -139,10 +136,8 @@ fn first_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<S
     deserializer.deserialize_any(FirstUrls)
 }
 
-/// A lease (`server/lease/leasepb/lease.proto`).
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Lease {
-    /// Its id.
     #[prost(int64, tag = "1")]
     pub id: i64,
     /// The time to live that was granted, in seconds.
@@ -164,16 +159,13 @@ pub struct Alarm {
     pub alarm: i32,
 }
 
-/// A user (`api/authpb/auth.proto`).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct User {
     /// The name, which is the key, too.
     #[prost(bytes = "vec", tag = "1")]
     pub name: Vec<u8>,
-    /// The password's hash.
     #[prost(bytes = "vec", tag = "2")]
     pub password: Vec<u8>,
-    /// Names of roles.
     #[prost(string, repeated, tag = "3")]
     pub roles: Vec<String>,
     /// How the user was added.
@@ -189,7 +181,6 @@ pub struct UserOptions {
     pub no_password: bool,
 }
 
-/// A role (`api/authpb/auth.proto`).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Role {
     /// The name, which is the key, too.

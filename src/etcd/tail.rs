@@ -11,11 +11,7 @@ pub enum Tail {
     /// The file is no member's db: no log lies beside it.
     NoLog,
     /// There are none: the db is where the log ends.
-    Applied {
-        /// That index.
-        index: u64,
-    },
-    /// There are some.
+    Applied { index: u64 },
     Pending {
         /// The last entry that the db has the effect of.
         consistent_index: u64,

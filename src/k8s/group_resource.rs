@@ -5,7 +5,6 @@ use crate::text::escape;
 /// What `k8s.io/apimachinery/pkg/runtime/schema` calls a `GroupResource`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct GroupResource<'a> {
-    /// The API group.
     pub group: &'a str,
     /// The plural, or the leading path of what isn't Kubernetes'.
     pub resource: &'a [u8],

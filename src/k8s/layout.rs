@@ -40,7 +40,6 @@ impl Prefix {
 
 /// A key, split after its prefix.
 struct SplitKey<'a> {
-    /// The prefix's text.
     bytes: &'a [u8],
     prefix: Prefix,
     /// What follows the prefix and its slash.

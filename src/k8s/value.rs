@@ -36,7 +36,6 @@ pub enum Encoding<'a> {
     Json,
     /// CBOR with its self-description tag: custom resources, where the apiserver's gate is on.
     Cbor,
-    /// Encrypted at rest.
     Encrypted {
         /// `k8s:enc:<provider>:<version>:<key name>` without the last colon, which ends at the
         /// first colon after the key name's start; without the name where no ciphertext follows, and just `k8s:enc`
@@ -97,20 +96,15 @@ impl<'a> Encoding<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum ValueKind {
-    /// Kubernetes' protobuf envelope.
     Protobuf,
-    /// A JSON object.
     Json,
-    /// Kubernetes' CBOR.
     Cbor,
     /// Encrypted by the API server.
     Encrypted,
-    /// Anything else.
     Other,
 }
 
 impl ValueKind {
-    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Protobuf, Self::Json, Self::Cbor, Self::Encrypted, Self::Other];
 
     /// The kind of a value, by its first bytes.

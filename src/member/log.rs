@@ -16,18 +16,14 @@ use super::record::{RecordType, WalRecord, WalRecords};
 /// A file of the folder `wal/` that etcd takes for a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
-    /// Its file name.
     pub name: &'a str,
-    /// Its bytes.
     pub data: &'a [u8],
 }
 
 /// What a log says, read whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Log {
-    /// Whose it is.
     pub metadata: Metadata,
-    /// Raft's last state.
     pub state: HardState,
     /// The snapshot records, in their order.
     pub snapshots: Vec<Snapshot>,
@@ -39,7 +35,6 @@ pub struct Log {
 struct Entries {
     /// The first index; 0 for none.
     first: u64,
-    /// The last index.
     last: u64,
     /// Where a term begins, as (first index, term).
     terms: Vec<(u64, u64)>,

@@ -25,16 +25,13 @@ pub enum RecordType {
     Snapshot,
 }
 
-/// A record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WalRecord<'a> {
     /// Where its frame begins.
     pub offset: u64,
-    /// What it is.
     pub kind: RecordType,
     /// The checksum, its own data counted in.
     pub crc: u32,
-    /// Its data.
     pub data: &'a [u8],
 }
 

@@ -25,9 +25,7 @@ impl Column<'_> {
 /// Which side a column leans to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Align {
-    /// Text.
     Left,
-    /// Numbers.
     Right,
 }
 

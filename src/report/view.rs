@@ -7,7 +7,6 @@ use crate::units;
 /// What a renderer has to know.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// Columns.
     pub width: usize,
     /// Bytes to the byte, rather than rounded.
     pub exact_bytes: bool,
@@ -15,13 +14,9 @@ pub struct View {
     pub top: usize,
 }
 
-/// Headings.
 pub const HEADING: Style = Style::new().bold();
-/// What is good.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// What needs attention.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
-/// What is bad.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// What may be passed over.
 pub const FAINT: Style = Style::new().dimmed();

@@ -11,6 +11,8 @@
 //! marks are those of `kvstore.go`, `updateCompactRev`, and `kvstore_compaction.go`. Leases stay, as etcd leaves them: one
 //! without keys just runs out.
 
+#![warn(missing_docs)]
+
 use prost::Message;
 use serde::Serialize;
 use thiserror::Error;

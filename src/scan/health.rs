@@ -71,12 +71,7 @@ pub enum FileFault {
     },
     /// Entries of a small bucket of etcd's.
     #[error("{count} of its entries can't be decoded")]
-    EntriesUndecodable {
-        /// The bucket's name.
-        bucket: &'static str,
-        /// Number of entries.
-        count: u64,
-    },
+    EntriesUndecodable { bucket: &'static str, count: u64 },
 }
 
 /// The faults that only the whole file shows.

@@ -96,14 +96,12 @@ impl<'a> KeyState<'a> {
         self.records > 0 && self.is_live()
     }
 
-    /// The newest record.
     #[must_use]
     pub fn newest(&self) -> KeyValue<'a> {
         // it was read before, so the default never comes about
         KeyValue::parse(self.newest).unwrap_or_default()
     }
 
-    /// The key itself.
     #[must_use]
     pub fn key(&self) -> &'a [u8] {
         KeyValue::key_of(self.newest)

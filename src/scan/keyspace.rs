@@ -160,7 +160,6 @@ impl<'a> Keyspace<'a> {
         &self.bins
     }
 
-    /// The shards.
     #[must_use]
     pub fn shards(&self) -> &[Shard<'a>] {
         &self.shards
@@ -178,7 +177,6 @@ impl<'a> Keyspace<'a> {
         self.shards.par_iter().map(|shard| shard.keys().filter(|key| key.is_live()).count() as u64).sum()
     }
 
-    /// Number of records.
     #[must_use]
     pub fn num_records(&self) -> u64 {
         self.shards.par_iter().map(|shard| shard.keys().map(|key| u64::from(key.records)).sum::<u64>()).sum()

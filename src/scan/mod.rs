@@ -57,7 +57,6 @@ use structure::Structure;
 use tally::Tally;
 use timeline::Bins;
 
-/// How to scan.
 #[derive(Clone, Copy)]
 pub struct ScanOptions<'p> {
     /// Findings beyond this many are only counted.
@@ -96,7 +95,6 @@ pub struct Scan<'a> {
     pub reached_pages: u64,
     /// The stored freelist, where there is one.
     pub freelist: Option<FreedPages>,
-    /// Structural faults.
     pub structure: Findings,
     /// Buckets that are lost, as the root bucket shows.
     pub root_fault: Option<RootFault>,

@@ -47,7 +47,6 @@ const PUT_KEY: usize = 17;
 /// Key and value of an entry, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyAndData {
-    /// The key.
     pub key: u64,
     /// Key and value together.
     pub data: u64,
@@ -118,7 +117,6 @@ impl Outline {
         !self.irregular
     }
 
-    /// Number of entries.
     #[must_use]
     pub fn num_entries(&self) -> usize {
         self.sizes.len()

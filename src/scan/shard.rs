@@ -44,7 +44,6 @@ pub struct Shard<'a> {
     folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
-    /// All tombstones.
     pub tombstones: RecordSum,
 }
 
@@ -62,7 +61,6 @@ pub struct Home<'a> {
 pub struct PlacedKey<'s, 'a> {
     /// What its records add up to.
     pub key: &'s KeyState<'a>,
-    /// Its resource.
     pub resource: GroupResource<'a>,
     /// Its tenant; `None` for what isn't Kubernetes'.
     pub tenant: Option<Tenant<'a>>,
@@ -78,9 +76,7 @@ pub(super) struct AddContext<'s> {
     pub(super) outline: Option<&'s Outline>,
 }
 
-/// What was added.
 impl<'a> Shard<'a> {
-    /// Every key.
     pub fn keys(&self) -> impl Iterator<Item = &KeyState<'a>> {
         self.blocks.iter().flatten()
     }
@@ -115,7 +111,6 @@ impl<'a> Shard<'a> {
         self.leases.items()
     }
 
-    /// Number of keys.
     #[must_use]
     pub fn num_keys(&self) -> usize {
         self.num_keys
@@ -179,7 +174,6 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// Adding records.
 impl<'a> Shard<'a> {
     /// When all records are in: nothing is looked up by its key any more.
     pub(super) fn forget_index(&mut self) {

@@ -64,7 +64,6 @@ pub struct LeafOrder {
     pub adjacent: u64,
     /// Steps to a page further on.
     pub forward: u64,
-    /// Steps back.
     pub backward: u64,
 }
 

@@ -126,7 +126,6 @@ impl BinCursor {
 /// What fell into one span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Span {
-    /// Number of records.
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub bytes: u64,

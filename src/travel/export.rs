@@ -54,7 +54,6 @@ pub struct Exported {
 /// Why an export did not go on.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// Something is there.
     #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
     NotEmpty(PathBuf),
     /// A file is there.
@@ -69,14 +68,11 @@ pub enum ExportError {
     /// Some files were written, and then one was not.
     #[error("{error}. In {} are {written} files by now, the others are missing", shown(root))]
     Partly {
-        /// The folder.
         root: PathBuf,
         /// Files that are there.
         written: u64,
-        /// Why writing stopped.
         error: Box<ExportError>,
     },
-    /// A library's.
     #[error("an object could not be written: {0}")]
     Format(String),
 }

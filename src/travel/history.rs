@@ -1,5 +1,7 @@
 //! All records of one key, wherever they lie.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -125,7 +125,6 @@ pub struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    /// Number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
@@ -143,12 +142,10 @@ impl<'a> Sorted<'a> {
         self.places.retain(|(_, place)| place.read(db).is_some_and(|found| wanted(&found)));
     }
 
-    /// Each record.
     pub fn iter(&self) -> impl Iterator<Item = FoundRecord<'a>> {
         self.places.iter().filter_map(|(_, place)| place.read(self.db))
     }
 
-    /// The first one.
     #[must_use]
     pub fn first(&self) -> Option<FoundRecord<'a>> {
         self.iter().next()

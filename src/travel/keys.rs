@@ -1,5 +1,7 @@
 //! The keys that exist; and those that do not, of which something can still be found.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 
 use crate::bolt::Db;

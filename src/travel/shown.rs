@@ -2,6 +2,8 @@
 //!
 //! [`VisibleObject`] and [`VisibleBytes`] are made here only, and what prints values takes nothing else.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;

@@ -9,11 +9,9 @@ use crate::bolt::page::{Branch, Leaf, Page};
 /// Bytes of a node, by what they are; they add up to the node's pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NodeSizes {
-    /// The page header.
     pub header: u64,
     /// The table of elements.
     pub elements: u64,
-    /// Keys.
     pub keys: u64,
     /// Values, but for buckets.
     pub values: u64,
@@ -21,7 +19,6 @@ pub struct NodeSizes {
     pub bucket_headers: u64,
     /// The pages of inline buckets that are in this node: nodes themselves.
     pub inline_pages: u64,
-    /// What is left.
     pub slack: u64,
 }
 
@@ -51,12 +48,10 @@ pub struct Node<'a> {
     pub sizes: NodeSizes,
 }
 
-/// A node's content.
 #[derive(Clone, Copy, Debug)]
 pub enum NodeContent<'a> {
     /// Keys and the pages below them.
     Branch(Branch<'a>),
-    /// Keys and values.
     Leaf(Leaf<'a>),
 }
 

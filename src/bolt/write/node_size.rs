@@ -17,7 +17,6 @@ pub struct EntryBytes {
 }
 
 impl EntryBytes {
-    /// With its element.
     #[must_use]
     pub fn own(self) -> u64 {
         (ELEMENT_SIZE as u64).saturating_add(self.data)

@@ -52,18 +52,13 @@ pub enum PlanError {
     Bucket {
         /// The entry's number in the source.
         entry: u64,
-        /// The bucket's number.
         bucket: usize,
     },
     /// Every bucket but the first is in another one, and there is a first.
     #[error("bucket {bucket} stands nowhere")]
-    Unplaced {
-        /// The bucket's number.
-        bucket: usize,
-    },
+    Unplaced { bucket: usize },
 }
 
-/// Where everything goes.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Bytes of a page.
@@ -80,7 +75,6 @@ pub struct Plan {
     moved: Vec<PageId>,
 }
 
-/// A bucket's place.
 #[derive(Clone, Debug)]
 pub enum PlannedBucket {
     /// Within the entry that it is the value of: a page of this size, after the bucket's header.
@@ -103,12 +97,10 @@ pub struct PlannedLevel {
     pub end: PageId,
 }
 
-/// One node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlannedNode {
     /// The first of its entries, counted from the bucket's first; of its children, from the level's below.
     pub first: u64,
-    /// Its first page.
     pub page: PageId,
 }
 

@@ -39,7 +39,6 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// All of them.
     pub const ALL: [Self; 5] = [Self::Event, Self::Job, Self::ReplicaSet, Self::Pod, Self::Lease];
 
     /// The kind of a resource's objects.
