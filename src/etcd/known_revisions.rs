@@ -19,7 +19,9 @@ pub fn lowest_revision(compact_revision: i64) -> i64 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum RevisionError {
     /// etcd: `mvcc: required revision has been compacted`.
-    #[error("revision {asked} was compacted: the file is compacted to {compact_revision}")]
+    #[error(
+        "revision {asked} was compacted: the compact revision is {compact_revision}, the current one {current_revision}"
+    )]
     Compacted {
         /// The revision that was asked for.
         asked: i64,
@@ -28,7 +30,9 @@ pub enum RevisionError {
         current_revision: i64,
     },
     /// etcd: `mvcc: required revision is a future revision`.
-    #[error("revision {asked} is in the future: the current revision is {current_revision}")]
+    #[error(
+        "revision {asked} is in the future: the current revision is {current_revision} (compact revision {compact_revision})"
+    )]
     Future {
         /// The revision that was asked for.
         asked: i64,

@@ -54,7 +54,7 @@ pub struct Exported {
 /// Why an export did not go on.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
+    #[error("{}: is not empty", shown(.0))]
     NotEmpty(PathBuf),
     /// A file is there.
     #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]

@@ -67,7 +67,7 @@ impl<'a> VisibleBytes<'a> {
 
 /// Why bytes are not shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("it is a Secret, or may hold the data of one: its bytes are shown with --show-secrets only")]
+#[error("it is a Secret, or may hold the data of one")]
 pub struct SecretWithheld;
 
 /// Shows values of one file.
