@@ -46,13 +46,13 @@ const ENOUGH_PAIRS: u64 = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AsOf {
-    /// RFC 3339; `null` where no object tells and none was given: then nothing has an age.
+    /// The time that ages are measured from: RFC 3339 in UTC; `null` where it is not known, and nothing has an age.
     pub time: Option<String>,
-    /// Who says so: `option`, `objects`, or `null`.
+    /// Where that is from: `option` (`--as-of`) or `objects`; `null` with `time`.
     pub source: Option<&'static str>,
-    /// When the objects created last were created.
+    /// The latest creation that is no outlier, of the nine objects created last; `null` where there is none.
     pub created: Option<String>,
-    /// When Leases were renewed last.
+    /// The median renewal of the Leases renewed no earlier than an hour before `created`; `null` where there is none.
     pub renewed: Option<String>,
 }
 

@@ -36,6 +36,8 @@ pub mod cli;
 pub mod clock;
 pub mod content;
 pub mod copy;
+#[cfg(test)]
+mod described;
 pub mod etcd;
 pub mod filter;
 pub mod guide;

@@ -10,20 +10,20 @@ use crate::rewrite::planned::{Planned, Records};
 use crate::rewrite::{Changes, Content};
 use crate::scan::Scan;
 
-/// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
-/// Nothing is promised of a file that can't be read whole, or of a scan that did not keep the sizes of records: all are 0.
+/// What each cure gives back, of allocated bytes: tail and trailer do not count. Where `health.readable` is false, nothing is
+/// promised: the gains are 0, the sizes `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gains {
-    /// `etcd-medic defrag`.
+    /// Bytes that `etcd-medic defrag` takes off `file.allocated_bytes`.
     pub defrag_bytes: u64,
-    /// `etcd-medic defrag --compact-to current`.
+    /// The same for `etcd-medic defrag --compact-to current`.
     pub compact_and_defrag_bytes: u64,
-    /// Bytes of the copy that `etcd-medic defrag` writes; `null` where it is not known.
+    /// Size of the copy that `etcd-medic defrag` writes; `null` where it is not known.
     pub defrag_copy_bytes: Option<u64>,
-    /// Bytes of the copy that `etcd-medic defrag --compact-to current` writes; `null` where it is not known.
+    /// Size of the copy that `etcd-medic defrag --compact-to current` writes; `null` where it is not known.
     pub compact_and_defrag_copy_bytes: Option<u64>,
-    /// Whether these are what `etcd-medic` then gives back, to the byte.
+    /// Whether these are what `etcd-medic` then gives back and writes, to the byte: so wherever `health.readable` is true.
     pub exact: bool,
 }
 

@@ -48,6 +48,7 @@ pub struct LostRange {
 
 /// What is wrong. The names, in kebab-case, are the findings' `kind` in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum FaultKind {
     /// One of the two metas can't be believed; bbolt goes on with the other.

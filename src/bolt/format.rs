@@ -36,7 +36,7 @@ pub const ELEMENT_SIZE: usize = size_of::<LeafElement>();
 /// Bytes of [`BucketHeader`].
 pub const BUCKET_HEADER_SIZE: usize = size_of::<BucketHeader>();
 
-/// The position of a page: its byte offset is the id times the page size.
+/// The id of a page: it begins at this number times the page size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]

@@ -19,7 +19,7 @@ pub struct Meta {
     pub root: PageId,
     /// The root bucket's counter.
     pub sequence: u64,
-    /// First page of the stored freelist; `None` where free pages are to be derived by walking.
+    /// First page of the stored freelist; `null` where none is stored, and free pages are those that no tree reaches.
     pub freelist: Option<PageId>,
     /// Number of pages allocated so far.
     pub high_water_mark: u64,

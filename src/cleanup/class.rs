@@ -302,3 +302,20 @@ pub fn span(seconds: u64) -> String {
     let (unit, name) = whole.unwrap_or((1, "s"));
     format!("{}{name}", seconds / unit)
 }
+
+#[cfg(test)]
+pub(super) fn names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    crate::described::words(&[
+        ("old-events", "Events seen last longer ago than `thresholds.event_age_seconds`."),
+        ("finished-jobs", "Jobs that completed or failed."),
+        ("finished-pods", "Pods that succeeded or failed."),
+        ("replicasets-at-zero", "ReplicaSets of Deployments without replicas."),
+        ("stale-leases", "Lease objects not renewed for longer than `thresholds.lease_age_seconds`."),
+        ("keys-of-lost-leases", "Keys attached to leases of etcd's that do not exist."),
+        ("leases-without-keys", "Leases of etcd's that no key is attached to."),
+        ("large-configmaps", "ConfigMaps of `thresholds.large_bytes` and more."),
+        ("large-secrets", "Secrets of `thresholds.large_bytes` and more."),
+        ("custom-resource-flood", "One kind of custom resources."),
+        ("built-in-flood", "One kind of built-in resources."),
+    ])
+}

@@ -39,11 +39,11 @@ use super::schema::KEY_BUCKET;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Origin {
-    /// Reachable from the active meta's root.
+    /// In the tree of the active meta.
     Live,
-    /// Reachable from the other meta's root only: as it was a transaction ago.
+    /// In the tree of the other meta only: the state of one transaction before.
     OlderRoot,
-    /// In a page that nothing refers to.
+    /// On a page that nothing refers to.
     Free,
 }
 

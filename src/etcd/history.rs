@@ -31,6 +31,7 @@ pub enum Previous {
 
 /// What contradicts itself in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum RecordFault {
     /// Neither 17 nor 18 bytes of a revision.

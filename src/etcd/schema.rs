@@ -96,18 +96,18 @@ pub struct State<'a> {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Member {
-    /// Its id, in decimal as etcd writes it in JSON.
+    /// Its id, in hexadecimal digits.
     pub id: HexId,
-    /// Its name; empty until it has been started once.
+    /// Its name; empty until it was started once.
     #[serde(default)]
     pub name: String,
-    /// Where other members find it.
+    /// The first 64 of the URLs where other members find it; `null` where none are stored.
     #[serde(rename(deserialize = "peerURLs"), default, deserialize_with = "first_urls")]
     pub peer_urls: Option<Vec<String>>,
-    /// Where clients find it.
+    /// The first 64 of the URLs where clients find it; `null` where none are stored.
     #[serde(rename(deserialize = "clientURLs"), default, deserialize_with = "first_urls")]
     pub client_urls: Option<Vec<String>>,
-    /// Whether it does not vote.
+    /// Whether it is a learner, which does not vote.
     #[serde(rename(deserialize = "isLearner"), default)]
     pub is_learner: bool,
 }

@@ -10,7 +10,7 @@ use strum::IntoStaticStr;
 /// Bytes of the trailer.
 pub const TRAILER_SIZE: usize = 32;
 
-/// What stands behind the db.
+/// What is after the db.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, IntoStaticStr, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[strum(serialize_all = "lowercase")]

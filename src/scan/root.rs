@@ -14,6 +14,7 @@ use super::structure::Structure;
 
 /// Buckets that are lost, as the root bucket shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum RootFault {
     /// A leaf of the `key` bucket in its place.

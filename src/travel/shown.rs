@@ -37,7 +37,7 @@ pub struct Shown {
     pub unknown_fields: u64,
 }
 
-/// An object of which all may be shown.
+/// An object as Kubernetes' API has it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
