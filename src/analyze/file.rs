@@ -59,6 +59,7 @@ pub struct FileInfo {
 /// A meta page. One that is not valid has `slot` and `error` only.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("oneOf" = [{"minProperties": 8}, {"maxProperties": 2}])))]
 pub struct MetaInfo {
     /// 0 or 1.
     pub slot: usize,

@@ -19,7 +19,7 @@
 //! | [`histogram`], [`share`] | arithmetic |
 //!
 //! Everything here is a plain struct that serialises, the same whatever the number of threads; docs/report.md
-//! explains each figure, docs/json.md lists each field.
+//! explains each figure, docs/schema describes each field.
 
 pub mod advice;
 mod advise;

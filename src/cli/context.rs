@@ -37,7 +37,7 @@ pub(super) struct GlobalOptions {
 pub(super) enum Output {
     /// For people
     Text,
-    /// For programs: docs/json.md describes it
+    /// For programs: `etcd-medic schema` describes it
     Json,
     /// `status` only: for node_exporter's textfile collector, docs/monitoring describes it
     Prometheus,
