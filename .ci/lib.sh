@@ -2,6 +2,8 @@
 set -euo pipefail
 
 export CI=${CI:-true} CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} CARGO_INCREMENTAL=0
+# names and lines of a backtrace are not worth the time they take
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 readonly cargo_fuzz=0.13.2
 readonly cargo_deny=0.20.2
@@ -128,7 +130,7 @@ with_everything() { # COMMAND...
 # Each target for SECONDS; a third less for those that take no file.
 fuzzing() { # SECONDS
   local target seeds seconds
-  [[ -d $work/seeds ]] || ETCD_MEDIC_SEEDS=$work/seeds cargo test --test workshop seeds_of -- --ignored
+  [[ -d $work/seeds ]] || ETCD_MEDIC_SEEDS=$work/seeds cargo test --test files seeds_of -- --ignored
   cargo install cargo-fuzz --version "$cargo_fuzz" --locked --root "$work/cargo-fuzz"
   for target in tests/fuzz/targets/*.rs; do
     target=$(basename "$target" .rs) seeds=file seconds=$1

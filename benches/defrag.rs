@@ -10,23 +10,23 @@ use std::error::Error;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::copy::Progress;
-use etcd_medic::rewrite::{Changes, Content};
-use etcd_medic::source::Source;
-use etcd_medic::synth::{Extent, Options, Request, synth};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::bolt::write::{self, Packing, Settings};
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::rewrite::{Changes, CopyContent};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::synth::{Extent, SynthOptions, SynthRequest, synth};
 
 const SILENT: Progress<'static> = Progress::SILENT;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let target = folder.path().join("synth.db");
-    let options = Options { free: 0.66, ..Options::new(1, Extent::Bytes(64 << 20)) };
-    synth(&Request { target: target.clone(), force: false, snapshot: false, options }, SILENT)?;
-    let source = Source::open(&target, Lock::Shared)?;
+    let options = SynthOptions { free: 0.66, ..SynthOptions::new(1, Extent::Bytes(64 << 20)) };
+    synth(&SynthRequest { target: target.clone(), force: false, snapshot: false, options }, SILENT)?;
+    let source = DbFile::open(&target, Lock::Shared)?;
     let read =
-        || Content::read(&source.db, &Changes::default(), &|_| {}).map_err(|_| "a made-up file is sound");
+        || CopyContent::read(&source.db, &Changes::default(), &|_| {}).map_err(|_| "a made-up file is sound");
     let content = read()?;
 
     let mut criterion = Criterion::default().configure_from_args();

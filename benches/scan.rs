@@ -12,18 +12,18 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::bucket::BucketId;
-use etcd_medic::bolt::fault::Findings;
-use etcd_medic::bolt::freelist::FreedPages;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::walk::{Setup, walk};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::filter::Filter;
-use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::bucket::BucketId;
+use etcd_medic::internals::bolt::fault::Findings;
+use etcd_medic::internals::bolt::freelist::FreedPages;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::bolt::walk::{Setup, walk};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 
@@ -47,7 +47,7 @@ fn bench_file(
     path: &Path,
     samples: usize,
 ) -> Result<(), Box<dyn Error>> {
-    let Source { db, path, .. } = Source::open(path, Lock::Shared)?;
+    let DbFile { db, path, .. } = DbFile::open(path, Lock::Shared)?;
     let path = path.display().to_string();
     let mut bench = |what: &str, work: &dyn Fn(&Db)| {
         let mut group = criterion.benchmark_group(what);

@@ -1,65 +1,132 @@
-//! Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
+//! Reads etcd's database file without etcd: what fills it, what is wrong with it, what gives the space back. Writes packed copies, and
+//! saves what can be saved of a damaged file.
 //!
-//! The library behind the program `etcd-medic`. It never prints, and never writes to what it reads. Arrows point
-//! down only:
+//! The library of the program `etcd-medic`. It never prints, and never writes to what it reads.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = etcd_medic::open("testdata/k8s-frag/frag.db")?;
+//! let analysis = file.analyze(&Default::default())?;
+//! println!("{} of {} bytes are free pages", analysis.space.free_bytes, analysis.file.file_bytes);
+//! for advice in &analysis.advice {
+//!     println!("{}: {}", advice.text, advice.command);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`open`] gives a [`DbFile`], whose methods answer questions and make copies; [`salvage`] takes a file that can't be opened.
+//! Results are plain structs that serialise with `serde`. Without the default feature `cli`, the crate is the library alone.
+//!
+//! # Inside
+//!
+//! Arrows point down only:
 //!
 //! ```text
-//!   cli                 arguments, exit codes; the only one that prints
+//!   cli                 arguments, exit codes; the only part that prints
 //!   report              one result, as text and as JSON
+//!   front               the public functions
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
 //!   travel              keys at any revision, and those that were deleted
 //!   clock               the file's own time
-//!   filter              what a user names, and the nearest names where a file has no such one
-//!   guide               which quota and retention a disk has room for
-//!   rewrite             a packed copy of a file, and the proof that nothing was lost
-//!   synth               made-up files, the same from the same seed
+//!   filter              names that a user gives, and the nearest names in the file
+//!   guide               the quota and the retention that a disk has room for
+//!   rewrite  salvage  synth    what a new file holds, and the proof that nothing was lost
 //!   copy                the one road to a new file: place, write, seal, prove
 //!   output              files that appear whole or not at all, and what they may replace
-//!   scan                one pass over the file, on all threads, from which they all are made
+//!   scan                one pass over the file, on all threads, from which all results are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
 //!   etcd                revisions, records, leases, alarms, members, snapshot trailer, data dir
 //!   member              the log beside the db: segments, frames, records, entries, config changes
-//!   bolt                the file format: pages, buckets, the walk
+//!   bolt                the file format: pages, buckets, the walk, the writer
 //! ```
 //!
-//! Used by several: `source` (a path, opened), `owner` (whose a file is, and the words for that), `beside` (the log of its member),
-//! `received` (a db that waits beside it), `processes` (who else has a file), `content` (what is no db), `protobuf` (the fields of a message), `text` and `shell` (what is
-//! shown, and what is pasted), `units`.
+//! Used by several: `source` (a path, opened), `owner` (the program that a file belongs to, and words for it), `beside` (the log of
+//! its member), `received` (a db that a leader sent, beside it), `processes` (other users of a file), `content` (files that are no
+//! db), `protobuf` (the fields of a message), `text` and `shell` (what is shown, and what is pasted), `top_n`, `units`.
 
-pub mod analyze;
-pub mod beside;
-pub mod bolt;
-pub mod check;
-pub mod cleanup;
+mod analyze;
+mod beside;
+mod bolt;
+mod check;
+mod cleanup;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
-pub mod clock;
-pub mod content;
-pub mod copy;
+mod clock;
+mod content;
+mod copy;
 #[cfg(test)]
 mod described;
-pub mod etcd;
-pub mod filter;
-pub mod guide;
-pub mod hash;
-pub mod inspect;
-pub mod k8s;
-pub mod member;
-pub mod output;
-pub mod owner;
+mod etcd;
+mod filter;
+mod front;
+mod guide;
+mod hash;
+mod inspect;
+mod k8s;
+mod member;
+mod output;
+mod owner;
 mod processes;
-pub mod protobuf;
-pub mod received;
+mod protobuf;
+mod received;
 #[cfg(feature = "cli")]
-pub mod report;
-pub mod rewrite;
-pub mod salvage;
-pub mod scan;
-pub mod shell;
-pub mod source;
-pub mod status;
-pub mod synth;
-pub mod text;
+mod report;
+mod rewrite;
+mod salvage;
+mod scan;
+mod shell;
+mod source;
+mod status;
+mod synth;
+mod text;
 mod top_n;
-pub mod travel;
-pub mod units;
+mod travel;
+mod units;
+
+pub use front::options::{
+    AnalyzeOptions, CheckOptions, CleanupOptions, GetOptions, HashOptions, KeysOptions, PlanOptions,
+    StatusOptions,
+};
+pub use front::{KeysError, StoredObject, open, open_exclusively, open_unlocked, salvage, synth};
+
+pub use analyze::Analysis;
+pub use bolt::page::PageError;
+pub use check::{Checked, Finding};
+pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
+pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
+pub use filter::{FilterWords, NoSuchName};
+pub use hash::{HashError, Hashes};
+pub use inspect::{BucketRow, PageRow, PageView};
+pub use output::OutputError;
+pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};
+pub use rewrite::defrag::{DefragError, DefragRequest};
+pub use rewrite::guard::Refusal;
+pub use rewrite::outcome::DefragReport;
+pub use rewrite::plan::PlanReport;
+pub use salvage::document::SalvageReport;
+pub use salvage::find::Trust;
+pub use salvage::run::{SalvageError, SalvageRequest};
+pub use source::{DbFile, Reason, SourceError};
+pub use status::{Level, Limits, Status, Thresholds};
+pub use synth::{Extent, SynthError, SynthOptions, SynthReport, SynthRequest};
+pub use text::ByteText;
+pub use travel::history::KeyHistory;
+pub use travel::keys::{Deleted, DeletedRow, KeyRow};
+pub use travel::shown::VisibleObject;
+pub use travel::{Answer, SearchIn, TravelError};
+
+/// What the crate's own tests, benches and fuzz targets look at. It may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    macro_rules! internals {
+        ($($(#[$cfg:meta])* $module:ident),* $(,)?) => {
+            $($(#[$cfg])* pub mod $module { pub use crate::$module::*; })*
+        };
+    }
+    internals! {
+        analyze, beside, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, inspect, k8s, member, output, owner,
+        protobuf, received, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, source, status, synth, text, travel, units,
+    }
+}

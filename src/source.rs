@@ -17,7 +17,7 @@ use crate::text::shown;
 
 /// An opened file.
 #[derive(Debug)]
-pub struct Source {
+pub struct DbFile {
     /// The path of the db itself.
     pub path: PathBuf,
     /// The db.
@@ -157,7 +157,7 @@ impl Reason {
     }
 }
 
-impl Source {
+impl DbFile {
     /// Opens a db, a snapshot, or the db of a data dir.
     ///
     /// # Errors

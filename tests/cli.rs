@@ -255,11 +255,11 @@ fn fingerprints_tell_contents_apart() {
         let row = document.buckets.into_iter().find(|bucket| bucket.name == key);
         row.expect("a key bucket").fingerprint
     };
-    let db = etcd_medic::bolt::Db::new(fixture("k8s-3.6/k8s.db")).expect("sound");
-    let buckets = etcd_medic::bolt::entries::top_level(&db);
+    let db = etcd_medic::internals::bolt::Db::new(fixture("k8s-3.6/k8s.db")).expect("sound");
+    let buckets = etcd_medic::internals::bolt::entries::top_level(&db);
     let key = buckets.iter().find(|bucket| bucket.name == b"key").expect("a key bucket");
     let mut bytes = Vec::new();
-    etcd_medic::bolt::entries::for_each_entry(&db, key, |entry| {
+    etcd_medic::internals::bolt::entries::for_each_entry(&db, key, |entry| {
         for part in [entry.key, entry.value] {
             bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
             bytes.extend_from_slice(part);

@@ -1,4 +1,7 @@
 //! Made-up files: what was asked for is what `analyze` and `check` then measure.
+//!
+//! A program of its own: it locks files in its own process, and a test beside it that starts a program would hold such a lock
+//! until that one runs.
 #![cfg(test)]
 
 mod support;
@@ -7,19 +10,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use etcd_medic::analyze::{self, Analysis};
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::bolt::write::Packing;
-use etcd_medic::check;
-use etcd_medic::copy::Progress;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::{self, Trailer};
-use etcd_medic::filter::Filter;
-use etcd_medic::scan::{self, ScanOptions};
-use etcd_medic::source::Source;
-use etcd_medic::synth::history::HistoryError;
-use etcd_medic::synth::scatter::Scatter;
-use etcd_medic::synth::{Extent, Options, Report, Request, SynthError, synth};
+use etcd_medic::internals::analyze::{self, Analysis};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::bolt::write::Packing;
+use etcd_medic::internals::check;
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::{self, Trailer};
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::scan::{self, ScanOptions};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::synth::history::HistoryError;
+use etcd_medic::internals::synth::scatter::Scatter;
+use etcd_medic::internals::synth::{Extent, SynthError, SynthOptions, SynthReport, SynthRequest, synth};
 use support::documents::{Synth, parse};
 use support::peers::assert_bbolt_accepts;
 use tempfile::TempDir;
@@ -27,26 +30,26 @@ use tempfile::TempDir;
 const SIZE: u64 = 24 << 20;
 const SILENT: Progress<'static> = Progress::SILENT;
 
-fn options() -> Options {
-    Options::new(7, Extent::Bytes(SIZE))
+fn options() -> SynthOptions {
+    SynthOptions::new(7, Extent::Bytes(SIZE))
 }
 
 /// A made-up file, what was said of it, and what is read in it.
 struct Made {
     _folder: TempDir,
     path: PathBuf,
-    report: Report,
+    report: SynthReport,
     read: Analysis,
 }
 
-fn make(options: Options) -> Made {
+fn make(options: SynthOptions) -> Made {
     make_with(options, false)
 }
 
-fn make_with(options: Options, snapshot: bool) -> Made {
+fn make_with(options: SynthOptions, snapshot: bool) -> Made {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("synth.db");
-    let request = Request { target: path.clone(), force: false, snapshot, options };
+    let request = SynthRequest { target: path.clone(), force: false, snapshot, options };
     let report = synth(&request, SILENT).unwrap_or_else(|error| panic!("{options:?}: {error}"));
     assert_bbolt_accepts(&path, &format!("{options:?}"));
     let read = read(&path);
@@ -55,7 +58,7 @@ fn make_with(options: Options, snapshot: bool) -> Made {
 
 /// Reads a file; nothing may be wrong with it.
 fn read(path: &Path) -> Analysis {
-    let source = Source::open(path, Lock::Shared).expect("opens");
+    let source = DbFile::open(path, Lock::Shared).expect("opens");
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
@@ -94,7 +97,7 @@ fn free_runs(made: &Made) -> Vec<u64> {
 #[test]
 fn the_size_is_hit() {
     for (size, free) in [(1 << 20, 0.5), (5_000_000, 0.0), (SIZE, 0.65), (100 << 20, 0.9)] {
-        let made = make(Options { extent: Extent::Bytes(size), free, ..options() });
+        let made = make(SynthOptions { extent: Extent::Bytes(size), free, ..options() });
         let bytes = fs::metadata(&made.path).expect("a file").len();
         assert_eq!(made.report.file_bytes, bytes);
         assert_about(bytes as f64, size as f64, 0.005);
@@ -107,7 +110,7 @@ fn the_size_is_hit() {
 #[test]
 fn keys_and_their_history_are_as_asked() {
     for (revisions_per_key, tombstones) in [(1.0, 0.0), (1.25, 0.5), (6.0, 0.1), (1.0, 1.0)] {
-        let mut wanted = Options { extent: Extent::Keys(20_000), ..options() };
+        let mut wanted = SynthOptions { extent: Extent::Keys(20_000), ..options() };
         wanted.amounts.revisions_per_key = revisions_per_key;
         wanted.amounts.tombstones = tombstones;
         let Made { report, read, .. } = make(wanted);
@@ -127,7 +130,7 @@ fn keys_and_their_history_are_as_asked() {
 /// A few keys have most of the history: leases and endpoints, as in every cluster.
 #[test]
 fn history_has_a_long_tail() {
-    let mut wanted = Options { extent: Extent::Keys(20_000), ..options() };
+    let mut wanted = SynthOptions { extent: Extent::Keys(20_000), ..options() };
     wanted.amounts.revisions_per_key = 3.0;
     let Made { read, .. } = make(wanted);
     let records_of = |name: &str| {
@@ -143,7 +146,7 @@ fn history_has_a_long_tail() {
 #[test]
 fn free_pages_lie_as_asked() {
     let runs = |scatter| {
-        let made = make(Options { scatter, free: 0.4, shuffle: 0.0, ..options() });
+        let made = make(SynthOptions { scatter, free: 0.4, shuffle: 0.0, ..options() });
         let runs = free_runs(&made);
         assert_eq!(made.report.free_runs.count, runs.len() as u64);
         assert_eq!(made.report.free_runs.largest, runs.iter().copied().max().unwrap_or(0));
@@ -162,8 +165,9 @@ fn free_pages_lie_as_asked() {
 
 #[test]
 fn nodes_are_shuffled_as_asked() {
-    let disorder =
-        |shuffle| make(Options { scatter: Scatter::None, shuffle, ..options() }).read.fragmentation.disorder;
+    let disorder = |shuffle| {
+        make(SynthOptions { scatter: Scatter::None, shuffle, ..options() }).read.fragmentation.disorder
+    };
     assert!(disorder(0.0) < 0.01);
     let (some, all) = (disorder(0.3), disorder(1.0));
     assert!((0.3..0.8).contains(&some) && all > 0.95, "{some} {all}");
@@ -175,7 +179,7 @@ fn the_same_seed_makes_the_same_file_with_any_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let extent = Extent::Bytes(4 << 20);
         pool.install(|| {
-            fs::read(&make_with(Options { seed, extent, ..options() }, true).path).expect("a file")
+            fs::read(&make_with(SynthOptions { seed, extent, ..options() }, true).path).expect("a file")
         })
     };
     let first = bytes(1, 1);
@@ -186,7 +190,7 @@ fn the_same_seed_makes_the_same_file_with_any_number_of_threads() {
 #[test]
 fn compaction_is_as_asked() {
     let with = |compact_revision| {
-        let mut wanted = Options { extent: Extent::Keys(3000), ..options() };
+        let mut wanted = SynthOptions { extent: Extent::Keys(3000), ..options() };
         wanted.amounts.compact_revision = compact_revision;
         make(wanted).read.mvcc.expect("an etcd file")
     };
@@ -200,7 +204,7 @@ fn compaction_is_as_asked() {
 #[test]
 fn leases_alarms_trailers_and_layouts() {
     let extent = Extent::Keys(4000);
-    let base = Options { extent, leases: Some(37), nospace: true, page_size: 16384, ..options() };
+    let base = SynthOptions { extent, leases: Some(37), nospace: true, page_size: 16384, ..options() };
     let made = make_with(base, true);
     assert_eq!(made.read.file.page_size, 16384);
     let leases = made.read.leases.expect("leases");
@@ -210,10 +214,10 @@ fn leases_alarms_trailers_and_layouts() {
     assert_eq!(trailer::verify(&fs::read(&made.path).expect("a file")), Trailer::Valid);
     assert!(made.report.sha256.is_some());
 
-    let none = make(Options { extent, leases: Some(0), ..options() });
+    let none = make(SynthOptions { extent, leases: Some(0), ..options() });
     assert_eq!(none.read.leases.expect("leases").attached_keys, 0);
     let packed = |max_node_pages| {
-        make(Options {
+        make(SynthOptions {
             extent,
             free: 0.0,
             packing: Packing::Optimal { max_node_pages, steady: false },
@@ -222,17 +226,17 @@ fn leases_alarms_trailers_and_layouts() {
         .report
         .file_bytes
     };
-    let as_etcd = make(Options { extent, free: 0.0, ..options() }).report.file_bytes;
+    let as_etcd = make(SynthOptions { extent, free: 0.0, ..options() }).report.file_bytes;
     assert!(packed(4) < packed(1) && packed(1) < as_etcd);
 }
 
 #[test]
 fn the_smallest_files() {
     for keys in [1, 2, 3, 30] {
-        let made = make(Options { extent: Extent::Keys(keys), ..options() });
+        let made = make(SynthOptions { extent: Extent::Keys(keys), ..options() });
         assert_eq!(made.report.keys + made.report.tombstones, u64::from(keys));
     }
-    let mut wanted = Options { extent: Extent::Keys(1), ..options() };
+    let mut wanted = SynthOptions { extent: Extent::Keys(1), ..options() };
     wanted.amounts.revisions_per_key = 5000.0;
     assert_eq!(make(wanted).report.superseded, 4999);
 }
@@ -242,23 +246,23 @@ fn what_cannot_be_is_said() {
     let error = |options| {
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("synth.db");
-        let request = Request { target, force: false, snapshot: false, options };
+        let request = SynthRequest { target, force: false, snapshot: false, options };
         let error = synth(&request, SILENT).expect_err("refused");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left behind");
         error
     };
     assert!(matches!(
-        error(Options { extent: Extent::Bytes(9000), ..options() }),
+        error(SynthOptions { extent: Extent::Bytes(9000), ..options() }),
         SynthError::TooSmall { .. }
     ));
-    let mut low = Options { extent: Extent::Keys(1000), ..options() };
+    let mut low = SynthOptions { extent: Extent::Keys(1000), ..options() };
     low.amounts.compact_revision = Some(100);
     let low = error(low);
     assert!(matches!(low, SynthError::History(HistoryError::CompactRevision { .. })), "{low}");
-    let mut many = Options { extent: Extent::Keys(4_000_000_000), ..options() };
+    let mut many = SynthOptions { extent: Extent::Keys(4_000_000_000), ..options() };
     many.amounts.revisions_per_key = 2.0;
     assert!(matches!(error(many), SynthError::History(HistoryError::TooMany(_))));
-    assert!(matches!(error(Options { free: 1.0, ..options() }), SynthError::AllFree(_)));
+    assert!(matches!(error(SynthOptions { free: 1.0, ..options() }), SynthError::AllFree(_)));
 }
 
 #[test]

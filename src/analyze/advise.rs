@@ -169,7 +169,7 @@ fn orphans(report: &Analysis) -> Option<Advice> {
     (leases.orphaned_keys > 0).then(|| new("orphaned-keys", Severity::Warning, text, ""))
 }
 
-/// Of what may be garbage, this report knows the resources only: whether an object is finished stands in its value.
+/// Of what may be garbage, this report knows the resources only: whether an object is finished is in its value.
 fn cleanup(report: &Analysis) -> Option<Advice> {
     let may_be = |row: &&ResourceUse| ObjectKind::of(&row.group, &row.resource.0).is_some();
     let rows = || report.resources.iter().filter(may_be);

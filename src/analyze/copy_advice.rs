@@ -152,7 +152,7 @@ impl Copy {
         // a member that has no room left needs it now, even if it grows again later
         let steady = data_dir.is_some() && (worth(true) || !(needs_room(report) && worth(false)));
         let trailer = report.file.snapshot_trailer;
-        // in place, what a file had behind it, the copy has, too
+        // in place, what a file had after it, the copy has, too
         let is_sealed = trailer != Trailer::None && (report.owner.is_etcd() || data_dir.is_some());
         let snapshot = is_sealed || to_restore;
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };

@@ -7,7 +7,7 @@ use crate::bolt::write::{self, Plan, PlanError};
 use crate::copy::Layout;
 use crate::etcd::schema::KEY_BUCKET;
 use crate::rewrite::planned::{Planned, Records};
-use crate::rewrite::{Changes, Content};
+use crate::rewrite::{Changes, CopyContent};
 use crate::scan::Scan;
 
 /// What each cure gives back, of allocated bytes: tail and trailer do not count. Where `health.readable` is false, nothing is
@@ -72,7 +72,7 @@ impl Copies {
         if !scan.is_readable() || (key_bucket.is_some() && outline.is_none()) {
             return None;
         }
-        let read = |changes| Content::read_all_but(db, key_bucket, &changes, &|_| {}).ok();
+        let read = |changes| CopyContent::read_all_but(db, key_bucket, &changes, &|_| {}).ok();
         let others = read(Changes::default())?;
         let sizes = |also_steady: bool, plan: &(dyn Fn(Layout) -> Result<Plan, PlanError> + Sync)| {
             let size = |steady| Some(plan(Layout { steady, ..Layout::default() }).ok()?.file_bytes());

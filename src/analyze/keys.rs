@@ -61,7 +61,7 @@ pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64)
 /// What one shard's keys add up to.
 struct ShardSums<'s, 'a> {
     resources: Vec<ResourceSum>,
-    /// One for each home of the shard, and one behind them for what has none.
+    /// One for each home of the shard, and one after them for what has none.
     homes: Vec<KeySum>,
     rest: KeySum,
     top: Top<'s, 'a>,

@@ -169,7 +169,7 @@ pub struct Auth {
 pub struct AnalyzeRequest<'r> {
     /// The file's path.
     pub path: &'r Path,
-    /// What stands behind the db.
+    /// What follows the db in its file.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.
     pub read_without_lock: bool,

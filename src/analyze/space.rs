@@ -78,7 +78,7 @@ impl Space {
         let sizes = total.sizes;
         let metas = db.num_pages().min(2) * page_size;
         let freelist = scan.freelist.as_ref().map_or(0, |list| list.own_pages * page_size);
-        // what stands inline in a node was counted there as a whole, and as a node by itself where it could be read
+        // what is inline in a node was counted there as a whole, and as a node by itself where it could be read
         let nodes =
             [sizes.header, sizes.elements, sizes.keys, sizes.values, sizes.bucket_headers, sizes.slack];
         let inline_nodes = nodes.iter().sum::<u64>() + sizes.inline_pages - total.page_bytes;

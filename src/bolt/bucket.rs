@@ -17,7 +17,7 @@ impl BucketId {
 /// A bucket, as the entry that holds it says.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket<'a> {
-    /// The bucket that it stands in; `None` for the root bucket.
+    /// The bucket that it is in; `None` for the root bucket.
     pub parent: Option<BucketId>,
     /// Its name: the entry's key. Empty for the root bucket.
     pub name: &'a [u8],
@@ -58,7 +58,7 @@ pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
     names.join(&b'/')
 }
 
-/// The same for what stands beside each finding and page: names that are themselves very long are cut, too.
+/// The same for what is beside each finding and page: names that are themselves very long are cut, too.
 #[must_use]
 pub fn short_path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
     const SHOWN: (usize, usize) = (400, 100);

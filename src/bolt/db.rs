@@ -234,7 +234,7 @@ impl Db {
     }
 }
 
-/// What a page is that does not stand where its header says.
+/// What a page is that is not where its header says.
 #[cold]
 fn misplaced(page: &Page<'_>, found: PageId) -> PageErrorKind {
     // large pages are not read to their end: a branch may refer to one of them many thousand times

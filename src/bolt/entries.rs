@@ -7,7 +7,7 @@ use super::db::Db;
 use super::page::{Entry, Leaf};
 use super::walk::{MAX_DEPTH, NodeContent, Setup, Subtree, walk_in_order};
 
-/// The buckets of the file's root, in the order of their names. A name that stands there twice comes twice.
+/// The buckets of the file's root, in the order of their names. A name that is there twice comes twice.
 #[must_use]
 pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
     let (_, walked) = walk_in_order(db, Setup::default(), |walker| {

@@ -13,7 +13,7 @@ use super::page::{ElementError, PageErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{kind}")]
 pub struct Fault {
-    /// What is wrong.
+    /// The kind of fault.
     pub kind: FaultKind,
     /// The page that it concerns; `None` where it concerns the file as a whole.
     pub page: Option<PageId>,
@@ -56,7 +56,7 @@ pub enum FaultKind {
     Meta {
         /// 0 or 1.
         slot: usize,
-        /// Why.
+        /// What is wrong with the meta.
         error: MetaError,
     },
     /// The file ends before its last page.
@@ -73,7 +73,7 @@ pub enum FaultKind {
     /// A reference to a page that can't be read.
     #[error("{error}{}", referred(*referrer))]
     Page {
-        /// Why.
+        /// What is wrong with the page.
         error: PageErrorKind,
         /// The branch page that refers to it.
         referrer: Option<PageId>,
@@ -106,13 +106,13 @@ pub enum FaultKind {
     /// Neither in use nor free: lost to bbolt until the next defrag.
     #[error("is neither reachable nor in the freelist{}: leaked", in_a_row(*pages))]
     UnreachableUnfreed {
-        /// How many, one behind the other.
+        /// How many, one after the other.
         pages: u64,
     },
     /// The stored freelist can't be read.
     #[error("the freelist can't be read: {error}")]
     Freelist {
-        /// Why.
+        /// What is wrong with the freelist's page.
         error: PageErrorKind,
     },
     /// A page twice in the freelist: bbolt will give it out twice.
@@ -127,7 +127,7 @@ pub enum FaultKind {
     /// An element that points outside its page, or into its neighbour.
     #[error("{error}")]
     Element {
-        /// Why.
+        /// What is wrong with the element.
         error: ElementError,
     },
     /// A branch without children.
@@ -201,7 +201,7 @@ impl Fault {
 pub struct Findings {
     /// The first ones.
     pub faults: Vec<Fault>,
-    /// How many there were.
+    /// Number of faults, those beyond the first ones included.
     pub count: u64,
     /// How many of them are of trees: see [`Fault::is_of_a_tree`].
     pub of_trees: u64,
@@ -228,7 +228,7 @@ impl Findings {
         }
     }
 
-    /// Adds those of `other` behind these.
+    /// Adds those of `other` after these.
     pub fn append(&mut self, other: Self, max: usize) {
         self.count = self.count.saturating_add(other.count);
         self.of_trees = self.of_trees.saturating_add(other.of_trees);

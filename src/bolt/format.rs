@@ -26,7 +26,7 @@ pub const MAX_KEY_SIZE: usize = 32_768;
 pub const MAX_VALUE_SIZE: u64 = (1 << 31) - 2;
 /// In a leaf element's flags: the value is a bucket (`page.go`, `BucketLeafFlag`).
 pub const BUCKET_FLAG: u32 = 0x01;
-/// In a freelist page's count: the real count stands in the first slot (`page.go`, `FreelistPageCount`).
+/// In a freelist page's count: the real count is in the first slot (`page.go`, `FreelistPageCount`).
 pub const FREELIST_COUNT_IN_FIRST_SLOT: u16 = 0xFFFF;
 
 /// Bytes of [`PageHeader`].
@@ -118,13 +118,13 @@ pub struct PageHeader {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct BucketHeader {
-    /// Page id of the bucket's root; 0 where the bucket's only page lies behind this header, inline.
+    /// Page id of the bucket's root; 0 where the bucket's only page lies after this header, inline.
     pub root: U64,
     /// The bucket's counter, for its application's use.
     pub sequence: U64,
 }
 
-/// A meta page's content, behind its page header.
+/// A meta page's content, after its page header.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct MetaBytes {

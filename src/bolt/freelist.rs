@@ -66,7 +66,7 @@ impl FreedPages {
     }
 }
 
-/// Where an id stands in the file. A count of 0xFFFF in the header leaves the first slot to the real count.
+/// Where an id is in the file. A count of 0xFFFF in the header leaves the first slot to the real count.
 fn slot_offset(page: &Page<'_>, slot: usize) -> u64 {
     let counted_in_slot = usize::from(page.header().count.get() == FREELIST_COUNT_IN_FIRST_SLOT);
     let slots = (slot.saturating_add(counted_in_slot) as u64).saturating_mul(8);

@@ -36,7 +36,7 @@ pub enum MetaError {
     /// No magic number.
     #[error("magic number {found:#010x}, expected {MAGIC:#010x}")]
     Magic {
-        /// What stands there.
+        /// The number in the file.
         found: u32,
     },
     /// The magic number with its bytes the other way round.
@@ -45,13 +45,13 @@ pub enum MetaError {
     /// Another version.
     #[error("format version {found}, expected {VERSION}")]
     Version {
-        /// What stands there.
+        /// The version in the file.
         found: u32,
     },
     /// Some field was changed after the checksum was made.
     #[error("checksum {found:#018x} stands there, its fields make {computed:#018x}")]
     Checksum {
-        /// What stands there.
+        /// The checksum in the file.
         found: u64,
         /// What it should be.
         computed: u64,
@@ -61,13 +61,13 @@ pub enum MetaError {
         "pages of {found} bytes: not supported, only powers of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
     )]
     PageSize {
-        /// What stands there.
+        /// The page size in the file.
         found: u32,
     },
     /// The second meta lies one page in, so its place must agree with the page size that it states.
     #[error("lies at byte {offset}, but says that a page has {found} bytes")]
     Misplaced {
-        /// Where it lies.
+        /// Byte offset of the meta.
         offset: u64,
         /// The page size that it states.
         found: u32,

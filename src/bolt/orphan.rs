@@ -6,7 +6,7 @@
 //! - A page is a node when its header says so. Where the header has another id, that is said: it is a copy, or misplaced.
 //! - Its overflow counts only as far as its elements need it, and ends where another page begins that was written later: every
 //!   run of pages that bbolt writes begins with a header, so the first overwritten page has one with its own id.
-//! - An entry counts when it lies within, behind the one before it.
+//! - An entry counts when it lies within, after the one before it.
 //!
 //! Time and memory are linear in the file's size, whatever its bytes, as no page is read for more than one leaf in its place and one
 //! out of its place. The pages are searched in parallel; what is found comes in the order of the pages.
@@ -30,7 +30,7 @@ const CHUNKS_A_THREAD: u64 = 8;
 /// A leaf that no tree refers to.
 #[derive(Debug)]
 pub struct OrphanLeaf<'a> {
-    /// Where it lies.
+    /// The leaf's page.
     pub page: PageId,
     /// Its entries; of a damaged one, those that can be read.
     pub entries: Vec<Entry<'a>>,
@@ -45,7 +45,7 @@ pub struct OrphanLeaf<'a> {
 /// A branch that no tree refers to: the nodes below it, each with its key.
 #[derive(Debug)]
 pub struct OrphanBranch<'a> {
-    /// Where it lies.
+    /// The branch's page.
     pub page: PageId,
     /// Its children.
     pub children: Vec<Child<'a>>,
@@ -226,7 +226,7 @@ impl<'f, 'a> Finder<'f, 'a> {
         Page::new(id, self.db.offset_of(id), rest.get(..len)?)
     }
 
-    /// Whether another node begins at a page that a leaf runs over: a header of its own stands there, or a root reaches it. Over a leaf
+    /// Whether another node begins at a page that a leaf runs over: a header of its own is there, or a root reaches it. Over a leaf
     /// that is not in its place, any header ends it.
     fn begins_another(&self, id: PageId, in_place: bool) -> bool {
         let header =
@@ -238,7 +238,7 @@ impl<'f, 'a> Finder<'f, 'a> {
     }
 }
 
-/// How far a leaf's pages are its own. Since they end where another header stands, no page is looked at for two leaves of one sort:
+/// How far a leaf's pages are its own. Since they end where another header is, no page is looked at for two leaves of one sort:
 /// whatever the leaves of a file claim, all of them together cost no more than its pages.
 struct OwnPages<'o, 'f, 'a> {
     finder: &'o Finder<'f, 'a>,

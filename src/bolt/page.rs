@@ -22,7 +22,7 @@ pub struct PageError {
     pub page: PageId,
     /// Where it would begin in the file, in bytes.
     pub offset: u64,
-    /// What is wrong.
+    /// The kind of error.
     pub kind: PageErrorKind,
 }
 
@@ -72,7 +72,7 @@ pub enum PageErrorKind {
         /// The flags in its header.
         flags: u16,
     },
-    /// A type of page that can't stand here.
+    /// A type of page that can't be here.
     #[error("is a {} page, where {expected} was expected", found.name())]
     WrongKind {
         /// The kind that its flags name.
@@ -105,7 +105,7 @@ pub enum ElementError {
         /// Bytes of the page.
         size: u64,
     },
-    /// It begins before the element ahead of it ends: bbolt writes them one behind the other.
+    /// It begins before the element ahead of it ends: bbolt writes them one after the other.
     #[error("element {index}: begins at byte {start}, before the one ahead of it ends at {previous_end}")]
     Overlap {
         /// Its position in the page.
@@ -146,7 +146,7 @@ impl<'a> Page<'a> {
         self.offset
     }
 
-    /// Its header, as it stands there.
+    /// Its header, as it is there.
     #[must_use]
     pub fn header(&self) -> &'a PageHeader {
         self.header
@@ -229,7 +229,7 @@ impl<'a> Page<'a> {
         PageError { page: self.id, offset: self.offset, kind }
     }
 
-    /// `key_size` + `value_size` bytes that `pos` says lie behind the element at `index`, as (start, key, value).
+    /// `key_size` + `value_size` bytes that `pos` says lie after the element at `index`.
     fn data_of(
         &self,
         index: usize,
@@ -237,7 +237,7 @@ impl<'a> Page<'a> {
         pos: u32,
         key_size: u32,
         value_size: u32,
-    ) -> Result<(usize, &'a [u8], &'a [u8]), ElementError> {
+    ) -> Result<ElementData<'a>, ElementError> {
         let element_at = PAGE_HEADER_SIZE.saturating_add(index.saturating_mul(ELEMENT_SIZE));
         let table_end = PAGE_HEADER_SIZE.saturating_add(table_len.saturating_mul(ELEMENT_SIZE));
         let start = element_at.saturating_add(pos as usize);
@@ -245,7 +245,7 @@ impl<'a> Page<'a> {
         let end = middle.saturating_add(value_size as usize);
         let key = self.bytes.get(start..middle).filter(|_| start >= table_end);
         match (key, self.bytes.get(middle..end)) {
-            (Some(key), Some(value)) => Ok((start, key, value)),
+            (Some(key), Some(value)) => Ok(ElementData { start, key, value }),
             _ => Err(ElementError::OutOfBounds {
                 index: u32::try_from(index).unwrap_or(u32::MAX),
                 start: start as u64,
@@ -254,6 +254,14 @@ impl<'a> Page<'a> {
             }),
         }
     }
+}
+
+/// The bytes that an element refers to.
+struct ElementData<'a> {
+    /// Byte offset of the key in its page.
+    start: usize,
+    key: &'a [u8],
+    value: &'a [u8],
 }
 
 /// Refuses an element that begins before `previous_end`, and moves that on.
@@ -286,7 +294,7 @@ pub struct Child<'a> {
 }
 
 impl<'a> Branch<'a> {
-    /// The page it stands on.
+    /// The page it is on.
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
@@ -298,22 +306,22 @@ impl<'a> Branch<'a> {
         self.elements.len()
     }
 
-    /// The child at `index`, whatever stands in the others; `None` past the last.
+    /// The child at `index`, whatever is in the others; `None` past the last.
     #[must_use]
     pub fn child_at(&self, index: usize) -> Option<Result<Child<'a>, ElementError>> {
         let element = self.elements.get(index)?;
         let found =
             self.page.data_of(index, self.elements.len(), element.pos.get(), element.key_size.get(), 0);
-        Some(found.map(|(_, key, _)| Child { key, page: PageId(element.page.get()) }))
+        Some(found.map(|data| Child { key: data.key, page: PageId(element.page.get()) }))
     }
 
     /// Every child in its order. An element that is out of bounds or overlaps the one before it is an error; those
-    /// behind it still come.
+    /// after it still come.
     pub fn children(&self) -> impl Iterator<Item = Result<Child<'a>, ElementError>> + use<'a> {
         let (page, elements) = (self.page, self.elements);
         let mut previous_end = 0;
         elements.iter().enumerate().map(move |(index, element)| {
-            let (start, key, _) =
+            let ElementData { start, key, .. } =
                 page.data_of(index, elements.len(), element.pos.get(), element.key_size.get(), 0)?;
             in_sequence(index, start, key.len(), &mut previous_end)?;
             Ok(Child { key, page: PageId(element.page.get()) })
@@ -342,7 +350,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Leaf<'a> {
-    /// The page it stands on.
+    /// The page it is on.
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
@@ -367,14 +375,14 @@ impl<'a> Leaf<'a> {
         self.elements.len()
     }
 
-    /// The entry at `index`, whatever stands in the others; `None` past the last.
+    /// The entry at `index`, whatever is in the others; `None` past the last.
     #[must_use]
     pub fn entry_at(&self, index: usize) -> Option<Result<Entry<'a>, ElementError>> {
         self.elements.get(index).map(|element| self.entry(index, element))
     }
 
     /// Every entry in its order. An element that is out of bounds or overlaps the one before it is an error; those
-    /// behind it still come.
+    /// after it still come.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry<'a>, ElementError>> + use<'a> {
         let leaf = *self;
         let mut previous_end = 0;
@@ -390,7 +398,8 @@ impl<'a> Leaf<'a> {
     fn entry(&self, index: usize, element: &LeafElement) -> Result<Entry<'a>, ElementError> {
         let (pos, key_size, value_size) =
             (element.pos.get(), element.key_size.get(), element.value_size.get());
-        let (start, key, value) = self.page.data_of(index, self.elements.len(), pos, key_size, value_size)?;
+        let ElementData { start, key, value } =
+            self.page.data_of(index, self.elements.len(), pos, key_size, value_size)?;
         Ok(Entry { flags: element.flags.get(), key, value, start })
     }
 }
@@ -427,7 +436,7 @@ impl<'a> Entry<'a> {
         header.filter(|_| self.is_bucket())
     }
 
-    /// The bytes behind the bucket's header: an inline bucket's page.
+    /// The bytes after the bucket's header: an inline bucket's page.
     #[must_use]
     pub fn inline_page(&self) -> &'a [u8] {
         self.value.get(BUCKET_HEADER_SIZE..).unwrap_or_default()

@@ -27,7 +27,7 @@ pub fn unsupported_page_size(data: &[u8]) -> Option<u32> {
     let stated = memmem::find_iter(start, &MAGIC.to_le_bytes()).find_map(|magic| {
         let page = magic.checked_sub(PAGE_HEADER_SIZE)?;
         match Meta::read(data, page) {
-            // meta 0, or meta 1 one page behind it
+            // meta 0, or meta 1 one page after it
             Err(MetaError::PageSize { found }) if page == 0 || page == found as usize => Some(found),
             _ => None,
         }

@@ -135,7 +135,7 @@ fn commands(class: GarbageClass, sum: &Use, limits: &GarbageLimits, name: Option
     if sum.objects == 0 { Vec::new() } else { class.commands(limits, name) }
 }
 
-/// etcd's own leases: they stand in the `lease` bucket, under the 8 bytes of their ids, and have no history.
+/// etcd's own leases: they are in the `lease` bucket, under the 8 bytes of their ids, and have no history.
 fn lease_use<'l>(leases: impl Iterator<Item = &'l Lease>) -> Use {
     let mut sum = Use::default();
     for lease in leases {

@@ -8,38 +8,35 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
-use crate::etcd::schema::State;
-use crate::etcd::trailer::{self, Trailer};
 use crate::report::{View, json};
-use crate::scan::{self, Scan};
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 
 use super::messages::report_error;
-use super::{progress, signals};
+use super::signals;
 
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(super) struct GlobalOptions {
-    /// How to write the result
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
-    pub output: Output,
+    /// Format of the result
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub output: OutputFormat,
 
-    /// Show bytes exactly rather than rounded
+    /// Show exact numbers of bytes, not rounded ones
     #[arg(long, global = true)]
     pub bytes: bool,
 
-    /// Read even while a running etcd holds the file: it may be changing
+    /// Read even if a running etcd has locked the file: it may change meanwhile
     #[arg(long, global = true)]
     pub no_lock: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Output {
+pub(super) enum OutputFormat {
     /// For people
     Text,
     /// For programs: `etcd-medic schema` describes it
     Json,
-    /// `status` only: for node_exporter's textfile collector, docs/monitoring describes it
+    /// For node_exporter's textfile collector, `status` only: docs/monitoring describes it
     Prometheus,
 }
 
@@ -54,14 +51,14 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub fn open(&self, file: &Path) -> Result<Source> {
+    pub fn open(&self, file: &Path) -> Result<DbFile> {
         self.open_under(file, Lock::Shared)
     }
 
     /// Opens a file under this lock, unless the user wants none.
-    pub fn open_under(&self, file: &Path, lock: Lock) -> Result<Source> {
+    pub fn open_under(&self, file: &Path, lock: Lock) -> Result<DbFile> {
         signals::read_from_now_on(file);
-        let source = Source::open(file, self.lock(lock))?;
+        let source = DbFile::open(file, self.lock(lock))?;
         if self.options.no_lock {
             let path = shown(&source.path);
             report_error(&format!(
@@ -90,9 +87,9 @@ impl Context {
         text: impl FnOnce(&mut &mut dyn Write) -> io::Result<()>,
     ) -> Result<()> {
         match self.options.output {
-            Output::Json => self.write_json(command, result),
-            // `status` alone has it, and writes it by itself
-            Output::Text | Output::Prometheus => write_out(|mut out| text(&mut out)),
+            OutputFormat::Json => self.write_json(command, result),
+            // only `status` has it, and writes it itself
+            OutputFormat::Text | OutputFormat::Prometheus => write_out(|mut out| text(&mut out)),
         }
     }
 
@@ -108,22 +105,7 @@ pub(super) fn columns() -> Option<usize> {
     columns.or_else(|| terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0)))
 }
 
-/// Scans the file, and proves its trailer meanwhile.
-pub(super) fn scan_and_verify<'a>(
-    source: &'a Source,
-    state: &State<'a>,
-    max_findings: usize,
-    outline: Option<&[i64]>,
-) -> (Scan<'a>, Trailer) {
-    let bar = progress::bar(source.db.file_size());
-    let progress = |bytes| bar.inc(bytes);
-    let options = scan::ScanOptions { max_findings, outline, progress: &progress };
-    let found = rayon::join(|| scan::scan(&source.db, state, options), || trailer::verify(source.db.data()));
-    bar.finish_and_clear();
-    found
-}
-
-/// Writes to standard output. Colours are taken out where it is no terminal, or NO_COLOR is set.
+/// Writes to standard output. Colours are removed if it is no terminal, or if NO_COLOR is set.
 pub(super) fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(anstream::stdout());
     write(&mut out)?;

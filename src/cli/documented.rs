@@ -1,7 +1,7 @@
-//! Every `etcd-medic …` that the documents and `--help` tell somebody to type is one that the program takes.
+//! Every command `etcd-medic …` in the documents and in `--help` is one that the program accepts.
 //!
-//! The commands are read from the shell blocks of all Markdown files, and from the examples of `--help`, and given to the
-//! parser only: nothing is run.
+//! The commands are read from the shell blocks of all Markdown files, and from the examples of `--help`. They are only parsed:
+//! nothing is run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use clap::{CommandFactory, Parser};
 
 use super::program::Args;
 
-/// What stands for something of the reader's, and an example of it.
+/// Placeholders in documents, and an example of each.
 const PLACEHOLDERS: [(&str, &str); 3] = [("N", "4"), ("$how", "geometric:4"), ("$free", "50%")];
 
-/// Words behind which another command may begin.
+/// Words after which another command may begin.
 const BEFORE_COMMANDS: [&str; 5] = ["$", "do", "time", "then", "!"];
 
 fn markdown_files() -> Vec<PathBuf> {
@@ -24,7 +24,7 @@ fn markdown_files() -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 
-/// The lines of a document's shell blocks; of one that shows output, too, those behind a prompt.
+/// The lines of a document's shell blocks. In a block that also shows output, those after a prompt.
 fn shell_lines(markdown: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut block = None;
@@ -41,14 +41,14 @@ fn shell_lines(markdown: &str) -> Vec<&str> {
     lines
 }
 
-/// The examples of `--help`, of each command.
+/// The examples in each command's `--help`.
 fn examples() -> String {
     let program = Args::command();
     let help = program.get_subcommands().filter_map(|command| command.get_after_help());
     help.map(|help| format!("{help}\n")).collect()
 }
 
-/// The simple commands of a line: words, as a shell takes them apart, without what they are piped or redirected to.
+/// The simple commands of a line, split into words as a shell does, without pipes and redirections.
 fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -77,7 +77,7 @@ fn simple_commands(line: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// The commands of ours in a text, with examples in place of placeholders.
+/// The commands of this program in a text, with examples in place of placeholders.
 fn commands_of_ours<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Vec<String>> {
     let text = lines.into_iter().map(|line| format!("{line}\n")).collect::<String>().replace("\\\n", " ");
     let mut commands: Vec<_> = text.lines().flat_map(simple_commands).collect();
@@ -94,7 +94,7 @@ fn commands_of_ours<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Vec<Str
     commands
 }
 
-/// What the parser says against them.
+/// What the parser refuses, and why.
 fn refused(commands: &[Vec<String>]) -> Vec<String> {
     let refusals = commands.iter().filter_map(|command| {
         let error = Args::try_parse_from(command).err()?;

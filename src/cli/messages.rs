@@ -9,7 +9,7 @@ use crate::text::harmless;
 
 /// Prints a message, whose names are escaped already.
 pub(super) fn report_error(message: &str) {
-    // where standard error is full or closed, no message can be read: the exit code says the rest
+    // if standard error is full or closed, only the exit code is left
     let _ = writeln!(anstream::stderr(), "etcd-medic: {}", harmless(message));
 }
 

@@ -77,7 +77,7 @@ fn explain(answer: &clap::Error) -> Outcome {
     }
 }
 
-/// Says why it could not be done, and below that the command to go on with; or what is done nevertheless.
+/// Says why it could not be done, then the command to go on with. If a file is complete already, says that first.
 fn failed(why: &str, next: Option<&str>) -> Outcome {
     let outcome = match output::done() {
         Some(done) => {
@@ -93,7 +93,7 @@ fn failed(why: &str, next: Option<&str>) -> Outcome {
     outcome
 }
 
-/// Whoever read the output has seen enough: nothing went wrong.
+/// The reader of the output closed it: nothing went wrong.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {

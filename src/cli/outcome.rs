@@ -14,7 +14,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Of a file that was read: problems, unless it is sound.
+    /// The outcome for a file that could be read.
     pub(super) fn of(sound: bool) -> Self {
         if sound { Self::Sound } else { Self::Problems }
     }

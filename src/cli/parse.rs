@@ -1,4 +1,4 @@
-//! The arguments, parsed; and what is said of those that are refused, without a byte of theirs that a terminal acts on.
+//! The arguments, parsed; and the message about those that are refused, in which they are escaped.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -10,14 +10,14 @@ use crate::text::{escape, harmless, is_unsafe};
 
 use super::program::Args;
 
-/// The arguments, or what is to be said instead: help that was asked for, or why they are refused.
+/// The arguments; or the help that was asked for, or why they are refused.
 pub(super) fn arguments() -> Result<Args, Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
     Args::try_parse_from(&given).map_err(|error| harmless_error(error, &given))
 }
 
-/// The error as it is of the same arguments escaped: clap repeats them as they are, between colours of its own, which can't be told
-/// apart from theirs any more.
+/// The error that clap makes of the same arguments, escaped. Clap repeats arguments as they are, with colours of its own around
+/// them; afterwards nobody can tell these from escape sequences in the arguments.
 fn harmless_error(error: Error, given: &[OsString]) -> Error {
     let escaped: Vec<OsString> = given.iter().map(|arg| escaped(arg)).collect();
     if escaped == given {
@@ -25,7 +25,7 @@ fn harmless_error(error: Error, given: &[OsString]) -> Error {
     }
     match Args::try_parse_from(&escaped) {
         Err(of_escaped) if of_escaped.kind() == error.kind() => of_escaped,
-        // only bytes that are no text were wrong with them: clap does not repeat these
+        // only bytes that are not UTF-8 were wrong: clap does not repeat these
         _ => {
             let message: String =
                 error.to_string().lines().map(|line| format!("{}\n", harmless(line))).collect();
@@ -34,7 +34,7 @@ fn harmless_error(error: Error, given: &[OsString]) -> Error {
     }
 }
 
-/// An argument as it can be shown; as it is, where nothing of it is hidden.
+/// An argument, escaped if a part of it is not visible.
 fn escaped(arg: &OsStr) -> OsString {
     match arg.to_str() {
         Some(text) if !text.chars().any(is_unsafe) => arg.to_owned(),
@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// Whichever argument is refused, and why: what is said has nothing hidden in it, and names the argument.
+    /// Whatever is refused, the message has nothing hidden in it.
     #[test]
     fn no_refusal_repeats_what_a_terminal_acts_on() {
         let hostile =
@@ -78,7 +78,7 @@ mod tests {
                 let hidden = said.chars().find(|&char| char != '\n' && is_unsafe(char));
                 assert_eq!(hidden, None, "{said:?}");
                 assert!(said.starts_with("error: "), "{said}");
-                // nor in colour, but for the colours themselves
+                // in colour, nothing is hidden but the colours
                 let colours = error.render().ansi().to_string();
                 let rest: String =
                     colours.split('\x1b').skip(1).map(|part| part.get(..1).unwrap_or("")).collect();

@@ -17,7 +17,7 @@ pub(super) fn bar(bytes: u64) -> ProgressBar {
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    // most files are read before this. It takes a thread, without which nothing is shown: indicatif ends the program for it
+    // most files are read before the first tick. A tick needs a thread, and indicatif panics if it can't start one
     let thread = thread::Builder::new().spawn(|| {});
     if thread.is_ok_and(|thread| thread.join().is_ok()) && !bar.is_hidden() {
         bar.enable_steady_tick(Duration::from_millis(300));

@@ -29,15 +29,15 @@ fn made(name: &str) -> Value {
         "buckets" => document::<inspect::BucketList>(name),
         "hash" => document::<hash::Hashes>(name),
         "plan" => document::<rewrite::plan::PlanReport>(name),
-        "defrag" => document::<rewrite::outcome::Report>(name),
-        "salvage" => document::<salvage::document::Report>(name),
+        "defrag" => document::<rewrite::outcome::DefragReport>(name),
+        "salvage" => document::<salvage::document::SalvageReport>(name),
         "cleanup" => document::<cleanup::Cleanup>(name),
         "keys" => schema_of::<KeysOrDeleted>(name),
         "history" => document::<travel::history::KeyHistory>(name),
         "get" => document::<GetDocument<'static>>(name),
         "export" => document::<ExportDocument>(name),
         "export-line" => schema_of::<travel::export::Line<'_>>(name),
-        "synth" => document::<synth::Report>(name),
+        "synth" => document::<synth::SynthReport>(name),
         _ => panic!("{name}: which struct is it?"),
     }
 }

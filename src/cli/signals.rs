@@ -16,8 +16,8 @@ use crate::shell::ShellCommand;
 use super::messages::{report_error, report_next};
 use super::outcome::Outcome;
 
-/// Removes temporary files before a signal ends the program; one that was ignored when the program was started, as `nohup` does
-/// with HUP, stays ignored. A limit on file sizes becomes an error of the write that passes it, rather than the end of the program.
+/// Removes temporary files before a signal ends the program. A signal that was ignored at the start (`nohup` ignores HUP) stays
+/// ignored. A write past the limit on file sizes fails, and does not end the program.
 pub(super) fn end_cleanly() -> Result<()> {
     let ignored = mask("SigIgn:");
     let signals: Vec<i32> =
@@ -28,13 +28,13 @@ pub(super) fn end_cleanly() -> Result<()> {
             if let Some(done) = ending.done() {
                 report_error(&format!("ended by signal {signal}, but {done}"));
             }
-            // as the shell counts: 128 and the signal's number
+            // as a shell reports it: 128 plus the number of the signal
             exit(128 + signal);
         }
     })
 }
 
-/// A line of signals in `/proc/self/status`, a bit each; none where there is no such file.
+/// A set of signals in `/proc/self/status`, a bit each; none if there is no such file.
 fn mask(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|found| found.strip_prefix(line));
@@ -45,8 +45,9 @@ fn has(mask: u64, signal: i32) -> bool {
     mask & (1 << (signal - 1)) != 0
 }
 
-/// Lets a part of the file that can't be read end the program with a message. A file that is mapped has no other way to tell:
-/// whoever touches a page that the disk does not give, or that was cut off since, gets SIGBUS in place of its bytes, again and
+/// again until the program is ended here.
+/// Ends the program with a message if a part of the file can't be read. The file is mapped: a thread that reads a page that the
+/// disk can't read, or that was cut off meanwhile, gets SIGBUS, again and again until the program ends.
 /// again until the program is ended here.
 pub(super) fn say_what_cannot_be_read() -> Result<()> {
     let code = i32::from(Outcome::Failed.code());
@@ -76,24 +77,24 @@ fn being_read() -> MutexGuard<'static, Option<PathBuf>> {
     BEING_READ.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says which file is read from now on, for a message about it.
+/// Remembers which file is read from now on, for a message about it.
 pub(super) fn read_from_now_on(path: &Path) {
     *being_read() = Some(path.to_owned());
 }
 
-/// Rust's runtime has a handler for SIGBUS, for stacks that overflow where Linux has none of it. For any other SIGBUS, it gives
-/// the signal back to the kernel, which ends the program as soon as another thread gets it: too soon for a message. One signal,
-/// sent by ourselves, makes it do so now (std, `sys/pal/unix/stack_overflow.rs`). Where it isn't there, that would be the end:
-/// so Linux is asked first.
+/// Removes the handler that Rust's runtime has for SIGBUS, to detect stack overflows. At the first SIGBUS of another cause that
+/// handler restores the default, with which the next SIGBUS, in any thread, ends the program before it can print a message. A
+/// SIGBUS that the program sends itself triggers that now (std, `sys/pal/unix/stack_overflow.rs`). Without the handler it would
+/// end the program: so `/proc` is asked first whether there is one.
 fn forget_handler_of_sigbus() {
     if has(mask("SigCgt:"), SIGBUS) {
-        // without it, the message may be lost, nothing else
+        // if this fails, only the message may be lost
         let _ = signal_hook::low_level::raise(SIGBUS);
     }
 }
 
 fn wait_for(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> Result<()> {
-    // the thread comes first: a signal that is caught, and that nobody looks at, would never end the program
+    // the thread is started first: without it, a caught signal would not end the program
     let (give, take) = mpsc::channel::<Signals>();
     let wait = move || {
         if let Ok(mut signals) = take.recv() {
@@ -103,7 +104,7 @@ fn wait_for(signals: &[i32], mut act: impl FnMut(i32) + Send + 'static) -> Resul
     let thread = thread::Builder::new().spawn(wait);
     thread.context("no thread could be started: is there a limit on processes (ulimit -u, pids.max)?")?;
     let signals = Signals::new(signals).context("signals could not be waited for")?;
-    // the thread is there as long as this end is
+    // the thread waits for this
     let _ = give.send(signals);
     Ok(())
 }

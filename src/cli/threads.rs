@@ -5,13 +5,13 @@ use std::thread::available_parallelism;
 
 use rayon::ThreadPoolBuilder;
 
-/// Bytes of a thread's stack: as a program's first thread has.
+/// Bytes of a thread's stack: as large as that of a program's first thread.
 const STACK: usize = 8 << 20;
 
-/// Runs the program on a pool of threads; on the one thread that there is, where no other can be had (`ulimit -u`, a container's
+/// Runs the program on a pool of threads; on this thread alone if no other can be started (`ulimit -u`, a container's
 /// `pids.max`).
 pub(super) fn on_all<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    // 0 asks for the usual number
+    // 0 means the usual number
     let fewer =
         std::iter::successors(Some(available_parallelism().map_or(1, NonZeroUsize::get)), |&threads| {
             Some(threads / 2).filter(|&threads| threads > 1)
@@ -21,7 +21,7 @@ pub(super) fn on_all<T: Send>(work: impl FnOnce() -> T + Send) -> T {
             return pool.install(work);
         }
     }
-    // this thread does all of it. An error would mean that another pool was made before
+    // an error would mean that there is another pool already
     let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
     work()
 }

@@ -1,4 +1,4 @@
-//! A db whose bytes are no longer where they were: behind something else, or with carriage returns in it.
+//! A db whose bytes are no longer where they were: after something else, or with carriage returns in it.
 //!
 //! Both are proved rather than guessed: by a meta whose checksum is right, and by pages that are where they say once it is undone.
 

@@ -124,7 +124,7 @@ impl fmt::Display for ArchiveFormat {
     }
 }
 
-/// A name that no file has: the path with `.ending` behind it, and a number where that is taken.
+/// A name that no file has: the path with `.ending` after it, and a number where that is taken.
 #[must_use]
 pub fn free_name(path: &Path, ending: &str) -> PathBuf {
     let numbers = std::iter::once(String::new()).chain((1_u32..=9999).map(|number| format!(".{number}")));

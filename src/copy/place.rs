@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::output::{OutputError, Target};
-use crate::source::Source;
+use crate::source::DbFile;
 
 /// Where a copy goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,7 +29,7 @@ impl Destination {
     ///
     /// # Errors
     /// The target is refused: see [`crate::output::target`].
-    pub fn target(&self, source: &Source) -> Result<Option<Target>, OutputError> {
+    pub fn target(&self, source: &DbFile) -> Result<Option<Target>, OutputError> {
         match self {
             Self::File { path, force } => Target::new(path, Some(&source.path), *force).map(Some),
             Self::InPlace { keep_old } => {

@@ -1,5 +1,7 @@
 //! What is being done, and how much of it is done.
 
+use std::fmt;
+
 /// The steps of a longer work, and the bytes of each.
 #[derive(Clone, Copy)]
 pub struct Progress<'p> {
@@ -12,4 +14,16 @@ pub struct Progress<'p> {
 impl Progress<'static> {
     /// Tells nobody.
     pub const SILENT: Self = Self { begin: &|_, _| {}, advance: &|_| {} };
+}
+
+impl Default for Progress<'_> {
+    fn default() -> Self {
+        Progress::SILENT
+    }
+}
+
+impl fmt::Debug for Progress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
 }

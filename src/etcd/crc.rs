@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-/// The CRC-32C of some bytes, and their number: two that lie one behind the other can be made one.
+/// The CRC-32C of some bytes, and their number: two that lie one after the other can be made one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Crc {
     value: u32,
@@ -24,14 +24,14 @@ impl Crc {
         crc
     }
 
-    /// Adds bytes behind.
+    /// Adds bytes at the end.
     #[inline]
     pub fn update(&mut self, bytes: &[u8]) {
         self.value = crc32c::crc32c_append(self.value, bytes);
         self.len = self.len.saturating_add(bytes.len() as u64);
     }
 
-    /// Adds bytes behind of which only the CRC is known.
+    /// Adds bytes of which only the CRC is known at the end.
     ///
     /// Here and not by the library's own means, which takes 12 µs for it, as long as for 250 KB of data: a tree has
     /// thousands of parts.

@@ -206,7 +206,7 @@ fn older_root<'a>(
     let key_bucket = top_level(&older).into_iter().find(|bucket| bucket.name == KEY_BUCKET);
     let root = match key_bucket.map(|bucket| bucket.root) {
         Some(BucketRoot::Page(root)) => root,
-        // it stands in the root's leaf, which the active root has, too, or which is looked at as a leaf
+        // it is in the root's leaf, which the active root has, too, or which is looked at as a leaf
         Some(BucketRoot::Inline(page)) => {
             let leaf = finder.leaf_at(page.id()).filter(|_| !taken.contains(page.id()));
             let found = leaf.map(|leaf| records_of(db, &leaf, Origin::OlderRoot));
@@ -237,7 +237,7 @@ fn older_root<'a>(
     }
 }
 
-/// The records of a leaf, and of a small `key` bucket that stands within it, as etcd's does in the root bucket's leaf while it is almost
+/// The records of a leaf, and of a small `key` bucket that is within it, as etcd's does in the root bucket's leaf while it is almost
 /// empty.
 fn records_of<'a>(db: &Db, leaf: &OrphanLeaf<'a>, origin: Origin) -> Vec<FoundRecord<'a>> {
     if leaf.claims_to_be.is_some() {

@@ -74,7 +74,7 @@ impl RevisionGaps {
         Self(gaps)
     }
 
-    /// Each of them.
+    /// The gaps, ascending.
     #[must_use]
     pub fn as_slice(&self) -> &[RevisionGap] {
         &self.0
@@ -97,12 +97,12 @@ impl RevisionGaps {
     }
 }
 
-/// Two records, one behind the other, whose revisions are far apart.
+/// Two records, one after the other, whose revisions are far apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Run {
     before: i64,
     behind: i64,
-    /// Whether the one behind is a mark, where it was seen.
+    /// Whether the one after is a mark, where it was seen.
     is_mark: Option<bool>,
 }
 
@@ -133,7 +133,7 @@ fn main_of(key: &[u8]) -> Option<i64> {
     RecordKey::parse(key).map(|key| key.revision.main)
 }
 
-/// Where to look: a node, by its key in the branch above, and the key behind it.
+/// Where to look: a node, by its key in the branch above, and the key after it.
 struct Task {
     page: PageId,
     from: Option<i64>,

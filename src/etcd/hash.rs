@@ -12,7 +12,7 @@
 //! | at or below the compact revision | taken, if it is its key's newest up to the *revision* |
 //!
 //! The last line: of a key that was compacted and written to since, the hash at a later revision has the new record
-//! only, although the old one is still there and stands in the hash at the compact revision.
+//! only, although the old one is still there and is in the hash at the compact revision.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -149,7 +149,7 @@ impl<'k> KeptBy<'k> {
     }
 }
 
-/// Entries of a leaf that lie one behind the other, as bbolt writes them: one piece for the checksum.
+/// Entries of a leaf that lie one after the other, as bbolt writes them: one piece for the checksum.
 #[derive(Debug)]
 pub struct HashRun<'a> {
     page: &'a [u8],

@@ -1,4 +1,4 @@
-//! What one key's records must look like, one behind the other.
+//! What one key's records must look like, one after the other.
 //!
 //! etcd derives these fields itself on every put (`kvstore_txn.go`, `put`; `key_index.go`): the first put after
 //! nothing or after a tombstone has its own revision as create revision and version 1, every further one keeps the
@@ -55,7 +55,7 @@ pub enum RecordFault {
         main: i64,
         /// Its sub part.
         sub: i64,
-        /// Why.
+        /// Why it can't be decoded.
         reason: DecodeError,
     },
     /// A `KeyValue` without a key.

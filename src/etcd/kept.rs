@@ -84,7 +84,7 @@ struct Part {
 impl<'a> Kept<'a> {
     /// Reads the `key` bucket up to a revision; with `i64::MAX`, all of it.
     ///
-    /// Records that can't be read are passed over; [`Kept::unplaced`] tells of them. So is one whose key does not stand
+    /// Records that can't be read are passed over; [`Kept::unplaced`] tells of them. So is one whose key is not
     /// first in its value, as everything that etcd writes does.
     #[must_use]
     pub fn at(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64) -> Self {
@@ -188,7 +188,7 @@ impl<'a> Kept<'a> {
         self.revision
     }
 
-    /// Where in the file the first entry stands that is no record whose key can be told, and so would be dropped without
+    /// Where in the file the first entry is that is no record whose key can be told, and so would be dropped without
     /// knowing what it is.
     #[must_use]
     pub fn unplaced(&self) -> Option<u64> {
@@ -214,7 +214,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Whether a value can be read to its end, and has one key, which stands first.
+/// Whether a value can be read to its end, and has one key, which is first.
 fn is_readable(value: &[u8]) -> bool {
     let whole = KeyValue::parse(value).ok().zip(KeyValue::leading_key(value));
     KeyValue::is_revision_mark(value)

@@ -38,7 +38,7 @@ const LEASE: u8 = 6 << 3;
 pub struct DecodeError(&'static str);
 
 impl DecodeError {
-    /// A key behind the first: protobuf takes the last one, and etcd never writes two.
+    /// A key after the first: protobuf takes the last one, and etcd never writes two.
     pub const KEY_TWICE: Self = Self("its key stands twice");
 }
 
@@ -76,7 +76,7 @@ impl<'a> KeyValue<'a> {
     #[must_use]
     pub fn key_of(message: &'a [u8]) -> &'a [u8] {
         match *message {
-            // field 1, length-delimited, a length below 128, and no second key behind it: the next field is higher
+            // field 1, length-delimited, a length below 128, and no second key after it: the next field is higher
             [0x0a, len @ 0..=0x7f, ref rest @ ..] => match rest.split_at_checked(usize::from(len)) {
                 Some((key, [] | [0x10, ..])) => key,
                 _ => Self::parse(message).map(|kv| kv.key).unwrap_or_default(),
@@ -94,7 +94,7 @@ impl<'a> KeyValue<'a> {
         message.is_empty()
     }
 
-    /// The key of a message that begins with it, as all that etcd writes do, whatever lies behind it.
+    /// The key of a message that begins with it, as all that etcd writes do, whatever lies after it.
     #[inline]
     #[must_use]
     pub fn leading_key(message: &'a [u8]) -> Option<&'a [u8]> {

@@ -2,7 +2,7 @@
 //!
 //! | source | after `snapshot restore` |
 //! |---|---|
-//! | the log: the last snapshot record's members, and the changes behind it | the new cluster's |
+//! | the log: the last snapshot record's members, and the changes after it | the new cluster's |
 //! | the bucket `members` | the new cluster's; restored by etcd 3.4, those of the snapshot, and from its first start on both |
 //! | `confState` in the bucket `meta`, from 3.5 on | the snapshot's, until the first change |
 //!
@@ -24,7 +24,7 @@ const IDS_SHOWN: usize = 5;
 pub enum Membership {
     /// It is; nobody says otherwise. The number of members that the file names: 0 or 1.
     Alone(u64),
-    /// There are so many members.
+    /// This many members.
     Several(u64),
     /// The sources contradict each other, or can't be read.
     Unclear {

@@ -52,7 +52,7 @@ impl Revision {
 /// A key of the `key` bucket: a revision, and whether it deleted its key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecordKey {
-    /// When.
+    /// The revision of the change.
     pub revision: Revision,
     /// Whether the record is a tombstone: its key ends in `t`.
     pub tombstone: bool,

@@ -249,7 +249,7 @@ impl<'a> State<'a> {
     pub fn read(db: &'a Db) -> Self {
         let mut state = Self::default();
         let mut seen = BTreeSet::new();
-        // in a damaged root a name may stand many times: the first counts, as in a scan
+        // in a damaged root a name may come many times: the first counts, as in a scan
         for bucket in top_level(db).into_iter().filter(|bucket| seen.insert(bucket.name)) {
             state.read_bucket(db, bucket);
         }

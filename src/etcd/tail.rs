@@ -1,4 +1,4 @@
-//! How far a member's db is in the log beside it. At its start, etcd applies the entries behind the db's consistent index to
+//! How far a member's db is in the log beside it. At its start, etcd applies the entries after the db's consistent index to
 //! what is in the db (`server/etcdserver/server.go`, `apply`; `cindex/cindex.go`).
 
 use crate::member::Log;

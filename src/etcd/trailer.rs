@@ -1,6 +1,6 @@
-//! The 32 bytes behind a snapshot: the SHA-256 of everything before them.
+//! The 32 bytes after a snapshot: the SHA-256 of everything before them.
 //!
-//! `etcdctl snapshot save` appends what the server sends behind the db (`server/etcdserver/api/v3rpc/maintenance.go`,
+//! `etcdctl snapshot save` appends what the server sends after the db (`server/etcdserver/api/v3rpc/maintenance.go`,
 //! `Snapshot`), and `etcdutl snapshot restore` tells such a file by its size (`etcdutl/snapshot/v3_snapshot.go`,
 //! `hasChecksum`: size mod 512 = 32).
 

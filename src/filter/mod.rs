@@ -23,7 +23,7 @@ use words::{Custom, Word};
 
 /// What was asked for, in the user's words.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Wanted {
+pub struct FilterWords {
     /// `pods`, `po`, `deployments.apps`, `apps/deployments`.
     pub resource: Option<String>,
     /// A namespace's name.
@@ -76,7 +76,7 @@ impl NoSuchName {
     }
 }
 
-impl Wanted {
+impl FilterWords {
     /// Whether nothing was asked for.
     #[must_use]
     pub fn is_none(&self) -> bool {

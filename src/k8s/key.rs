@@ -11,7 +11,7 @@
 //!
 //! The rules, in this order:
 //! 1. The longest known prefix that a slash follows is cut off (`--etcd-prefix`, learned or built
-//!    in: `layout`). Without one, or with too little behind it, the key stands under its
+//!    in: `layout`). Without one, or with too little after it, the key is under its
 //!    leading path. Under a prefix with logical clusters, kcp's paths come next (`logical`).
 //! 2. A first segment with a dot in it is a group, then come the plural and the object: the API
 //!    demands a dot in a custom resource's group, and the only two built-in paths with one are of
@@ -56,7 +56,7 @@ pub struct ObjectKey<'a> {
 /// One of several clusters whose objects share a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tenant<'a> {
-    /// The API server's `--etcd-prefix`, without the slash behind it.
+    /// The API server's `--etcd-prefix`, without the slash after it.
     pub prefix: &'a [u8],
     /// kcp's logical cluster, where the prefix has them.
     pub cluster: Option<&'a [u8]>,

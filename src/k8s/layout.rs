@@ -1,4 +1,4 @@
-//! The prefixes under which Kubernetes' objects stand in a file: any number of them, one for each API server that shares
+//! The prefixes under which Kubernetes' objects are in a file: any number of them, one for each API server that shares
 //! the etcd.
 
 use foldhash::fast::RandomState;
@@ -23,13 +23,28 @@ pub struct KeyLayout<'p> {
     slashes: u16,
 }
 
-/// What stands under a value of `--etcd-prefix`, which has no slash behind it, and is empty where that was `/`.
+/// What is under a value of `--etcd-prefix`, which has no slash after it, and is empty where that was `/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Prefix {
     family: Family,
     /// kcp's: see [`logical`].
     has_logical_clusters: bool,
     learned: bool,
+}
+
+impl Prefix {
+    fn learned(family: Family, has_logical_clusters: bool) -> Self {
+        Self { family, has_logical_clusters, learned: true }
+    }
+}
+
+/// A key, split after its prefix.
+struct SplitKey<'a> {
+    /// The prefix's text.
+    bytes: &'a [u8],
+    prefix: Prefix,
+    /// What follows the prefix and its slash.
+    rest: &'a [u8],
 }
 
 impl Default for KeyLayout<'_> {
@@ -65,7 +80,7 @@ impl<'p> KeyLayout<'p> {
     /// Takes time for the key's first segments only, and allocates nothing.
     #[must_use]
     pub fn classify<'a>(&self, key: &'a [u8], value: Option<&'a [u8]>) -> ObjectKey<'a> {
-        let found = self.split_prefix(key).and_then(|(bytes, prefix, rest)| {
+        let found = self.split_prefix(key).and_then(|SplitKey { bytes, prefix, rest }| {
             let of = |cluster| Tenant { prefix: tenant_of(bytes), cluster };
             if prefix.has_logical_clusters
                 && let Some((cluster, object)) = logical::classify(rest, value)
@@ -79,15 +94,15 @@ impl<'p> KeyLayout<'p> {
 
     /// Where a key of a built-in resource belongs, by its path alone. kcp's paths are not looked at.
     pub(super) fn built_in<'a>(&self, key: &'a [u8]) -> Option<ObjectKey<'a>> {
-        let (_, prefix, rest) =
-            self.split_prefix(key).filter(|(_, prefix, _)| !prefix.has_logical_clusters)?;
+        let SplitKey { prefix, rest, .. } =
+            self.split_prefix(key).filter(|key| !key.prefix.has_logical_clusters)?;
         key::built_in(prefix.family, rest)
     }
 
     /// Whether [`KeyLayout::classify`] gives a key the same place whatever its value.
     #[must_use]
     pub fn decides_by_path(&self, key: &[u8]) -> bool {
-        let Some((bytes, prefix, rest)) = self.split_prefix(key) else { return true };
+        let Some(SplitKey { bytes, prefix, rest }) = self.split_prefix(key) else { return true };
         if prefix.has_logical_clusters
             && let Some(decides) = logical::decides_by_path(rest)
         {
@@ -99,7 +114,7 @@ impl<'p> KeyLayout<'p> {
     /// Whether there is anything that [`KeyLayout::learn`] might learn from a key, as far as its path tells.
     #[must_use]
     pub fn may_teach(&self, key: &[u8]) -> bool {
-        !self.split_prefix(key).is_some_and(|(_, prefix, rest)| {
+        !self.split_prefix(key).is_some_and(|SplitKey { prefix, rest, .. }| {
             (prefix.has_logical_clusters && logical::decides_by_path(rest).is_some())
                 || (!prefix.has_logical_clusters && key::is_builtin(prefix.family, rest))
         })
@@ -117,20 +132,17 @@ impl<'p> KeyLayout<'p> {
         }
         let Some(meta) = type_meta(value) else { return false };
         let found = logical::prefix_of(key, &meta, value)
-            .map(|bytes| (bytes, Family::Kubernetes, true))
+            .map(|bytes| (bytes, Prefix::learned(Family::Kubernetes, true)))
             .or_else(|| self.unknown_prefix_of(key, &meta));
-        found.is_some_and(|(bytes, family, has_logical_clusters)| {
-            self.insert(bytes, Prefix { family, has_logical_clusters, learned: true })
-        })
+        found.is_some_and(|(bytes, prefix)| self.insert(bytes, prefix))
     }
 
-    fn unknown_prefix_of(&self, key: &'p [u8], meta: &TypeMeta<'_>) -> Option<(&'p [u8], Family, bool)> {
-        let known =
-            self.split_prefix(key).is_some_and(|(_, prefix, rest)| key::is_known(prefix.family, rest));
+    fn unknown_prefix_of(&self, key: &'p [u8], meta: &TypeMeta<'_>) -> Option<(&'p [u8], Prefix)> {
+        let known = self.split_prefix(key).is_some_and(|key| key::is_known(key.prefix.family, key.rest));
         if known {
             return None;
         }
-        learn::prefix_of(key, meta).map(|(bytes, family)| (bytes, family, false))
+        learn::prefix_of(key, meta).map(|(bytes, family)| (bytes, Prefix::learned(family, false)))
     }
 
     /// Adds what another layout learned, so that threads can learn each from a part of the file.
@@ -149,8 +161,8 @@ impl<'p> KeyLayout<'p> {
         learned
     }
 
-    /// The longest prefix of a key that a slash follows, and what stands behind that.
-    fn split_prefix<'a>(&self, key: &'a [u8]) -> Option<(&'a [u8], Prefix, &'a [u8])> {
+    /// The longest prefix of a key that a slash follows, and what is after that.
+    fn split_prefix<'a>(&self, key: &'a [u8]) -> Option<SplitKey<'a>> {
         let mut ends = [0; MAX_SLASHES + 1];
         let mut count = 0;
         for (end, at) in ends.iter_mut().zip(memchr::memchr_iter(b'/', key)) {
@@ -160,7 +172,7 @@ impl<'p> KeyLayout<'p> {
         let found = ends.iter().take(count).enumerate().rev();
         found.filter(|(slashes, _)| self.slashes & (1 << slashes) != 0).find_map(|(_, &end)| {
             let (bytes, rest) = key.split_at_checked(end)?;
-            Some((bytes, *self.prefixes.get(bytes)?, rest.get(1..)?))
+            Some(SplitKey { bytes, prefix: *self.prefixes.get(bytes)?, rest: rest.get(1..)? })
         })
     }
 

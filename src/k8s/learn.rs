@@ -1,4 +1,4 @@
-//! Finds a prefix in a key, from what the object behind it says that it is.
+//! Finds a prefix in a key, from what the object itself says that it is.
 
 use super::key::is_group;
 use super::resources::{Family, ResourceScope, by_name, guess_plural};
@@ -6,7 +6,7 @@ use super::value::TypeMeta;
 
 /// The prefix of the key that an object of this group and kind is stored under, if the key is built
 /// as the API server builds it. Read from the key's end, where the object's name, its namespace and
-/// the resource stand in known places, whatever the prefix in front of them looks like.
+/// the resource are in known places, whatever the prefix in front of them looks like.
 pub(super) fn prefix_of<'a>(key: &'a [u8], meta: &TypeMeta<'_>) -> Option<(&'a [u8], Family)> {
     let (in_cluster, _name) = rsplit_segment(key)?;
     let in_namespace = rsplit_segment(in_cluster).map(|(path, _namespace)| path);
@@ -38,7 +38,7 @@ fn custom<'a>(paths: [Option<&'a [u8]>; 2], meta: &TypeMeta<'_>) -> Option<(&'a 
 }
 
 /// `<prefix>/<plural>` with a guessed plural. That is weak evidence, so not for the prefix `/`,
-/// under which every other key would then stand too.
+/// under which every other key would then be, too.
 fn unknown<'a>(paths: [Option<&'a [u8]>; 2], plural: &str) -> Option<(&'a [u8], Family)> {
     paths
         .into_iter()
@@ -49,7 +49,7 @@ fn unknown<'a>(paths: [Option<&'a [u8]>; 2], plural: &str) -> Option<(&'a [u8], 
         .map(|prefix| (prefix, Family::Kubernetes))
 }
 
-/// What stands in front of the path and its slash.
+/// What is in front of the path and its slash.
 pub(super) fn strip_path<'a>(bytes: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
     bytes.strip_suffix(path)?.strip_suffix(b"/")
 }

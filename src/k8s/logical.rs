@@ -11,7 +11,7 @@
 //! kubernetes, `apiextensions-apiserver/pkg/apiserver/apibinding_aware_crd_restoptions_getter.go`.
 //!
 //! Kubernetes' own layout has no such path for the same object, so what an object says of itself tells which of the two a
-//! prefix has: behind its plural stands one segment more than its namespace and name.
+//! prefix has: after its plural is one segment more than its namespace and name.
 
 use super::key::{ObjectKey, is_group, split_segment};
 use super::learn::{rsplit_segment, strip_path};
@@ -47,7 +47,7 @@ pub(super) fn decides_by_path(rest: &[u8]) -> Option<bool> {
     Some(!path.is_ambiguous())
 }
 
-/// A group, a plural, and all behind them.
+/// A group, a plural, and all after them.
 struct Path<'a> {
     group: &'a str,
     plural: &'a [u8],
@@ -143,7 +143,7 @@ pub(super) fn prefix_of<'k>(key: &'k [u8], meta: &TypeMeta<'_>, value: &[u8]) ->
     [Some(marked), unmarked].into_iter().flatten().find_map(|path| prefix_of_resource(path, meta))
 }
 
-/// What stands in front of `<group>/<plural>`. The root, `/`, is none: too much of too many applications stands there.
+/// What is in front of `<group>/<plural>`. The root, `/`, is none: too much of too many applications is there.
 fn prefix_of_resource<'k>(path: &'k [u8], meta: &TypeMeta<'_>) -> Option<&'k [u8]> {
     let (path, plural) = rsplit_segment(path)?;
     let group = if meta.group.is_empty() { CORE } else { meta.group.as_bytes() };

@@ -25,7 +25,7 @@ pub struct ObjectMeta<'a> {
     pub created: Option<Seconds>,
 }
 
-/// Reads an object's metadata, and no further into the value than it stands. `None` where the value is no object that can be
+/// Reads an object's metadata, and nothing after it. `None` where the value is no object that can be
 /// read: encrypted, damaged, or somebody else's. A JSON string with escapes counts as damaged: no valid name needs one.
 #[must_use]
 pub fn metadata(value: &[u8]) -> Option<ObjectMeta<'_>> {

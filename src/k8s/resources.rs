@@ -230,7 +230,7 @@ pub static OPENSHIFT: &[Resource] = &[
 /// The longest built-in path, in segments (`authorization/cluster/policies`).
 const MAX_PATH_SEGMENTS: usize = 3;
 
-/// Splits off the built-in resource that `rest`, a key behind its prefix and a slash, starts with,
+/// Splits off the built-in resource that `rest`, a key after its prefix and a slash, starts with,
 /// from what follows it and a slash (the namespace and name). `None` when no built-in does.
 #[must_use]
 pub fn split_builtin(family: Family, rest: &[u8]) -> Option<(&'static Resource, &[u8])> {

@@ -19,7 +19,7 @@ const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 /// All that is looked at for an encrypted value's prefix: room for any sensible key name.
 const MAX_ENCRYPTED_PREFIX: usize = 512;
 /// Less than this is no ciphertext: the shortest that any provider writes has an initialization vector or nonce, and a block or
-/// tag behind it (kubernetes, `apiserver/pkg/storage/value/encrypt`). Then what stands there may be anything, and no key's name.
+/// tag after it (kubernetes, `apiserver/pkg/storage/value/encrypt`). Then what is there may be anything, and no key's name.
 const MIN_CIPHERTEXT: usize = 16;
 /// What is told of a value with less than that: nothing but what anybody knows.
 const KNOWN_PROVIDERS: [&str; 5] =
@@ -39,7 +39,7 @@ pub enum Encoding<'a> {
     /// Encrypted at rest.
     Encrypted {
         /// `k8s:enc:<provider>:<version>:<key name>` without the last colon, which ends at the
-        /// first colon behind the key name's start; without the name where no ciphertext follows, and just `k8s:enc`
+        /// first colon after the key name's start; without the name where no ciphertext follows, and just `k8s:enc`
         /// where that shape is broken.
         prefix: &'a str,
     },
@@ -136,14 +136,14 @@ impl ValueKind {
 fn encrypted_prefix(value: &[u8]) -> Option<&str> {
     let head = value.get(..MAX_ENCRYPTED_PREFIX).unwrap_or(value);
     let mut colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
-    // Behind `k8s`, `enc`, the provider, the version and the key name.
+    // After `k8s`, `enc`, the provider, the version and the key name.
     let (before_name, end) = (colons.nth(3)?, colons.next()?);
     let has_ciphertext = value.len().saturating_sub(end) > MIN_CIPHERTEXT;
     let prefix = str::from_utf8(head.get(..if has_ciphertext { end } else { before_name })?).ok()?;
     (has_ciphertext || KNOWN_PROVIDERS.contains(&prefix)).then_some(prefix)
 }
 
-/// What stands behind the opening brace.
+/// What is after the opening brace.
 fn json_object(value: &[u8]) -> Option<&[u8]> {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let start = value.iter().take(MAX_JSON_SPACE).position(|byte| !is_space(byte))?;
@@ -228,7 +228,7 @@ fn from_protobuf(value: &[u8]) -> Option<TypeMeta<'_>> {
 fn from_cbor(value: &[u8]) -> Option<TypeMeta<'_>> {
     let mut cbor = Cbor(value.strip_prefix(CBOR_MAGIC)?);
     let (mut api_version, mut kind) = (None, None);
-    // Keys are sorted by their bytes, length first, so `apiVersion` stands behind the whole spec.
+    // Keys are sorted by their bytes, length first, so `apiVersion` stands after the whole spec.
     for _ in 0..cbor.map()? {
         match cbor.string()? {
             b"apiVersion" => api_version = Some(cbor.string()?),

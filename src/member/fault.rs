@@ -12,11 +12,11 @@ pub struct LogFault {
     pub segment: String,
     /// Where in it the damaged frame begins.
     pub offset: u64,
-    /// What is wrong.
+    /// The kind of fault.
     pub kind: LogFaultKind,
 }
 
-/// What is wrong.
+/// The kind of fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum LogFaultKind {
     /// There is no log at all.
@@ -40,13 +40,13 @@ pub enum LogFaultKind {
     /// Padding that is not zero.
     #[error("the bytes between two records are not zero")]
     Padding,
-    /// Zeros where the log should go on, and more of it behind them.
+    /// Zeros where the log should go on, and more of it after them.
     #[error("the log seems to end here, but byte {behind} is not zero")]
     BehindTheEnd {
         /// The first byte that is not zero.
         behind: u64,
     },
-    /// The last segment ends with its last record. etcd keeps zeros behind the log's end: either the file was cut, or etcd
+    /// The last segment ends with its last record. etcd keeps zeros after the log's end: either the file was cut, or etcd
     /// has repaired it (`server/storage/wal/repair.go`), and has not begun another segment since.
     #[error(
         "the file ends with a record, without the zeros that mark the log's end: it was cut, or repaired"
@@ -104,9 +104,9 @@ pub enum LogFaultKind {
     GoesBack {
         /// What.
         what: &'static str,
-        /// Before.
+        /// The number before the step.
         from: u64,
-        /// Behind.
+        /// The number after it.
         to: u64,
     },
     /// The log lost its end: etcd has committed more than there is.

@@ -24,7 +24,7 @@ const HAS_PADDING: u8 = 0x80;
 /// A record's bytes, and where its frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame<'a> {
-    /// Where it begins.
+    /// Byte offset of its first byte.
     pub begin: usize,
     /// Where the next one begins.
     pub end: usize,
@@ -61,7 +61,7 @@ impl<'a> Frames<'a> {
         self.next
     }
 
-    /// The next frame; `None` where the log ends, whatever is behind.
+    /// The next frame; `None` where the log ends, whatever follows.
     ///
     /// # Errors
     /// A frame that passes the end, a length field or padding that etcd does not write.
@@ -90,7 +90,7 @@ impl<'a> Frames<'a> {
     /// How the segment ends, where there is no next frame.
     ///
     /// # Errors
-    /// Something that is not zero lies behind the end.
+    /// Something that is not zero lies after the end.
     pub fn end(&self) -> Result<FramesEnd, LogFaultKind> {
         let rest = self.data.get(self.next..).unwrap_or_default();
         match rest.iter().position(|&byte| byte != 0) {

@@ -73,7 +73,7 @@ impl Log {
         Some(self.entries.first).filter(|&first| first > 0)
     }
 
-    /// The last index that the log knows: its last entry's, or that of a snapshot behind it.
+    /// The last index that the log knows: its last entry's, or that of a snapshot after it.
     #[must_use]
     pub fn last_index(&self) -> u64 {
         let snapshots = self.snapshots.iter().map(|snapshot| snapshot.index);
@@ -94,7 +94,7 @@ impl Log {
         self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
     }
 
-    /// The members, where the log tells: as of entry `committed`, and whom entries behind it would add. `snaps` has what
+    /// The members, where the log tells: as of entry `committed`, and whom entries after it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
     #[must_use]
     pub fn members(&self, committed: u64, snaps: &[Snapshot]) -> Option<BTreeSet<u64>> {
@@ -109,7 +109,7 @@ impl Log {
         Some(members).filter(|members| !members.is_empty())
     }
 
-    /// The newest point at which all members are named, and behind which every entry is there.
+    /// The newest point at which all members are named, and after which every entry is there.
     fn newest_config(&self, committed: u64, snaps: &[Snapshot]) -> Option<(u64, ConfState)> {
         let named = |record: &Snapshot| {
             let same = |snap: &&Snapshot| (snap.index, snap.term) == (record.index, record.term);
@@ -136,7 +136,7 @@ impl Entries {
         begun.map(|(_, term)| *term)
     }
 
-    /// Takes an entry. One with an index that was there before replaces that one and all behind it, which is what a leader
+    /// Takes an entry. One with an index that was there before replaces that one and all after it, which is what a leader
     /// does to entries that were never committed.
     fn take(
         &mut self,
@@ -187,7 +187,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads a segment behind one that ended with this checksum; gives back its own.
+    /// Reads a segment after one that ended with this checksum; gives back its own.
     fn read_segment(
         &mut self,
         segment: &Segment<'_>,

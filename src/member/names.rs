@@ -5,7 +5,7 @@
 pub struct SegmentName {
     /// Its number: each segment's is one more than that of the one before.
     pub sequence: u64,
-    /// The index behind the last entry when it was begun.
+    /// The index after the last entry when it was begun.
     pub first_index: u64,
 }
 

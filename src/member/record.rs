@@ -85,7 +85,7 @@ pub struct WalRecords<'a> {
 }
 
 impl<'a> WalRecords<'a> {
-    /// Of a segment, behind one that ended with this checksum.
+    /// Of a segment, after one that ended with this checksum.
     #[must_use]
     pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
         Self { frames: Frames::of(segment), crc, at_head: true }
@@ -134,7 +134,7 @@ impl<'a> WalRecords<'a> {
     /// How the segment ends, where there is no next record.
     ///
     /// # Errors
-    /// Something lies behind the end.
+    /// Something lies after the end.
     pub fn end(&self) -> Result<FramesEnd, LogFaultKind> {
         self.frames.end()
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::k8s::resource_name;
-use crate::rewrite::outcome::Report;
+use crate::rewrite::outcome::DefragReport;
 use crate::rewrite::plan::{Choice, PlanReport};
 use crate::shell::ShellCommand;
 use crate::text::{brief, harmless};
@@ -25,7 +25,7 @@ const BAR_WIDTH: usize = 20;
 ///
 /// # Errors
 /// The writer's.
-pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+pub fn defrag(out: &mut impl Write, view: &View, report: &DefragReport) -> io::Result<()> {
     let (before, after) = (report.source.file_bytes, report.target.file_bytes);
     let row = |label: &str, value: String| vec![label.to_owned(), value];
     let mut rows = vec![
@@ -66,7 +66,7 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &Report) -> io::Result<
 }
 
 /// What the copy leaves out of its source.
-fn changes(view: &View, report: &Report) -> Vec<(&'static str, String)> {
+fn changes(view: &View, report: &DefragReport) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     if let Some(compaction) = &report.compaction {
         let before = match compaction.source_compact_revision {
@@ -114,7 +114,7 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-fn verified(report: &Report) -> String {
+fn verified(report: &DefragReport) -> String {
     match &report.verification {
         _ if report.dry_run => styled(FAINT, "nothing was written (--dry-run)"),
         None => styled(WARNING, "no (--no-verify)"),
@@ -134,7 +134,7 @@ fn verified(report: &Report) -> String {
 }
 
 /// What comes next, and the command for it.
-fn next_step(report: &Report) -> (String, Option<ShellCommand>) {
+fn next_step(report: &DefragReport) -> (String, Option<ShellCommand>) {
     let changed = report.compaction.is_some() || !report.disarmed.is_empty() || report.left_out.is_some();
     let of_several = changed && report.members > 1;
     if report.dry_run {
@@ -193,7 +193,7 @@ fn next_step(report: &Report) -> (String, Option<ShellCommand>) {
     }
 }
 
-fn restore(report: &Report) -> ShellCommand {
+fn restore(report: &DefragReport) -> ShellCommand {
     let tool = if report.before_etcdutl { "etcdctl" } else { "etcdutl" };
     let restore = ShellCommand::new(tool).and("snapshot restore").path(report.target.path.as_path());
     restore.and("--data-dir NEW_DATA_DIR")

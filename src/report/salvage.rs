@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::salvage::document::{Recovered, Report, Unreached};
+use crate::salvage::document::{Recovered, SalvageReport, Unreached};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
 use crate::text::{brief, harmless};
@@ -20,7 +20,7 @@ const SHOWN: usize = 12;
 ///
 /// # Errors
 /// The writer's.
-pub fn salvage(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+pub fn salvage(out: &mut impl Write, view: &View, report: &SalvageReport) -> io::Result<()> {
     lacks(out, view, &report.lacks)?;
     let target = &report.target.path;
     let recovered = report.recovered;
@@ -93,7 +93,7 @@ fn reachable(recovered: &Recovered) -> String {
     )
 }
 
-fn orphans(report: &Report) -> String {
+fn orphans(report: &SalvageReport) -> String {
     let (all, doubtful) = (report.recovered.orphan, report.recovered.doubtful.min(report.recovered.orphan));
     match (all, doubtful) {
         (1.., _) if !report.owner.is_etcd() => {
@@ -108,7 +108,7 @@ fn orphans(report: &Report) -> String {
     }
 }
 
-fn entries(report: &Report) -> String {
+fn entries(report: &SalvageReport) -> String {
     let entries = report.owner.count_entries(report.target.records);
     if report.owner.is_etcd() {
         return format!("{entries} ({} exist)", count(report.target.keys, "key"));
@@ -117,7 +117,7 @@ fn entries(report: &Report) -> String {
 }
 
 /// All that can be read and is not in the copy, and what takes it.
-fn left_out(report: &Report) -> String {
+fn left_out(report: &SalvageReport) -> String {
     let mut parts = Vec::new();
     match (report.source.searched, report.owner.is_etcd()) {
         (false, _) => parts.push("nothing is missing, so free pages were not searched".to_owned()),
@@ -161,7 +161,7 @@ fn on_unreached_pages(unreached: &Unreached) -> String {
     format!("{entries}{inside} on pages that no root reaches")
 }
 
-fn verified(report: &Report) -> String {
+fn verified(report: &SalvageReport) -> String {
     let hash = report.hash_kv.map(|hash| format!(", HashKV {hash}")).unwrap_or_default();
     match (report.dry_run, report.verified) {
         (true, _) => styled(FAINT, "nothing was written (--dry-run)"),
@@ -170,7 +170,7 @@ fn verified(report: &Report) -> String {
     }
 }
 
-fn buckets(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+fn buckets(out: &mut impl Write, view: &View, report: &SalvageReport) -> io::Result<()> {
     // of what was not found at all, more was said first
     let with_gaps =
         || report.buckets.iter().filter(|bucket| bucket.from.is_some() && !bucket.gaps.is_empty());
@@ -233,7 +233,7 @@ fn lost(out: &mut impl Write, view: &View, lost: &[Lost]) -> io::Result<()> {
     }
 }
 
-fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+fn affected(out: &mut impl Write, view: &View, report: &SalvageReport) -> io::Result<()> {
     let affected = &report.affected;
     if affected.possibly_stale_keys + affected.proven_keys + affected.possibly_lost_keys == 0 {
         return Ok(());
@@ -259,7 +259,7 @@ fn affected(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()
     table::write(out, view, &columns, rows)
 }
 
-fn next(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+fn next(out: &mut impl Write, view: &View, report: &SalvageReport) -> io::Result<()> {
     let next = "next        ";
     if report.dry_run {
         return table::prose(out, view, next, "the same command without --dry-run writes it");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::shell::ShellCommand;
-use crate::synth::Report;
+use crate::synth::SynthReport;
 use crate::units::{count, percent};
 
 use super::table;
@@ -13,9 +13,9 @@ use super::view::{HEADING, View, styled};
 ///
 /// # Errors
 /// The writer's.
-pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<()> {
+pub fn synth(out: &mut impl Write, view: &View, report: &SynthReport) -> io::Result<()> {
     let path = &report.path;
-    let Report { records, superseded, tombstones, .. } = *report;
+    let SynthReport { records, superseded, tombstones, .. } = *report;
     let compacted = match report.compact_revision {
         -1 => "never compacted".to_owned(),
         revision => format!("compacted at {revision}"),
@@ -49,7 +49,7 @@ pub fn synth(out: &mut impl Write, view: &View, report: &Report) -> io::Result<(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share, for people")]
-fn free(view: &View, report: &Report) -> String {
+fn free(view: &View, report: &SynthReport) -> String {
     let share = report.free_bytes as f64 / report.file_bytes.max(1) as f64;
     let runs = report.free_runs;
     let bytes = view.bytes(report.free_bytes);

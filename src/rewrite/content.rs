@@ -20,7 +20,7 @@ const MAX_FAULTS: usize = 10;
 
 /// Every entry of a sound file that its copy is to hold, as a source for the writer.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub struct CopyContent<'a> {
     db: &'a Db,
     buckets: Vec<BucketSpec>,
     entries: Vec<EntryRef>,
@@ -107,7 +107,7 @@ impl EntryRef {
     }
 }
 
-impl<'a> Content<'a> {
+impl<'a> CopyContent<'a> {
     /// Walks the whole file, and leaves out what `changes` say.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl<'a> Content<'a> {
     /// Walks the file, but for one top-level bucket, which is taken for empty.
     ///
     /// # Errors
-    /// As [`Content::read`].
+    /// As [`CopyContent::read`].
     pub fn read_all_but(
         db: &'a Db,
         left_out: Option<&[u8]>,
@@ -267,7 +267,7 @@ impl<'a> Content<'a> {
     }
 }
 
-impl EntrySource for Content<'_> {
+impl EntrySource for CopyContent<'_> {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }

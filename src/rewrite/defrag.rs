@@ -10,21 +10,24 @@ use crate::copy::{self, Copied, CopyError, Destination, Layout, Order, Progress}
 use crate::etcd::HexId;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 
 use super::changes::{Changes, Wish, compaction_of};
-use super::content::{Content, Left};
+use super::content::{CopyContent, Left};
 use super::guard::{Refusal, Surroundings};
 use super::notes;
-use super::outcome::{Compaction, Disarmed, Dropped, LeftOut, Report, SourceFile, TargetFile, Verification};
+use super::outcome::{
+    CompactedAway, Compaction, DefragCopy, DefragReport, DefragSource, Disarmed, LeftOut, Verification,
+};
 use super::verify;
 
 pub use super::error::DefragError;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
-pub struct Request {
+#[non_exhaustive]
+pub struct DefragRequest {
     /// Where the copy goes.
     pub destination: Destination,
     /// What is to be different from the source.
@@ -43,9 +46,35 @@ pub struct Request {
     pub wal_dir: Option<PathBuf>,
 }
 
-impl Request {
+impl DefragRequest {
+    /// A verified copy at this path, which nothing has yet.
+    pub fn to(path: impl Into<PathBuf>) -> Self {
+        Self::at(Destination::File { path: path.into(), force: false })
+    }
+
+    /// A verified copy that replaces the file, which is kept under another name.
+    #[must_use]
+    pub fn in_place() -> Self {
+        Self::at(Destination::InPlace { keep_old: true })
+    }
+
+    /// A verified copy there.
+    #[must_use]
+    pub fn at(destination: Destination) -> Self {
+        Self {
+            destination,
+            wish: Wish::default(),
+            layout: Layout::default(),
+            verify: true,
+            dry_run: false,
+            snapshot: false,
+            skip_hash_check: false,
+            wal_dir: None,
+        }
+    }
+
     /// What that means for this source: what replaces a snapshot is one, too, and what goes nowhere is a dry run.
-    fn settled(&self, source: &Source) -> Self {
+    fn settled(&self, source: &DbFile) -> Self {
         let is_snapshot = trailer::trailer_size(source.db.file_size()) > 0;
         Self {
             snapshot: self.snapshot || (self.destination.is_in_place() && is_snapshot),
@@ -60,7 +89,11 @@ impl Request {
 /// # Errors
 /// See [`DefragError`]. But for [`crate::output::OutputError::Unsynced`] and [`crate::output::OutputError::Remains`], the source is
 /// as it was, there is no temporary file, and the target is as it was.
-pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Result<Report, DefragError> {
+pub fn defrag(
+    source: &DbFile,
+    request: &DefragRequest,
+    progress: Progress<'_>,
+) -> Result<DefragReport, DefragError> {
     let began = Instant::now();
     let target = request.destination.target(source).map_err(CopyError::from)?;
     check_trailer(source, request.skip_hash_check)?;
@@ -108,7 +141,7 @@ pub fn defrag(source: &Source, request: &Request, progress: Progress<'_>) -> Res
         left_out,
         harmless,
     };
-    Ok(Report { elapsed_seconds: began.elapsed().as_secs_f64(), ..done.report(copied) })
+    Ok(DefragReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..done.report(copied) })
 }
 
 /// Keys are given up only by somebody who has counted them.
@@ -125,12 +158,12 @@ fn check_confirmed(left_out: Option<&LeftOut>, wish: &Wish) -> Result<(), Defrag
 /// # Errors
 /// [`DefragError::Damaged`].
 pub fn read<'a>(
-    source: &'a Source,
+    source: &'a DbFile,
     changes: &Changes<'a>,
     progress: Progress<'_>,
-) -> Result<Content<'a>, DefragError> {
+) -> Result<CopyContent<'a>, DefragError> {
     (progress.begin)("reading", source.db.num_pages() * source.db.page_size());
-    Content::read(&source.db, changes, progress.advance)
+    CopyContent::read(&source.db, changes, progress.advance)
         .map_err(|unreadable| DefragError::damaged(source, unreadable))
 }
 
@@ -138,16 +171,16 @@ pub fn read<'a>(
 ///
 /// # Errors
 /// [`DefragError::Trailer`], unless that is not to be looked at.
-pub fn check_trailer(source: &Source, skip: bool) -> Result<(), DefragError> {
+pub fn check_trailer(source: &DbFile, skip: bool) -> Result<(), DefragError> {
     let invalid = !skip && trailer::verify(source.db.data()) == Trailer::Invalid;
     if invalid { Err(DefragError::Trailer { path: shown(&source.path).into_owned() }) } else { Ok(()) }
 }
 
 /// All that a report needs, but for the copy.
 struct Done<'a> {
-    source: &'a Source,
+    source: &'a DbFile,
     state: State<'a>,
-    request: &'a Request,
+    request: &'a DefragRequest,
     surroundings: Surroundings,
     refusal: Option<Refusal>,
     changes: Changes<'a>,
@@ -160,7 +193,7 @@ struct Done<'a> {
 }
 
 impl Done<'_> {
-    fn report(self, copied: Option<Copied<Option<Verification>>>) -> Report {
+    fn report(self, copied: Option<Copied<Option<Verification>>>) -> DefragReport {
         let Self { source, ref state, request, ref surroundings, ref changes, .. } = self;
         let mut warnings = notes::of(source, &self.harmless, state, &request.wish, changes);
         warnings.extend(notes::of_log(&surroundings.tail, request));
@@ -168,11 +201,11 @@ impl Done<'_> {
         warnings.extend(copied.warnings);
         let source_file = self.source_file();
         let target = self.target_file(copied.sha256);
-        Report {
+        DefragReport {
             saved_bytes: source_file.file_bytes.cast_signed().saturating_sub(target.file_bytes.cast_signed()),
             source: source_file,
             target,
-            dropped: Dropped { superseded: self.left.superseded, tombstones: self.left.tombstones },
+            dropped: CompactedAway { superseded: self.left.superseded, tombstones: self.left.tombstones },
             compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
             disarmed: self.left.alarms.iter().map(disarmed).collect(),
             members: surroundings.num_members(&request.wish),
@@ -189,9 +222,9 @@ impl Done<'_> {
         }
     }
 
-    fn source_file(&self) -> SourceFile {
+    fn source_file(&self) -> DefragSource {
         let is_etcd = self.state.key_bucket.is_some();
-        SourceFile {
+        DefragSource {
             path: self.source.path.as_path().into(),
             file_bytes: self.source.db.file_size(),
             page_size: self.source.db.page_size(),
@@ -200,9 +233,9 @@ impl Done<'_> {
         }
     }
 
-    fn target_file(&self, sha256: Option<String>) -> TargetFile {
+    fn target_file(&self, sha256: Option<String>) -> DefragCopy {
         let Self { request, plan, .. } = self;
-        TargetFile {
+        DefragCopy {
             path: request.destination.path(&self.source.path).into(),
             file_bytes: copy::file_bytes(plan, request.snapshot),
             page_size: plan.page_size,
@@ -215,7 +248,7 @@ impl Done<'_> {
     }
 }
 
-fn compaction(source: &Source, state: &State<'_>, revision: i64) -> Compaction {
+fn compaction(source: &DbFile, state: &State<'_>, revision: i64) -> Compaction {
     Compaction {
         revision,
         source_compact_revision: state.compact_revision(),
@@ -230,7 +263,7 @@ fn disarmed(alarm: &Alarm) -> Disarmed {
 
 /// Entries of the `key` bucket; of all buckets where there is none, the buckets themselves apart.
 #[must_use]
-pub fn records_of(content: &Content<'_>) -> u64 {
+pub fn records_of(content: &CopyContent<'_>) -> u64 {
     let pairs = || content.num_entries().saturating_sub(content.num_buckets());
     content.num_entries_of(KEY_BUCKET).unwrap_or_else(pairs)
 }

@@ -10,7 +10,7 @@ use crate::etcd::trailer;
 use crate::scan::health::Health;
 use crate::scan::{ScanOptions, scan};
 use crate::shell::ShellCommand;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::shown;
 
 use super::changes::ChangeError;
@@ -84,14 +84,14 @@ impl DefragError {
     }
 
     /// Of a file that can't be read whole. All that is wrong is counted, as `check` does.
-    pub(super) fn damaged(source: &Source, Unreadable { first }: Unreadable) -> Self {
+    pub(super) fn damaged(source: &DbFile, Unreadable { first }: Unreadable) -> Self {
         let state = State::read(&source.db);
         let scan = scan(&source.db, &state, ScanOptions { max_findings: 0, ..ScanOptions::default() });
         let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
         Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
     }
 
-    pub(super) fn change(source: &Source, error: ChangeError) -> Self {
+    pub(super) fn change(source: &DbFile, error: ChangeError) -> Self {
         Self::Change { path: shown(&source.path).into_owned(), error }
     }
 }

@@ -25,5 +25,5 @@ pub mod planned;
 pub mod verify;
 
 pub use changes::Changes;
-pub use content::Content;
+pub use content::CopyContent;
 pub use defrag::defrag;

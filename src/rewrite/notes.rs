@@ -4,11 +4,11 @@
 use crate::bolt::fault::Findings;
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};
-use super::defrag::Request;
+use super::defrag::DefragRequest;
 
 /// Alarms that are still raised and are named one by one: a member has one or two, a hostile file any number.
 const ALARMS_NAMED: usize = 10;
@@ -16,7 +16,7 @@ const ALARMS_NAMED: usize = 10;
 /// All that there is to say, the source first.
 #[must_use]
 pub fn of(
-    source: &Source,
+    source: &DbFile,
     harmless: &Findings,
     state: &State<'_>,
     wish: &Wish,
@@ -36,7 +36,7 @@ pub fn of(
     notes
 }
 
-fn of_source(source: &Source, harmless: &Findings) -> Vec<String> {
+fn of_source(source: &DbFile, harmless: &Findings) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut of_freelist = harmless.count;
     for (slot, meta) in source.db.metas().slots.iter().enumerate() {
@@ -70,7 +70,7 @@ fn of_source(source: &Source, harmless: &Findings) -> Vec<String> {
 
 /// What a copy lacks that its source's log has: a copy that begins a new log loses it.
 #[must_use]
-pub fn of_log(tail: &Tail, request: &Request) -> Option<String> {
+pub fn of_log(tail: &Tail, request: &DefragRequest) -> Option<String> {
     if request.destination.is_in_place() || (!request.snapshot && request.wish.is_none()) {
         return None;
     }

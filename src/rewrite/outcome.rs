@@ -14,13 +14,13 @@ use super::guard::Refusal;
 /// The copy that was made; with `--dry-run`, the same figures, and nothing was written.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Report {
+pub struct DefragReport {
     /// The file that was read; for a data directory, its db.
-    pub source: SourceFile,
+    pub source: DefragSource,
     /// The copy.
-    pub target: TargetFile,
+    pub target: DefragCopy,
     /// Records that the compaction left out; 0 without one, as a defrag keeps all history.
-    pub dropped: Dropped,
+    pub dropped: CompactedAway,
     /// The compaction that the copy went through; `null` where all history was kept.
     pub compaction: Option<Compaction>,
     /// Alarms that the source has and the copy has not, in the order of the file.
@@ -59,7 +59,7 @@ pub struct Report {
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SourceFile {
+pub struct DefragSource {
     /// Its path.
     pub path: ByteText,
     /// Its size, tail and trailer included.
@@ -75,7 +75,7 @@ pub struct SourceFile {
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TargetFile {
+pub struct DefragCopy {
     /// As it was given; with `--in-place` that of the source; empty in a dry run without `-o`.
     pub path: ByteText,
     /// Its size, the 32 bytes of `--snapshot` included.
@@ -97,7 +97,7 @@ pub struct TargetFile {
 /// Records that a compaction dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Dropped {
+pub struct CompactedAway {
     /// Superseded records.
     pub superseded: u64,
     /// Tombstones.

@@ -16,12 +16,12 @@ use crate::owner::Owner;
 use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
 use crate::scan::{Scan, ScanOptions, scan};
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
-use super::content::Content;
+use super::content::CopyContent;
 use super::defrag::{DefragError, read, records_of};
 use super::planned::{Planned, Records};
 
@@ -132,7 +132,7 @@ pub struct Estimate {
 /// # Errors
 /// A damaged file; a revision out of range; something that bbolt could not have.
 pub fn plan(
-    source: &Source,
+    source: &DbFile,
     asked: &[History],
     layout: Layout,
     progress: Progress<'_>,
@@ -151,7 +151,7 @@ pub fn plan(
 }
 
 fn plan_of(
-    source: &Source,
+    source: &DbFile,
     asked: &[History],
     layout: Layout,
     progress: Progress<'_>,
@@ -186,7 +186,7 @@ fn plan_of(
 /// A length of history, and the compaction that it comes to.
 type Wanted = (History, Option<i64>);
 
-fn wanted(source: &Source, state: &State<'_>, asked: &[History]) -> Result<Vec<Wanted>, DefragError> {
+fn wanted(source: &DbFile, state: &State<'_>, asked: &[History]) -> Result<Vec<Wanted>, DefragError> {
     let usual = KEEP_REVISIONS.map(History::Newest);
     let mut histories = vec![History::All];
     for &history in usual.iter().chain(asked) {
@@ -208,7 +208,7 @@ fn plan_of_etcd(
 ) -> Result<PlanReport, DefragError> {
     let db = &copies.source.db;
     let others = |changes| {
-        let content = Content::read_all_but(db, Some(KEY_BUCKET), &changes, &|_| {});
+        let content = CopyContent::read_all_but(db, Some(KEY_BUCKET), &changes, &|_| {});
         content.map_err(|unreadable| DefragError::damaged(copies.source, unreadable))
     };
     let (plain, marked) = (others(Changes::default())?, others(Changes::marks_only(0))?);
@@ -281,7 +281,7 @@ fn history_of(scan: &Scan<'_>, compactions: &[i64], choices: &[Choice]) -> Vec<R
 
 /// The copies of one file.
 struct Copies<'s> {
-    source: &'s Source,
+    source: &'s DbFile,
     settings: Settings,
     layout: Layout,
 }

@@ -7,7 +7,7 @@ use crate::bolt::write::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::scan::outline::Outline;
 
-use super::Content;
+use super::CopyContent;
 
 /// Records of the `key` bucket: all of them, or those of these numbers.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl<'s> Records<'s> {
 /// A copy's content, by its sizes only: the small buckets, and the records behind them.
 #[derive(Debug)]
 pub struct Planned<'s> {
-    others: &'s Content<'s>,
+    others: &'s CopyContent<'s>,
     buckets: Vec<BucketSpec>,
     records: Records<'s>,
 }
@@ -56,7 +56,7 @@ pub struct Planned<'s> {
 impl<'s> Planned<'s> {
     /// The records take the place of the `key` bucket, which is empty in `others`.
     #[must_use]
-    pub fn new(others: &'s Content<'s>, records: Records<'s>) -> Self {
+    pub fn new(others: &'s CopyContent<'s>, records: Records<'s>) -> Self {
         let mut buckets = others.buckets().to_vec();
         let first = others.num_entries();
         let range: Range<u64> = first..first + records.count() as u64;

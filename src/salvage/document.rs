@@ -17,15 +17,15 @@ use super::restore::Restore;
 /// The copy that was made; with `--dry-run`, what it would be.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Report {
+pub struct SalvageReport {
     /// What the copy lacks besides records, what opens doors first.
     pub lacks: Vec<Lack>,
     /// The file that was read.
-    pub source: SourceFile,
+    pub source: SalvageSource,
     /// The copy.
-    pub target: TargetFile,
+    pub target: SalvageCopy,
     /// What was found, and left out.
-    pub dropped: Dropped,
+    pub dropped: NotTaken,
     /// What can be read on pages that no root reaches, and whose bucket is not known.
     pub unreached: Unreached,
     /// Where the copy's records come from; for a file that isn't etcd's, its plain entries.
@@ -63,7 +63,7 @@ pub struct Report {
     pub(super) whole: bool,
 }
 
-impl Report {
+impl SalvageReport {
     /// Whether all that the file held is in the copy, and nothing is doubtful.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -74,7 +74,7 @@ impl Report {
 /// The file that was read.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SourceFile {
+pub struct SalvageSource {
     /// Its path.
     pub path: ByteText,
     /// Its size.
@@ -94,7 +94,7 @@ pub struct SourceFile {
 /// The copy.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TargetFile {
+pub struct SalvageCopy {
     /// As it was given.
     pub path: ByteText,
     /// Its bytes, trailer included.
@@ -116,7 +116,7 @@ pub struct TargetFile {
 /// Records that were found and left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Dropped {
+pub struct NotTaken {
     /// Records that were deleted, superseded, or never committed.
     pub free: u64,
     /// Entries of the bucket `key` that are no records any more.

@@ -12,11 +12,11 @@ use crate::bolt::{Db, PageId};
 
 /// A node, and what lies below it.
 #[derive(Clone, Copy, Debug)]
-pub struct Node<'o, 'a> {
+pub struct TreeNode<'o, 'a> {
     /// Where it lies.
     pub page: PageId,
     /// What it is.
-    pub kind: Kind<'o, 'a>,
+    pub kind: TreeNodeKind<'o, 'a>,
     /// Whether no other node refers to it.
     pub is_top: bool,
     /// Entries of it and of the nodes below it, buckets among them; of what is referred to twice, twice.
@@ -25,7 +25,7 @@ pub struct Node<'o, 'a> {
 
 /// A leaf or a branch.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind<'o, 'a> {
+pub enum TreeNodeKind<'o, 'a> {
     /// A leaf.
     Leaf(&'o OrphanLeaf<'a>),
     /// A branch.
@@ -35,7 +35,7 @@ pub enum Kind<'o, 'a> {
 /// All nodes that no root reaches.
 #[derive(Debug)]
 pub struct Forest<'o, 'a> {
-    nodes: Vec<Node<'o, 'a>>,
+    nodes: Vec<TreeNode<'o, 'a>>,
     /// By its page: only nodes that are where they say to be, as others are not referred to.
     in_place: HashMap<PageId, usize>,
 }
@@ -44,13 +44,13 @@ impl<'o, 'a> Forest<'o, 'a> {
     /// Finds out how the nodes hang together.
     #[must_use]
     pub fn of(db: &Db, orphans: &'o Orphans<'a>) -> Self {
-        let leaves = orphans.leaves.iter().map(|leaf| (leaf.page, Kind::Leaf(leaf)));
-        let branches = orphans.branches.iter().map(|branch| (branch.page, Kind::Branch(branch)));
-        let node = |(page, kind)| Node { page, kind, is_top: true, reach: 0 };
+        let leaves = orphans.leaves.iter().map(|leaf| (leaf.page, TreeNodeKind::Leaf(leaf)));
+        let branches = orphans.branches.iter().map(|branch| (branch.page, TreeNodeKind::Branch(branch)));
+        let node = |(page, kind)| TreeNode { page, kind, is_top: true, reach: 0 };
         let mut forest = Self { nodes: leaves.chain(branches).map(node).collect(), in_place: HashMap::new() };
-        let is_in_place = |kind: &Kind<'_, '_>| match kind {
-            Kind::Leaf(leaf) => leaf.claims_to_be.is_none(),
-            Kind::Branch(_) => true,
+        let is_in_place = |kind: &TreeNodeKind<'_, '_>| match kind {
+            TreeNodeKind::Leaf(leaf) => leaf.claims_to_be.is_none(),
+            TreeNodeKind::Branch(_) => true,
         };
         let in_place = forest.nodes.iter().enumerate().filter(|(_, node)| is_in_place(&node.kind));
         forest.in_place = in_place.map(|(number, node)| (node.page, number)).collect();
@@ -68,7 +68,7 @@ impl<'o, 'a> Forest<'o, 'a> {
 
     /// Those that no other refers to first, then those with most below them.
     #[must_use]
-    pub fn ranked(&self) -> Vec<Node<'o, 'a>> {
+    pub fn ranked(&self) -> Vec<TreeNode<'o, 'a>> {
         let mut ranked = self.nodes.clone();
         ranked.sort_by_key(|node| (!node.is_top, Reverse(node.reach), node.page));
         ranked
@@ -76,12 +76,12 @@ impl<'o, 'a> Forest<'o, 'a> {
 
     /// The first leaf below a node.
     #[must_use]
-    pub fn first_leaf(&self, node: &Node<'o, 'a>) -> Option<&'o OrphanLeaf<'a>> {
+    pub fn first_leaf(&self, node: &TreeNode<'o, 'a>) -> Option<&'o OrphanLeaf<'a>> {
         let mut kind = node.kind;
         for _ in 0..MAX_DEPTH {
             match kind {
-                Kind::Leaf(leaf) => return Some(leaf),
-                Kind::Branch(branch) => kind = self.child(branch.children.first()?)?.kind,
+                TreeNodeKind::Leaf(leaf) => return Some(leaf),
+                TreeNodeKind::Branch(branch) => kind = self.child(branch.children.first()?)?.kind,
             }
         }
         None
@@ -90,21 +90,23 @@ impl<'o, 'a> Forest<'o, 'a> {
     /// The node that a branch refers to. Its first key is the one that the branch has for it, as bbolt writes it (`node.go`,
     /// `spill`): if not, another node was written to that page since.
     #[must_use]
-    pub fn child(&self, child: &Child<'_>) -> Option<&Node<'o, 'a>> {
+    pub fn child(&self, child: &Child<'_>) -> Option<&TreeNode<'o, 'a>> {
         let node = self.nodes.get(*self.in_place.get(&child.page)?)?;
         let first_key = match node.kind {
-            Kind::Leaf(leaf) => leaf.entries.first()?.key,
-            Kind::Branch(branch) => branch.children.first()?.key,
+            TreeNodeKind::Leaf(leaf) => leaf.entries.first()?.key,
+            TreeNodeKind::Branch(branch) => branch.children.first()?.key,
         };
         (first_key == child.key).then_some(node)
     }
 
     /// Numbers of the nodes that one refers to.
-    fn below(&self, node: &Node<'o, 'a>) -> Vec<usize> {
+    fn below(&self, node: &TreeNode<'o, 'a>) -> Vec<usize> {
         let number = |page: &PageId| self.in_place.get(page).copied();
         match node.kind {
-            Kind::Leaf(leaf) => leaf.entries.iter().filter_map(|entry| number(&root_of(entry)?)).collect(),
-            Kind::Branch(branch) => {
+            TreeNodeKind::Leaf(leaf) => {
+                leaf.entries.iter().filter_map(|entry| number(&root_of(entry)?)).collect()
+            }
+            TreeNodeKind::Branch(branch) => {
                 let known = branch.children.iter().filter(|child| self.child(child).is_some());
                 known.filter_map(|child| number(&child.page)).collect()
             }
@@ -142,7 +144,7 @@ fn root_of(entry: &Entry<'_>) -> Option<PageId> {
 }
 
 /// Entries in a node itself, and in inline buckets of it.
-fn own_entries(db: &Db, kind: &Kind<'_, '_>) -> u64 {
+fn own_entries(db: &Db, kind: &TreeNodeKind<'_, '_>) -> u64 {
     let inline = |entry: &Entry<'_>| {
         let is_inline = entry.bucket_header().is_some_and(|header| header.root.get() == 0);
         let offset = db.offset_in_file(entry.inline_page()).unwrap_or(0);
@@ -150,9 +152,9 @@ fn own_entries(db: &Db, kind: &Kind<'_, '_>) -> u64 {
         page.and_then(|page| page.leaf().ok()).map_or(0, |leaf| leaf.num_entries() as u64)
     };
     match kind {
-        Kind::Leaf(leaf) => {
+        TreeNodeKind::Leaf(leaf) => {
             leaf.entries.iter().map(|entry| inline(entry).saturating_add(1)).fold(0, u64::saturating_add)
         }
-        Kind::Branch(_) => 0,
+        TreeNodeKind::Branch(_) => 0,
     }
 }

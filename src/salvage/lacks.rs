@@ -34,7 +34,7 @@ pub struct Lack {
     /// What.
     pub what: What,
     /// How much of it.
-    pub state: State,
+    pub state: LackState,
     /// What that means once etcd runs from the copy; for people.
     pub means: String,
     /// What sets it up again, with etcd running; words in capitals are to be replaced. Of leases, keys that are not UTF-8 are
@@ -74,7 +74,7 @@ impl What {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum LackState {
     /// It is there as an older state had it: the newest root is lost, or can't be told from an older one.
     Older,
     /// Some of it may be missing, or is what an old leaf has.
@@ -85,7 +85,7 @@ pub enum State {
     Disabled,
 }
 
-impl State {
+impl LackState {
     /// Its name, for people.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -117,18 +117,18 @@ pub fn lacks(finds: &Finds<'_>, target: &Path) -> Vec<Lack> {
 }
 
 /// How much is lacking of several buckets, the most of any; `None` where all of it is there.
-fn state_of(finds: &Finds<'_>, kinds: &[Small]) -> Option<State> {
+fn state_of(finds: &Finds<'_>, kinds: &[Small]) -> Option<LackState> {
     kinds.iter().filter_map(|kind| state_of_one(finds, bucket(finds, *kind)?)).max()
 }
 
-fn state_of_one(finds: &Finds<'_>, bucket: &SavedBucket<'_>) -> Option<State> {
+fn state_of_one(finds: &Finds<'_>, bucket: &SavedBucket<'_>) -> Option<LackState> {
     let is_older =
         matches!(finds.root.from, RootSource::OlderMeta | RootSource::Searched) || bucket.from_others > 0;
     match (bucket.gaps.is_empty(), bucket.entries.is_empty()) {
-        (false, true) => Some(State::Lost),
-        (false, false) => Some(State::Partly),
-        (true, _) if bucket.from_orphans > 0 => Some(State::Partly),
-        (true, _) => is_older.then_some(State::Older),
+        (false, true) => Some(LackState::Lost),
+        (false, false) => Some(LackState::Partly),
+        (true, _) if bucket.from_orphans > 0 => Some(LackState::Partly),
+        (true, _) => is_older.then_some(LackState::Older),
     }
 }
 
@@ -141,7 +141,7 @@ fn disabled(finds: &Finds<'_>) -> Lack {
                  login. Keep clients out until it is on again";
     let root = if has_root(finds) { Vec::new() } else { root().to_vec() };
     let commands = root.into_iter().chain(users_and_roles()).chain([enable()]).collect();
-    Lack { what: What::Auth, state: State::Disabled, means: means.to_owned(), commands }
+    Lack { what: What::Auth, state: LackState::Disabled, means: means.to_owned(), commands }
 }
 
 fn auth(finds: &Finds<'_>) -> Option<Lack> {
@@ -216,7 +216,7 @@ fn leases(finds: &Finds<'_>, target: &Path) -> Option<Lack> {
     let state = state_of(finds, &[Small::Lease])?;
     let keys = keys_without_lease(finds);
     let (means, commands) = match keys {
-        0 if state == State::Older => return None,
+        0 if state == LackState::Older => return None,
         0 => ("no key that exists needs one of them; clients ask for new ones".to_owned(), Vec::new()),
         keys => {
             let means = format!(
@@ -249,15 +249,15 @@ fn keys_without_lease(finds: &Finds<'_>) -> u64 {
 }
 
 fn members(finds: &Finds<'_>) -> Option<Lack> {
-    let state =
-        state_of(finds, &[Small::Members, Small::MembersRemoved]).filter(|state| *state != State::Older)?;
+    let state = state_of(finds, &[Small::Members, Small::MembersRemoved])
+        .filter(|state| *state != LackState::Older)?;
     let means = "a restore writes the members anew, and the cluster gets a new id: no old member can join it. Look their names and URLs \
                  up in etcd's settings, not in the copy";
     Some(Lack { what: What::Members, state, means: means.to_owned(), commands: Vec::new() })
 }
 
 fn alarms(finds: &Finds<'_>) -> Option<Lack> {
-    let state = state_of(finds, &[Small::Alarm]).filter(|state| *state != State::Older)?;
+    let state = state_of(finds, &[Small::Alarm]).filter(|state| *state != LackState::Older)?;
     let means = "an alarm that was raised is gone. etcd raises NOSPACE again by itself; CORRUPT said that members differ, and members \
                  that are all restored from this one file do not: this shows it";
     let commands = vec!["etcdctl endpoint hashkv --cluster".to_owned()];

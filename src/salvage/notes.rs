@@ -8,12 +8,12 @@ use crate::units::count;
 
 use super::find::{Finds, RootSource, Trust};
 use super::open::Wreck;
-use super::run::Request;
+use super::run::SalvageRequest;
 use super::summary::owner_of;
 use super::whole::is_sound;
 
 /// Sentences, each by itself.
-pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &Request) -> Vec<String> {
+pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> Vec<String> {
     let mut warnings: Vec<String> = of_root(finds).map(str::to_owned).into_iter().collect();
     if is_sound(finds) && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
         warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());

@@ -1,7 +1,7 @@
 //! How etcd starts from the copy: commands that can be pasted, for each version of etcd.
 //!
 //! `snapshot restore` is part of `etcdctl` in 3.4 and of `etcdutl` from 3.5 on. `etcdutl` has `--bump-revision` from 3.5.10 on (etcd's
-//! changelog), and an older etcd starts from what it restored (`tests/interop_salvage/road.rs`).
+//! changelog), and an older etcd starts from what it restored (`tests/interop/salvage/road.rs`).
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -15,7 +15,7 @@ use crate::shell::ShellCommand;
 use super::find::Finds;
 use super::kinds::Small;
 use super::lost::Lost;
-use super::run::Request;
+use super::run::SalvageRequest;
 
 /// So many revisions were surely not given out after the last one that was saved.
 const BUMP: i64 = 1_000_000_000;
@@ -53,7 +53,13 @@ pub struct VersionCommand {
 
 /// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
 #[must_use]
-pub fn restore(finds: &Finds<'_>, lost: &[Lost], whole: bool, source: &Path, request: &Request) -> Restore {
+pub fn restore(
+    finds: &Finds<'_>,
+    lost: &[Lost],
+    whole: bool,
+    source: &Path,
+    request: &SalvageRequest,
+) -> Restore {
     if !finds.is_etcd {
         let program = Owner::Other.program();
         let reason = if whole {
@@ -137,7 +143,7 @@ fn data_dir_of(source: &Path) -> Option<&Path> {
     source.ends_with(DB).then(|| source.ancestors().nth(3)).flatten()
 }
 
-fn restores(newest_lost: bool, request: &Request) -> Vec<VersionCommand> {
+fn restores(newest_lost: bool, request: &SalvageRequest) -> Vec<VersionCommand> {
     // the check is left out only where there is nothing to check
     let skip = if request.snapshot { "" } else { "--skip-hash-check" };
     let bump = if newest_lost { format!("--bump-revision {BUMP} --mark-compacted") } else { String::new() };

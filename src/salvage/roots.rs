@@ -17,7 +17,7 @@ use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{RecordKey, Revision};
 
 use super::find::{Root, RootSource};
-use super::forest::{Forest, Kind, Node};
+use super::forest::{Forest, TreeNode, TreeNodeKind};
 use super::open::Wreck;
 use super::records::Tier;
 use super::trunk::Trunk;
@@ -118,7 +118,7 @@ fn is_lost(db: &Db, root: PageId) -> bool {
 }
 
 fn of_others<'a>(wreck: &'a Wreck, forest: &Forest<'_, 'a>) -> Option<Candidate<'a>> {
-    let has_buckets = |node: &Node<'_, 'a>| {
+    let has_buckets = |node: &TreeNode<'_, 'a>| {
         forest.first_leaf(node).is_some_and(|leaf| leaf.entries.iter().any(Entry::is_bucket))
     };
     let nodes = forest.ranked().into_iter().filter(has_buckets).take(MAX_CANDIDATES);
@@ -152,8 +152,8 @@ fn of_etcd<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, forest: &Forest<'_, 'a>)
     let below = |branch: &OrphanBranch<'a>| {
         let nodes = branch.children.iter().filter_map(|child| forest.child(child));
         let leaves = nodes.filter_map(|node| match node.kind {
-            Kind::Leaf(leaf) => Some(leaf).filter(|leaf| is_root_leaf(leaf)),
-            Kind::Branch(_) => None,
+            TreeNodeKind::Leaf(leaf) => Some(leaf).filter(|leaf| is_root_leaf(leaf)),
+            TreeNodeKind::Branch(_) => None,
         });
         (branch.page, leaves.flat_map(|leaf| leaf.entries.iter().copied()).collect())
     };

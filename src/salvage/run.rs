@@ -17,7 +17,7 @@ use crate::shell::ShellCommand;
 use crate::text::shown;
 
 use super::assemble::Saved;
-use super::document::{Report, Unreached};
+use super::document::{SalvageReport, Unreached};
 use super::find::{self, Finds, Trust};
 use super::lacks;
 use super::open::Wreck;
@@ -28,7 +28,8 @@ pub use super::error::SalvageError;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
-pub struct Request {
+#[non_exhaustive]
+pub struct SalvageRequest {
     /// Where the copy goes.
     pub target: PathBuf,
     /// Whether to replace what stands there.
@@ -43,6 +44,27 @@ pub struct Request {
     pub snapshot: bool,
     /// Whether to do nothing but search.
     pub dry_run: bool,
+    /// Whether to copy first what a failing disk still gives.
+    pub disk_errors: bool,
+    /// Whether to read although a program may be writing to the file.
+    pub without_lock: bool,
+}
+
+impl SalvageRequest {
+    /// A copy at this path, which nothing has yet, of what nothing speaks against.
+    pub fn to(target: impl Into<PathBuf>) -> Self {
+        Self {
+            target: target.into(),
+            force: false,
+            trust: Trust::Usual,
+            disable_auth: false,
+            layout: Layout::default(),
+            snapshot: false,
+            dry_run: false,
+            disk_errors: false,
+            without_lock: false,
+        }
+    }
 }
 
 /// Saves what can be saved.
@@ -50,7 +72,11 @@ pub struct Request {
 /// # Errors
 /// See [`SalvageError`]. The source is as it was, there is no temporary file, and, but for [`OutputError::Unsynced`] and
 /// [`OutputError::Remains`], the target is as it was.
-pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Result<Report, SalvageError> {
+pub fn salvage(
+    wreck: &Wreck,
+    request: &SalvageRequest,
+    progress: Progress<'_>,
+) -> Result<SalvageReport, SalvageError> {
     let began = Instant::now();
     let target = || Target::new(&request.target, Some(&wreck.path), request.force);
     let target = (!request.dry_run).then(target).transpose().map_err(CopyError::from)?;
@@ -77,13 +103,13 @@ pub fn salvage(wreck: &Wreck, request: &Request, progress: Progress<'_>) -> Resu
         None => None,
     };
     let report = Summary { wreck, request, finds: &finds, plan: &plan }.report(copied);
-    Ok(Report { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
+    Ok(SalvageReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
 }
 
 /// Whether there is anything to be saved, as much as it is trusted.
 fn check_found(
     wreck: &Wreck,
-    request: &Request,
+    request: &SalvageRequest,
     finds: &Finds<'_>,
     entries: u64,
 ) -> Result<(), SalvageError> {
@@ -105,7 +131,7 @@ fn check_found(
 }
 
 /// A revision has one content: of two, one is wrong.
-fn check_conflicts(wreck: &Wreck, request: &Request, finds: &Finds<'_>) -> Result<(), SalvageError> {
+fn check_conflicts(wreck: &Wreck, request: &SalvageRequest, finds: &Finds<'_>) -> Result<(), SalvageError> {
     if request.trust != Trust::Strict || finds.conflicts.is_empty() {
         return Ok(());
     }

@@ -13,7 +13,9 @@ use crate::owner::Owner;
 use crate::text::ByteText;
 
 use super::assemble::SavedBucket;
-use super::document::{BucketReport, ConflictReport, Dropped, Recovered, Report, SourceFile, TargetFile};
+use super::document::{
+    BucketReport, ConflictReport, NotTaken, Recovered, SalvageCopy, SalvageReport, SalvageSource,
+};
 use super::find::Finds;
 use super::lacks;
 use super::lost;
@@ -21,7 +23,7 @@ use super::notes;
 use super::open::Wreck;
 use super::records::{Found, Tier};
 use super::restore;
-use super::run::Request;
+use super::run::SalvageRequest;
 use super::whole::is_whole;
 
 /// Conflicts and gaps of small buckets that are listed.
@@ -30,14 +32,14 @@ const MAX_LISTED: usize = 100;
 /// All that a report needs, but for the copy.
 pub(super) struct Summary<'s> {
     pub(super) wreck: &'s Wreck,
-    pub(super) request: &'s Request,
+    pub(super) request: &'s SalvageRequest,
     pub(super) finds: &'s Finds<'s>,
     pub(super) plan: &'s Plan,
 }
 
 impl Summary<'_> {
     /// The report, with what the proof gives: HashKV of the copy.
-    pub(super) fn report(self, copied: Option<Copied<Option<u32>>>) -> Report {
+    pub(super) fn report(self, copied: Option<Copied<Option<u32>>>) -> SalvageReport {
         let Self { wreck, request, finds, .. } = self;
         let verified = copied.is_some();
         let copied = copied.unwrap_or_default();
@@ -51,8 +53,8 @@ impl Summary<'_> {
             taken: conflict.taken,
             other: conflict.other,
         });
-        Report {
-            dropped: Dropped { free: finds.left.len() as u64, malformed: finds.malformed },
+        SalvageReport {
+            dropped: NotTaken { free: finds.left.len() as u64, malformed: finds.malformed },
             recovered,
             unreached: finds.unreached.clone(),
             buckets: buckets(finds),
@@ -75,11 +77,11 @@ impl Summary<'_> {
         }
     }
 
-    fn target_file(&self, recovered: &Recovered, sha256: Option<String>) -> TargetFile {
+    fn target_file(&self, recovered: &Recovered, sha256: Option<String>) -> SalvageCopy {
         let Self { finds, plan, request, .. } = self;
         let newest = finds.records.last().map_or(0, |found| found.place.revision.main);
         let compacted = finds.compacted.unwrap_or(-1);
-        TargetFile {
+        SalvageCopy {
             path: request.target.as_path().into(),
             file_bytes: file_bytes(plan, request.snapshot),
             page_size: plan.page_size,
@@ -92,8 +94,8 @@ impl Summary<'_> {
     }
 }
 
-fn source_file(wreck: &Wreck, finds: &Finds<'_>) -> SourceFile {
-    SourceFile {
+fn source_file(wreck: &Wreck, finds: &Finds<'_>) -> SalvageSource {
+    SalvageSource {
         path: wreck.path.as_path().into(),
         file_bytes: wreck.db.file_size(),
         page_size: wreck.db.page_size(),

@@ -16,7 +16,7 @@ use crate::text::ByteText;
 
 use super::assemble::SavedBucket;
 use super::document::{Unreached, UnreachedTree};
-use super::forest::{Forest, Kind};
+use super::forest::{Forest, TreeNodeKind};
 use super::open::Wreck;
 use super::roots::{Candidate, new_claims};
 use super::tree::Gaps;
@@ -47,8 +47,8 @@ pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]
     for node in forest.ranked() {
         let trunk = match node.kind {
             _ if claims.contains(node.page) => continue,
-            Kind::Branch(_) => Trunk::read(&wreck.db, node.page, 0, &claims),
-            Kind::Leaf(leaf) => {
+            TreeNodeKind::Branch(_) => Trunk::read(&wreck.db, node.page, 0, &claims),
+            TreeNodeKind::Leaf(leaf) => {
                 // what overlaps another leaf was cut there
                 let _ = claims.insert_run(leaf.page, leaf.pages);
                 Trunk::of_entries(&wreck.db, leaf.entries.clone(), &claims)

@@ -51,7 +51,7 @@ impl<'a> Folders<'a> {
     }
 }
 
-/// A key up to its last slash. `None` where what follows may tell more than a name: with nothing behind the slash,
+/// A key up to its last slash. `None` where what follows may tell more than a name: with nothing after the slash,
 /// or within the first two segments.
 #[inline]
 fn folder_of(key: &[u8]) -> Option<&[u8]> {

@@ -57,7 +57,7 @@ pub enum FileFault {
     /// The snapshot is not what was taken.
     #[error("the 32 bytes behind the db are not its SHA-256: the file was cut short or changed")]
     TrailerMismatch {
-        /// Where they begin.
+        /// Byte offset of these 32 bytes.
         offset: u64,
     },
     /// Neither a db nor a snapshot.
@@ -73,14 +73,14 @@ pub enum FileFault {
     /// Entries of a small bucket of etcd's.
     #[error("{count} of its entries can't be decoded")]
     EntriesUndecodable {
-        /// Its name.
+        /// The bucket's name.
         bucket: &'static str,
-        /// How many.
+        /// Number of entries.
         count: u64,
     },
 }
 
-/// Each of them.
+/// The faults that only the whole file shows.
 pub fn of_whole_file<'s>(
     db: &Db,
     state: &'s State<'_>,

@@ -26,11 +26,11 @@ pub struct KeyState<'a> {
     value_len: u32,
     /// The newest record's number, as [`Outline`] counts them.
     pub(super) newest_entry: u32,
-    /// Its home, by its number in [`Shard::homes`]; [`NONE`] for what isn't Kubernetes'.
+    /// Its home, by its number in `Shard::homes`; [`NONE`] for what isn't Kubernetes'.
     pub home: u32,
-    /// The newest record's lease, by its number in [`Shard::leases`]; [`NONE`] for none.
+    /// The newest record's lease, by its number in `Shard::leases`; [`NONE`] for none.
     pub lease: u32,
-    /// Its resource, by its number in [`Shard::resources`].
+    /// Its resource, by its number in `Shard::resources`.
     pub resource: u16,
     flags: u8,
     /// How the newest record's value is encoded.

@@ -1,7 +1,7 @@
 //! The sizes of the `key` bucket's entries, in their order, and which of them each of some compactions would drop: what the
 //! plan of a copy needs, in two bytes an entry and a bit for each compaction.
 //!
-//! A compaction to `R` drops a put if a newer record of its key stands at or below `R`, and a tombstone if it stands below
+//! A compaction to `R` drops a put if a newer record of its key is at or below `R`, and a tombstone if it is below
 //! `R`: [`crate::etcd::kept`] has the rule. So for each record there is one revision from which on it is dropped, and one
 //! pass is enough for any number of compactions.
 

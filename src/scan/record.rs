@@ -36,7 +36,7 @@ pub struct PartRecords<'a> {
 pub struct FirstRecord<'a> {
     /// Its place in history.
     pub place: RecordKey,
-    /// Where it is.
+    /// The place of its entry.
     pub at: Location,
     /// Its etcd key.
     pub key: &'a [u8],
@@ -52,11 +52,11 @@ pub struct ScannedRecord<'a> {
     pub hash: u64,
     /// Its revision (main).
     pub revision: i64,
-    /// Put or tombstone, and its place in the key's history; none for a mark ([`KeyValue::is_revision_mark`]).
+    /// Put or tombstone, and its place in the key's history; none for a mark (`KeyValue::is_revision_mark`).
     pub state: Previous,
     /// Its own bytes, and its share of the header and slack of its leaf.
     pub leaf_bytes: u64,
-    /// Where it is.
+    /// The place of its entry.
     pub at: Location,
     /// The lease that it is attached to; 0 for none.
     pub lease: i64,
@@ -142,9 +142,9 @@ impl RecordSum {
 /// A fault of one record.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordFinding<'a> {
-    /// What is wrong.
+    /// The kind of fault.
     pub fault: RecordFault,
-    /// Where.
+    /// The place of its entry.
     pub at: Location,
     /// The etcd key, where it could be read.
     pub key: Option<&'a [u8]>,

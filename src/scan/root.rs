@@ -23,7 +23,7 @@ pub enum RootFault {
          was written again, by a node of the `key` bucket, and all buckets are lost"
     )]
     RecordsInRoot {
-        /// How many.
+        /// Number of records.
         count: u64,
     },
     /// Another leaf in its place.
@@ -32,7 +32,7 @@ pub enum RootFault {
          another leaf took its place, and all buckets are lost"
     )]
     NoBucketInRoot {
-        /// How many.
+        /// Number of entries.
         count: u64,
     },
     /// Buckets of etcd's that lost their flag.
@@ -41,7 +41,7 @@ pub enum RootFault {
          it, and what was in these buckets is lost to it"
     )]
     ValuesInRoot {
-        /// How many.
+        /// Number of entries.
         count: u64,
     },
 }

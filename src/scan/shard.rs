@@ -295,7 +295,7 @@ impl<'a> Shard<'a> {
     /// The numbers of a key's resource and home, new ones if need be.
     fn number_names(&mut self, key: &[u8], object: ObjectKey<'a>) -> (u16, u32) {
         let mut resource = GroupResource { group: object.group, resource: object.resource };
-        // a leading path is where the key itself begins; Kubernetes' resources never stand there
+        // a leading path is where the key itself begins; Kubernetes' resources are never there
         let is_leading_path = object.resource.as_ptr() == key.as_ptr();
         let is_full = self.resources.items().len() >= MAX_RESOURCES
             || (is_leading_path && self.num_leading_paths >= MAX_LEADING_PATHS);

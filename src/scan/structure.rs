@@ -1,4 +1,4 @@
-//! The structure of a file that is walked whole: what comes before the walk of its buckets, and what is known behind it. Whoever
+//! The structure of a file that is walked whole: what comes before the walk of its buckets, and what is known after it. Whoever
 //! walks all of a file begins and ends here, so that all of them count the same faults.
 
 use crate::bolt::bucket::Bucket;
@@ -22,7 +22,7 @@ pub struct Structure<'a> {
     pub freelist: Option<FreedPages>,
 }
 
-/// Walks a file: `read` walks each of its buckets, and makes something of their nodes. Findings beyond so many are only counted.
+/// Walks a file: `read` walks each of its buckets, and makes something of their nodes. Findings beyond this number are only counted.
 pub fn walk<'a, T>(
     db: &'a Db,
     max_findings: usize,

@@ -13,7 +13,7 @@ pub struct Tally {
     pub branches: u64,
     /// Number of leaf nodes.
     pub leaves: u64,
-    /// Number of leaf nodes that stand inline in another node.
+    /// Number of leaf nodes that are inline in another node.
     pub inline_leaves: u64,
     /// Bytes of the pages of branches.
     pub branch_bytes: u64,
@@ -58,9 +58,9 @@ impl FillCounts {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeafOrder {
     first: Option<PageId>,
-    /// The page behind the last leaf.
+    /// The page after the last leaf.
     end: Option<PageId>,
-    /// Steps from a leaf to the page right behind it.
+    /// Steps from a leaf to the page that follows it.
     pub adjacent: u64,
     /// Steps to a page further on.
     pub forward: u64,
@@ -140,7 +140,7 @@ impl Tally {
         self.leaf_fill.add(bin, 1);
     }
 
-    /// Adds what lies behind this, in the order of the keys.
+    /// Adds what lies after this, in the order of the keys.
     pub fn append(&mut self, behind: &Self) {
         self.branches += behind.branches;
         self.leaves += behind.leaves;

@@ -12,7 +12,7 @@ use super::keyspace::Keyspace;
 pub struct Tenants {
     /// Whether there are several: only then does anyone need a name.
     several: bool,
-    /// Whether logical clusters stand under several prefixes, so that their names alone don't tell them apart.
+    /// Whether logical clusters are under several prefixes, so that their names alone don't tell them apart.
     with_prefix: bool,
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use prost::encoding::{encode_varint, encoded_len_varint};
 
-use super::kinds::{Encoding, KINDS, Kind, Name, WORDS};
+use super::kinds::{KINDS, Name, ResourceModel, ValueEncoding, WORDS};
 use super::random::{Question, Random};
 
 /// Bytes of the text that all values are cut from.
@@ -32,7 +32,7 @@ pub struct Cluster {
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
     /// The kind.
-    pub kind: &'static Kind,
+    pub kind: &'static ResourceModel,
     /// Number of the kind, and of the object within it.
     id: u64,
 }
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     /// The keys of each kind.
-    pub fn kinds(&self) -> impl Iterator<Item = (&'static Kind, Range<u32>)> {
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static ResourceModel, Range<u32>)> {
         let ranges = self.starts.iter().zip(self.starts.iter().skip(1));
         KINDS.iter().zip(ranges).map(|(kind, (&start, &end))| (kind, start..end))
     }
@@ -122,8 +122,8 @@ impl Cluster {
         };
         let uid = uid(self.seed, object);
         match object.kind.encoding {
-            Encoding::Protobuf => push_protobuf(object.kind, key, &uid, filler, push_filler, out),
-            Encoding::Json => {
+            ValueEncoding::Protobuf => push_protobuf(object.kind, key, &uid, filler, push_filler, out),
+            ValueEncoding::Json => {
                 let [before @ .., behind] = json_pieces(object.kind, key, &uid);
                 before.iter().for_each(|piece| out.extend_from_slice(piece));
                 push_filler(out);
@@ -268,13 +268,13 @@ fn push_field(number: u8, len: u64, out: &mut Vec<u8>) {
     encode_varint(len, out);
 }
 
-fn value_len(kind: &Kind, key: &KeyText<'_>, filler: u64) -> u64 {
+fn value_len(kind: &ResourceModel, key: &KeyText<'_>, filler: u64) -> u64 {
     match kind.encoding {
-        Encoding::Protobuf => {
+        ValueEncoding::Protobuf => {
             let Lengths { type_meta, raw, .. } = Lengths::of(kind, key, filler);
             4 + field_len(type_meta) + field_len(raw) + PROTOBUF_END.len() as u64
         }
-        Encoding::Json => {
+        ValueEncoding::Json => {
             let pieces = json_pieces(kind, key, &[0; UID_LEN as usize]);
             pieces.iter().map(|piece| piece.len() as u64).sum::<u64>() + filler
         }
@@ -295,7 +295,7 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn of(kind: &Kind, key: &KeyText<'_>, filler: u64) -> Self {
+    fn of(kind: &ResourceModel, key: &KeyText<'_>, filler: u64) -> Self {
         let len = |text: &[u8]| field_len(text.len() as u64);
         let type_meta = len(kind.api_version.as_bytes()) + len(kind.kind.as_bytes());
         let namespace = if kind.namespaced { len(key.namespace()) } else { 0 };
@@ -305,7 +305,7 @@ impl Lengths {
 }
 
 fn push_protobuf(
-    kind: &Kind,
+    kind: &ResourceModel,
     key: &KeyText<'_>,
     uid: &[u8],
     filler: u64,
@@ -334,7 +334,7 @@ fn push_protobuf(
 }
 
 /// A JSON value; the text that fills it comes before the last piece.
-fn json_pieces<'p>(kind: &Kind, key: &'p KeyText<'_>, uid: &'p [u8]) -> [&'p [u8]; 12] {
+fn json_pieces<'p>(kind: &ResourceModel, key: &'p KeyText<'_>, uid: &'p [u8]) -> [&'p [u8]; 12] {
     let (namespace_label, namespace): (&[u8], &[u8]) =
         if kind.namespaced { (br#"","namespace":""#, key.namespace()) } else { (b"", b"") };
     [
@@ -393,7 +393,7 @@ mod tests {
             let group = object.kind.api_version.split_once('/').map_or("", |(group, _)| group);
             assert_eq!((said.group, said.kind), (group, object.kind.kind));
             assert_eq!(layout.classify(key.text, Some(&value)).group, group);
-            if object.kind.encoding == Encoding::Json {
+            if object.kind.encoding == ValueEncoding::Json {
                 let json: serde_json::Value = serde_json::from_slice(&value).unwrap();
                 assert_eq!(json["kind"], object.kind.kind);
             }

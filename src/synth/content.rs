@@ -8,7 +8,7 @@ use crate::bolt::write::source::{BucketSpec, EntrySource, NewEntry, Sizes, Value
 use crate::etcd::schema::{Alarm, Lease};
 
 use super::cluster::{Cluster, KeyText, Object, field_len};
-use super::history::{Amounts, History, HistoryError, Record};
+use super::history::{Amounts, HistoryError, Record, SynthHistory};
 
 /// The one member. `etcdutl snapshot restore` puts another in its place.
 const MEMBER: u64 = 0x8e9e_05c5_2164_694d;
@@ -24,7 +24,7 @@ const REVISION_LEN: usize = 17;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct FileWish {
     /// Where all draws come from.
     pub seed: u64,
     /// Keys, deleted ones included.
@@ -41,9 +41,9 @@ pub struct Wanted {
 
 /// All entries of all buckets: of the small ones ready, of leases and records as numbers only.
 #[derive(Debug)]
-pub struct Content {
+pub struct SynthContent {
     cluster: Cluster,
-    history: History,
+    history: SynthHistory,
     leases: u32,
     buckets: Vec<BucketSpec>,
     /// Entries of the root and of the small buckets; the leases come behind them, then the records.
@@ -66,15 +66,15 @@ enum Place {
     Record(usize),
 }
 
-impl Content {
+impl SynthContent {
     /// Draws everything but the bytes.
     ///
     /// # Errors
     /// [`HistoryError`].
-    pub fn new(wanted: &Wanted) -> Result<Self, HistoryError> {
-        let Wanted { seed, keys, amounts, nospace, max_value, .. } = *wanted;
+    pub fn new(wanted: &FileWish) -> Result<Self, HistoryError> {
+        let FileWish { seed, keys, amounts, nospace, max_value, .. } = *wanted;
         let cluster = Cluster::new(seed, keys, max_value);
-        let history = History::new(seed, &cluster, keys, amounts)?;
+        let history = SynthHistory::new(seed, &cluster, keys, amounts)?;
         let leased = cluster.kinds().filter(|(kind, _)| kind.leased).map(|(_, keys)| keys.len());
         let leased = u32::try_from(leased.sum::<usize>()).unwrap_or(u32::MAX);
         let leases = wanted.leases.unwrap_or(leased.div_ceil(KEYS_A_LEASE));
@@ -86,7 +86,7 @@ impl Content {
 
     /// All records, and what etcd knows beside them.
     #[must_use]
-    pub fn history(&self) -> &History {
+    pub fn history(&self) -> &SynthHistory {
         &self.history
     }
 
@@ -159,7 +159,7 @@ impl Content {
     }
 
     fn meta(&self) -> SmallEntries {
-        let History { revision, compact_revision, .. } = self.history;
+        let SynthHistory { revision, compact_revision, .. } = self.history;
         // each change is an entry of raft's log, and so are leases and elections
         let index = u64::from(revision) + u64::from(revision) / 20 + u64::from(self.leases) + TERM;
         let conf_state = format!(r#"{{"voters":[{MEMBER}],"auto_leave":false}}"#);
@@ -210,7 +210,7 @@ impl Content {
     }
 }
 
-impl EntrySource for Content {
+impl EntrySource for SynthContent {
     fn buckets(&self) -> &[BucketSpec] {
         &self.buckets
     }
@@ -284,7 +284,7 @@ struct Numbers {
 }
 
 impl KeyValue {
-    fn of(content: &Content, record: Record, object: Object, key: &KeyText<'_>) -> Self {
+    fn of(content: &SynthContent, record: Record, object: Object, key: &KeyText<'_>) -> Self {
         let numbers = || {
             let created = content.history.created.get(record.key as usize).copied().unwrap_or(0);
             let numbers = [created, record.main(), record.version].map(u64::from);
@@ -309,7 +309,7 @@ impl KeyValue {
         field_len(self.key_len) + numbers
     }
 
-    fn push(&self, content: &Content, object: Object, key: &KeyText<'_>, out: &mut Vec<u8>) {
+    fn push(&self, content: &SynthContent, object: Object, key: &KeyText<'_>, out: &mut Vec<u8>) {
         let push_bytes_tag = |field: u8, len: u64, out: &mut Vec<u8>| {
             out.push(field << 3 | 2);
             encode_varint(len, out);

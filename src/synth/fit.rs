@@ -3,8 +3,8 @@
 use crate::bolt::write::{self, Plan, Settings};
 use crate::copy::CopyError;
 
-use super::content::{Content, Wanted};
-use super::{Extent, Options, SynthError};
+use super::content::{FileWish, SynthContent};
+use super::{Extent, SynthError, SynthOptions};
 
 /// Keys of the first, small cluster, from which the others are reckoned.
 const SAMPLE_KEYS: u32 = 10_000;
@@ -20,7 +20,7 @@ const MAX_ROUNDS: u32 = 24;
 #[derive(Debug)]
 pub struct Fitted {
     /// What it holds.
-    pub content: Content,
+    pub content: SynthContent,
     /// Where that goes, without free pages.
     pub plan: Plan,
     /// The free pages to put into it.
@@ -31,7 +31,7 @@ pub struct Fitted {
 ///
 /// # Errors
 /// The size is too small for any file; a history that can't be.
-pub fn fit(options: &Options, trailer: u64) -> Result<Fitted, SynthError> {
+pub fn fit(options: &SynthOptions, trailer: u64) -> Result<Fitted, SynthError> {
     if !(0.0..1.0).contains(&options.free) {
         return Err(SynthError::AllFree(options.free * 100.0));
     }
@@ -52,7 +52,7 @@ pub fn fit(options: &Options, trailer: u64) -> Result<Fitted, SynthError> {
     }
 }
 
-fn fit_bytes(options: &Options, target: u64) -> Result<(Content, Plan), SynthError> {
+fn fit_bytes(options: &SynthOptions, target: u64) -> Result<(SynthContent, Plan), SynthError> {
     let max_value = u32::try_from(target / LARGEST_VALUE).unwrap_or(u32::MAX);
     let bytes_of = |plan: &Plan| (plan.num_pages + free_pages(plan.num_pages, options.free)) * plan.page_size;
     let least = bytes_of(&planned(options, 1, max_value)?.1);
@@ -103,9 +103,9 @@ fn free_pages(in_use: u64, share: f64) -> u64 {
     (in_use as f64 * share / (1.0 - share)).round() as u64
 }
 
-fn planned(options: &Options, keys: u32, max_value: u32) -> Result<(Content, Plan), SynthError> {
-    let Options { seed, amounts, leases, nospace, page_size, packing, .. } = *options;
-    let content = Content::new(&Wanted { seed, keys, amounts, leases, nospace, max_value })?;
+fn planned(options: &SynthOptions, keys: u32, max_value: u32) -> Result<(SynthContent, Plan), SynthError> {
+    let SynthOptions { seed, amounts, leases, nospace, page_size, packing, .. } = *options;
+    let content = SynthContent::new(&FileWish { seed, keys, amounts, leases, nospace, max_value })?;
     let plan = write::plan(&content, Settings { page_size, packing, freelist: false });
     let plan = plan.map_err(CopyError::from)?;
     Ok((content, plan))

@@ -117,7 +117,7 @@ impl Record {
 
 /// All records, and what etcd knows beside them.
 #[derive(Debug)]
-pub struct History {
+pub struct SynthHistory {
     /// In the order of their revisions.
     pub records: Vec<Record>,
     /// By key: the revision at which it was created.
@@ -130,7 +130,7 @@ pub struct History {
     pub deleted: u32,
 }
 
-impl History {
+impl SynthHistory {
     /// Makes a cluster's history.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 /// One kind of objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Kind {
+pub struct ResourceModel {
     /// Its path below `/registry/`.
     pub path: &'static str,
     /// Group and version, as the objects say it.
@@ -16,7 +16,7 @@ pub struct Kind {
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
     /// How they are stored.
-    pub encoding: Encoding,
+    pub encoding: ValueEncoding,
     /// What they are called.
     pub name: Name,
     /// How many of all keys they are, against the other kinds.
@@ -31,7 +31,7 @@ pub struct Kind {
 
 /// How kube-apiserver stores an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Encoding {
+pub enum ValueEncoding {
     /// `k8s\0`, and a protobuf `runtime.Unknown`: what is built in.
     Protobuf,
     /// JSON: custom resources.
@@ -53,7 +53,7 @@ pub enum Name {
     Node,
 }
 
-use Encoding::{Json, Protobuf};
+use ValueEncoding::{Json, Protobuf};
 
 /// A built-in kind in namespaces; the others are told by their differences.
 const fn kind(
@@ -63,9 +63,9 @@ const fn kind(
     share: u32,
     churn: u32,
     value_bytes: [u32; 5],
-) -> Kind {
+) -> ResourceModel {
     let (encoding, name) = (Protobuf, Name::Plain);
-    Kind {
+    ResourceModel {
         path,
         api_version,
         kind,
@@ -79,7 +79,7 @@ const fn kind(
     }
 }
 
-impl Kind {
+impl ResourceModel {
     const fn named(self, name: Name) -> Self {
         Self { name, ..self }
     }
@@ -99,7 +99,7 @@ impl Kind {
 
 /// All kinds, the smaller paths last. Two rows may share a path, if their names differ.
 #[rustfmt::skip]
-pub const KINDS: &[Kind] = &[
+pub const KINDS: &[ResourceModel] = &[
     kind("events", "v1", "Event", 400, 1, [380, 620, 660, 700, 1_100]).named(Name::Event).leased(),
     kind("pods", "v1", "Pod", 120, 12, [2_200, 4_300, 5_100, 8_500, 24_000]).named(Name::Pod),
     kind("replicasets", "apps/v1", "ReplicaSet", 85, 6, [1_600, 2_850, 3_300, 5_200, 14_000]),

@@ -39,7 +39,7 @@ use scatter::{FreeRuns, Scatter};
 
 /// What is to be made.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct SynthRequest {
     /// Where to.
     pub target: PathBuf,
     /// Whether to replace what stands there.
@@ -47,12 +47,12 @@ pub struct Request {
     /// Whether to append a SHA-256, as snapshots have it.
     pub snapshot: bool,
     /// The file.
-    pub options: Options,
+    pub options: SynthOptions,
 }
 
 /// A file, described.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct SynthOptions {
     /// Where all draws come from.
     pub seed: u64,
     /// How large.
@@ -75,7 +75,7 @@ pub struct Options {
     pub shuffle: f64,
 }
 
-impl Options {
+impl SynthOptions {
     /// What a member has that lives on: half of it free in bursts, pages as etcd fills them.
     #[must_use]
     pub fn new(seed: u64, extent: Extent) -> Self {
@@ -106,7 +106,7 @@ pub enum Extent {
 /// The file that was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Report {
+pub struct SynthReport {
     /// The file, as it was given.
     pub path: ByteText,
     /// Its size, the 32 bytes of `--snapshot` included.
@@ -170,9 +170,9 @@ pub enum SynthError {
 /// # Errors
 /// See [`SynthError`]. There is no temporary file, and, but for [`crate::output::OutputError::Unsynced`] and [`crate::output::OutputError::Remains`], the
 /// target is as it was.
-pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthError> {
+pub fn synth(request: &SynthRequest, progress: Progress<'_>) -> Result<SynthReport, SynthError> {
     let began = Instant::now();
-    let Request { target, force, snapshot, options } = request;
+    let SynthRequest { target, force, snapshot, options } = request;
     let place = Target::new(target, None, *force).map_err(CopyError::from)?;
     let trailer = if *snapshot { TRAILER_SIZE as u64 } else { 0 };
     let Fitted { content, mut plan, free_pages: free } = fit::fit(options, trailer)?;
@@ -184,7 +184,7 @@ pub fn synth(request: &Request, progress: Progress<'_>) -> Result<Report, SynthE
     let history = content.history();
     let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));
     let keys = history.created.len() as u64 - tombstones;
-    Ok(Report {
+    Ok(SynthReport {
         path: target.as_path().into(),
         file_bytes: plan.file_bytes() + trailer,
         page_size: plan.page_size,

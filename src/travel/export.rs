@@ -57,7 +57,7 @@ pub enum ExportError {
     /// Something is there.
     #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
     NotEmpty(PathBuf),
-    /// A file stands there.
+    /// A file is there.
     #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
     NotAFolder(PathBuf),
     /// The operating system said no.
@@ -73,7 +73,7 @@ pub enum ExportError {
         root: PathBuf,
         /// Files that are there.
         written: u64,
-        /// Why no more.
+        /// Why writing stopped.
         error: Box<ExportError>,
     },
     /// A library's.

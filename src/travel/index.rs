@@ -13,7 +13,7 @@ use crate::etcd::find::{FoundRecord, Origin};
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::revision::RecordKey;
 
-/// Bytes of a put's revision, as it stands in the file; a tombstone's has one more.
+/// Bytes of a put's revision, as it is in the file; a tombstone's has one more.
 const REVISION_LEN: usize = 17;
 
 /// A record, by where it lies.
@@ -71,7 +71,7 @@ impl<'a> Index<'a> {
             Slot::Vacant(slot) => drop(slot.insert(Place::of(found))),
             Slot::Occupied(mut slot) => {
                 let newer = slot.get().read(db).is_none_or(|present| {
-                    // a tombstone of the same revision comes behind the put, as in the tree
+                    // a tombstone of the same revision comes after the put, as in the tree
                     let rank = |found: &FoundRecord<'_>| {
                         (found.place.revision, found.place.tombstone, std::cmp::Reverse(found.origin))
                     };
@@ -125,7 +125,7 @@ pub struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    /// How many.
+    /// Number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()

@@ -108,7 +108,7 @@ impl Lost<'_> {
 }
 
 impl<'a> Deleted<'a> {
-    /// How many.
+    /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()

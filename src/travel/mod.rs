@@ -33,10 +33,10 @@ use crate::owner::{NoKeys, Owner};
 
 use index::{Index, Sorted};
 
-/// Where to look.
+/// Where records are looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-pub enum From {
+pub enum SearchIn {
     /// What etcd would answer
     #[default]
     Live,
@@ -129,18 +129,18 @@ pub fn refuse_others(db: &Db) -> Result<(), TravelError> {
 pub fn at<'a>(
     db: &'a Db,
     state: &State<'a>,
-    from: From,
+    from: SearchIn,
     revision: Option<i64>,
     select: Select<'_>,
 ) -> Result<Answer<'a>, TravelError> {
     match from {
-        From::Live => live(db, db, state, Origin::Live, revision, select),
-        From::OlderRoot => {
+        SearchIn::Live => live(db, db, state, Origin::Live, revision, select),
+        SearchIn::OlderRoot => {
             let older = db.at_older_root().ok_or(TravelError::NoOlderRoot)?;
             live(db, &older, &State::read(&older), Origin::OlderRoot, revision, select)
         }
-        From::Free => Ok(puts(db, state, false, revision, select)),
-        From::Any => Ok(puts(db, state, true, revision, select)),
+        SearchIn::Free => Ok(puts(db, state, false, revision, select)),
+        SearchIn::Any => Ok(puts(db, state, true, revision, select)),
     }
 }
 

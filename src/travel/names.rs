@@ -1,7 +1,7 @@
 //! A file's name for an object, whatever its key holds: `deployments.apps/default/web`, in a folder of its tenant's where there are
 //! several.
 //!
-//! Letters, digits, `-` and `_` stand as they are, a dot where it can do no harm; every other byte, and upper-case letters,
+//! Letters, digits, `-` and `_` stay as they are, a dot where it can do no harm; every other byte, and upper-case letters,
 //! are written as `%2f`: names can neither leave the folder nor meet on a file system that does not tell cases apart.
 
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! Answers narrowed to a resource and a namespace, and what to say where a name is nobody's.
 
-use crate::filter::{Filter, NoSuchName, Wanted};
+use crate::filter::{Filter, FilterWords, NoSuchName};
 use crate::k8s::KeyLayout;
 use crate::scan::Scan;
 use crate::scan::tenants::Tenants;
@@ -20,7 +20,7 @@ pub struct Narrow<'a> {
 impl<'a> Narrow<'a> {
     /// To what was asked for, by the names that the live tree has.
     #[must_use]
-    pub fn to(wanted: &Wanted, scan: &Scan<'a>) -> Self {
+    pub fn to(wanted: &FilterWords, scan: &Scan<'a>) -> Self {
         let (filter, missing) = wanted.of_any(scan);
         Self { filter, missing, layout: scan.layout.clone() }
     }

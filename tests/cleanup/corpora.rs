@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::resources::ResourceUse;
-use etcd_medic::analyze::{self, analyze};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cleanup};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::filter::Filter;
-use etcd_medic::k8s::resource_name;
-use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::source::Source;
+use etcd_medic::internals::analyze::resources::ResourceUse;
+use etcd_medic::internals::analyze::{self, analyze};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cleanup};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::k8s::resource_name;
+use etcd_medic::internals::scan::{ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
 use jiff::Timestamp;
 
 use super::counted::{GarbageClass, Sum, count};
@@ -55,7 +55,7 @@ pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) 
 fn compare(corpus: &Corpus) -> usize {
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let name = format!("{}/{name}", corpus.name());
         let usual = GarbageLimits::default();
         let found = compare_with(&source.db, &name, usual, None);
@@ -134,7 +134,7 @@ fn compare_with(db: &Db, name: &str, limits: GarbageLimits, as_of: Option<Timest
     let total = sum(found.total.objects, found.total.live_bytes, found.total.history_bytes);
     assert_eq!(total, expected.total, "{name}: together");
 
-    let resource = |row: &etcd_medic::cleanup::Unread| row.resource.to_string();
+    let resource = |row: &etcd_medic::internals::cleanup::Unread| row.resource.to_string();
     let encrypted = found.unread.iter().filter(|row| row.encrypted > 0);
     let encrypted: BTreeMap<_, _> =
         encrypted.map(|row| (resource(row), (row.encrypted, row.encrypted_bytes))).collect();

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::GarbageLimits;
-use etcd_medic::k8s::resources::{KUBERNETES, Resource, ResourceScope};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::cleanup::GarbageLimits;
+use etcd_medic::internals::k8s::resources::{KUBERNETES, Resource, ResourceScope};
 use k8s_pb::api::apps::v1::ReplicaSet;
 use k8s_pb::api::batch::v1::Job;
 use k8s_pb::api::coordination::v1::Lease;

@@ -1,11 +1,13 @@
 //! Hand-made files: each encoding, lies, and the edges of what counts.
 
-use etcd_medic::bolt::Db;
-use etcd_medic::cleanup::{ClassUse, Cleanup, CleanupError, CleanupRequest, GarbageLimits, cleanup};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::owner::{NoKeys, Owner};
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::cleanup::{
+    ClassUse, Cleanup, CleanupError, CleanupRequest, GarbageLimits, cleanup,
+};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::owner::{NoKeys, Owner};
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -136,7 +136,7 @@ fn the_document_is_as_described() {
     for class in &found.classes {
         let line =
             text.lines().find(|line| line.trim_start().starts_with(class.class.as_str())).expect("a row");
-        let number = |number: u64| etcd_medic::units::grouped(number);
+        let number = |number: u64| etcd_medic::internals::units::grouped(number);
         for figure in [class.objects, class.live_bytes, class.history_bytes, class.disk_bytes] {
             assert!(line.contains(&number(figure)), "{line}: {figure}");
         }

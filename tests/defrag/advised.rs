@@ -1,6 +1,6 @@
 //! What `analyze` advises: each command is taken as it is printed, and gives back the bytes that stand beside it.
 
-use etcd_medic::bolt::write::{Packing, Settings};
+use etcd_medic::internals::bolt::write::{Packing, Settings};
 use support::member_log::{FIRST_SEGMENT, log_of};
 use support::memory::Tree;
 

@@ -1,6 +1,6 @@
 //! `--disarm`: the alarms that are named go, and nothing else.
 
-use etcd_medic::etcd::schema::Alarm;
+use etcd_medic::internals::etcd::schema::Alarm;
 use prost::Message;
 use support::member_log::{FIRST_SEGMENT, log_of};
 use support::memory::Tree;

@@ -1,7 +1,5 @@
 //! `--in-place`.
 
-use etcd_medic::rewrite::changes::Wish;
-
 use super::*;
 
 /// A data dir with a db of mode 0600, as etcd leaves it.
@@ -112,18 +110,9 @@ fn never_without_the_lock() {
 #[test]
 fn never_under_somebody_who_waits_for_the_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
-    let request = Request {
-        destination: Destination::InPlace { keep_old: true },
-        wish: Wish::default(),
-        layout: Layout::default(),
-        verify: true,
-        dry_run: false,
-        snapshot: false,
-        skip_hash_check: false,
-        wal_dir: None,
-    };
+    let request = DefragRequest::in_place();
     let quiet = Progress::SILENT;
-    let source = Source::open(&db, Lock::Exclusive).expect("opened");
+    let source = DbFile::open(&db, Lock::Exclusive).expect("opened");
     // as bbolt waits: it asks again and again
     let waiting = File::options().read(true).write(true).open(&db).expect("opened");
     assert!(waiting.try_lock().is_err());
@@ -136,7 +125,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
     let target = folder.path().join("copy.db");
     fs::write(&target, "old").expect("written");
     let elsewhere = Destination::File { path: target.clone(), force: true };
-    defrag::defrag(&source, &Request { destination: elsewhere, ..request }, quiet).expect("copied");
+    defrag::defrag(&source, &DefragRequest::at(elsewhere), quiet).expect("copied");
     assert_copy(&db, &target, "somebody waits");
 }
 
@@ -144,22 +133,14 @@ fn never_under_somebody_who_waits_for_the_lock() {
 #[test]
 fn never_under_a_shared_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
-    let source = Source::open(&db, Lock::Shared).expect("opened");
+    let source = DbFile::open(&db, Lock::Shared).expect("opened");
     let before = seen_in(folder.path());
-    let request = Request {
-        destination: Destination::InPlace { keep_old: false },
-        wish: Wish::default(),
-        layout: Layout::default(),
-        verify: true,
-        dry_run: true,
-        snapshot: false,
-        skip_hash_check: false,
-        wal_dir: None,
-    };
+    let mut request = DefragRequest::at(Destination::InPlace { keep_old: false });
+    request.dry_run = true;
     let quiet = Progress::SILENT;
     defrag::defrag(&source, &request, quiet).expect("a dry run");
-    let refused =
-        defrag::defrag(&source, &Request { dry_run: false, ..request }, quiet).expect_err("refused");
+    request.dry_run = false;
+    let refused = defrag::defrag(&source, &request, quiet).expect_err("refused");
     assert!(matches!(refused, DefragError::Copy(CopyError::Output(OutputError::NotLocked))), "{refused}");
     assert_eq!(seen_in(folder.path()), before);
 }

@@ -1,12 +1,12 @@
 //! The proof would notice: a copy in which anything differs is refused.
 
-use etcd_medic::bolt::write::{self, Packing, Settings};
-use etcd_medic::copy::Mismatch;
-use etcd_medic::copy::proof;
-use etcd_medic::etcd::schema::Alarm;
-use etcd_medic::rewrite::changes::{AlarmKind, History};
-use etcd_medic::rewrite::verify::prove;
-use etcd_medic::rewrite::{Changes, Content};
+use etcd_medic::internals::bolt::write::{self, Packing, Settings};
+use etcd_medic::internals::copy::Mismatch;
+use etcd_medic::internals::copy::proof;
+use etcd_medic::internals::etcd::schema::Alarm;
+use etcd_medic::internals::rewrite::changes::{AlarmKind, History};
+use etcd_medic::internals::rewrite::verify::prove;
+use etcd_medic::internals::rewrite::{Changes, CopyContent};
 
 use prost::Message;
 use support::memory::Tree;
@@ -18,7 +18,7 @@ const SILENT: Progress<'static> = Progress::SILENT;
 
 /// A packed copy, as bytes.
 fn copy_of(source: &Db, freelist: bool) -> Vec<u8> {
-    let content = Content::read(source, &Changes::default(), &|_| {}).expect("sound");
+    let content = CopyContent::read(source, &Changes::default(), &|_| {}).expect("sound");
     let packing = Packing::Optimal { max_node_pages: 4, steady: false };
     let plan = write::plan(&content, Settings { page_size: 1024, packing, freelist }).expect("a plan");
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -28,7 +28,7 @@ fn copy_of(source: &Db, freelist: bool) -> Vec<u8> {
 
 /// Both proofs: against the file, and against the entries that the copy was made from.
 fn both(source: &Db, copy: &Db) -> [Result<(), Mismatch>; 2] {
-    let content = Content::read(source, &Changes::default(), &|_| {}).expect("sound");
+    let content = CopyContent::read(source, &Changes::default(), &|_| {}).expect("sound");
     [prove(source, copy, &Changes::default(), SILENT).map(drop), proof::against(&content, copy, &|_| {})]
 }
 

@@ -61,7 +61,7 @@ fn floods() {
 /// Alarms of members that were never there, and members that never were.
 #[test]
 fn alarms_and_members() {
-    use etcd_medic::etcd::schema::Alarm;
+    use etcd_medic::internals::etcd::schema::Alarm;
     use prost::Message;
     let mut file = etcd_file::file_of(4096, &[put(2, b"a", 2, 1, b"", 0)], 1);
     let key = file.leaf(&[put(2, b"a", 2, 1, b"", 0)]);

@@ -1,6 +1,6 @@
 //! Logs made byte by byte: what is read of a sound one, and that whatever lies in one is a fault.
 
-use etcd_medic::member::fault::MessageError;
+use etcd_medic::internals::member::fault::MessageError;
 use support::member_log::{
     ADD, ADD_LEARNER, CHECKSUM, ENTRY, METADATA, REMOVE, SNAPSHOT, STATE, log_of, numbers, snap, unpack,
 };
@@ -74,8 +74,9 @@ fn a_log_that_begins_later() {
     assert_eq!(members(&log, 121), Some(vec![NODE, 8, 9]));
     let log = read(&segment(None), name).expect("sound");
     assert_eq!(members(&log, 121), None);
-    let snaps = [(110, 2), (111, 3), (110, 3)]
-        .map(|(index, term)| etcd_medic::member::snap::parse(&snap(index, term, &[NODE])).expect("a .snap"));
+    let snaps = [(110, 2), (111, 3), (110, 3)].map(|(index, term)| {
+        etcd_medic::internals::member::snap::parse(&snap(index, term, &[NODE])).expect("a .snap")
+    });
     assert_eq!(log.members(121, &snaps[..2]), None, "not of that index and term");
     assert_eq!(log.members(121, &snaps), Some([NODE, 9].into()));
     // that begins behind every snapshot that it names
@@ -238,7 +239,7 @@ fn a_log_with_zeros_in_it_is_a_fault() {
 fn a_log_whose_frames_were_exchanged_is_a_fault() {
     let bytes = of_everything();
     let mut frames = Vec::new();
-    let mut reader = etcd_medic::member::frame::Frames::of(&bytes);
+    let mut reader = etcd_medic::internals::member::frame::Frames::of(&bytes);
     while let Some(frame) = reader.next_frame().expect("sound") {
         frames.push(&bytes[frame.begin..frame.end]);
     }

@@ -11,8 +11,8 @@ mod decided;
 mod real;
 mod received;
 
-use etcd_medic::member::log::Segment;
-use etcd_medic::member::{Log, LogFault, LogFaultKind};
+use etcd_medic::internals::member::log::Segment;
+use etcd_medic::internals::member::{Log, LogFault, LogFaultKind};
 use support::member_log::{FIRST_SEGMENT, LogBuilder};
 
 /// A log of one segment.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use etcd_medic::etcd::schema::State;
+use etcd_medic::internals::etcd::schema::State;
 use tempfile::TempDir;
 
 use super::support::etcd_file;
@@ -113,7 +113,8 @@ fn the_latest_that_is_one_is_told() {
     let sent = etcd_file::small().bytes();
     let mut damaged = sent.clone();
     let root =
-        usize::try_from(etcd_medic::bolt::Db::new(sent.clone()).expect("a db").meta().root.0).expect("small");
+        usize::try_from(etcd_medic::internals::bolt::Db::new(sent.clone()).expect("a db").meta().root.0)
+            .expect("small");
     damaged[root * 1024..(root + 1) * 1024].fill(0);
     let say = |files: &[(&str, Vec<u8>)]| Member::new(None, files, None).run(&["check"], ".").err;
     let later = "00000000000000ff.snap.db";
@@ -134,9 +135,9 @@ fn the_latest_that_is_one_is_told() {
 }
 
 fn key_bucket_page(bytes: &[u8]) -> usize {
-    let db = etcd_medic::bolt::Db::new(bytes.to_vec()).expect("a db");
+    let db = etcd_medic::internals::bolt::Db::new(bytes.to_vec()).expect("a db");
     let bucket = State::read(&db).key_bucket.expect("a bucket");
-    let etcd_medic::bolt::bucket::BucketRoot::Page(page) = bucket.root else { panic!("inline") };
+    let etcd_medic::internals::bolt::bucket::BucketRoot::Page(page) = bucket.root else { panic!("inline") };
     usize::try_from(page.0).expect("small")
 }
 
@@ -144,8 +145,9 @@ fn key_bucket_page(bytes: &[u8]) -> usize {
 #[test]
 fn one_that_is_older_than_the_log_is_for_a_restore() {
     let sent = etcd_file::small().bytes();
-    let index =
-        State::read(&etcd_medic::bolt::Db::new(sent.clone()).expect("a db")).consistent_index.expect("told");
+    let index = State::read(&etcd_medic::internals::bolt::Db::new(sent.clone()).expect("a db"))
+        .consistent_index
+        .expect("told");
     let of = |begin: u64| {
         let log = LogBuilder::new(1).snapshot(begin, None).entry_at(begin + 1, b"").state(begin + 1).last();
         let member = Member::new(None, &[(NAME, sent.clone())], Some(log));

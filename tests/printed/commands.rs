@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use etcd_medic::text::is_unsafe;
+use etcd_medic::internals::text::is_unsafe;
 use serde_json::Value;
 use tempfile::TempDir;
 

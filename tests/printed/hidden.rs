@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use etcd_medic::text::{escape, is_unsafe};
+use etcd_medic::internals::text::{escape, is_unsafe};
 use tempfile::TempDir;
 
 use super::support::etcd_file::{file_of, put};

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::content::packing::ArchiveFormat;
-use etcd_medic::content::{self, FileContent};
+use etcd_medic::internals::content::packing::ArchiveFormat;
+use etcd_medic::internals::content::{self, FileContent};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};

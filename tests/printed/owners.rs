@@ -246,7 +246,7 @@ fn raft_log(page_size: u32) -> FileBuilder {
 }
 
 fn root_of(bytes: &[u8], page_size: usize) -> usize {
-    let db = etcd_medic::bolt::Db::new(bytes.to_vec()).expect("a db");
+    let db = etcd_medic::internals::bolt::Db::new(bytes.to_vec()).expect("a db");
     usize::try_from(db.meta().root.0).expect("small") * page_size
 }
 

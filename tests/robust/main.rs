@@ -19,12 +19,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use cases::{Answer, Cases};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
-use etcd_medic::bolt::meta::checksum;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::inspect;
-use etcd_medic::source::Source;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
+use etcd_medic::internals::bolt::meta::checksum;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::inspect;
+use etcd_medic::internals::source::DbFile;
 use support::mutate::mutate;
 use support::random::Random;
 use support::workshop::seeds;
@@ -131,11 +131,11 @@ fn no_db_at_all() {
     cases.done();
 
     for path in [testdata("bolt"), testdata("nowhere"), testdata("README.md")] {
-        let error = Source::open(&path, Lock::Shared).expect_err("refused").to_string();
+        let error = DbFile::open(&path, Lock::Shared).expect_err("refused").to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
     }
     if Path::new("/dev/null").exists() {
-        assert!(Source::open(Path::new("/dev/null"), Lock::Shared).is_err(), "a device");
+        assert!(DbFile::open(Path::new("/dev/null"), Lock::Shared).is_err(), "a device");
     }
 }
 

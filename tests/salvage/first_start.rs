@@ -3,10 +3,10 @@
 use std::fs;
 use std::io::{Write, stderr};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::entries::top_level;
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::SalvageError;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::entries::top_level;
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::run::SalvageError;
 
 use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;

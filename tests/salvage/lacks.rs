@@ -1,9 +1,9 @@
 //! What the report says of authentication, members and alarms that are lost, or are not.
 
-use etcd_medic::etcd::schema::User;
-use etcd_medic::salvage::document::Report;
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::lacks::{Lack, State, What};
+use etcd_medic::internals::etcd::schema::User;
+use etcd_medic::internals::salvage::document::SalvageReport;
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::lacks::{Lack, LackState, What};
 use prost::Message;
 
 use super::first_start::only;
@@ -14,7 +14,7 @@ use super::support::etcd_file;
 const PAGE: usize = 4096;
 
 /// An etcd with these users, each of whose small buckets has a page of its own; those of `lost` are zeroed.
-fn report(enabled: u8, users: &[&str], lost: &[&str]) -> Report {
+fn report(enabled: u8, users: &[&str], lost: &[&str]) -> SalvageReport {
     let mut file = FileBuilder::new(PAGE as u32);
     let user = |name: &&str| {
         let password = b"$2a$10$throwaway".to_vec();
@@ -23,7 +23,10 @@ fn report(enabled: u8, users: &[&str], lost: &[&str]) -> Report {
         plain(name, user.encode_to_vec())
     };
     let role = |name: &str| {
-        let role = etcd_medic::etcd::schema::Role { name: name.as_bytes().to_vec(), permissions: Vec::new() };
+        let role = etcd_medic::internals::etcd::schema::Role {
+            name: name.as_bytes().to_vec(),
+            permissions: Vec::new(),
+        };
         plain(name, role.encode_to_vec())
     };
     let small: [(&str, Vec<Entry>); 5] = [
@@ -57,7 +60,7 @@ fn report(enabled: u8, users: &[&str], lost: &[&str]) -> Report {
     salvage(&only(bytes), Trust::Usual).expect("saved").report
 }
 
-fn only_lack(report: &Report) -> Lack {
+fn only_lack(report: &SalvageReport) -> Lack {
     assert_eq!(report.lacks.len(), 1, "{:?}", report.lacks);
     report.lacks[0].clone()
 }
@@ -85,7 +88,7 @@ fn authentication() {
     assert!(open.means.contains("without a login") && enables(&open) && !makes_root(&open), "{open:?}");
     let open = lack(1, &users, &["auth", "authUsers"]);
     assert!(open.means.contains("without a login") && enables(&open) && makes_root(&open), "{open:?}");
-    assert_eq!(open.state, State::Lost);
+    assert_eq!(open.state, LackState::Lost);
     // without a user `root` it can't have been on
     let off = lack(0, &["ops"], &["auth"]);
     assert!(off.means.contains("stays off") && off.commands.is_empty(), "{off:?}");
@@ -121,7 +124,7 @@ fn an_older_state_without_authentication() {
         bytes[start..start + PAGE].fill(0);
         let report = salvage(&only(bytes), Trust::Usual).expect("saved").report;
         let lack = only_lack(&report);
-        assert_eq!((lack.what, lack.state), (What::Auth, State::Older), "{enabled}");
+        assert_eq!((lack.what, lack.state), (What::Auth, LackState::Older), "{enabled}");
         let open = lack.means.contains("without a login");
         assert_eq!(open, enabled == 0, "{}", lack.means);
     }
@@ -131,5 +134,5 @@ fn an_older_state_without_authentication() {
 fn members_and_alarms() {
     let lacks = report(0, &[], &["members", "alarm"]).lacks;
     let what: Vec<_> = lacks.iter().map(|lack| (lack.what, lack.state)).collect();
-    assert_eq!(what, [(What::Members, State::Lost), (What::Alarms, State::Lost)]);
+    assert_eq!(what, [(What::Members, LackState::Lost), (What::Alarms, LackState::Lost)]);
 }

@@ -17,17 +17,17 @@ mod small;
 
 use std::fs;
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::copy::{Layout, Progress};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::salvage::document::Report;
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run::{self, Request, SalvageError};
-use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::open::{Lock, map_file};
+use etcd_medic::internals::copy::{Layout, Progress};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::salvage::document::SalvageReport;
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::open::Wreck;
+use etcd_medic::internals::salvage::run::{self, SalvageError, SalvageRequest};
+use etcd_medic::internals::scan::health::Health;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use support::anatomy::{Anatomy, Items};
 use support::peers::assert_bbolt_accepts;
 use support::workshop::{Base, Damage, PATTERNS};
@@ -40,7 +40,7 @@ const SILENT: Progress<'static> = Progress::SILENT;
 
 /// What a salvage made of a damaged file.
 struct Salvaged {
-    report: Report,
+    report: SalvageReport,
     items: Items,
     sound: bool,
 }
@@ -51,15 +51,8 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let wreck = Wreck::new(folder.path().join("damaged.db"), damage.bytes.clone().into()).expect("pages");
     fs::write(&wreck.path, &damage.bytes).expect("a file");
     let layout = Layout::default();
-    let request = Request {
-        target: target.clone(),
-        force: false,
-        trust,
-        disable_auth: false,
-        layout,
-        snapshot: false,
-        dry_run: false,
-    };
+    let mut request = SalvageRequest::to(&target);
+    (request.trust, request.layout) = (trust, layout);
     let report = run::salvage(&wreck, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
     assert_bbolt_accepts(&target, damage.name);

@@ -2,14 +2,14 @@
 
 use std::io::{Write, stderr};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::salvage::document::{BucketReport, Report};
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::run::SalvageError;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::salvage::document::{BucketReport, SalvageReport};
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use serde_json::json;
 
 use super::patterns::Sum;
@@ -27,7 +27,7 @@ fn no_root(base: &Base) -> Damage {
     base.damaged(&NO_ROOT).expect("every file has a root")
 }
 
-fn row<'r>(report: &'r Report, bucket: &str) -> &'r BucketReport {
+fn row<'r>(report: &'r SalvageReport, bucket: &str) -> &'r BucketReport {
     let row = report.buckets.iter().find(|row| row.name.0 == bucket.as_bytes());
     row.unwrap_or_else(|| panic!("{bucket}: {:?}", report.buckets))
 }
@@ -201,7 +201,7 @@ fn with_meta(newer: u64) -> (FileBuilder, u64) {
     (file, page)
 }
 
-fn derived(report: &Report) -> serde_json::Value {
+fn derived(report: &SalvageReport) -> serde_json::Value {
     let rows = report.derived.iter().map(|row| (row.key.to_owned(), json!(row.value)));
     serde_json::Value::Object(rows.collect())
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::source::Source;
-use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::shown::{ShowOptions, Shower};
-use etcd_medic::travel::{From, Select, at};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::travel::export::{self, Format};
+use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
+use etcd_medic::internals::travel::{SearchIn, Select, at};
 
 use super::hostile::{Hidden, Maker};
 use super::search::Needles;
@@ -34,13 +34,13 @@ fn nothing_of_a_hostile_secret_is_shown() {
     for seed in 0..files {
         let (hidden, needles, bytes) = made(seed, 12);
         let folder = folder_of(&[("db", &bytes)]);
-        let source = Source::open(&folder.path().join("db"), Lock::Shared).expect("opened");
+        let source = DbFile::open(&folder.path().join("db"), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
         let mut shown_records = 0;
         for format in FORMATS {
             for clean in [false, true] {
                 let answer =
-                    at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
+                    at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");
                 let shower = Shower::new(ShowOptions { show_secrets: false, clean });
                 for found in answer.found.iter() {
                     let mut line = Vec::new();

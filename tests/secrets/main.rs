@@ -9,7 +9,7 @@
 //! | `real` | Secrets of real clusters, and an adversary's file |
 //!
 //! `ETCD_MEDIC_SECRETS=N` makes N files instead of 150. The large corpora are read where `ETCD_MEDIC_CORPORA` names their
-//! folder, as for `tests/truth.rs`.
+//! folder, as for `tests/files/truth.rs`.
 #![cfg(test)]
 
 #[path = "../support/mod.rs"]

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::source::Source;
-use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::shown::{ShowOptions, Shower};
-use etcd_medic::travel::{From, Select, at};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::travel::export::{self, Format};
+use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
+use etcd_medic::internals::travel::{SearchIn, Select, at};
 use k8s_pb::api::core::v1::Secret;
 use prost::Message;
 use serde_json::Value;
@@ -94,9 +94,9 @@ fn search(corpus: &Corpus) -> usize {
     // a snapshot has the same in it
     for name in corpus.truth.files.keys().filter(|name| !name.contains("snapshot")) {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
-        let answer = at(&source.db, &state, From::Any, None, Select::Prefix(b"")).expect("an etcd file");
+        let answer = at(&source.db, &state, SearchIn::Any, None, Select::Prefix(b"")).expect("an etcd file");
         let mut needles = Needles::of_runs(8);
         let (own, others): (Vec<_>, Vec<_>) =
             answer.found.iter().partition(|found| found.kv.key.starts_with(b"/registry/secrets/"));

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::k8s::{KeyLayout, secret};
+use etcd_medic::internals::k8s::{KeyLayout, secret};
 use serde_json::{Value, json};
 
 /// The value as it is shown under this key, and whether something was left out.

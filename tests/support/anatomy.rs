@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use etcd_medic::bolt::page::{Leaf, Page};
-use etcd_medic::bolt::{Db, PageId, PageKind};
+use etcd_medic::internals::bolt::page::{Leaf, Page};
+use etcd_medic::internals::bolt::{Db, PageId, PageKind};
 
 /// One entry: the path of its bucket (names with slashes between), its key and its value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

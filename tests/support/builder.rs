@@ -1,7 +1,7 @@
 //! bbolt files made byte by byte.
 //!
 //! A [`FileBuilder`] lays out sound pages from plain Rust values; then any field can be made to lie, as each
-//! accessor gives the struct of `etcd_medic::bolt::format` that lies there:
+//! accessor gives the struct of `etcd_medic::internals::bolt::format` that lies there:
 //!
 //! ```ignore
 //! let mut file = FileBuilder::new(1024);
@@ -14,11 +14,11 @@
 //! let db = Db::new(file.bytes());
 //! ```
 
-use etcd_medic::bolt::format::{
+use etcd_medic::internals::bolt::format::{
     BUCKET_FLAG, BUCKET_HEADER_SIZE, BranchElement, BucketHeader, ELEMENT_SIZE, LeafElement, MAGIC,
     MetaBytes, NO_FREELIST, PAGE_HEADER_SIZE, PageHeader, VERSION,
 };
-use etcd_medic::bolt::meta::checksum;
+use etcd_medic::internals::bolt::meta::checksum;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use etcd_medic::bolt::page::Page;
-use etcd_medic::bolt::{Db, PageId};
+use etcd_medic::internals::bolt::page::Page;
+use etcd_medic::internals::bolt::{Db, PageId};
 
 /// One bucket. Two files hold the same if their buckets are equal.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
 //! A small etcd file made by hand, with something in each bucket.
 
-use etcd_medic::etcd::schema::{Alarm, Lease, Permission, Role, User};
+use etcd_medic::internals::etcd::schema::{Alarm, Lease, Permission, Role, User};
 use prost::Message;
 use prost::encoding::{bytes, int64};
 

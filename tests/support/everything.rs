@@ -5,34 +5,34 @@ use std::io::sink;
 use std::path::Path;
 
 use bytes::Bytes;
-use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
-use etcd_medic::bolt::write::plan;
-use etcd_medic::bolt::{Db, FormatError, PageId};
-use etcd_medic::check::check;
-use etcd_medic::cleanup::{self, GarbageLimits};
-use etcd_medic::copy::{Layout, Progress};
-use etcd_medic::etcd::find::FoundRecord;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::filter::Filter;
-use etcd_medic::hash::hashes;
-use etcd_medic::inspect;
-use etcd_medic::report;
-use etcd_medic::rewrite::changes::{History, Wish};
-use etcd_medic::rewrite::defrag::{self, DefragError};
-use etcd_medic::rewrite::{self, Changes, Content};
-use etcd_medic::salvage::find::Trust;
-use etcd_medic::salvage::open::Wreck;
-use etcd_medic::salvage::run;
-use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
-use etcd_medic::status::{Limits, Status};
-use etcd_medic::travel::export::{self, Format};
-use etcd_medic::travel::history::history;
-use etcd_medic::travel::keys::deleted;
-use etcd_medic::travel::shown::{self, Shower};
-use etcd_medic::travel::{self, From, Select};
+use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::write::plan;
+use etcd_medic::internals::bolt::{Db, FormatError, PageId};
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::cleanup::{self, GarbageLimits};
+use etcd_medic::internals::copy::{Layout, Progress};
+use etcd_medic::internals::etcd::find::FoundRecord;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::hash::hashes;
+use etcd_medic::internals::inspect;
+use etcd_medic::internals::report;
+use etcd_medic::internals::rewrite::changes::{History, Wish};
+use etcd_medic::internals::rewrite::defrag::{self, DefragError};
+use etcd_medic::internals::rewrite::{self, Changes, CopyContent};
+use etcd_medic::internals::salvage::find::Trust;
+use etcd_medic::internals::salvage::open::Wreck;
+use etcd_medic::internals::salvage::run;
+use etcd_medic::internals::scan::health::Health;
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::status::{Limits, Status};
+use etcd_medic::internals::travel::export::{self, Format};
+use etcd_medic::internals::travel::history::history;
+use etcd_medic::internals::travel::keys::deleted;
+use etcd_medic::internals::travel::shown::{self, Shower};
+use etcd_medic::internals::travel::{self, SearchIn, Select};
 
 use super::counting::step;
 
@@ -80,15 +80,8 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     let silent = Progress::SILENT;
     let mut found = Vec::new();
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
-        let request = run::Request {
-            target: Path::new("copy").to_owned(),
-            force: false,
-            trust,
-            disable_auth: false,
-            layout: Layout::default(),
-            snapshot: false,
-            dry_run: true,
-        };
+        let mut request = run::SalvageRequest::to("copy");
+        (request.trust, request.dry_run) = (trust, true);
         match run::salvage(&wreck, &request, silent) {
             Ok(report) => {
                 print(file.len(), "salvage", &report, |out| {
@@ -127,21 +120,17 @@ pub fn saved_copy(file: &Bytes) {
     let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("copy.db");
-    let request = |target: &Path, dry_run| run::Request {
-        target: target.to_owned(),
-        force: false,
-        trust: Trust::Usual,
-        disable_auth: false,
-        layout: Layout::default(),
-        snapshot: false,
-        dry_run,
+    let request = |target: &Path, dry_run| {
+        let mut request = run::SalvageRequest::to(target);
+        request.dry_run = dry_run;
+        request
     };
     let silent = Progress::SILENT;
     let Ok(saved) = run::salvage(&wreck, &request(&target, false), silent) else { return };
     assert!(saved.verified);
     let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
     let db = Db::new(copy.clone()).expect("a bbolt file");
-    Content::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
+    CopyContent::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
     let again = Wreck::new(target.clone(), copy).expect("pages");
     let again = run::salvage(&again, &request(Path::new("again"), true), silent).expect("the same again");
     assert_eq!((again.target.records, again.target.revision), (saved.target.records, saved.target.revision));
@@ -154,7 +143,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     let (status, health) = scanned(file, db, &state, asked);
     let sound = status.sound;
     step("plan", || {
-        let content = match Content::read(db, &Changes::default(), &|_| {}) {
+        let content = match CopyContent::read(db, &Changes::default(), &|_| {}) {
             Ok(content) => content,
             Err(unreadable) => {
                 assert!(!health.readable, "what can be read can be copied: {unreadable:?}");
@@ -182,9 +171,9 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
     sound
 }
 
-fn source_of(file: &Bytes) -> Source {
+fn source_of(file: &Bytes) -> DbFile {
     let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
-    Source { path, db, read_without_lock: false }
+    DbFile { path, db, read_without_lock: false }
 }
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.
@@ -259,7 +248,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
 }
 
 /// A compaction is refused, or leaves no more than there was, and `plan` knows how large the copy is.
-fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Content<'_>) {
+fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &CopyContent<'_>) {
     let source = source_of(file);
     let silent = Progress::SILENT;
     let planned = rewrite::plan::plan(&source, &[], Layout::default(), silent);
@@ -278,7 +267,7 @@ fn compacted(file: &Bytes, db: &Db, state: &State<'_>, health: Health, all: &Con
                 continue;
             }
         };
-        let content = Content::read(db, &changes, &|_| {}).expect("read before");
+        let content = CopyContent::read(db, &changes, &|_| {}).expect("read before");
         let marks = changes.marks().len() as u64;
         assert!(content.num_entries() <= all.num_entries() + marks, "entries");
         let copy = plan(&content, settings).expect("what a walk accepts can be written");
@@ -309,7 +298,7 @@ pub fn travel(db: &Db) {
         }
     });
     for (from, show_secrets) in
-        [(From::Live, false), (From::OlderRoot, true), (From::Free, true), (From::Any, false)]
+        [(SearchIn::Live, false), (SearchIn::OlderRoot, true), (SearchIn::Free, true), (SearchIn::Any, false)]
     {
         let shower = Shower::new(shown::ShowOptions { show_secrets, clean: show_secrets });
         let Ok(answer) = step("keys", || travel::at(db, &state, from, None, Select::Prefix(b""))) else {
@@ -332,7 +321,7 @@ pub fn travel(db: &Db) {
                 });
                 history
             });
-            assert!(from != From::Live || history.exists, "{found:?}");
+            assert!(from != SearchIn::Live || history.exists, "{found:?}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What a walk or a scan found, as plain values: to be compared, and to be held against the file's size.
 
-use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
-use etcd_medic::bolt::fault::{Fault, FaultKind, Findings};
-use etcd_medic::bolt::freelist::FreedPages;
-use etcd_medic::bolt::meta::MetaError;
-use etcd_medic::bolt::page::{ElementError, PageErrorKind};
-use etcd_medic::bolt::walk::{self, NodeSizes, Setup, Subtree, Walked, Walker};
-use etcd_medic::bolt::{BucketId, Db};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::bolt::bucket::{Bucket, BucketRoot};
+use etcd_medic::internals::bolt::fault::{Fault, FaultKind, Findings};
+use etcd_medic::internals::bolt::freelist::FreedPages;
+use etcd_medic::internals::bolt::meta::MetaError;
+use etcd_medic::internals::bolt::page::{ElementError, PageErrorKind};
+use etcd_medic::internals::bolt::walk::{self, NodeSizes, Setup, Subtree, Walked, Walker};
+use etcd_medic::internals::bolt::{BucketId, Db};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
 
 /// A bucket: its parent, its name, its sequence, and whether it is inline.
 pub type FoundBucket = (Option<BucketId>, Vec<u8>, u64, bool);

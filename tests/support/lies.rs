@@ -1,7 +1,7 @@
 //! The [`sample`] file, and every lie that is told about it: one case for each number that is read from a file.
 
-use etcd_medic::bolt::format::{MAGIC, MAX_KEY_SIZE};
-use etcd_medic::bolt::walk::MAX_DEPTH;
+use etcd_medic::internals::bolt::format::{MAGIC, MAX_KEY_SIZE};
+use etcd_medic::internals::bolt::walk::MAX_DEPTH;
 use zerocopy::FromZeros;
 
 use super::builder::{BRANCH, FREELIST, FileBuilder, LEAF, META, bucket, inline_bucket, plain};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::write::{
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::write::{
     self, BucketSpec, EntrySource, NewEntry, Packing, Plan, Settings, Sizes, ValueSize, WriteError,
 };
 

@@ -1,8 +1,8 @@
 //! Changes to a file of a sort that random bytes seldom hit: a number of its format that lies, a page in another's place.
 //! The checksums are made right again, mostly, so that what stands behind them is read.
 
-use etcd_medic::bolt::format::{BUCKET_FLAG, ELEMENT_SIZE, MAGIC, MetaBytes, PAGE_HEADER_SIZE};
-use etcd_medic::bolt::meta::checksum;
+use etcd_medic::internals::bolt::format::{BUCKET_FLAG, ELEMENT_SIZE, MAGIC, MetaBytes, PAGE_HEADER_SIZE};
+use etcd_medic::internals::bolt::meta::checksum;
 use sha2::{Digest, Sha256};
 use zerocopy::FromBytes;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use etcd_medic::report::{View, json};
+use etcd_medic::internals::report::{View, json};
 use serde::Serialize;
 
 /// Most columns that a table may have, so that all of them are made.

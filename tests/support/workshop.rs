@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use etcd_medic::bolt::format::{MAGIC, MetaBytes, NO_FREELIST, PAGE_HEADER_SIZE, PageHeader};
-use etcd_medic::bolt::meta::checksum;
-use etcd_medic::bolt::page::Entry;
-use etcd_medic::bolt::{Db, PageId};
+use etcd_medic::internals::bolt::format::{MAGIC, MetaBytes, NO_FREELIST, PAGE_HEADER_SIZE, PageHeader};
+use etcd_medic::internals::bolt::meta::checksum;
+use etcd_medic::internals::bolt::page::Entry;
+use etcd_medic::internals::bolt::{Db, PageId};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::anatomy::{Anatomy, Item, Items, Node};

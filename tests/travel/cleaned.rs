@@ -1,7 +1,7 @@
 //! `--clean` on objects as a kube-apiserver 1.36 stored them, each of which the same server refused, or made something
 //! else of, before. `docs/time-travel.md` has the whole trial.
 
-use etcd_medic::k8s::render::change;
+use etcd_medic::internals::k8s::render::change;
 use serde_json::{Value, json};
 
 fn clean(value: Value) -> Value {

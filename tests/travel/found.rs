@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::etcd::RevisionError;
-use etcd_medic::etcd::find::{Origin, for_each_lost};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::travel::history::history;
-use etcd_medic::travel::keys::deleted;
-use etcd_medic::travel::{From, Select, TravelError, at};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::etcd::RevisionError;
+use etcd_medic::internals::etcd::find::{Origin, for_each_lost};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::travel::history::history;
+use etcd_medic::internals::travel::keys::deleted;
+use etcd_medic::internals::travel::{SearchIn, Select, TravelError, at};
 
 use super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
 use super::support::etcd_file::{put, revision, tombstone};
@@ -75,12 +75,12 @@ fn a_leaf_that_nothing_refers_to_is_found() {
     assert!(!known.exists && known.records.iter().map(|row| row.change).eq(["put", "delete"]));
     let keys = |from, rev| at(&db, &state, from, rev, Select::Prefix(b"/")).map(|answer| answer.found.len());
     assert_eq!(
-        (keys(From::Live, None), keys(From::Free, None), keys(From::Any, None)),
+        (keys(SearchIn::Live, None), keys(SearchIn::Free, None), keys(SearchIn::Any, None)),
         (Ok(1), Ok(2), Ok(3))
     );
-    assert_eq!(keys(From::Free, Some(3)), Ok(1), "at or below the revision");
+    assert_eq!(keys(SearchIn::Free, Some(3)), Ok(1), "at or below the revision");
     assert!(matches!(
-        keys(From::Live, Some(7)),
+        keys(SearchIn::Live, Some(7)),
         Err(TravelError::Revision(RevisionError::Compacted {
             asked: 7,
             compact_revision: 8,
@@ -88,7 +88,7 @@ fn a_leaf_that_nothing_refers_to_is_found() {
         }))
     ));
     assert!(matches!(
-        keys(From::Live, Some(10)),
+        keys(SearchIn::Live, Some(10)),
         Err(TravelError::Revision(RevisionError::Future { current_revision: 9, .. }))
     ));
 }
@@ -106,13 +106,13 @@ fn what_the_older_root_reaches_is_told_apart() {
     assert_eq!(origins, expected);
     let db = Db::new(file.bytes()).expect("a db");
     let state = State::read(&db);
-    let answer = at(&db, &state, From::OlderRoot, None, Select::Prefix(b"")).expect("an older root");
+    let answer = at(&db, &state, SearchIn::OlderRoot, None, Select::Prefix(b"")).expect("an older root");
     assert!(answer.found.iter().map(|found| found.kv.key).eq([b"/b"]), "/a was deleted there");
     // the same without that meta: its leaf is a free one
     file.meta_unsealed(0, |meta| meta.checksum.set(1));
     assert!(lost(&file).iter().all(|(.., origin)| *origin == Origin::Free));
     let db = Db::new(file.bytes()).expect("a db");
-    let refused = at(&db, &State::read(&db), From::OlderRoot, None, Select::Prefix(b""));
+    let refused = at(&db, &State::read(&db), SearchIn::OlderRoot, None, Select::Prefix(b""));
     assert_eq!(refused.err(), Some(TravelError::NoOlderRoot));
 }
 
@@ -239,7 +239,7 @@ fn every_flip_is_survived() {
         let state = State::read(&db);
         let gone = deleted(&db, &state, Select::Prefix(b""));
         assert!(gone.iter().count() <= 8);
-        for from in [From::Live, From::OlderRoot, From::Free, From::Any] {
+        for from in [SearchIn::Live, SearchIn::OlderRoot, SearchIn::Free, SearchIn::Any] {
             let _ =
                 at(&db, &state, from, None, Select::Prefix(b"")).map(|answer| answer.found.iter().count());
         }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::k8s::render::{Unrenderable, change, render, yaml};
-use etcd_medic::source::Source;
-use etcd_medic::travel::{From, Select, at};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::k8s::render::{Unrenderable, change, render, yaml};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::travel::{SearchIn, Select, at};
 use jiff::Timestamp;
 use k8s_openapi::api;
 use serde::Serialize;
@@ -53,9 +53,9 @@ fn compare(corpus: &Corpus, kinds: &mut Kinds) -> usize {
     let mut objects = 0;
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         let state = State::read(&source.db);
-        let answer = at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
+        let answer = at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");
         assert_eq!(answer.found.len(), corpus.live.len(), "{name}: live keys");
         for found in answer.found.iter() {
             let name = format!("{}: {}", corpus.name(), String::from_utf8_lossy(found.kv.key));
@@ -72,7 +72,7 @@ fn compare(corpus: &Corpus, kinds: &mut Kinds) -> usize {
             objects += 1;
             let object = Value::Object(rendered.object);
             let text = |field: &str| object[field].as_str().expect("text").to_owned();
-            let encoding = etcd_medic::k8s::Encoding::of(found.kv.value).label();
+            let encoding = etcd_medic::internals::k8s::Encoding::of(found.kv.value).label();
             let kind = format!("{} {}", text("apiVersion"), text("kind"));
             let checked = again(&kind, &object).map(|typed| assert_same(&name, &object, &typed)).is_some();
             kinds.entry((encoding.to_owned(), kind)).or_insert(checked);

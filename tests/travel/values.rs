@@ -1,6 +1,6 @@
 //! Values that lie: cut short, nested, huge; and objects of every encoding, changed as they are shown.
 
-use etcd_medic::k8s::render::{Rendered, Unrenderable, change, render, yaml};
+use etcd_medic::internals::k8s::render::{Rendered, Unrenderable, change, render, yaml};
 use k8s_pb::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_pb::api::core::v1 as core;
 use k8s_pb::apimachinery::pkg::api::resource::Quantity;

@@ -8,12 +8,12 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::process::Command;
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::k8s::render::{render, yaml};
-use etcd_medic::source::Source;
-use etcd_medic::text::is_unsafe;
-use etcd_medic::travel::{From, Select, at};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::k8s::render::{render, yaml};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::text::is_unsafe;
+use etcd_medic::internals::travel::{SearchIn, Select, at};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
@@ -350,9 +350,10 @@ fn real_objects() -> Vec<Value> {
     for corpus in Corpus::all_in(&testdata("")) {
         for name in corpus.truth.files.keys() {
             let file = corpus.file(name);
-            let source = Source::open(file.path(), Lock::Shared).expect("opened");
+            let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
             let state = State::read(&source.db);
-            let answer = at(&source.db, &state, From::Live, None, Select::Prefix(b"")).expect("an etcd file");
+            let answer =
+                at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");
             objects.extend(
                 answer
                     .found

@@ -56,7 +56,7 @@ pub struct Setup {
 pub struct Walked<'a> {
     /// The buckets, by [`BucketId`].
     pub buckets: Vec<Bucket<'a>>,
-    /// What is wrong.
+    /// Faults of the structure.
     pub findings: Findings,
     /// Runs of pages that nothing refers to, as (first page, number of pages), in ascending order.
     pub unreached: Vec<(PageId, u64)>,

@@ -17,9 +17,9 @@ pub struct NodeSizes {
     pub keys: u64,
     /// Values, but for buckets.
     pub values: u64,
-    /// The headers of buckets that stand in this node.
+    /// The headers of buckets that are in this node.
     pub bucket_headers: u64,
-    /// The pages of inline buckets that stand in this node: nodes themselves.
+    /// The pages of inline buckets that are in this node: nodes themselves.
     pub inline_pages: u64,
     /// What is left.
     pub slack: u64,
@@ -43,7 +43,7 @@ pub struct Node<'a> {
     pub bucket: BucketId,
     /// Levels below the bucket's root page.
     pub depth: u32,
-    /// Whether it stands in an entry of another node rather than on pages of its own.
+    /// Whether it is in an entry of another node rather than on pages of its own.
     pub inline: bool,
     /// Number of its elements that could be read.
     pub readable: u64,
@@ -61,7 +61,7 @@ pub enum NodeContent<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The page (with its overflow) that it stands on.
+    /// The page (with its overflow) that it is on.
     #[must_use]
     pub fn page(&self) -> Page<'a> {
         match self.content {

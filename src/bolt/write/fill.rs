@@ -19,10 +19,10 @@ use crate::bolt::format::{
 use crate::bolt::meta::checksum;
 
 use super::node_size::node_bytes;
-use super::plan::{Plan, PlannedBucket, PlannedLevel, first_entry};
+use super::plan::{Plan, PlannedBucket, PlannedLevel, PlannedSpan, first_entry};
 use super::source::{EntrySource, ValueSize};
 
-/// Nodes are gathered to about so many bytes before they are written.
+/// Nodes are gathered to about this many bytes before they are written.
 const CHUNK_BYTES: u64 = 1 << 20;
 /// A larger node is written piece by piece, as its values may be of any size.
 const MAX_BUFFERED_BYTES: u64 = 16 << 20;
@@ -75,7 +75,7 @@ struct Writer<'w, S> {
     file: &'w File,
 }
 
-/// Nodes of one level that lie one behind the other.
+/// Nodes of one level that lie one after the other.
 struct Chunk<'w> {
     bucket: usize,
     /// The bucket's levels up to this one.
@@ -152,7 +152,7 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         let mut runs = Vec::new();
         let (mut start, mut bytes) = (0, 0u64);
         for index in 0..level.nodes.len() {
-            let pages = level.node_at(index).map_or(0, |(_, _, _, pages)| pages);
+            let pages = level.node_at(index).map_or(0, |node| node.pages);
             bytes = bytes.saturating_add(pages.saturating_mul(self.plan.page_size));
             let end = index.saturating_add(1);
             if bytes >= CHUNK_BYTES || end == level.nodes.len() {
@@ -167,18 +167,18 @@ impl<'w, S: EntrySource> Writer<'w, S> {
     fn write_chunk(&self, chunk: &Chunk<'_>, scratch: &mut Scratch) -> Result<u64, WriteError> {
         let Some(level) = chunk.levels.last() else { return Ok(0) };
         let mut buffer = std::mem::take(&mut scratch.chunk);
-        // what is buffered ends at `behind`, a byte of the file
-        let (mut written, mut buffered, mut behind) = (0u64, 0usize, 0u64);
-        let flush = |buffered: &[u8], behind: u64| -> io::Result<()> {
-            let start = behind.saturating_sub(buffered.len() as u64);
-            self.file.write_all_at(buffered, start)
+        // `after` is the byte of the file that follows what is buffered
+        let (mut written, mut buffered, mut after) = (0u64, 0usize, 0u64);
+        let flush = |buffered: &[u8], after: u64| -> io::Result<()> {
+            self.file.write_all_at(buffered, after.saturating_sub(buffered.len() as u64))
         };
-        for (first, end, planned, pages) in chunk.nodes.clone().filter_map(|index| level.node_at(index)) {
-            let node = Node { page: self.plan.page_of(planned), pages, entries: first..end };
+        let nodes = chunk.nodes.clone().filter_map(|index| level.node_at(index));
+        for PlannedSpan { entries, page, pages } in nodes {
+            let node = Node { page: self.plan.page_of(page), pages, entries };
             let bytes = pages.saturating_mul(self.plan.page_size);
             let offset = node.page.0.saturating_mul(self.plan.page_size);
-            if offset != behind {
-                flush(buffer.get(..buffered).unwrap_or_default(), behind)?;
+            if offset != after {
+                flush(buffer.get(..buffered).unwrap_or_default(), after)?;
                 buffered = 0;
             }
             written = written.saturating_add(bytes);
@@ -198,9 +198,9 @@ impl<'w, S: EntrySource> Writer<'w, S> {
                     self.write_in_pieces(chunk, &node, offset, scratch)?;
                 }
             }
-            behind = offset.saturating_add(bytes);
+            after = offset.saturating_add(bytes);
         }
-        flush(buffer.get(..buffered).unwrap_or_default(), behind)?;
+        flush(buffer.get(..buffered).unwrap_or_default(), after)?;
         scratch.chunk = buffer;
         Ok(written)
     }
@@ -236,7 +236,7 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         let last = start.saturating_add(node.entries.end).saturating_sub(1);
         data.flush().map_err(|error| full_or(error, || WriteError::SourceChanged { entry: last }))?;
         self.file.write_all_at(&head, offset)?;
-        // the slack behind it is a hole, and so zeros, but the file must be long enough
+        // the slack after it is a hole, and so zeros, but the file must be long enough
         if data.get_ref().offset < end {
             self.file.write_all_at(&[0], end.saturating_sub(1))?;
         }
@@ -283,7 +283,7 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         Ok(())
     }
 
-    /// Writes a leaf's elements to `table`, their keys and values to `data`, which lies right behind.
+    /// Writes a leaf's elements to `table`, their keys and values to `data`, which lies right after.
     fn write_leaf(
         &self,
         entries: Range<u64>,
@@ -331,7 +331,7 @@ impl<'w, S: EntrySource> Writer<'w, S> {
         Ok(())
     }
 
-    /// What stands as the value of a bucket's entry: its header, and behind it the page of an inline one.
+    /// The value of a bucket's entry: its header, and after it the page of an inline one.
     fn bucket_value(&self, bucket: usize) -> Result<Vec<u8>, WriteError> {
         let Some(spec) = self.source.buckets().get(bucket) else { return Ok(Vec::new()) };
         let root = self.plan.root_page(bucket);

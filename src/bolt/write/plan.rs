@@ -55,7 +55,7 @@ pub enum PlanError {
         /// The bucket's number.
         bucket: usize,
     },
-    /// Every bucket but the first stands in another one, and there is a first.
+    /// Every bucket but the first is in another one, and there is a first.
     #[error("bucket {bucket} stands nowhere")]
     Unplaced {
         /// The bucket's number.
@@ -76,14 +76,14 @@ pub struct Plan {
     pub num_pages: u64,
     /// Bytes of all entries: elements, keys, values.
     pub entry_bytes: u64,
-    /// By planned page: where the node went that was planned there. Empty where nodes stay, one behind the other.
+    /// By planned page: where the node went that was planned there. Empty where nodes stay, one after the other.
     moved: Vec<PageId>,
 }
 
 /// A bucket's place.
 #[derive(Clone, Debug)]
 pub enum PlannedBucket {
-    /// Within the entry that it is the value of: a page of so many bytes, behind the bucket's header.
+    /// Within the entry that it is the value of: a page of this size, after the bucket's header.
     Inline {
         /// Bytes of the page.
         bytes: u64,
@@ -99,7 +99,7 @@ pub struct PlannedLevel {
     pub nodes: Vec<PlannedNode>,
     /// Entries (or children) of the whole level.
     pub num_entries: u64,
-    /// The page behind its last.
+    /// The page after its last.
     pub end: PageId,
 }
 
@@ -152,7 +152,7 @@ impl Plan {
         });
         levels.flat_map(|level| {
             let nodes = (0..level.nodes.len()).filter_map(|index| level.node_at(index));
-            nodes.map(|(_, _, page, pages)| (page, pages))
+            nodes.map(|node| (node.page, node.pages))
         })
     }
 
@@ -174,14 +174,26 @@ impl Plan {
     }
 }
 
+/// The entries and pages of one node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlannedSpan {
+    /// Its entries, by their numbers in the level.
+    pub entries: Range<u64>,
+    /// Its first page, as planned.
+    pub page: PageId,
+    /// Number of its pages.
+    pub pages: u64,
+}
+
 impl PlannedLevel {
-    /// The node at `index`, as (first entry, entry behind its last, first page, pages).
+    /// The node at `index`.
     #[must_use]
-    pub fn node_at(&self, index: usize) -> Option<(u64, u64, PageId, u64)> {
+    pub fn node_at(&self, index: usize) -> Option<PlannedSpan> {
         let node = self.nodes.get(index)?;
         let next = self.nodes.get(index.saturating_add(1));
         let (end, end_page) = next.map_or((self.num_entries, self.end), |next| (next.first, next.page));
-        Some((node.first, end, node.page, end_page.0.saturating_sub(node.page.0)))
+        let pages = end_page.0.saturating_sub(node.page.0);
+        Some(PlannedSpan { entries: node.first..end, page: node.page, pages })
     }
 }
 
@@ -206,7 +218,7 @@ pub fn plan(source: &impl EntrySource, settings: Settings) -> Result<Plan, PlanE
         placed: vec![false; num_buckets],
         entry_bytes: 0,
     };
-    // those within a bucket come behind it, and must be planned before it
+    // those within a bucket come after it, and must be planned before it
     for bucket in (0..num_buckets).rev() {
         planner.plan_bucket(bucket)?;
     }
@@ -221,7 +233,7 @@ struct Planner<'s, S> {
     packing: Packing,
     next_page: u64,
     buckets: Vec<PlannedBucket>,
-    /// Which buckets stand in another one already.
+    /// Which buckets are in another one already.
     placed: Vec<bool>,
     entry_bytes: u64,
 }
@@ -240,12 +252,12 @@ impl<S: EntrySource> Planner<'_, S> {
         }
         let bytes = node_bytes(own);
         // `inlineable` in bbolt's bucket.go, which does not count: a quarter of 8 MiB has room for more elements than a
-        // page may have. The root bucket stands in no entry
+        // page may have. The root bucket is in no entry
         let fits = bytes <= self.page_size / 4 && entries.end.saturating_sub(entries.start) <= MAX_ELEMENTS;
         let planned = if bucket > 0 && !has_buckets && fits {
             PlannedBucket::Inline { bytes }
         } else {
-            // an inline bucket's are part of the entry that it stands in
+            // an inline bucket's are part of the entry that it is in
             self.entry_bytes = self.entry_bytes.saturating_add(own);
             PlannedBucket::Tree(self.plan_tree(&entries))
         };
@@ -269,7 +281,7 @@ impl<S: EntrySource> Planner<'_, S> {
         }
     }
 
-    /// What is in a bucket that stands nowhere would be lost.
+    /// What is in a bucket that no other holds would be lost.
     fn check_placed(&self) -> Result<(), PlanError> {
         if self.placed.is_empty() {
             return Err(PlanError::Unplaced { bucket: 0 });
@@ -317,7 +329,7 @@ impl<S: EntrySource> Planner<'_, S> {
         self.lay_out(&lengths, count, size_at)
     }
 
-    /// Gives nodes their pages, one behind the other.
+    /// Gives nodes their pages, one after the other.
     fn lay_out(
         &self,
         lengths: &[u32],

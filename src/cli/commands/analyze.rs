@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::analyze::sort::Sort;
-use crate::analyze::{self, copy_advice};
-use crate::etcd::schema::State;
-use crate::filter::Wanted;
+use crate::cli::progress;
+use crate::filter::FilterWords;
+use crate::front::options::AnalyzeOptions;
 use crate::report::{self, View};
-use crate::rewrite::changes::{History, compaction_of};
 use crate::text::shown;
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// The full report: what fills the file, what each cure gives back, what to do
+/// Report what fills the file, what each cure gives back, and what to do
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic analyze /var/lib/etcd
@@ -42,20 +41,10 @@ pub struct AnalyzeArgs {
 impl AnalyzeArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = context.open(&self.file)?;
-        let state = State::read(&source.db);
-        let current = compaction_of(&source.db, &state, History::Current).ok().flatten();
-        let (scan, trailer) = scan_and_verify(&source, &state, 0, Some(current.as_slice()));
-        let wanted = Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() };
-        let filter = wanted.of(&scan).with_context(|| shown(&source.path).into_owned())?;
-        let request = analyze::AnalyzeRequest {
-            path: &source.path,
-            trailer,
-            read_without_lock: source.read_without_lock,
-            filter,
-            top: self.top,
-            cure_refused: copy_advice::cure_refused(&source.path, &state, current),
-        };
-        let mut report = analyze::analyze(&source.db, &state, &scan, &request);
+        let words = FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() };
+        let report =
+            progress::watch(|progress| source.analyze(&AnalyzeOptions { words, top: self.top, progress }));
+        let mut report = report.with_context(|| shown(&source.path).into_owned())?;
         self.sort.resources(&mut report.resources);
         let view = View { top: self.top, ..context.view() };
         context.render("analyze", &report, |out| report::analyze::write(out, &view, &report))?;

@@ -10,7 +10,7 @@ use crate::report;
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// The buckets: entries, pages, levels, sequence, and a fingerprint of their content
+/// List the buckets: entries, pages, levels, sequence, and a fingerprint of the content
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic buckets snapshot.db

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::check::{self, Checked};
-use crate::etcd::schema::State;
+use crate::cli::progress;
+use crate::front::options::CheckOptions;
 use crate::report;
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// Every structural and logical fault, not only the first
+/// Find every structural and logical fault, not only the first
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic check /var/lib/etcd
@@ -28,10 +28,8 @@ pub struct CheckArgs {
 impl CheckArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = context.open(&self.file)?;
-        let state = State::read(&source.db);
-        let max = if self.max_findings == 0 { usize::MAX } else { self.max_findings };
-        let (scan, trailer) = scan_and_verify(&source, &state, max, None);
-        let checked: Checked = check::check(&source.path, &source.db, &state, &scan, trailer, max);
+        let max_findings = if self.max_findings == 0 { usize::MAX } else { self.max_findings };
+        let checked = progress::watch(|progress| source.check(&CheckOptions { max_findings, progress }));
         let view = context.view();
         context.render("check", &checked, |out| report::simple::check(out, &view, &source.path, &checked))?;
         Ok(Outcome::of(checked.sound))

@@ -6,18 +6,19 @@ use anyhow::{Context as _, Result};
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
-use crate::cleanup::{CleanupRequest, GarbageLimits, cleanup};
-use crate::etcd::schema::State;
+use crate::cleanup::GarbageLimits;
+use crate::cli::progress;
+use crate::front::options::CleanupOptions;
 use crate::report::{self, View};
 use crate::text::shown;
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// What could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
+/// Find what could be deleted, and how: old events, finished Jobs and Pods, stale leases, floods, ...
 ///
-/// Read from the objects' own fields, with the bytes that they take and the commands that delete them. Ages are
-/// told by the file's own time. Encrypted values are counted only; no value is shown.
+/// It reads the objects' own fields, and prints the bytes that they take and the commands that delete them. Ages are
+/// measured from the file's own time. Encrypted values are only counted; no value is shown.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic cleanup /var/lib/etcd
@@ -30,19 +31,19 @@ pub struct CleanupArgs {
     /// Namespaces and objects of each class to show
     #[arg(long, default_value_t = 5, value_name = "N")]
     top: usize,
-    /// The time to tell ages by, `2026-03-01T12:00:00Z`; the file's own if not given
+    /// The time that ages are measured from, `2026-03-01T12:00:00Z`. Default: the file's own time
     #[arg(long, value_name = "RFC3339", value_parser = parse_time)]
     as_of: Option<Timestamp>,
-    /// Events seen last longer ago than this are old
+    /// Events last seen longer ago than this are old
     #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
     event_age: u64,
     /// Lease objects not renewed for longer than this are stale
     #[arg(long, value_name = "SPAN", default_value = "1d", value_parser = parse_span)]
     lease_age: u64,
-    /// ConfigMaps and Secrets from this size on are large
+    /// ConfigMaps and Secrets of at least this size are large
     #[arg(long, value_name = "BYTES", default_value = "256KiB", value_parser = parse_size)]
     large: u64,
-    /// Resources of this many objects and more are a flood, whatever their size
+    /// Resources with at least N objects are a flood, whatever their size
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     flood_objects: u64,
 }
@@ -50,18 +51,16 @@ pub struct CleanupArgs {
 impl CleanupArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = context.open(&self.file)?;
-        let state = State::read(&source.db);
-        let (scan, trailer) = scan_and_verify(&source, &state, 0, None);
-        let thresholds = GarbageLimits {
+        let limits = GarbageLimits {
             event_age_seconds: self.event_age,
             lease_age_seconds: self.lease_age,
             large_bytes: self.large,
             flood_objects: self.flood_objects,
         };
-        let request =
-            CleanupRequest { path: &source.path, trailer, thresholds, as_of: self.as_of, top: self.top };
+        let (as_of, top) = (self.as_of, self.top);
         let found =
-            cleanup(&source.db, &state, &scan, &request).with_context(|| shown(&source.path).into_owned())?;
+            progress::watch(|progress| source.cleanup(&CleanupOptions { limits, as_of, top, progress }));
+        let found = found.with_context(|| shown(&source.path).into_owned())?;
         let view = View { top: self.top, ..context.view() };
         context.render("cleanup", &found, |out| report::cleanup::write(out, &view, &found))?;
         Ok(Outcome::of(found.health.sound))
@@ -72,12 +71,12 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "not a time as RFC 3339 has it: write 2026-03-01T12:00:00Z".to_owned())
 }
 
-/// Seconds of `90s`, `30m`, `1h`, `7d`, `2w`: a day has 24 hours.
+/// Seconds in `90s`, `30m`, `1h`, `7d`, `2w`: a day has 24 hours.
 fn parse_span(text: &str) -> Result<u64, String> {
     let span = text.parse::<Span>().ok();
     let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     let seconds = length.and_then(|length| u64::try_from(length.as_secs()).ok());
-    // what no clock can be asked for would only confuse
+    // a longer span is a mistake
     seconds
         .filter(|seconds| *seconds <= 100 * 366 * 86400)
         .ok_or_else(|| "not a span of time: write 90s, 30m, 1h or 7d".to_owned())

@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::cli::context::{Context, write_out};
 use crate::cli::outcome::Outcome;
 
-/// A completion script for a shell, on standard output
+/// Print a completion script for a shell
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic completions bash > /etc/bash_completion.d/etcd-medic")]

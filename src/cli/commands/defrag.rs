@@ -10,7 +10,7 @@ use crate::bolt::open::Lock;
 use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::{self, Request};
+use crate::rewrite::defrag::DefragRequest;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -20,7 +20,7 @@ use crate::cli::values::parse_compact_to;
 
 use super::layout::LayoutArgs;
 
-/// A sound, packed, verified copy without free pages, that etcd starts from
+/// Write a packed, verified copy without free pages, which etcd starts from
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic defrag /var/lib/etcd -o /backup/db                # SRC is only read
@@ -49,7 +49,7 @@ pub struct DefragArgs {
     // `requires` alone lets it pass beside what --in-place conflicts with
     #[arg(long, requires = "in_place", conflicts_with = "out")]
     discard_old: bool,
-    /// Where the member's log lies, if etcd runs with --wal-dir
+    /// The folder of the member's log, if etcd runs with --wal-dir
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
     /// Replace DST if it exists
@@ -58,13 +58,13 @@ pub struct DefragArgs {
     /// Do not compare the copy with SRC
     #[arg(long)]
     no_verify: bool,
-    /// Say what would be written, and write nothing
+    /// Show what would be written, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+    /// Append a SHA-256, so that `etcdutl snapshot restore` accepts the copy
     #[arg(long)]
     snapshot: bool,
-    /// Take a snapshot even if its SHA-256 is not that of its content
+    /// Accept a snapshot even if its SHA-256 does not match its content
     #[arg(long)]
     skip_hash_check: bool,
     #[command(flatten)]
@@ -83,19 +83,19 @@ pub struct ChangeArgs {
     /// Keep the newest N revisions of history, as etcd's --auto-compaction-retention=N in mode `revision`
     #[arg(long, value_name = "N")]
     pub keep_revisions: Option<u64>,
-    /// Leave raised alarms out: NOSPACE, and others only by name. For all members, or the only one
+    /// Leave raised alarms out: NOSPACE if none is named. Use it for all members, or the only one
     #[arg(
         long, value_enum, value_name = "ALARM", num_args = 0..=1, require_equals = true, value_delimiter = ',',
         default_missing_value = "nospace"
     )]
     pub disarm: Vec<AlarmKind>,
-    /// The last resort: leave out every key that begins so, whatever becomes of who needs it; may be repeated
+    /// The last resort: leave out every key with this prefix, even if something needs it; may be repeated
     #[arg(long, value_name = "PREFIX")]
     pub drop_prefix: Vec<OsString>,
-    /// Confirm --drop-prefix with the number of keys that --dry-run has shown
+    /// Confirm --drop-prefix with the number of keys that --dry-run showed
     #[arg(long, value_name = "KEYS", requires = "drop_prefix")]
     pub confirm_keys: Option<u64>,
-    /// With --in-place, for a member of several: all are stopped at one revision, and the same is done to each
+    /// With --in-place, in a cluster of several members: all are stopped at one revision, and you do the same to each
     // `requires` alone lets it pass beside what --in-place conflicts with
     #[arg(long, requires = "in_place", conflicts_with = "out")]
     pub every_member: bool,
@@ -107,23 +107,23 @@ pub struct ChangeArgs {
 impl DefragArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
-        // what is replaced must not be read or written by anybody else meanwhile
+        // nobody else may read or write a file while it is replaced
         let lock = if self.in_place && !self.dry_run { Lock::Exclusive } else { Lock::Shared };
         let source = context.open_under(&self.source, lock)?;
         let request = self.request();
-        let report = progress::watch(|progress| defrag::defrag(&source, &request, progress))?;
+        let report = progress::watch(|progress| source.defrag(&request, progress))?;
         let view = context.view();
         context.render("defrag", &report, |out| report::rewrite::defrag(out, &view, &report))?;
         Ok(Outcome::Sound)
     }
 
-    fn request(&self) -> Request {
+    fn request(&self) -> DefragRequest {
         let destination = match &self.out {
             Some(path) => Destination::File { path: path.clone(), force: self.force },
             None if self.in_place => Destination::InPlace { keep_old: !self.discard_old },
             None => Destination::Nowhere,
         };
-        Request {
+        DefragRequest {
             destination,
             wish: Wish::from(&*self.changes),
             layout: Layout::from(self.layout),

@@ -7,29 +7,28 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::etcd::find::FoundRecord;
-use crate::etcd::schema::State;
 use crate::output::Target;
 use crate::report;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::travel::export::{self, ExportTree, Exported};
 use crate::travel::index::Sorted;
 use crate::travel::shown::Shower;
 
-use crate::cli::context::{Context, Output, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 use crate::cli::signals;
 
 use super::select::{How, When, Which, answer, find_deleted, open_with_keys, warn_of};
 
-/// Many objects: a file each in a folder, or a line of JSON each
+/// Write many objects: one file each in a folder, or one line of JSON each
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic export snapshot.db /registry/deployments/shop/ --clean -o shop
   etcd-medic export snapshot.db --rev 120000 -o before.ndjson
   etcd-medic export snapshot.db /registry/configmaps/ -o - | jq .object.metadata.name
-  etcd-medic export /var/lib/etcd --deleted --clean -o lost    # all that was deleted and still lies there
+  etcd-medic export /var/lib/etcd --deleted --clean -o lost    # all that was deleted and can still be found
 docs/time-travel.md says what --clean takes out, and how to apply what is left.")]
 pub struct ExportArgs {
     /// A db, a snapshot, or a data dir
@@ -38,7 +37,7 @@ pub struct ExportArgs {
     which: Which,
     #[command(flatten)]
     when: When,
-    /// Of keys that do not exist now, the newest value that can still be found
+    /// Export keys that do not exist now, each with the newest value that can still be found
     #[arg(long, conflicts_with_all = ["rev", "from"])]
     deleted: bool,
     #[command(flatten)]
@@ -46,7 +45,7 @@ pub struct ExportArgs {
     /// A folder, a file that ends in .ndjson, or `-` for standard output
     #[arg(short = 'o', long = "out", value_name = "DIR|FILE.ndjson|-")]
     out: PathBuf,
-    /// Replace FILE.ndjson if it exists, or write into DIR though it is not empty
+    /// Replace FILE.ndjson if it exists, or write into DIR even if it is not empty
     #[arg(long)]
     force: bool,
 }
@@ -70,13 +69,12 @@ impl ExportArgs {
         signals::end_cleanly()?;
         let shower = self.how.shower()?;
         let source = open_with_keys(context, &self.file)?;
-        let state = State::read(&source.db);
         let (found, revision, unreadable) = if self.deleted {
-            let deleted = find_deleted(&source, &state, &self.which)?;
+            let deleted = find_deleted(&source, &self.which)?;
             let unreadable = deleted.unreadable;
             (deleted.into_recoverable(), None, unreadable)
         } else {
-            let answer = answer(&source, &state, self.when, &self.which)?;
+            let answer = answer(&source, self.when, &self.which)?;
             (answer.found, Some(answer.revision), answer.unreadable)
         };
         let shower = shower.of(&found);
@@ -84,7 +82,7 @@ impl ExportArgs {
         let outcome = warn_of(&source, unreadable);
         let target = ByteText::from(self.out.as_path());
         let to_stdout = self.out.as_os_str() == "-";
-        if context.options.output == Output::Json && !to_stdout {
+        if context.options.output == OutputFormat::Json && !to_stdout {
             let document = ExportDocument { target, revision, unreadable, exported };
             context.write_json("export", &document)?;
         } else if to_stdout {
@@ -97,7 +95,7 @@ impl ExportArgs {
         Ok(outcome.max(if incomplete { Outcome::Problems } else { Outcome::Sound }))
     }
 
-    fn write(&self, source: &Source, shower: &Shower<'_>, found: &Sorted<'_>) -> Result<Exported> {
+    fn write(&self, source: &DbFile, shower: &Shower<'_>, found: &Sorted<'_>) -> Result<Exported> {
         let format = self.how.format;
         let records = || -> Box<dyn Iterator<Item = FoundRecord<'_>>> { Box::new(found.iter()) };
         let target = self.out.as_path();

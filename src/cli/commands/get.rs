@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Format};
 use crate::travel::history::{self, HistoryRow, KeyHistory};
@@ -18,13 +18,13 @@ use crate::travel::keys::KeyRow;
 use crate::travel::shown::{Shower, VisibleObject};
 use crate::travel::{self, Select};
 
-use crate::cli::context::{Context, Output};
+use crate::cli::context::{Context, OutputFormat};
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 
 use super::select::{How, When, open_with_keys, warn_of};
 
-/// One object, at any retained or recoverable revision, as YAML, JSON, or the bytes as they are stored
+/// Print one object, at any retained or recoverable revision, as YAML, JSON or stored bytes
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic get snapshot.db /registry/deployments/shop/web
@@ -97,7 +97,7 @@ impl GetArgs {
             let history = history::history(&source.db, &state, key);
             report_error(&not_found(&source, &history, answer.revision));
             document.elsewhere = history.records;
-            if context.options.output == Output::Json {
+            if context.options.output == OutputFormat::Json {
                 context.write_json("get", &document)?;
             }
             return Ok(Outcome::Problems);
@@ -120,7 +120,7 @@ impl GetArgs {
         shower: &Shower<'_>,
         found: &FoundRecord<'_>,
     ) -> Result<()> {
-        let json = context.options.output == Output::Json;
+        let json = context.options.output == OutputFormat::Json;
         let shown = match shower.object(found) {
             Ok(shown) => shown,
             Err(error) => {
@@ -153,7 +153,7 @@ impl GetArgs {
 }
 
 fn write_raw(context: &Context, mut document: GetDocument<'_>, bytes: &[u8]) -> Result<()> {
-    if context.options.output == Output::Json {
+    if context.options.output == OutputFormat::Json {
         document.value = Some(bytes.into());
         context.write_json("get", &document)
     } else {
@@ -170,8 +170,8 @@ fn warn_of_unknown(fields: u64) {
     }
 }
 
-/// What is known of a key that is not there.
-fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
+/// What is known about a key that was not found.
+fn not_found(source: &DbFile, history: &KeyHistory, revision: i64) -> String {
     let place = format!("{}: no key {} at revision {revision}", shown(&source.path), history.key);
     let newest = history.records.iter().rev().find(|row| row.change == "put");
     let deletion = history.records.iter().rev().find(|row| row.change == "delete");
@@ -188,7 +188,7 @@ fn not_found(source: &Source, history: &KeyHistory, revision: i64) -> String {
     format!("{place}{deleted}{found}")
 }
 
-/// Bytes that were asked for, as they are: what colours need is not taken out of them.
+/// Writes bytes as they are, past the stream that removes colours.
 fn write_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;

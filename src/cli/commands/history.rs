@@ -17,7 +17,7 @@ use crate::cli::outcome::Outcome;
 
 use super::select::{open_with_keys, warn_of};
 
-/// Every record of a key that can be found, in the tree, in the older root's, in free pages; no values
+/// List every record of a key that can be found: in the tree, in the older tree, in free pages; no values
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic history snapshot.db /registry/deployments/shop/web

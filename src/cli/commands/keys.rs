@@ -6,18 +6,17 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::etcd::schema::State;
 use crate::report;
-use crate::source::Source;
+use crate::source::DbFile;
 use crate::text::escape;
 use crate::travel::keys::{DeletedRow, KeyRow};
 
-use crate::cli::context::{Context, Output, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::outcome::Outcome;
 
 use super::select::{When, Which, answer, find_deleted, open_with_keys, warn_of};
 
-/// The keys that exist, at any retained revision; or those that were deleted and can still be found
+/// List the keys that exist at any retained revision, or those that were deleted and can still be found
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic keys /var/lib/etcd
@@ -32,13 +31,13 @@ pub struct KeysArgs {
     which: Which,
     #[command(flatten)]
     when: When,
-    /// Keys that do not exist now, of which a record can still be found
+    /// List keys that do not exist now, if a record of them can still be found
     #[arg(long, conflicts_with_all = ["rev", "from"])]
     deleted: bool,
-    /// With revision, version, lease, size, and where the record lies
+    /// Show revision, version, lease, size, and where the record was found
     #[arg(long, short)]
     long: bool,
-    /// End each key with a zero byte, as it is, rather than with a line feed, escaped: for `xargs -0`
+    /// Print keys unescaped, each with a zero byte after it: for `xargs -0`
     #[arg(short = '0', long, conflicts_with = "long")]
     null: bool,
 }
@@ -46,19 +45,14 @@ pub struct KeysArgs {
 impl KeysArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = open_with_keys(context, &self.file)?;
-        let state = State::read(&source.db);
-        if self.deleted {
-            self.deleted(context, &source, &state)
-        } else {
-            self.existing(context, &source, &state)
-        }
+        if self.deleted { self.deleted(context, &source) } else { self.existing(context, &source) }
     }
 
-    fn existing(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
-        let answer = answer(source, state, self.when, &self.which)?;
+    fn existing(&self, context: &Context, source: &DbFile) -> Result<Outcome> {
+        let answer = answer(source, self.when, &self.which)?;
         let found = &answer.found;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &KeysDocument {
                     revision: answer.revision,
@@ -75,10 +69,10 @@ impl KeysArgs {
         Ok(warn_of(source, answer.unreadable))
     }
 
-    fn deleted(&self, context: &Context, source: &Source, state: &State<'_>) -> Result<Outcome> {
-        let deleted = find_deleted(source, state, &self.which)?;
+    fn deleted(&self, context: &Context, source: &DbFile) -> Result<Outcome> {
+        let deleted = find_deleted(source, &self.which)?;
         match context.options.output {
-            Output::Json => context.write_json(
+            OutputFormat::Json => context.write_json(
                 "keys",
                 &DeletedDocument {
                     num_deleted: deleted.len() as u64,
@@ -94,7 +88,7 @@ impl KeysArgs {
     }
 }
 
-/// Rows that are made while they are written: a file may have millions.
+/// Rows are made while they are written: a file may have millions.
 struct Rows<'r, T>(&'r dyn Fn() -> Box<dyn Iterator<Item = T> + 'r>);
 
 impl<T: Serialize> Serialize for Rows<'_, T> {
@@ -133,7 +127,7 @@ pub struct DeletedDocument<'r> {
     deleted: Rows<'r, DeletedRow>,
 }
 
-/// Keys as they are, each with a zero byte behind it: not through the stream that takes colours out, and zeroes, too.
+/// Writes keys as they are, each with a zero byte after it. The stream that removes colours would remove the zero bytes.
 fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for key in keys {
@@ -143,7 +137,7 @@ fn write_null(keys: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Lines without colours, which need not go through the stream that takes them out.
+/// Writes lines without colours, so the stream that removes colours is not needed.
 fn write_lines(lines: impl Iterator<Item = impl AsRef<str>>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in lines {

@@ -7,13 +7,13 @@ use crate::cli::values::parse_page_size;
 /// How a copy is laid out.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct LayoutArgs {
-    /// Bytes of a page, a power of two from 512 on; SRC's if not given
+    /// Page size in bytes, a power of two of at least 512. Default: that of SRC
     #[arg(long, value_name = "BYTES", value_parser = parse_page_size)]
     pub page_size: Option<u32>,
-    /// The most pages of a node: more make a smaller file, fewer smaller rewrites (docs/packing.md)
+    /// The largest node, in pages: larger nodes make a smaller file, smaller nodes make smaller writes (docs/packing.md)
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_NODE_PAGES, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub max_node_pages: u32,
-    /// For a member that goes on: no node that bbolt would split when etcd compacts. Larger now, smaller later
+    /// For a member that continues to run: make no node that bbolt splits when etcd compacts. Larger now, smaller later
     #[arg(long)]
     pub steady: bool,
 }

@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 use crate::cli::signals;
 
-/// The man pages, written into a folder
+/// Write the man pages into a folder
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic man /usr/local/share/man/man1")]
@@ -29,7 +29,7 @@ impl ManArgs {
         signals::end_cleanly()?;
         let failed = || format!("{}: not all man pages could be written", shown(&self.folder));
         let mut program = (context.program)().disable_help_subcommand(true);
-        // gives the commands their full names
+        // sets the commands' full names
         program.build();
         let folder = Arc::new(Folder::target(&self.folder).with_context(failed)?);
         let commands = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned();

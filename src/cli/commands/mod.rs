@@ -27,7 +27,7 @@ mod synth;
 use anyhow::{Result, ensure};
 use clap::Subcommand;
 
-use super::context::{Context, Output};
+use super::context::{Context, OutputFormat};
 use super::outcome::Outcome;
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ pub(super) enum Command {
 impl Command {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         ensure!(
-            context.options.output != Output::Prometheus || matches!(self, Self::Status(_)),
+            context.options.output != OutputFormat::Prometheus || matches!(self, Self::Status(_)),
             "--output prometheus is for `status` only: text or json here"
         );
         match self {

@@ -13,7 +13,7 @@ use crate::text::shown;
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// Single pages, taken apart; values are shown by --hex only, those of etcd with --show-secrets
+/// Show single pages: header and elements; values with --hex only, etcd's also need --show-secrets
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic page snapshot.db 0 1
@@ -24,10 +24,10 @@ pub struct PageArgs {
     /// Page ids
     #[arg(required = true, value_name = "ID")]
     ids: Vec<u64>,
-    /// Show the bytes, values included; of a file that may be etcd's with --show-secrets only
+    /// Show the bytes, values included; a file that may be etcd's also needs --show-secrets
     #[arg(long)]
     hex: bool,
-    /// Show what may be a Secret's: all bytes, and what stands where a page's header should be
+    /// Show what may be part of a Secret: all bytes, and pages without a valid header
     #[arg(long)]
     show_secrets: bool,
 }

@@ -10,7 +10,7 @@ use crate::report;
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 
-/// The pages as bbolt sees them: kind, items, bucket
+/// List the pages as bbolt sees them: kind, items, bucket
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic pages snapshot.db | awk '{print $2}' | sort | uniq -c")]

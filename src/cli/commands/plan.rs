@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::copy::Layout;
+use crate::front::options::PlanOptions;
 use crate::report;
 use crate::rewrite::changes::History;
-use crate::rewrite::defrag;
-use crate::rewrite::plan;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -17,7 +16,7 @@ use crate::cli::values::parse_compact_to;
 
 use super::layout::LayoutArgs;
 
-/// How large a copy would be, to the byte, for each length of history, without writing it
+/// Compute how large a copy would be, to the byte, for several lengths of history, and write nothing
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic plan /var/lib/etcd
@@ -26,13 +25,13 @@ use super::layout::LayoutArgs;
 pub struct PlanArgs {
     /// A db, a snapshot, or a data dir
     file: PathBuf,
-    /// Also with the newest N revisions of history: beside all, 10000, 5000, 1000, 100, and none
+    /// Add the newest N revisions to the lengths of history: all, 10000, 5000, 1000, 100, and none
     #[arg(long, value_name = "N", value_delimiter = ',')]
     keep_revisions: Vec<u64>,
-    /// Also after a compaction to this revision
+    /// Add a compaction to this revision
     #[arg(long, value_name = "REV|current", value_delimiter = ',', value_parser = parse_compact_to)]
     compact_to: Vec<History>,
-    /// Take a snapshot even if its SHA-256 is not that of its content
+    /// Accept a snapshot even if its SHA-256 does not match its content
     #[arg(long)]
     skip_hash_check: bool,
     #[command(flatten)]
@@ -44,9 +43,10 @@ impl PlanArgs {
         let newest = self.keep_revisions.iter().copied().map(History::Newest);
         let histories: Vec<_> = newest.chain(self.compact_to.iter().copied()).collect();
         let source = context.open(&self.file)?;
-        defrag::check_trailer(&source, self.skip_hash_check)?;
-        let layout = Layout::from(self.layout);
-        let report = progress::watch(|progress| plan::plan(&source, &histories, layout, progress))?;
+        let (layout, skip_hash_check) = (Layout::from(self.layout), self.skip_hash_check);
+        let report = progress::watch(|progress| {
+            source.plan(&PlanOptions { histories, layout, skip_hash_check, progress })
+        })?;
         let view = context.view();
         context.render("plan", &report, |out| report::rewrite::plan(out, &view, &report))?;
         Ok(Outcome::Sound)

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::bolt::open::Lock;
 use crate::copy::Layout;
-use crate::output::folder_of;
+use crate::front;
 use crate::report;
 use crate::salvage::find::Trust;
-use crate::salvage::{open, run};
+use crate::salvage::run::SalvageRequest;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -18,10 +17,10 @@ use crate::cli::signals;
 
 use super::layout::LayoutArgs;
 
-/// From a damaged file, a sound one that etcd starts from, and a list of what was lost
+/// Save what a damaged file still holds into a sound one that etcd starts from, and list what was lost
 ///
-/// Takes what the active root reaches; where a page is damaged, what the other meta's root has; and where that has nothing,
-/// leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
+/// It takes what the active root reaches. Where a page is damaged, it takes what the other meta's root has; where that has
+/// nothing, leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic salvage damaged.db -o saved.db --dry-run          # what could be saved, and what is lost
@@ -30,7 +29,7 @@ use super::layout::LayoutArgs;
   etcd-medic salvage damaged.db -o saved.db --output json | jq '.recovered, .lost'
 docs/recovery.md says what to do before and after. Exit code 1: something was lost, or is doubtful.")]
 pub struct SalvageArgs {
-    /// A db, a snapshot, or a data dir, in whatever state
+    /// A db, a snapshot, or a data dir, in any state
     #[arg(value_name = "SRC")]
     source: PathBuf,
     /// Where to write what was saved
@@ -39,23 +38,23 @@ pub struct SalvageArgs {
     /// Replace DST if it exists
     #[arg(long)]
     force: bool,
-    /// Leave out what may have been removed by a compaction, and refuse revisions with two contents
+    /// Leave out what a compaction may have removed, and refuse revisions with two contents
     #[arg(long, conflicts_with = "best_effort")]
     strict: bool,
-    /// Take all that can be read: what was deleted or superseded comes back to life, and what has no place goes into a
+    /// Take all that can be read: deleted and superseded records become live, and what belongs to no bucket goes into a
     /// bucket lost+found
     #[arg(long)]
     best_effort: bool,
-    /// Read block by block, past what the disk can't give; needs room for a copy beside DST
+    /// Read block by block, and skip what the disk can't read; needs room for a copy beside DST
     #[arg(long)]
     disk_errors: bool,
-    /// Turn authentication off in the copy: where it was on and the user root is lost, nobody could log in
+    /// Turn authentication off in the copy: if it was on and the user root is lost, nobody could log in
     #[arg(long)]
     disable_auth: bool,
-    /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+    /// Append a SHA-256, so that `etcdutl snapshot restore` accepts the copy
     #[arg(long)]
     snapshot: bool,
-    /// Say what could be saved, and write nothing
+    /// Show what could be saved, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -66,25 +65,20 @@ impl SalvageArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
         signals::read_from_now_on(&self.source);
-        let lock = context.lock(Lock::Shared);
-        let scratch = self.disk_errors.then(|| folder_of(&self.out));
-        let request = self.request();
-        let report = progress::watch(|progress| {
-            let wreck = open::open(&self.source, lock, scratch, progress)?;
-            run::salvage(&wreck, &request, progress)
-        })?;
+        let request = self.request(context.options.no_lock);
+        let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
         Ok(Outcome::of(report.is_whole()))
     }
 
-    fn request(&self) -> run::Request {
+    fn request(&self, without_lock: bool) -> SalvageRequest {
         let trust = match (self.strict, self.best_effort) {
             (true, _) => Trust::Strict,
             (_, true) => Trust::BestEffort,
             _ => Trust::Usual,
         };
-        run::Request {
+        SalvageRequest {
             target: self.out.clone(),
             force: self.force,
             trust,
@@ -92,6 +86,8 @@ impl SalvageArgs {
             layout: Layout::from(self.layout),
             snapshot: self.snapshot,
             dry_run: self.dry_run,
+            disk_errors: self.disk_errors,
+            without_lock,
         }
     }
 }

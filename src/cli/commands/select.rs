@@ -6,83 +6,63 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::etcd::schema::State;
-use crate::filter::Wanted;
-use crate::scan::Scan;
-use crate::source::Source;
+use crate::cli::progress;
+use crate::copy::Progress;
+use crate::filter::FilterWords;
+use crate::front::options::KeysOptions;
+use crate::source::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
-use crate::travel::index::Sorted;
 use crate::travel::keys::Deleted;
-use crate::travel::narrow::{Narrow, check_prefix};
 use crate::travel::shown::{ShowOptions, Shower};
-use crate::travel::{self, Answer, From, Select};
+use crate::travel::{self, Answer, SearchIn};
 
-use crate::cli::context::{Context, scan_and_verify};
+use crate::cli::context::Context;
 use crate::cli::messages::report_error;
 use crate::cli::outcome::Outcome;
 
-/// Which part of the data.
+/// At which revision, and where to look.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct When {
-    /// At this revision; the current one if not given
+    /// The revision. Default: the current one
     #[arg(long, value_name = "REV", value_parser = clap::value_parser!(i64).range(1..))]
     pub rev: Option<i64>,
     /// Where to look
-    #[arg(long, value_enum, default_value_t = From::Live)]
-    pub from: From,
+    #[arg(long, value_enum, default_value_t = SearchIn::Live)]
+    pub from: SearchIn,
 }
 
 /// Which keys.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Which {
-    /// Only keys that begin so
+    /// Only keys with this prefix
     prefix: Option<OsString>,
-    /// Only of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
+    /// Only keys of this resource, by any name that kubectl takes: `pods`, `deploy`, `widgets.example.com`
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
-    /// Only of this namespace
+    /// Only keys of this namespace
     #[arg(long, short, value_name = "NAMESPACE")]
     namespace: Option<String>,
 }
 
 impl Which {
-    fn prefix(&self) -> &[u8] {
-        self.prefix.as_ref().map(|prefix| prefix.as_bytes()).unwrap_or_default()
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted { resource: self.resource.clone(), namespace: self.namespace.clone() }
-    }
-
-    /// Whether no name needs to be looked up: none was given, or a prefix of which keys were found.
-    fn is_answered(&self, is_empty: bool) -> bool {
-        self.wanted().is_none() && (self.prefix().is_empty() || !is_empty)
-    }
-
-    /// Of what begins with the prefix, what is of the resource and namespace. A name that is nobody's is an error.
-    fn narrow<'a>(&self, scan: &Scan<'a>, found: &mut Sorted<'a>) -> Result<()> {
-        if found.is_empty() {
-            check_prefix(self.prefix(), scan)?;
+    fn options<'p>(&self, progress: Progress<'p>) -> KeysOptions<'p> {
+        KeysOptions {
+            prefix: self.prefix.as_ref().map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
+            words: FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() },
+            progress,
+            ..KeysOptions::default()
         }
-        Ok(Narrow::to(&self.wanted(), scan).answer(found)?)
-    }
-
-    fn narrow_deleted<'a>(&self, scan: &Scan<'a>, found: &mut Deleted<'a>) -> Result<()> {
-        if found.is_empty() {
-            check_prefix(self.prefix(), scan)?;
-        }
-        Ok(Narrow::to(&self.wanted(), scan).deleted(found)?)
     }
 }
 
 /// How objects are shown.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct How {
-    /// How an object is written
+    /// Format of an object
     #[arg(long, value_enum, default_value_t = Format::Yaml)]
     pub format: Format,
-    /// Leave out what keeps `kubectl apply` from making the object anew: status, uid, resourceVersion, ...
+    /// Leave out what prevents `kubectl apply` from creating the object: status, uid, resourceVersion, ...
     #[arg(long)]
     clean: bool,
     /// Show the data of Secrets
@@ -97,15 +77,15 @@ impl How {
     }
 }
 
-/// Opens a file that has something of etcd's.
-pub fn open_with_keys(context: &Context, file: &Path) -> Result<Source> {
+/// Opens a file, which must be etcd's.
+pub fn open_with_keys(context: &Context, file: &Path) -> Result<DbFile> {
     let source = context.open(file)?;
     travel::refuse_others(&source.db).with_context(|| shown(&source.path).into_owned())?;
     Ok(source)
 }
 
-/// Says that an answer may lack something.
-pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
+/// Warns that an answer may be incomplete.
+pub fn warn_of(source: &DbFile, unreadable: u64) -> Outcome {
     if unreadable == 0 {
         return Outcome::Sound;
     }
@@ -118,24 +98,15 @@ pub fn warn_of(source: &Source, unreadable: u64) -> Outcome {
 }
 
 /// The keys that exist at a revision, of those that were asked for.
-pub fn answer<'a>(source: &'a Source, state: &State<'a>, when: When, which: &Which) -> Result<Answer<'a>> {
-    let path = || shown(&source.path).into_owned();
-    let When { rev, from } = when;
-    let answer = travel::at(&source.db, state, from, rev, Select::Prefix(which.prefix()));
-    let mut answer = answer.with_context(path)?;
-    if !which.is_answered(answer.found.is_empty()) {
-        let (scan, _) = scan_and_verify(source, state, 0, None);
-        which.narrow(&scan, &mut answer.found).with_context(path)?;
-    }
-    Ok(answer)
+pub fn answer<'a>(source: &'a DbFile, when: When, which: &Which) -> Result<Answer<'a>> {
+    let answer = progress::watch(|progress| {
+        source.keys(&KeysOptions { revision: when.rev, from: when.from, ..which.options(progress) })
+    });
+    answer.with_context(|| shown(&source.path).into_owned())
 }
 
 /// The same of keys that do not exist now.
-pub fn find_deleted<'a>(source: &'a Source, state: &State<'a>, which: &Which) -> Result<Deleted<'a>> {
-    let mut deleted = travel::keys::deleted(&source.db, state, Select::Prefix(which.prefix()));
-    if !which.is_answered(deleted.is_empty()) {
-        let (scan, _) = scan_and_verify(source, state, 0, None);
-        which.narrow_deleted(&scan, &mut deleted).with_context(|| shown(&source.path).into_owned())?;
-    }
-    Ok(deleted)
+pub fn find_deleted<'a>(source: &'a DbFile, which: &Which) -> Result<Deleted<'a>> {
+    let deleted = progress::watch(|progress| source.deleted(&which.options(progress)));
+    deleted.with_context(|| shown(&source.path).into_owned())
 }

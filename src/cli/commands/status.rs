@@ -6,20 +6,20 @@ use std::time::SystemTime;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::etcd::schema::State;
+use crate::cli::progress;
+use crate::front::options::StatusOptions;
 use crate::report;
 use crate::report::prometheus::{Run, Sample};
-use crate::source::Source;
 use crate::status::{Level, Limits, Status, Thresholds};
 use crate::text::ByteText;
 
-use crate::cli::context::{Context, Output, scan_and_verify, write_out};
+use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
 use crate::cli::remedy;
 use crate::cli::values::{parse_bytes, parse_percent};
 
-/// One line a file: size, use, revision, keys, verdict; for people and cron
+/// Print one line for each file: size, use, revision, keys, verdict; for people and cron
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic status /var/lib/etcd
@@ -31,16 +31,16 @@ pub struct StatusArgs {
     /// Dbs, snapshots, or data dirs
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// etcd's --quota-backend-bytes, to compare with: `8GiB`, `2147483648`
+    /// etcd's --quota-backend-bytes, to compare the file with: `8GiB`, `2147483648`
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     quota: Option<u64>,
-    /// The disk that etcd's data dir is on, for what is left of it, and which quota and retention suit it: `100GB`
+    /// Size of the disk with etcd's data dir: shows what is left of it, and which quota and retention suit it: `100GB`
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     disk: Option<u64>,
-    /// Exit with 1 from this share of the quota on
+    /// Exit with 1 if this share of the quota is reached
     #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
     warn: f64,
-    /// Name it critical from this share of the quota on
+    /// Call it critical if this share of the quota is reached
     #[arg(long, value_name = "PERCENT", default_value = "95%", value_parser = parse_percent)]
     crit: f64,
 }
@@ -51,7 +51,7 @@ impl StatusArgs {
         let limits = Limits { thresholds, disk: self.disk };
         // one after the other: each takes all threads, and its mapping is gone before the next is made
         let looked: Vec<_> = self.files.iter().map(|file| look(context, file, limits)).collect();
-        if context.options.output == Output::Prometheus {
+        if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }
         let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
@@ -61,7 +61,7 @@ impl StatusArgs {
                 Err(error) => document.errors.push(error),
             }
         }
-        if context.options.output != Output::Prometheus {
+        if context.options.output != OutputFormat::Prometheus {
             let view = context.view();
             context.render("status", &document, |out| report::status::write(out, &view, &document.files))?;
         }
@@ -78,7 +78,7 @@ impl StatusArgs {
     }
 }
 
-/// What became of one file.
+/// The result of one file.
 struct Looked<'f> {
     found: Result<(Status, Option<SystemTime>), FileError>,
     file: &'f PathBuf,
@@ -114,15 +114,9 @@ fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> 
     });
     let found = found.map(|source| {
         let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
-        (status_of(&source, limits), modified)
+        (progress::watch(|progress| source.status(&StatusOptions { limits, progress })), modified)
     });
     Looked { found, file }
-}
-
-fn status_of(source: &Source, limits: Limits) -> Status {
-    let state = State::read(&source.db);
-    let (scan, trailer) = scan_and_verify(source, &state, 0, None);
-    Status::of(&source.path, &source.db, &state, &scan, trailer, limits)
 }
 
 fn prometheus(context: &Context, looked: &[Looked<'_>]) -> Result<()> {

@@ -7,10 +7,11 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 
 use crate::bolt::write::Packing;
+use crate::front;
 use crate::report;
 use crate::synth::history::Amounts;
 use crate::synth::scatter::Scatter;
-use crate::synth::{self, Extent, Options, Request};
+use crate::synth::{Extent, SynthOptions, SynthRequest};
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
@@ -18,7 +19,7 @@ use crate::cli::progress;
 use crate::cli::signals;
 use crate::cli::values::{parse_page_size, parse_percent};
 
-/// A made-up Kubernetes cluster's etcd of any size and fragmentation, the same from the same seed, for benchmarks
+/// Make a db of a synthetic Kubernetes cluster, of any size and fragmentation, for benchmarks
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic synth -o big.db --size 4GiB --free 65%
@@ -33,25 +34,25 @@ pub struct SynthArgs {
     /// Replace DST if it exists
     #[arg(long)]
     force: bool,
-    /// Append a SHA-256, so that `etcdutl snapshot restore` takes it
+    /// Append a SHA-256, so that `etcdutl snapshot restore` accepts the copy
     #[arg(long)]
     snapshot: bool,
-    /// Bytes of the file, hit within about 1 %: `4GiB`, `500MiB`
+    /// Size of the file, to within about 1 %: `4GiB`, `500MiB`
     #[arg(long, value_name = "BYTES", default_value = "256MiB", value_parser = parse_size, conflicts_with = "keys")]
     size: u64,
-    /// Keys instead of a size, deleted ones included
+    /// Number of keys instead of a size, deleted ones included
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     keys: Option<u32>,
-    /// Records kept of each key, on average, tombstones aside; a few keys (leases, endpoints) have most of them
+    /// Records of each key, on average, without tombstones; a few keys (leases, endpoints) have most of them
     #[arg(long, value_name = "X", default_value_t = 1.5, value_parser = parse_revisions)]
     revisions_per_key: f64,
-    /// The share of keys that were deleted, and not yet compacted
+    /// The share of keys that were deleted and are not yet compacted
     #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = parse_share)]
     tombstones: f64,
-    /// The revision of the last compaction, below which history is gone; 0 for none; if not given, one that fits
+    /// The revision of the last compaction; 0 for none. Default: one that fits the number of records
     #[arg(long, value_name = "REVISION")]
     compact_revision: Option<u64>,
-    /// Leases, to which the events are attached; one for 500 events if not given
+    /// Number of leases, which the events are attached to. Default: one for 500 events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_LEASES))]
     leases: Option<u32>,
     /// Raise an alarm
@@ -64,27 +65,27 @@ pub struct SynthArgs {
     /// MEAN pages on average), `bursts` (many short runs, few of thousands of pages)
     #[arg(long, value_name = "HOW", default_value_t = Scatter::Bursts)]
     scatter: Scatter,
-    /// The share of nodes that don't lie beside their neighbours in the order of keys
+    /// The share of nodes that are not beside their neighbours in the order of keys
     #[arg(long, value_name = "PERCENT", default_value = "40%", value_parser = parse_share)]
     shuffle: f64,
-    /// How nodes are cut: as etcd leaves them, or packed as `defrag` does
+    /// How nodes are filled: as etcd leaves them, or packed as `defrag` does
     #[arg(long, value_enum, default_value_t = PackingArg::Etcd)]
     packing: PackingArg,
-    /// How full etcd's leaves become, at most: with --packing etcd
+    /// How full a leaf may be, with --packing etcd
     #[arg(long, value_name = "PERCENT", default_value = "70%", value_parser = parse_fill)]
     fill: f64,
-    /// The most pages of a node: with --packing packed
+    /// The largest node, in pages, with --packing packed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     max_node_pages: u32,
-    /// Bytes of a page, a power of two from 512 on
+    /// Page size in bytes, a power of two of at least 512
     #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = parse_page_size)]
     page_size: u32,
-    /// Another seed makes another file, the same one the same to the byte
+    /// The same seed makes the same file, to the byte
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
-/// Each takes some 30 bytes of memory and disk.
+/// Each takes about 30 bytes of memory and disk.
 const MAX_LEASES: i64 = 100_000_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -97,27 +98,27 @@ enum AlarmArg {
 enum PackingArg {
     /// Page by page, as bbolt's transactions leave them
     Etcd,
-    /// As few bytes as can be
+    /// As few bytes as possible
     Packed,
 }
 
 impl SynthArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
-        let request = Request {
+        let request = SynthRequest {
             target: self.out.clone(),
             force: self.force,
             snapshot: self.snapshot,
             options: self.options(),
         };
-        let report = progress::watch(|progress| synth::synth(&request, progress))?;
+        let report = progress::watch(|progress| front::synth(&request, progress))?;
         let view = context.view();
         context.render("synth", &report, |out| report::synth::synth(out, &view, &report))?;
         Ok(Outcome::Sound)
     }
 
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> SynthOptions {
+        SynthOptions {
             seed: self.seed,
             extent: self.keys.map_or(Extent::Bytes(self.size), Extent::Keys),
             amounts: Amounts {
@@ -141,7 +142,7 @@ impl SynthArgs {
 
 fn parse_size(text: &str) -> Result<u64, String> {
     let size = text.parse::<ByteSize>().map(|size| size.0);
-    // what no file system holds would overflow
+    // a larger size is more than a file system holds, and would overflow
     size.ok()
         .filter(|size| (1..=1 << 50).contains(size))
         .ok_or_else(|| "not a size of a file: write 4GiB, 500MiB or 2147483648".to_owned())

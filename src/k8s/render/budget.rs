@@ -34,7 +34,7 @@ const ESCAPE: usize = 24;
 pub(super) struct Budget(usize);
 
 impl Budget {
-    /// For a value of so many bytes.
+    /// For a value of this size.
     pub(super) fn of(len: usize) -> Self {
         Self(len.saturating_mul(PER_BYTE).saturating_add(BASE).min(MOST))
     }
@@ -94,7 +94,7 @@ impl Budget {
     }
 }
 
-/// The bytes of a string, behind its first quotation mark.
+/// The bytes of a string, after its first quotation mark.
 fn length_of_string(rest: &mut impl Iterator<Item = (usize, u8)>) -> usize {
     let mut len = 0usize;
     while let Some((_, byte)) = rest.next() {

@@ -1,7 +1,7 @@
 //! Kubernetes' CBOR → JSON.
 //!
 //! All text is in byte strings (`serializer/cbor/internal/modes/encode.go`, `StringToByteString`), and what is base64 in
-//! JSON in a byte string behind tag 22, "expected conversion to base64" (there, `ByteSliceLaterFormatBase64`); 21 and 23 are
+//! JSON in a byte string after tag 22, "expected conversion to base64" (there, `ByteSliceLaterFormatBase64`); 21 and 23 are
 //! the like for base64url and hexadecimal digits. Another tag says nothing (`decode.go`, `UnrecognizedTagContentToAny`).
 
 use base64::Engine;

@@ -21,7 +21,7 @@ use Unrenderable::Malformed;
 
 type Read<T> = Result<T, Unrenderable>;
 
-/// A field as it stands in a message.
+/// A field as it is in a message.
 #[derive(Clone, Copy)]
 enum Wire<'a> {
     Number(u64),

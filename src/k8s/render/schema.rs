@@ -137,7 +137,7 @@ impl Schema {
 }
 
 impl Message {
-    /// Where the field of this number stands in [`Message::fields`].
+    /// Where the field of this number is in [`Message::fields`].
     pub(super) fn index_of(&self, number: u32) -> Option<usize> {
         self.fields.binary_search_by_key(&number, |(number, _)| *number).ok()
     }

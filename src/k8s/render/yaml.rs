@@ -143,7 +143,7 @@ fn key_text(out: &mut String, key: &str) {
     }
 }
 
-/// Whether text that stands by itself is that text, to every reader.
+/// Whether every reader takes this text, without quotes, for itself.
 fn is_plain(text: &str) -> bool {
     let begins = |char: char| char.is_alphanumeric() || char == '/';
     let has_mark = [": ", " #", " :"].into_iter().any(|mark| text.contains(mark));

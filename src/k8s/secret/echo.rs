@@ -16,12 +16,12 @@ const LONGEST: usize = 16;
 /// The data of a Secret, as all of its runs of four bytes.
 #[derive(Debug, Default)]
 pub(super) struct Echo {
-    /// Run → how many bytes of the data in which it stands make a repetition: a quarter of it.
+    /// Run → how many bytes of the data that hold it make a repetition: a quarter of it.
     runs: HashMap<[u8; SHORTEST], u8, RandomState>,
 }
 
 impl Echo {
-    /// Learns what must not be repeated: the data, and whatever stands beside what a Secret has.
+    /// Learns what must not be repeated: the data, and whatever is beside what a Secret has.
     pub(super) fn of(secret: &Map<String, Value>) -> Self {
         const OTHERS: [&str; 6] = ["apiversion", "kind", "metadata", "type", "immutable", "items"];
         let mut echo = Self::default();
@@ -65,7 +65,7 @@ impl Echo {
         }
     }
 
-    /// Whether a name repeats so much of the data that it says something: a quarter of a value, 16 bytes at most, or as it
+    /// Whether a name repeats enough of the data to say something: a quarter of a value, 16 bytes at most, or as it
     /// is four bytes (of which a quarter are none).
     pub(super) fn is_in(&self, name: &str) -> bool {
         self.finds(name, |run, enough| run >= enough)

@@ -18,7 +18,7 @@ const SHORTEST_RUN: usize = 24;
 const MAX_LEVELS: usize = 160;
 /// A text in a text takes as many levels of stack as the objects between two such.
 const LEVELS_OF_TEXT: usize = 8;
-/// Bytes that are looked at of a value in all, unpacked ones among them: so many, and so many more for each byte of it.
+/// Bytes that are looked at of a value in all, unpacked ones among them: this many, and more for each byte of it.
 const BUDGET: usize = 1 << 20;
 const BUDGET_PER_BYTE: usize = 64;
 
@@ -33,7 +33,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Of a value of so many bytes.
+    /// For a value of this size.
     pub(super) fn of(len: usize) -> Self {
         Self { budget: len.saturating_mul(BUDGET_PER_BYTE).saturating_add(BUDGET) }
     }
@@ -85,7 +85,7 @@ impl Search {
             Value::Object(object) => self.fields(object, level, each),
             Value::Array(items) => {
                 let below = level.saturating_add(1);
-                // all of them, also behind a find
+                // all of them, also after a find
                 items.iter_mut().filter_map(|item| each(self, item, below).then_some(())).count() > 0
             }
             Value::String(text) if self.bytes(text.as_bytes(), level) => {
@@ -151,7 +151,7 @@ impl Search {
         Some(self.value(&mut value, level) || self.in_overwritten(&overwritten))
     }
 
-    /// Whether there is one behind base64 or hexadecimal digits. A run may begin with what belongs to something else.
+    /// Whether there is one in base64 or hexadecimal digits. A run may begin with what belongs to something else.
     fn in_runs(&mut self, bytes: &[u8], level: usize) -> bool {
         let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
         let mut runs = bytes.split(|byte| !is_base64(byte)).filter(|run| run.len() >= SHORTEST_RUN);
@@ -256,7 +256,7 @@ fn mentions(text: &[u8]) -> bool {
     })
 }
 
-/// What stands before the word.
+/// What is before the word.
 enum Before {
     /// `kind`, and what quotes and separates.
     Kind,
@@ -288,7 +288,7 @@ impl Before {
     }
 }
 
-/// Whether the word ends behind `secret`, `secrets` or `secretlist`.
+/// Whether the word ends after `secret`, `secrets` or `secretlist`.
 fn ends_word(at: &[u8]) -> bool {
     [&b"secretlist"[..], b"secrets", b"secret"].iter().any(|word| {
         at.strip_prefix(*word).is_some_and(|rest| !rest.first().is_some_and(u8::is_ascii_alphanumeric))
@@ -299,7 +299,7 @@ fn has_word(lower: &[u8], word: &[u8]) -> bool {
     words(lower, word).next().is_some()
 }
 
-/// What follows each place where a word stands by itself.
+/// What follows each place where a word is by itself.
 fn words<'t>(lower: &'t [u8], word: &'t [u8]) -> impl Iterator<Item = &'t [u8]> {
     memmem::find_iter(lower, word).filter_map(move |at| {
         let before = at.checked_sub(1).and_then(|before| lower.get(before));

@@ -74,7 +74,7 @@ pub fn may_be_in(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> bool {
     }
 }
 
-/// What stands in the place of what is not shown.
+/// What is in the place of what is not shown.
 fn placeholder(bytes: usize) -> Value {
     Value::String(format!("REDACTED ({bytes} {})", if bytes == 1 { "byte" } else { "bytes" }))
 }

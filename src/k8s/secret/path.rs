@@ -1,7 +1,7 @@
 //! Whether a key is a Secret's.
 //!
 //! `/registry/secrets/NAMESPACE/NAME` and the like under any prefix: OpenShift's, a tenant's, kcp's with a group before and a
-//! cluster behind. A segment `secrets` may be a namespace or a name as well. That is believed in two cases only: the key is
+//! cluster after. A segment `secrets` may be a namespace or a name as well. That is believed in two cases only: the key is
 //! a built-in resource's, and of just the segments that this has; or the value says of itself what a segment before says.
 
 use super::super::KeyLayout;
@@ -21,7 +21,7 @@ pub(super) fn is_secret(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> boo
     !other_resource && !says_what_is_before(value, &segments().collect::<Vec<_>>(), place)
 }
 
-/// Whether a value is an object of another kind, whose plural or group stands where it then has to, before the segment at `place`:
+/// Whether a value is an object of another kind, whose plural or group is where it then has to, before the segment at `place`:
 /// `…/widgets/NAMESPACE/NAME`, `…/widgets/NAME`, and the group right before the resource.
 fn says_what_is_before(value: &[u8], segments: &[&[u8]], place: usize) -> bool {
     let Ok(rendered) = render(value) else { return false };

@@ -1,7 +1,7 @@
 //! A Secret as it is shown: its names, and how many bytes there are of the rest.
 //!
 //! The rule: what is not known to be harmless goes. [`known`](super::known) lists what is; and what it lets through must not
-//! repeat the data ([`Echo`]). The key is known to whoever lists keys, so what stands in it is shown in any case.
+//! repeat the data ([`Echo`]). The key is known to whoever lists keys, so what is in it is shown in any case.
 
 use serde_json::{Map, Value};
 

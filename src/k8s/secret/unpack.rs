@@ -72,7 +72,7 @@ pub(super) fn is_packed_otherwise(bytes: &[u8]) -> bool {
     OTHERS.iter().any(|magic| bytes.starts_with(magic))
 }
 
-/// All that is packed in these bytes, from wherever it begins, each to so many bytes at most. Where an end is missing, what
+/// All that is packed in these bytes, from wherever it begins, each up to a limit. Where an end is missing, what
 /// there is.
 pub(super) fn packed(bytes: &[u8], most: usize) -> impl Iterator<Item = Vec<u8>> {
     let gzip = memmem::find_iter(bytes, GZIP).take(MAX_PLACES);
@@ -83,7 +83,7 @@ pub(super) fn packed(bytes: &[u8], most: usize) -> impl Iterator<Item = Vec<u8>>
     gzip.chain(zip).chain(zlib).filter(|unpacked| !unpacked.is_empty())
 }
 
-/// The file of a zip, behind its local header.
+/// The file of a zip, after its local header.
 fn zipped(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
     let len_at = |at: usize| bytes.get(at..)?.first_chunk().map(|len| usize::from(u16::from_le_bytes(*len)));
     let content = ZIP_HEADER.checked_add(len_at(26)?)?.checked_add(len_at(28)?)?;

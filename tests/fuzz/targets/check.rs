@@ -1,11 +1,11 @@
 //! All findings of a file, and what they touch.
 #![no_main]
 
-use etcd_medic::bolt::Db;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::scan::{ScanOptions, scan};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use etcd_medic_fuzz::file_target;
 
 file_target!(|file| {

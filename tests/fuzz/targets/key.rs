@@ -3,9 +3,9 @@
 
 use std::path::Component;
 
-use etcd_medic::k8s::KeyLayout;
-use etcd_medic::text;
-use etcd_medic::travel::names;
+use etcd_medic::internals::k8s::KeyLayout;
+use etcd_medic::internals::text;
+use etcd_medic::internals::travel::names;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: (&[u8], &[u8])| {

@@ -1,8 +1,8 @@
 //! Metas, trailer, the table of pages and each page of it.
 #![no_main]
 
-use etcd_medic::bolt::Db;
-use etcd_medic::etcd::trailer;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::etcd::trailer;
 use etcd_medic_fuzz::{everything, file_target};
 
 file_target!(|file| {

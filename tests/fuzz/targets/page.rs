@@ -1,8 +1,8 @@
 //! One page of any kind: whatever its header and its elements say, what is read lies within it.
 #![no_main]
 
-use etcd_medic::bolt::PageId;
-use etcd_medic::bolt::page::Page;
+use etcd_medic::internals::bolt::PageId;
+use etcd_medic::internals::bolt::page::Page;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

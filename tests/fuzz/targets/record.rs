@@ -1,8 +1,8 @@
 //! A record: its key, and its value against what prost makes of the same bytes.
 #![no_main]
 
-use etcd_medic::etcd::key_value::KeyValue;
-use etcd_medic::etcd::{RecordKey, Revision};
+use etcd_medic::internals::etcd::key_value::KeyValue;
+use etcd_medic::internals::etcd::{RecordKey, Revision};
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
 

@@ -2,9 +2,9 @@
 //! of it.
 #![no_main]
 
-use etcd_medic::k8s::object::{self, ObjectKind};
-use etcd_medic::k8s::render::{change, render, yaml};
-use etcd_medic::k8s::{Encoding, KeyLayout, metadata, secret, type_meta};
+use etcd_medic::internals::k8s::object::{self, ObjectKind};
+use etcd_medic::internals::k8s::render::{change, render, yaml};
+use etcd_medic::internals::k8s::{Encoding, KeyLayout, metadata, secret, type_meta};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

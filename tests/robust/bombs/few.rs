@@ -1,7 +1,7 @@
 //! Files that are sound, or nearly, and hold so much of one thing that whoever keeps a little for each of it runs out of
 //! memory.
 
-use etcd_medic::k8s::object::{self, ObjectKind};
+use etcd_medic::internals::k8s::object::{self, ObjectKind};
 
 use super::super::cases::{Answer, Cases};
 use super::super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};

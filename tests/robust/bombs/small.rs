@@ -1,6 +1,6 @@
 //! etcd's small buckets, which are not small here.
 
-use etcd_medic::etcd::schema::{Alarm, Lease};
+use etcd_medic::internals::etcd::schema::{Alarm, Lease};
 use prost::Message;
 
 use super::super::support::builder::{Entry, plain};

@@ -53,7 +53,7 @@ fn retain(object: &mut Object, list: &str, keep: impl FnMut(&Value) -> bool) {
     }
 }
 
-/// Whether the server made this name of that beginning: cut off at 58 bytes, and five characters behind it
+/// Whether the server made this name of that beginning: cut off at 58 bytes, and five characters after it
 /// (kubernetes, `apiserver/pkg/storage/names/generate.go`, `apimachinery/pkg/util/rand/rand.go`).
 fn is_generated(name: &str, beginning: &str) -> bool {
     let beginning = beginning.as_bytes();

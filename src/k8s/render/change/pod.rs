@@ -40,7 +40,7 @@ pub(super) fn clean(object: &mut Object) {
 }
 
 /// Takes out of the selector what the keys of labels brought into it: `key in (value)`, `key notin (value)`. Nobody else
-/// can have put it there, as a key is refused that stands in both.
+/// can have put it there, as a key is refused that is in both.
 fn unmerge(term: &mut Object) {
     for (list, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
         let keys = term.get(list).and_then(Value::as_array).into_iter().flatten();

@@ -80,7 +80,7 @@ fn definition(object: &mut Object) {
     object.insert("apiVersion".to_owned(), "apiextensions.k8s.io/v1".into());
 }
 
-/// Gives each version what stands once for all of them.
+/// Gives each version what was written once for all of them.
 fn share_out(spec: &mut Object) -> bool {
     const SHARED: [(&str, &str); 4] = [
         ("subresources", "subresources"),

@@ -1,21 +1,18 @@
 //! Time travel beside a real etcd: what it answers at each revision, and what it has dropped.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-use support::corpus::from_base64;
-use support::peers::{
+use crate::support::corpus::from_base64;
+use crate::support::peers::{
     Key, Member, Peer, assert_bbolt_accepts, fingerprint, from_hex, medic, medic_json, number, parse, text,
     untouched, with_each_etcd,
 };
-use support::workshop::{Base, NO_ROOT, PATTERNS};
+use crate::support::workshop::{Base, NO_ROOT, PATTERNS};
+use serde_json::Value;
 
 with_each_etcd!(
     every_revision_is_what_etcd_answers,

@@ -6,17 +6,17 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use etcd_medic::bolt::Db;
-use etcd_medic::etcd::schema::State;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::etcd::schema::State;
 
-use super::support::corpus::Corpus;
-use super::support::documents::{self, parse as document};
-use super::support::peers::{
+use crate::support::corpus::Corpus;
+use crate::support::documents::{self, parse as document};
+use crate::support::peers::{
     Member, Peer, medic, program_folder, succeeded, text, with_each_etcd, without_settings,
 };
-use super::support::program::PROGRAM;
-use super::support::workshop::{NO_ROOT, PATTERNS, frag};
-use super::support::{fixture, names_in, testdata};
+use crate::support::program::PROGRAM;
+use crate::support::workshop::{NO_ROOT, PATTERNS, frag};
+use crate::support::{fixture, names_in, testdata};
 use tempfile::TempDir;
 
 with_each_etcd!(
@@ -33,7 +33,7 @@ mod every {
             #[test]
             #[ignore = "minutes: .ci/long"]
             fn $name() {
-                super::super::support::peers::with_etcd($version, every_road_works);
+                crate::support::peers::with_etcd($version, every_road_works);
             }
         )+ };
     }

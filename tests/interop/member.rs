@@ -2,9 +2,6 @@
 //! works when it is typed.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
-#![cfg(test)]
-
-mod support;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -13,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::peers::{
+use crate::support::peers::{
     Member, Peer, Process, free_ports, medic, medic_json, succeeded, with_each_etcd, without_settings,
 };
 

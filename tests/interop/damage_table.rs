@@ -1,14 +1,11 @@
 //! What damage does to the programs that operators have, and what is saved: the table of docs/recovery.md, measured.
 //!
 //! ```text
-//! ETCD_MEDIC_PEERS=/path/to/peers cargo test --test damage_table -- --ignored --nocapture
+//! ETCD_MEDIC_PEERS=/path/to/peers cargo test --test interop damage_table -- --ignored --nocapture
 //! ```
 //!
 //! Each program gets its own copy of the damaged file, and 20 s.
-#![cfg(test)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints a table, and what programs said")]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -19,15 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::scan::{ScanOptions, scan};
-use support::anatomy::{Anatomy, Items};
-use support::peers::program_folder;
-use support::program::{folder_of, path_in, program, run};
-use support::workshop::{Base, Damage, PATTERNS, frag};
+use crate::support::anatomy::{Anatomy, Items};
+use crate::support::peers::program_folder;
+use crate::support::program::{folder_of, path_in, program, run};
+use crate::support::workshop::{Base, Damage, PATTERNS, frag};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 use tempfile::TempDir;
 
 /// How long a program may take on 4 MB.

@@ -1,10 +1,7 @@
 //! Copies beside real etcd: it must start from them, find in them all that it had, and go on.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run. `ETCD_MEDIC_CORPORA` names larger files, as for
-//! `tests/truth.rs`.
-#![cfg(test)]
-
-mod support;
+//! `tests/files/truth.rs`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,19 +14,18 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::copy::{Destination, Layout, Progress};
-use etcd_medic::rewrite::changes::Wish;
-use etcd_medic::rewrite::defrag::{Request, defrag};
-use etcd_medic::source::Source;
-use serde_json::Value;
-use support::corpus::Corpus;
-use support::peers::{
+use crate::support::corpus::Corpus;
+use crate::support::peers::{
     Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
     parse, succeeded, with_each_etcd, with_etcd,
 };
-use support::random::Random;
-use support::{fixture, names_in, testdata};
+use crate::support::random::Random;
+use crate::support::{fixture, names_in, testdata};
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::rewrite::defrag::{DefragRequest, defrag};
+use etcd_medic::internals::source::DbFile;
+use serde_json::Value;
 
 with_each_etcd!(
     lives_on_after_a_defrag_in_place,
@@ -216,7 +212,7 @@ fn etcd_started_meanwhile_keeps_its_file(peer: &Peer) {
     let content = Content::of(&member, &revisions);
     member.stop();
     // a defrag that has begun, and that goes on when the test likes
-    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
+    let source = DbFile::open(&member.db(), Lock::Exclusive).expect("the db");
     let (mut etcd, endpoint) = peer.spawn(member.folder(), member.data_dir(), &Vec::new());
     await_that("etcd opens the db", || has_open(etcd.id(), &member.db()));
     assert_nothing_is_replaced(&member, &source, &format!("is in use by etcd (process {})", etcd.id()));
@@ -232,7 +228,7 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
     let revisions = write_some(&member);
     let content = Content::of(&member, &revisions);
     member.stop();
-    let source = Source::open(&member.db(), Lock::Exclusive).expect("the db");
+    let source = DbFile::open(&member.db(), Lock::Exclusive).expect("the db");
     let mut flock = Command::new("flock");
     flock.arg("--exclusive").arg(member.db()).arg("true").stdin(Stdio::null());
     let mut waiter = Process(flock.spawn().expect("flock, of util-linux"));
@@ -301,24 +297,14 @@ fn many_starts_beside_a_defrag() {
     }
 }
 
-fn assert_nothing_is_replaced(member: &Member, source: &Source, words: &str) {
+fn assert_nothing_is_replaced(member: &Member, source: &DbFile, words: &str) {
     let look = || {
         let metadata = member.db().metadata().expect("the db");
         (metadata.ino(), fs::read(member.db()).expect("the db"), names_below(member.folder()))
     };
     let before = look();
-    let request = Request {
-        destination: Destination::InPlace { keep_old: true },
-        wish: Wish::default(),
-        layout: Layout::default(),
-        verify: true,
-        dry_run: false,
-        snapshot: false,
-        skip_hash_check: false,
-        wal_dir: None,
-    };
-    let quiet = Progress::SILENT;
-    let refused = defrag(source, &request, quiet).expect_err("refused").to_string();
+    let refused =
+        defrag(source, &DefragRequest::in_place(), Progress::SILENT).expect_err("refused").to_string();
     assert!(refused.contains(words), "no `{words}` in: {refused}");
     assert!(look() == before, "something was replaced, made or removed");
 }

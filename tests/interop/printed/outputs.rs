@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::forms::{Forms, forms_in, lines_in, lines_of};
-use super::support::member_log::{FIRST_SEGMENT, log_of};
-use super::support::program::{Ran, program};
-use super::support::workshop::{PATTERNS, frag};
-use super::support::{etcd_file, fixture};
+use crate::support::member_log::{FIRST_SEGMENT, log_of};
+use crate::support::program::{Ran, program};
+use crate::support::workshop::{PATTERNS, frag};
+use crate::support::{etcd_file, fixture};
 use tempfile::TempDir;
 
 /// Lines of shell that the program prints, as text and as JSON.

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::road::try_shell;
-use super::support::documents::{self, parse as document};
-use super::support::peers::{Member, Peer, number, parse, succeeded, text, with_each_etcd};
-use super::support::program::PROGRAM;
-use super::support::workshop::{Base, PATTERNS};
+use crate::support::documents::{self, parse as document};
+use crate::support::peers::{Member, Peer, number, parse, succeeded, text, with_each_etcd};
+use crate::support::program::PROGRAM;
+use crate::support::workshop::{Base, PATTERNS};
 use tempfile::TempDir;
 
 with_each_etcd!(

@@ -4,38 +4,35 @@
 //! the package), too:
 //!
 //! ```text
-//! ETCD_MEDIC_CORPORA=../shared/corpora cargo test --test truth
+//! ETCD_MEDIC_CORPORA=../shared/corpora cargo test --test files truth
 //! ```
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::analyze::histogram::Histogram;
-use etcd_medic::analyze::resources::ResourceUse;
-use etcd_medic::analyze::space::ByteClass;
-use etcd_medic::analyze::top::TopObject;
-use etcd_medic::analyze::{Analysis, AnalyzeRequest, analyze};
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::bucket::BucketRoot;
-use etcd_medic::bolt::entries::for_each_entry;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::{self, Trailer};
-use etcd_medic::etcd::{KeyValue, RecordKey};
-use etcd_medic::filter::Filter;
-use etcd_medic::inspect::{self, RowKind};
-use etcd_medic::scan::{Scan, ScanOptions, scan};
-use etcd_medic::source::Source;
-use etcd_medic::status::{Limits, Status};
+use crate::support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
+use crate::support::{fixture, fixture_text, names_in, testdata};
+use etcd_medic::internals::analyze::histogram::Histogram;
+use etcd_medic::internals::analyze::resources::ResourceUse;
+use etcd_medic::internals::analyze::space::ByteClass;
+use etcd_medic::internals::analyze::top::TopObject;
+use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::bucket::BucketRoot;
+use etcd_medic::internals::bolt::entries::for_each_entry;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::{self, Trailer};
+use etcd_medic::internals::etcd::{KeyValue, RecordKey};
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::inspect::{self, RowKind};
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::status::{Limits, Status};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::corpus::{Change, Corpus, FileTruth, LiveKey, PrefixTruth, Truth, from_base64, from_hex};
-use support::{fixture, fixture_text, names_in, testdata};
 
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
@@ -102,7 +99,7 @@ fn compare(corpus: &Corpus) -> usize {
     for (name, truth) in &corpus.truth.files {
         let path = corpus.folder.join(name).display().to_string();
         let file = corpus.file(name);
-        let source = Source::open(file.path(), Lock::Shared).expect("opened");
+        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
         read(&source.db, &path, |made| {
             file_figures(made, name, truth);
             bbolt_stats(made, &truth.bbolt_stats);
@@ -192,8 +189,9 @@ fn bbolt_stats(made: &Made<'_, '_>, stats: &str) {
     assert_eq!(height, figure("Number of levels in B+tree"));
     assert_eq!(buckets().count() as u64, figure("Total number of buckets"));
     assert_eq!(inline().count() as u64, figure("Total number on inlined buckets"));
-    let inline_bytes =
-        |sizes: &etcd_medic::bolt::walk::NodeSizes| sizes.header + sizes.elements + sizes.keys + sizes.values;
+    let inline_bytes = |sizes: &etcd_medic::internals::bolt::walk::NodeSizes| {
+        sizes.header + sizes.elements + sizes.keys + sizes.values
+    };
     let in_inline: u64 = inline().map(|(_, tally)| inline_bytes(&tally.sizes)).sum();
     assert_eq!(in_inline, figure("Bytes used for inlined buckets"));
 

@@ -3,22 +3,23 @@
 //!
 //! Each must be read to its end without a panic, with the fault named where it is, every page accounted for, and the
 //! sound rest found.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeSet;
 
-use etcd_medic::bolt::bucket::BucketRoot;
-use etcd_medic::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
-use etcd_medic::bolt::meta::MetaError;
-use etcd_medic::bolt::{Db, Fault, FormatError};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{ScanOptions, scan};
-use support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
-use support::fixture;
-use support::found::{EVERY_KIND, Found, kind_name, meta_error_name, scan_and_account, walk, walk_in_order};
-use support::lies::{B, Case, ENTRIES, FREE, FREED, NO_PAGE, PAGE_SIZE, ROOT, at, cases, sample, sample_of};
+use crate::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
+use crate::support::fixture;
+use crate::support::found::{
+    EVERY_KIND, Found, kind_name, meta_error_name, scan_and_account, walk, walk_in_order,
+};
+use crate::support::lies::{
+    B, Case, ENTRIES, FREE, FREED, NO_PAGE, PAGE_SIZE, ROOT, at, cases, sample, sample_of,
+};
+use etcd_medic::internals::bolt::bucket::BucketRoot;
+use etcd_medic::internals::bolt::format::{MAGIC, MAX_PAGE_SIZE, MIN_PAGE_SIZE, VERSION};
+use etcd_medic::internals::bolt::meta::MetaError;
+use etcd_medic::internals::bolt::{Db, Fault, FormatError};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 
 /// Scans with several threads, twice, and walks with one: all must agree, and every page be accounted for.
 fn read(name: &str, db: &Db) -> (Found, Found) {

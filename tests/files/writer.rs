@@ -1,24 +1,21 @@
 //! The writer by itself: what it writes is sound, without a page too many, and reads back as it was given.
 //!
-//! That bbolt and etcd take its files is the business of `tests/interop.rs`.
-#![cfg(test)]
+//! That bbolt and etcd take its files is the business of `tests/interop/`.
 
-mod support;
-
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::format::MAX_PAGE_SIZE;
-use etcd_medic::bolt::format::MAX_VALUE_SIZE;
-use etcd_medic::bolt::write::{
+use crate::support::content::{assert_equal_contents, contents_and_places};
+use crate::support::found::assert_accounted;
+use crate::support::memory::{Change, Changing, Memory, Tree, Value, file_of, open, settings, write_file};
+use crate::support::random::Random;
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::format::MAX_PAGE_SIZE;
+use etcd_medic::internals::bolt::format::MAX_VALUE_SIZE;
+use etcd_medic::internals::bolt::write::{
     self, BucketSpec, EntrySource, NewEntry, Packing, PlanError, Settings, Sizes, ValueSize, WriteError,
 };
-use etcd_medic::check::check;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer::Trailer;
-use etcd_medic::scan::{ScanOptions, scan};
-use support::content::{assert_equal_contents, contents_and_places};
-use support::found::assert_accounted;
-use support::memory::{Change, Changing, Memory, Tree, Value, file_of, open, settings, write_file};
-use support::random::Random;
+use etcd_medic::internals::check::check;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::scan::{ScanOptions, scan};
 
 /// Writes it, and reads it back: sound, every page reachable, equal, inline what bbolt would inline.
 fn assert_written(tree: &Tree, settings: Settings, of: &str) -> Db {

@@ -1,8 +1,5 @@
 //! `status` for a fleet: headroom on quotas and disks, many files, Prometheus' text format, and what docs/monitoring/
 //! makes of it; and what history costs.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,9 +7,9 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::documents::{self, parse};
-use support::program::{document, folder_of, path_in, program, run};
-use support::{etcd_file, fixture, testdata};
+use crate::support::documents::{self, parse};
+use crate::support::program::{document, folder_of, path_in, program, run};
+use crate::support::{etcd_file, fixture, testdata};
 
 /// 4,128,768 bytes, all allocated.
 fn frag() -> String {
@@ -84,12 +81,12 @@ mod headroom {
     #[test]
     fn the_guide_says_the_same() {
         let guide = fs::read_to_string(monitoring("../space-guide.md")).expect("the guide");
-        for row in etcd_medic::guide::ROWS {
+        for row in etcd_medic::internals::guide::ROWS {
             let disk = match row.from_disk_bytes / 1_000_000_000 {
                 0 => "below 48 GB".to_owned(),
                 disk => format!("from {disk} GB"),
             };
-            let revisions = etcd_medic::units::grouped(row.revisions);
+            let revisions = etcd_medic::internals::units::grouped(row.revisions);
             let line =
                 format!("| {disk} | {} GiB | {} | {revisions} |", row.quota_bytes >> 30, row.quota_bytes);
             assert!(guide.contains(&line), "docs/space-guide.md lacks: {line}");
@@ -227,10 +224,10 @@ mod retention {
     /// A real API server sets the time when it creates: revisions and times ascend together.
     #[test]
     fn times_of_real_objects_ascend_with_their_revisions() {
-        use etcd_medic::bolt::Db;
-        use etcd_medic::etcd::schema::State;
-        use etcd_medic::k8s::metadata::creation_seconds;
-        use etcd_medic::scan::{ScanOptions, scan};
+        use etcd_medic::internals::bolt::Db;
+        use etcd_medic::internals::etcd::schema::State;
+        use etcd_medic::internals::k8s::metadata::creation_seconds;
+        use etcd_medic::internals::scan::{ScanOptions, scan};
         for (name, least) in [("k8s-frag/frag.db", 300), ("k8s-3.5/k8s.db", 100), ("k8s-3.6/k8s.db", 100)] {
             let db = Db::new(fixture(name)).expect("a db");
             let state = State::read(&db);

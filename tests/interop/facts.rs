@@ -1,22 +1,19 @@
 //! Real etcd beside us: what etcd's own tools say of a member must be what we read in its file.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::source::Source;
-use serde_json::Value;
-use support::peers::{
+use crate::support::peers::{
     Key, Member, Peer, fingerprint, from_hex, medic, medic_json, number, untouched, with_each_etcd,
 };
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{ScanOptions, scan};
+use etcd_medic::internals::source::DbFile;
+use serde_json::Value;
 
 with_each_etcd!(
     running_member_is_not_read_by_accident,
@@ -282,7 +279,7 @@ fn assert_adds_up(path: &Path, said: &Said) {
 
 /// Every key that exists, as our reader finds it.
 fn live_keys(path: &Path) -> BTreeMap<Vec<u8>, Key> {
-    let Source { db, .. } = Source::open(path, Lock::Shared).expect("a readable db");
+    let DbFile { db, .. } = DbFile::open(path, Lock::Shared).expect("a readable db");
     let state = State::read(&db);
     let scan = scan(&db, &state, ScanOptions::default());
     let newest = scan

@@ -2,30 +2,27 @@
 //! own tools say of them; and numbers that lie.
 //!
 //! `ETCD_MEDIC_CORPORA` names a folder with more real files, as for the tests of `truth.rs`.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::Lock;
-use etcd_medic::etcd::RevisionError;
-use etcd_medic::etcd::hash::{hash_kv, hash_kv_of};
-use etcd_medic::etcd::kept::Kept;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::{RecordKey, Revision};
-use etcd_medic::hash::{HashError, Hashes};
-use etcd_medic::source::Source;
+use crate::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
+use crate::support::corpus::Corpus;
+use crate::support::{etcd_file, fixture, fixture_text, names_in, testdata};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::open::Lock;
+use etcd_medic::internals::etcd::RevisionError;
+use etcd_medic::internals::etcd::hash::{hash_kv, hash_kv_of};
+use etcd_medic::internals::etcd::kept::Kept;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::{RecordKey, Revision};
+use etcd_medic::internals::hash::{HashError, Hashes};
+use etcd_medic::internals::source::DbFile;
 use serde_json::Value;
-use support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
-use support::corpus::Corpus;
-use support::{etcd_file, fixture, fixture_text, names_in, testdata};
 
 fn hashes(db: &Db, revision: i64) -> Result<Hashes, HashError> {
-    etcd_medic::hash::hashes(db, &State::read(db), revision, &|_| {})
+    etcd_medic::internals::hash::hashes(db, &State::read(db), revision, &|_| {})
 }
 
 /// Hash, revision and compact revision; the same by the library's shorter way.
@@ -176,7 +173,7 @@ mod rule {
             for at in 1..=26 {
                 let kept = Kept::at(&db, state.key_bucket.as_ref().expect("a key bucket"), at);
                 let mut left = Vec::new();
-                etcd_medic::bolt::entries::for_each_entry(
+                etcd_medic::internals::bolt::entries::for_each_entry(
                     &db,
                     state.key_bucket.as_ref().expect("one"),
                     |entry| {
@@ -428,7 +425,7 @@ mod truth {
         for (name, truth) in &corpus.truth.files {
             let path = corpus.folder.join(name).display().to_string();
             let file = corpus.file(name);
-            let db = Source::open(file.path(), Lock::Shared).expect("opened").db;
+            let db = DbFile::open(file.path(), Lock::Shared).expect("opened").db;
             let found = hashes(&db, 0).expect("hashes");
             assert!(found.sound, "{path}");
             let status = &found.snapshot_status;

@@ -1,10 +1,6 @@
 //! What was saved of damaged files, beside real etcd: it starts from it, and has the keys that could be saved.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run, `tests/support/workshop.rs` what is done to the file.
-#![cfg(test)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod lacking;
 mod road;
@@ -14,10 +10,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::time::Duration;
 
-use etcd_medic::etcd::{KeyValue, RecordKey};
-use support::anatomy::Items;
-use support::peers::{Member, Peer, medic_json, number, parse, with_each_etcd};
-use support::workshop::{Base, Damage, NO_ROOT, PATTERNS, frag};
+use crate::support::anatomy::Items;
+use crate::support::peers::{Member, Peer, medic_json, number, parse, with_each_etcd};
+use crate::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, frag};
+use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use tempfile::TempDir;
 
 with_each_etcd!(starts_from_what_was_saved, leases_and_users_come_back);

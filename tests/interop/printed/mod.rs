@@ -1,10 +1,6 @@
 //! Each form of etcd's command lines that is printed anywhere, by a command or a document, is run once with each etcd, against what
 //! it is meant for. The list of forms is not kept by hand: it is what the program prints of many files, what stands in its sources, and
 //! what stands in the documents.
-#![cfg(test)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod bench;
 mod forms;
@@ -15,12 +11,12 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::support::documents::{self, parse as document};
+use crate::support::fixture;
+use crate::support::peers::{Member, Peer, free_ports, parse, with_each_etcd};
+use crate::support::workshop::{Base, PATTERNS, frag};
 use bench::Bench;
 use forms::{Forms, forms_in, in_sources, of_documents, without_mentions};
-use support::documents::{self, parse as document};
-use support::fixture;
-use support::peers::{Member, Peer, free_ports, parse, with_each_etcd};
-use support::workshop::{Base, PATTERNS, frag};
 
 with_each_etcd!(each_form_is_taken);
 

@@ -1,25 +1,22 @@
 //! Made-up files beside a real etcd: it restores them, starts from them, and answers what they say.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
-#![cfg(test)]
-
-mod support;
 
 use std::path::PathBuf;
 
-use etcd_medic::copy::Progress;
-use etcd_medic::synth::{Extent, Options, Report, Request, synth};
-use serde_json::Value;
-use support::peers::{
+use crate::support::peers::{
     Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
 };
+use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::synth::{Extent, SynthOptions, SynthReport, SynthRequest, synth};
+use serde_json::Value;
 use tempfile::TempDir;
 
 with_each_etcd!(lives_on, alarm_is_raised, tools_read_it);
 
 /// etcd restores the file, has what is in it, takes writes, compacts and defragments.
 fn lives_on(peer: &Peer) {
-    let made = Made::new(Options::new(5, Extent::Bytes(8 << 20)));
+    let made = Made::new(SynthOptions::new(5, Extent::Bytes(8 << 20)));
     let (revision, compacted) = (number(&made.report["revision"]), number(&made.report["compact_revision"]));
     let keys = number(&made.report["keys"]);
     let member = peer.start_on(peer.restore(&made.path, &[]), &[], None);
@@ -41,7 +38,7 @@ fn lives_on(peer: &Peer) {
 }
 
 fn alarm_is_raised(peer: &Peer) {
-    let made = Made::new(Options { nospace: true, ..Options::new(6, Extent::Bytes(2 << 20)) });
+    let made = Made::new(SynthOptions { nospace: true, ..SynthOptions::new(6, Extent::Bytes(2 << 20)) });
     let member = peer.start_on(peer.restore(&made.path, &[]), &[], None);
     assert!(member.ctl(["alarm", "list"]).contains("NOSPACE"));
     let put = member.try_ctl(["put", "/interop/new", "throw-away text"]);
@@ -49,7 +46,7 @@ fn alarm_is_raised(peer: &Peer) {
 }
 
 fn tools_read_it(peer: &Peer) {
-    let made = Made::new(Options::new(8, Extent::Bytes(8 << 20)));
+    let made = Made::new(SynthOptions::new(8, Extent::Bytes(8 << 20)));
     let copy = made.folder.path().join("copy.db");
     std::fs::copy(&made.path, &copy).expect("a copy");
     let said = peer.snapshot_status(&copy);
@@ -76,12 +73,12 @@ struct Made {
 }
 
 impl Made {
-    fn new(options: Options) -> Self {
+    fn new(options: SynthOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("synth.db");
-        let request = Request { target: path.clone(), force: false, snapshot: true, options };
+        let request = SynthRequest { target: path.clone(), force: false, snapshot: true, options };
         let silent = Progress::SILENT;
-        let report: Report = synth(&request, silent).expect("made");
+        let report: SynthReport = synth(&request, silent).expect("made");
         assert_bbolt_accepts(&path, "made up");
         Self { folder, path, report: parse(&serde_json::to_vec(&report).expect("JSON")) }
     }

@@ -1,24 +1,20 @@
 //! One verdict: whatever a file is, every command says the same of it, by its exit code and in its document.
-#![cfg(test)]
-
-#[path = "support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::Path;
 
+use crate::support::content::{assert_equal_contents, contents};
+use crate::support::corpus::Corpus;
+use crate::support::memory::{Tree, open};
+use crate::support::mutate::mutate;
+use crate::support::peers::{assert_bbolt_accepts, with_each_etcd};
+use crate::support::program::{Ran, run};
+use crate::support::random::Random;
+use crate::support::workshop::{NO_ROOT, PATTERNS, bases, seeds};
+use crate::support::{etcd_file, fixture, lies, names_in, testdata};
 use rayon::prelude::*;
 use serde_json::Value;
-use support::content::{assert_equal_contents, contents};
-use support::corpus::Corpus;
-use support::memory::{Tree, open};
-use support::mutate::mutate;
-use support::peers::{assert_bbolt_accepts, with_each_etcd};
-use support::program::{Ran, run};
-use support::random::Random;
-use support::workshop::{NO_ROOT, PATTERNS, bases, seeds};
-use support::{etcd_file, fixture, lies, names_in, testdata};
 use tempfile::TempDir;
 
 with_each_etcd!(etcd_runs_with_a_value_beside_its_buckets);
@@ -154,7 +150,7 @@ fn of_every_pattern_of_damage() {
     assert!(readable > 10 && damaged > 100 && no_db > 10, "{sound}, {readable}, {damaged}, {no_db}");
 }
 
-fn pattern_name(pattern: &support::workshop::Pattern) -> &'static str {
+fn pattern_name(pattern: &crate::support::workshop::Pattern) -> &'static str {
     pattern.name
 }
 
@@ -236,7 +232,7 @@ fn buckets_that_are_lost_are_not_left_out() {
     }
 }
 
-fn is_plain_leaf(file: &mut support::builder::FileBuilder, page: u64) -> bool {
+fn is_plain_leaf(file: &mut crate::support::builder::FileBuilder, page: u64) -> bool {
     let (flags, count) = (file.header(page).flags.get(), file.header(page).count.get());
     flags == 2 && count > 0 && file.leaf_element(page, 0).flags.get() == 0
 }
@@ -254,7 +250,7 @@ fn snapshots_that_were_changed() {
 }
 
 /// etcd starts from a file with such a value, has its keys, and lives on: it is sound.
-fn etcd_runs_with_a_value_beside_its_buckets(peer: &support::peers::Peer) {
+fn etcd_runs_with_a_value_beside_its_buckets(peer: &crate::support::peers::Peer) {
     let mut member = peer.start(&[]);
     member.ctl(["put", "/app/one", "throw-away text"]);
     member.stop();

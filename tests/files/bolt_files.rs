@@ -1,23 +1,20 @@
 //! The reader against files that bbolt itself wrote: what it finds must be what bbolt says of them.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use crate::support::found::{assert_accounted, kind_name, walk, walk_in_order};
+use crate::support::{fixture, fixture_text, names_in};
 use bytes::Bytes;
-use etcd_medic::bolt::bucket::{Bucket, BucketRoot};
-use etcd_medic::bolt::entries::for_each_entry;
-use etcd_medic::bolt::fault::Fault;
-use etcd_medic::bolt::open::{Lock, map_file};
-use etcd_medic::bolt::{BucketId, Db};
-use etcd_medic::etcd::schema::State;
-use etcd_medic::scan::{Scan, ScanOptions, scan};
+use etcd_medic::internals::bolt::bucket::{Bucket, BucketRoot};
+use etcd_medic::internals::bolt::entries::for_each_entry;
+use etcd_medic::internals::bolt::fault::Fault;
+use etcd_medic::internals::bolt::open::{Lock, map_file};
+use etcd_medic::internals::bolt::{BucketId, Db};
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use support::found::{assert_accounted, kind_name, walk, walk_in_order};
-use support::{fixture, fixture_text, names_in};
 
 /// A `*.truth.json`: what bbolt says of a file.
 #[derive(Deserialize, PartialEq, Eq, Debug)]
@@ -215,8 +212,8 @@ fn the_sound_rest_is_found() {
     let in_lost_leaf =
         |page| db("bolt/damaged/base").page(page).unwrap().leaf().unwrap().num_entries() as u64;
     let lost = BTreeMap::from([
-        ("double-reference", in_lost_leaf(etcd_medic::bolt::PageId(5))),
-        ("wrong-page-type", in_lost_leaf(etcd_medic::bolt::PageId(6))),
+        ("double-reference", in_lost_leaf(etcd_medic::internals::bolt::PageId(5))),
+        ("wrong-page-type", in_lost_leaf(etcd_medic::internals::bolt::PageId(6))),
     ]);
     for name in names_in("bolt/damaged", ".damage.txt") {
         let found = walk_in_order(&db(&format!("bolt/damaged/{name}")));

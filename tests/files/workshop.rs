@@ -3,35 +3,32 @@
 //!
 //! The files of `testdata/` are always read; those of the folder that `ETCD_MEDIC_CORPORA` names (relative to the package),
 //! up to 64 MiB each, too.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use etcd_medic::analyze::{AnalyzeRequest, analyze};
-use etcd_medic::bolt::{Db, PageId};
-use etcd_medic::check::{Checked, check};
-use etcd_medic::etcd::key_value::KeyValue;
-use etcd_medic::etcd::schema::State;
-use etcd_medic::etcd::trailer;
-use etcd_medic::filter::Filter;
-use etcd_medic::hash::hashes;
-use etcd_medic::inspect;
-use etcd_medic::scan::health::Health;
-use etcd_medic::scan::{ScanOptions, scan};
-use etcd_medic::status::{Limits, Status};
-use etcd_medic::text::ByteText;
-use support::anatomy::{Anatomy, Items};
-use support::content::contents;
-use support::corpus::Corpus;
-use support::peers::assert_bbolt_accepts;
-use support::program::{folder_of, path_in, run};
-use support::workshop::{Base, Damage, PATTERNS, bases, frag, seeds};
-use support::{memory, testdata};
+use crate::support::anatomy::{Anatomy, Items};
+use crate::support::content::contents;
+use crate::support::corpus::Corpus;
+use crate::support::peers::assert_bbolt_accepts;
+use crate::support::program::{folder_of, path_in, run};
+use crate::support::workshop::{Base, Damage, PATTERNS, bases, frag, seeds};
+use crate::support::{memory, testdata};
+use etcd_medic::internals::analyze::{AnalyzeRequest, analyze};
+use etcd_medic::internals::bolt::{Db, PageId};
+use etcd_medic::internals::check::{Checked, check};
+use etcd_medic::internals::etcd::key_value::KeyValue;
+use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::hash::hashes;
+use etcd_medic::internals::inspect;
+use etcd_medic::internals::scan::health::Health;
+use etcd_medic::internals::scan::{ScanOptions, scan};
+use etcd_medic::internals::status::{Limits, Status};
+use etcd_medic::internals::text::ByteText;
 
 /// Names the folder with the large corpora.
 const CORPORA: &str = "ETCD_MEDIC_CORPORA";
@@ -281,7 +278,7 @@ fn the_revisions_of_lost_records() {
                     && span.last_revision.is_none_or(|last| revision <= last)
             })
         };
-        let key = |item: &&support::anatomy::Item| item.bucket == b"key"[..];
+        let key = |item: &&crate::support::anatomy::Item| item.bucket == b"key"[..];
         let lost = damage.all.difference(&damage.possible).filter(key);
         if name == "half-cut" {
             // the leaf with the names of the buckets went, too
@@ -438,7 +435,7 @@ const SEEDS: &str = "ETCD_MEDIC_SEEDS";
 
 /// Writes what the fuzz targets begin with, a folder for each sort of input: see tests/fuzz/README.md.
 #[test]
-#[ignore = "writes files: ETCD_MEDIC_SEEDS=FOLDER cargo test --test workshop seeds_of -- --ignored"]
+#[ignore = "writes files: ETCD_MEDIC_SEEDS=FOLDER cargo test --test files seeds_of -- --ignored"]
 fn seeds_of_the_fuzz_targets() {
     let root = std::path::PathBuf::from(std::env::var_os(SEEDS).expect(SEEDS));
     let write = |folder: &str, name: &str, bytes: &[u8]| {

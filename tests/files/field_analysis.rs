@@ -1,20 +1,17 @@
 //! Shapes of files that public reports show: many API servers in one etcd, kcp, restores with `--bump-revision`, floods of built-in
 //! resources, members that raft does not know, and names that nothing has. Each rule is held over other inputs of its kind, too, and
 //! over all real files.
-#![cfg(test)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
+use crate::support::corpus::Corpus;
+use crate::support::documents::{self, Bytes};
+use crate::support::memory::Tree;
+use crate::support::program::{Ran, document, folder_of, path_in, run};
+use crate::support::{etcd_file, fixture, names_in, testdata};
 use serde_json::{Value, json};
-use support::corpus::Corpus;
-use support::documents::{self, Bytes};
-use support::memory::Tree;
-use support::program::{Ran, document, folder_of, path_in, run};
-use support::{etcd_file, fixture, names_in, testdata};
 use tempfile::TempDir;
 
 /// The first moment of a made-up cluster.

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use super::forms::{Forms, form_of, forms_in};
 use super::outputs::printed;
-use super::support::peers::{Member, Peer, without_settings};
-use super::support::program::{PROGRAM, Ran, program};
+use crate::support::peers::{Member, Peer, without_settings};
+use crate::support::program::{PROGRAM, Ran, program};
 use tempfile::TempDir;
 
 pub struct Bench {

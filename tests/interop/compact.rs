@@ -2,10 +2,7 @@
 //! changes that a copy can go through.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run. `ETCD_MEDIC_CORPORA` names larger files, as for
-//! `tests/truth.rs`.
-#![cfg(test)]
-
-mod support;
+//! `tests/files/truth.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -17,16 +14,16 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use etcd_medic::bolt::Db;
-use etcd_medic::bolt::open::{Lock, map_file};
-use serde_json::Value;
-use support::content::contents;
-use support::corpus::Corpus;
-use support::peers::{
+use crate::support::content::contents;
+use crate::support::corpus::Corpus;
+use crate::support::peers::{
     Member, Peer, assert_bbolt_accepts, medic, medic_json, number, parse, succeeded, with_each_etcd,
 };
-use support::random::Random;
-use support::{fixture, mvcc, names_in, testdata};
+use crate::support::random::Random;
+use crate::support::{fixture, mvcc, names_in, testdata};
+use etcd_medic::internals::bolt::Db;
+use etcd_medic::internals::bolt::open::{Lock, map_file};
+use serde_json::Value;
 use tempfile::TempDir;
 
 with_each_etcd!(

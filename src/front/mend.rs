@@ -1,0 +1,91 @@
+//! Copies: packed, saved from a damaged file, or made up.
+
+use std::path::Path;
+
+use crate::bolt::open::Lock;
+use crate::copy::Progress;
+use crate::output::folder_of;
+use crate::rewrite::defrag::{self, DefragError, DefragRequest};
+use crate::rewrite::outcome::DefragReport;
+use crate::salvage::document::SalvageReport;
+use crate::salvage::open;
+use crate::salvage::run::{self, SalvageError, SalvageRequest};
+use crate::source::DbFile;
+use crate::synth::{self, SynthError, SynthReport, SynthRequest};
+
+impl DbFile {
+    /// Writes a packed copy without free pages, and compares it with the file, entry by entry.
+    ///
+    /// # Errors
+    /// See [`DefragError`]. The file is as it was, unless an error says where the copy and the old file are.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let target = folder.path().join("packed.db");
+    /// let file = etcd_medic::open("testdata/k8s-frag/frag.db")?;
+    /// let report = file.defrag(&etcd_medic::DefragRequest::to(&target), etcd_medic::Progress::SILENT)?;
+    /// assert!(report.verified && report.target.file_bytes < report.source.file_bytes / 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn defrag(
+        &self,
+        request: &DefragRequest,
+        progress: Progress<'_>,
+    ) -> Result<DefragReport, DefragError> {
+        defrag::defrag(self, request, progress)
+    }
+}
+
+/// Saves what can be saved of the file at `path` into a new one that etcd starts from.
+///
+/// # Errors
+/// See [`SalvageError`]. The file is as it was.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let [damaged, target] = ["damaged.db", "saved.db"].map(|name| folder.path().join(name));
+/// # let mut bytes = std::fs::read("testdata/k8s-frag/frag.db")?;
+/// # bytes[..8192].fill(0);
+/// # std::fs::write(&damaged, bytes)?;
+/// let request = etcd_medic::SalvageRequest::to(&target);
+/// let report = etcd_medic::salvage(&damaged, &request, etcd_medic::Progress::SILENT)?;
+/// println!("{} records, {} keys", report.target.records, report.target.keys);
+/// assert!(report.verified && etcd_medic::open(&target)?.check(&Default::default()).sound);
+/// # Ok(())
+/// # }
+/// ```
+pub fn salvage(
+    path: impl AsRef<Path>,
+    request: &SalvageRequest,
+    progress: Progress<'_>,
+) -> Result<SalvageReport, SalvageError> {
+    let lock = if request.without_lock { Lock::None } else { Lock::Shared };
+    let scratch = request.disk_errors.then(|| folder_of(&request.target));
+    let wreck = open::open(path.as_ref(), lock, scratch, progress)?;
+    run::salvage(&wreck, request, progress)
+}
+
+/// Makes up the db of a Kubernetes cluster; the same one from the same request.
+///
+/// # Errors
+/// See [`SynthError`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let target = folder.path().join("made.db");
+/// let options = etcd_medic::SynthOptions::new(1, etcd_medic::Extent::Keys(500));
+/// let request = etcd_medic::SynthRequest { target, force: false, snapshot: false, options };
+/// assert_eq!(etcd_medic::synth(&request, etcd_medic::Progress::SILENT)?.keys, 485);
+/// # Ok(())
+/// # }
+/// ```
+pub fn synth(request: &SynthRequest, progress: Progress<'_>) -> Result<SynthReport, SynthError> {
+    synth::synth(request, progress)
+}

@@ -1,0 +1,19 @@
+//! The front door: what a program that uses this library calls. Everything else is behind it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `open` | a path, opened |
+//! | `options` | what each question can be told |
+//! | `look` | questions about a file: its size, health, content |
+//! | `history` | keys at any revision, and those that were deleted |
+//! | `mend` | copies: packed, or saved from a damaged file |
+
+mod history;
+mod look;
+mod mend;
+mod open;
+pub mod options;
+
+pub use history::{KeysError, StoredObject};
+pub use mend::{salvage, synth};
+pub use open::{open, open_exclusively, open_unlocked};

@@ -1,0 +1,52 @@
+//! A path, opened.
+
+use std::path::Path;
+
+use crate::bolt::open::Lock;
+use crate::source::{DbFile, SourceError};
+
+/// Opens a db, a snapshot, or the db of a data dir, to read it. Until it is dropped, it holds bbolt's shared lock, so no etcd
+/// can start from the file.
+///
+/// # Errors
+/// The file does not exist, is in use by a program that writes to it, or is no bbolt file whose trees can be read: then
+/// [`salvage`](crate::salvage) may help.
+///
+/// # Examples
+/// ```
+/// let file = etcd_medic::open("testdata/k8s-frag/frag.db")?;
+/// assert!(file.check(&Default::default()).sound);
+/// # Ok::<(), etcd_medic::SourceError>(())
+/// ```
+pub fn open(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
+    DbFile::open(path.as_ref(), Lock::Shared)
+}
+
+/// Opens a db under bbolt's exclusive lock, as [`DbFile::defrag`] needs it to replace the file.
+///
+/// # Errors
+/// As [`open`]; also if another program reads the file.
+///
+/// # Examples
+/// ```
+/// let file = etcd_medic::open_exclusively("testdata/k8s-frag/frag.db")?;
+/// # Ok::<(), etcd_medic::SourceError>(())
+/// ```
+pub fn open_exclusively(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
+    DbFile::open(path.as_ref(), Lock::Exclusive)
+}
+
+/// Opens a db without a lock, even if etcd has it open: what is read may be changing.
+///
+/// # Errors
+/// As [`open`], but for a lock.
+///
+/// # Examples
+/// ```
+/// let file = etcd_medic::open_unlocked("testdata/k8s-frag/frag.db")?;
+/// assert!(file.read_without_lock);
+/// # Ok::<(), etcd_medic::SourceError>(())
+/// ```
+pub fn open_unlocked(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
+    DbFile::open(path.as_ref(), Lock::None)
+}

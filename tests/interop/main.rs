@@ -1,0 +1,15 @@
+//! Beside real etcd of each version: one program, as each takes long to link. `tests/support/peers.rs` says how etcd is found and run.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod compact;
+mod damage_table;
+mod facts;
+mod member;
+mod printed;
+mod rewrite;
+mod salvage;
+mod synth;
+mod travel;
