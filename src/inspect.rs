@@ -20,41 +20,42 @@ use crate::etcd::{KeyValue, RecordKey};
 use crate::scan::{self, structure::leaked_runs};
 use crate::text::ByteText;
 
-/// One node, or a run of pages that are alike.
+/// A node, or a run of pages that are alike. Inline buckets have no page of their own, and no row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageRow {
     /// Its first page.
     pub page: u64,
-    /// Byte offset in the file.
+    /// The byte of the file where it begins.
     pub offset: u64,
     /// What it is.
     pub kind: RowKind,
-    /// How many pages it takes, overflow included.
+    /// Pages that it takes, overflow included.
     pub pages: u64,
-    /// Elements of a branch or leaf, ids of a freelist.
+    /// Elements of a branch or leaf, ids of a freelist; `null` for others.
     pub items: Option<u64>,
-    /// The top-level bucket that a branch or leaf belongs to, or the path to a bucket within it; empty for the root.
+    /// Path of a node's bucket (`outer/inner`); empty for the root bucket, `null` for other pages. Of a path above 500 bytes,
+    /// the first 400 and the last 100.
     pub bucket: Option<Arc<ByteText>>,
 }
 
-/// What pages are.
+/// What a page is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum RowKind {
-    /// One of the two metas.
+    /// A meta page, valid or not.
     Meta,
-    /// The stored freelist.
+    /// The stored freelist, unless it shares pages with a tree: then what it has for itself is `damaged`.
     Freelist,
     /// A branch that can be reached.
     Branch,
     /// A leaf that can be reached.
     Leaf,
-    /// Referred to by something, but not readable as a node.
+    /// Something refers to it, but it can't be read as a node.
     Damaged,
-    /// Free.
+    /// A free page.
     Free,
     /// Neither reachable nor in the stored freelist.
     Leaked,
@@ -68,20 +69,18 @@ pub struct PageList {
     pub page_size: u64,
     /// Pages allocated so far.
     pub high_water_mark: u64,
-    /// All of them, in ascending order.
+    /// Every page below the high water mark that the file has, ascending and without gaps.
     pub pages: Vec<PageRow>,
 }
 
 impl PageList {
     /// Lists the pages of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { page_size: db.page_size(), high_water_mark: db.high_water_mark(), pages: pages(db) }
     }
 }
 
 /// Every page below the high water mark that the file has, in ascending order.
-#[must_use]
 pub fn pages(db: &Db) -> Vec<PageRow> {
     let freelist = FreedPages::read(db, &mut Findings::default(), 0);
     let setup = Setup { freed: freelist, ..Setup::default() };
@@ -183,14 +182,16 @@ fn fill_with_damaged(db: &Db, rows: Vec<PageRow>) -> Vec<PageRow> {
     filled
 }
 
-/// One bucket, and what tells its content from another's.
+/// A bucket.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketRow {
     /// What it takes.
     #[serde(flatten)]
     pub usage: BucketUse,
-    /// See [`fingerprints`]: 8 hexadecimal digits.
+    /// What its content can be compared by, 8 hexadecimal digits: a defrag keeps it. It is the CRC-32 (IEEE) of, for each
+    /// plain entry in order, the key's length (4 bytes, little-endian), the key, the value's length, and the value;
+    /// `00000000` without entries. It shows what came to differ, not what was forged.
     pub fingerprint: String,
 }
 
@@ -198,20 +199,18 @@ pub struct BucketRow {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketList {
-    /// All of them, in the order of the tree.
+    /// The root bucket first, then the buckets in it by name, then those within these.
     pub buckets: Vec<BucketRow>,
 }
 
 impl BucketList {
     /// Lists the buckets of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { buckets: buckets(db) }
     }
 }
 
 /// Every bucket, in the order in which a scan finds them.
-#[must_use]
 pub fn buckets(db: &Db) -> Vec<BucketRow> {
     let options = scan::ScanOptions { max_findings: 0, ..scan::ScanOptions::default() };
     let usage = analyze::buckets(&scan::scan(db, &State::default(), options)).into_iter();
@@ -224,7 +223,6 @@ pub fn buckets(db: &Db) -> Vec<BucketRow> {
 ///
 /// It is the CRC-32 (IEEE) of, for each entry in order, the key's length (4 bytes, little-endian), the key, the value's
 /// length, and the value. It tells what changed by chance or by use, not what was changed on purpose.
-#[must_use]
 pub fn fingerprints(db: &Db) -> Vec<u32> {
     walk(db, Setup::default(), fingerprints_of).0
 }
@@ -260,60 +258,62 @@ pub(crate) fn add_to_fingerprint(fingerprint: &mut Hasher, entry: &Entry<'_>) {
     }
 }
 
-/// One page, taken apart.
+/// A page, taken apart: any below the high water mark, free and damaged ones too. A free page shows what was last written
+/// there. Where a larger page goes on, values are in place of a header: in a file that may be etcd's, its numbers are 0
+/// without `--show-secrets`, and `error` says so.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageView {
-    /// Its id, by where it lies.
+    /// Its id, by where it is.
     pub page: u64,
-    /// Byte offset in the file.
+    /// The byte of the file where it begins.
     pub offset: u64,
-    /// The id that its header says.
+    /// The id in its header; another one than `page` where it is misplaced or damaged.
     pub header_page: u64,
-    /// What its flags say.
+    /// What its flags name; `null` where they name nothing.
     pub kind: Option<PageKind>,
-    /// The flags.
+    /// The flags, as they are stored.
     pub flags: u16,
-    /// Elements, or ids.
+    /// Elements or ids that the header claims; 65535 in a freelist means that the first slot has their number.
     pub count: u16,
-    /// Further pages.
+    /// Further pages that the header claims.
     pub overflow: u32,
-    /// What is wrong with the page as a whole.
+    /// What is wrong with the page as a whole; `null` for nothing.
     pub error: Option<String>,
-    /// What a meta says.
+    /// What a valid meta page says; `null` for other pages.
     pub meta: Option<crate::bolt::meta::Meta>,
-    /// What a branch or leaf holds.
+    /// Elements of a branch or leaf, in the order of the table; empty for other pages.
     pub elements: Vec<ElementView>,
-    /// What a freelist holds.
+    /// Ids of a freelist, as they are stored; empty for other pages.
     pub free_pages: Vec<u64>,
     /// The bytes themselves, for whom asks for them.
     #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
-/// One element of a page, without its value.
+/// An element of a page, without its value. Where it has an `error`, its other fields are `null` or false.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ElementView {
-    /// Its position.
+    /// Its position, from 0 on.
     pub index: u64,
-    /// Its key.
+    /// The key; `null` where it can't be read. That of a record is bytes: `revision` has it as text.
     pub key: Option<ByteText>,
-    /// The page below, in a branch.
+    /// The page below; `null` in a leaf.
     pub child_page: Option<u64>,
-    /// Bytes of its value, in a leaf.
+    /// Size of the value (of a bucket: header and inline page); `null` in a branch.
     pub value_bytes: Option<u64>,
     /// Whether the value is a bucket.
     pub is_bucket: bool,
-    /// Root page of that bucket; 0 for an inline one.
+    /// That bucket's root page, 0 for an inline one; `null` where the value is no bucket.
     pub bucket_root: Option<u64>,
-    /// The key, where it is a revision of etcd's: `main.sub`.
+    /// `main.sub`, where the key has the shape of a revision of etcd's, also in other files; else `null`.
     pub revision: Option<String>,
-    /// Whether the revision deleted its key.
+    /// Whether that revision deleted its key.
     pub tombstone: bool,
-    /// The etcd key, where the value is a record of etcd's.
+    /// The etcd key, where the value is a record; else `null`.
     pub etcd_key: Option<ByteText>,
-    /// What is wrong with it.
+    /// What is wrong with this element; `null` for nothing.
     pub error: Option<String>,
 }
 
@@ -383,7 +383,6 @@ pub fn page(db: &Db, id: PageId) -> Result<PageView, PageError> {
 }
 
 /// Whether the file may be etcd's, and so have Secrets in its pages: one of etcd's buckets is in its root, or none can be read.
-#[must_use]
 pub fn may_hold_secrets(db: &Db) -> bool {
     let buckets = top_level(db);
     buckets.is_empty() || buckets.iter().any(|bucket| ETCD_BUCKETS.contains(&bucket.name))

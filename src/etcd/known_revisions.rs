@@ -4,13 +4,11 @@ use thiserror::Error;
 
 /// The current revision of a file whose newest record is of revision `newest`: at least that of the last compaction,
 /// which may have removed the newest records, and 1 in an empty etcd (`kvstore.go`, `restore`).
-#[must_use]
 pub fn current_revision(newest: i64, compact_revision: i64) -> i64 {
     newest.max(compact_revision).max(1)
 }
 
 /// The lowest revision whose state the file still has.
-#[must_use]
 pub fn lowest_revision(compact_revision: i64) -> i64 {
     compact_revision.max(1)
 }

@@ -89,7 +89,7 @@ impl Finds<'_> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub struct Root {
-    /// Its page; `None` where no root was found, and records stand for themselves.
+    /// Its page; `null` where no root was found.
     pub page: Option<PageId>,
     /// Where it was found.
     pub from: RootSource,

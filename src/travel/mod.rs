@@ -59,7 +59,6 @@ pub enum Select<'s> {
 
 impl Select<'_> {
     /// Whether a key is one of them.
-    #[must_use]
     pub fn takes(&self, key: &[u8]) -> bool {
         match self {
             Self::Key(only) => key == *only,

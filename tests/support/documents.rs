@@ -1,5 +1,4 @@
-//! The JSON documents of the commands, field by field, as docs/json.md has them: a field more, fewer, or by another
-//! name does not parse. Each change here belongs into docs/json.md, too.
+//! What tests read of the JSON documents of the commands. The fields themselves are held against docs/schema: [`super::schemas`].
 
 use std::collections::BTreeMap;
 
