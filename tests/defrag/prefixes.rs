@@ -206,7 +206,7 @@ fn only_what_was_counted() {
     let drop = options(&["/a/"]);
     for place in [&["-o", &*target][..], &["--in-place"]] {
         let args = [&["defrag", text(&source)], place, &drop[..]].concat();
-        let says = ["6 keys with 9 records", "--dry-run", "--confirm-keys 6", "Nothing was written"];
+        let says = ["6 keys with 9 records", "--dry-run", "--confirm-keys 6", "nothing was written"];
         assert_refused(folder.path(), &args, &says);
         for wrong in ["0", "5", "7", "9", "18446744073709551615"] {
             let args = [&args[..], &["--confirm-keys", wrong]].concat();
