@@ -28,7 +28,6 @@ pub enum Beside {
 /// A member's log, read whole.
 #[derive(Debug)]
 pub struct MemberLog {
-    /// The log.
     pub log: Log,
     /// The heads of the `.snap` files that can be read.
     pub snaps: Vec<Snapshot>,
@@ -48,20 +47,9 @@ pub enum LogError {
     },
     /// A file or folder can't be read.
     #[error("the log can't be read: {}: {error}", shown(path))]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// It is damaged.
+    Io { path: PathBuf, error: io::Error },
     #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
-    Damaged {
-        /// Its folder.
-        folder: PathBuf,
-        /// The first fault.
-        fault: LogFault,
-    },
+    Damaged { folder: PathBuf, fault: LogFault },
 }
 
 impl Beside {

@@ -1,5 +1,7 @@
 //! Every fault of the file: structure from the walk, records from the scan, and what only the whole shows.
 
+#![warn(missing_docs)]
+
 #[cfg(test)]
 mod kinds;
 pub mod pattern;
@@ -129,7 +131,6 @@ pub struct Finding {
 }
 
 /// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
-#[must_use]
 pub fn check<'a>(
     path: &Path,
     db: &'a Db,

@@ -29,7 +29,6 @@ pub use crate::k8s::object::Seconds;
 
 /// Kubernetes' first year. What claims to be older has no time, or a wrong one.
 const FIRST: Seconds = 1_388_534_400;
-/// The year 2100.
 const END: Seconds = 4_102_444_800;
 /// How far clocks of one cluster may be apart.
 const TOLERANCE: Seconds = 3600;
@@ -62,7 +61,6 @@ pub struct Clock(Option<Seconds>);
 
 impl Clock {
     /// The clock of a file; `given` is believed without asking any object.
-    #[must_use]
     pub fn of(keyspace: &Keyspace<'_>, given: Option<Timestamp>) -> (Self, AsOf) {
         let of_shards = |by: By| {
             let found: Vec<Witnesses> =
@@ -95,7 +93,6 @@ impl Clock {
 
     /// Whether an object may state this time: within Kubernetes' years, and not behind the file's time by more than
     /// clocks differ.
-    #[must_use]
     pub fn believes(self, time: Seconds) -> bool {
         is_sensible(time) && self.0.is_none_or(|now| time <= now.saturating_add(TOLERANCE))
     }
@@ -106,7 +103,6 @@ fn is_sensible(time: Seconds) -> bool {
 }
 
 /// A time as RFC 3339 has it.
-#[must_use]
 pub fn text(time: Seconds) -> Option<String> {
     Timestamp::from_second(time).ok().map(|time| time.to_string())
 }
@@ -128,7 +124,6 @@ struct Witnesses {
     created: Vec<(i64, Seconds)>,
     /// The same of some of all objects.
     sample: Vec<(i64, Seconds)>,
-    /// Renewals.
     renewed: Vec<Seconds>,
 }
 

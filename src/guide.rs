@@ -44,21 +44,18 @@ pub const ROWS: [Row; 4] = [
 ];
 
 /// The row of a disk.
-#[must_use]
 pub fn row_of(disk_bytes: u64) -> Row {
     let [smallest, ..] = ROWS;
     ROWS.into_iter().rev().find(|row| row.from_disk_bytes <= disk_bytes).unwrap_or(smallest)
 }
 
 /// The smallest disk on which etcd with this quota can still be defragmented and take a db from its leader when full.
-#[must_use]
 pub fn disk_for(quota_bytes: u64) -> u64 {
     quota_bytes.saturating_mul(COPIES).saturating_add(OTHER_BYTES)
 }
 
 /// The quota to set on this disk: the table's, or less where the disk has no room for that one; `None` where it has
 /// room for none at all.
-#[must_use]
 pub fn quota_for(disk_bytes: u64) -> Option<u64> {
     let room = disk_bytes.saturating_sub(OTHER_BYTES) / COPIES;
     Some(room.min(row_of(disk_bytes).quota_bytes)).filter(|&quota| quota > 0)
@@ -78,7 +75,6 @@ pub struct QuotaRoom {
 
 impl QuotaRoom {
     /// What a db of this many bytes of allocated pages leaves.
-    #[must_use]
     pub fn of(quota_bytes: u64, allocated_bytes: u64) -> Self {
         let (headroom_bytes, headroom_share) = headroom(quota_bytes, allocated_bytes);
         Self { quota_bytes, headroom_bytes, headroom_share }
@@ -108,7 +104,6 @@ pub struct DiskRoom {
 
 impl DiskRoom {
     /// What this db leaves of a disk.
-    #[must_use]
     pub fn of(disk_bytes: u64, quota_bytes: Option<u64>, file_bytes: u64, allocated_bytes: u64) -> Self {
         let (headroom_bytes, headroom_share) = headroom(disk_bytes, file_bytes);
         Self {

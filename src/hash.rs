@@ -1,5 +1,7 @@
 //! The hashes of a file's content: etcd's own two, and a fingerprint of each bucket, which is ours.
 
+#![warn(missing_docs)]
+
 use crc32fast::Hasher;
 use serde::Serialize;
 use thiserror::Error;
@@ -12,7 +14,7 @@ use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::{HashRun, Rule};
 use crate::etcd::kept::Kept;
-use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision, lowest_revision};
+use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer;
 use crate::inspect;
@@ -88,25 +90,11 @@ pub struct BucketHash {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HashError {
     /// `--rev` was given, and the file is not etcd's.
-    #[error("has no bucket `key` that can be read: leave --rev out")]
+    #[error("has no bucket `key` that can be read, and so no revisions")]
     NoRevisions,
     /// No such revision.
-    #[error("{}", no_revision(.0))]
+    #[error(transparent)]
     Revision(#[from] RevisionError),
-}
-
-fn no_revision(error: &RevisionError) -> String {
-    match *error {
-        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
-            "revision {asked} was compacted: at compact revision {compact_revision} and current revision \
-             {current_revision}, a hash can be made from revision {} on",
-            lowest_revision(compact_revision)
-        ),
-        RevisionError::Future { asked, compact_revision, current_revision } => format!(
-            "revision {asked} is in the future: the file ends at revision {current_revision} (compact revision \
-             {compact_revision})"
-        ),
-    }
 }
 
 /// Hashes the whole file; HashKV at this revision, 0 for the current one. `progress` is called now and then with the

@@ -1,5 +1,7 @@
 //! The file as bbolt sees it: its pages one by one.
 
+#![warn(missing_docs)]
+
 use std::sync::Arc;
 
 use crc32fast::Hasher;
@@ -73,14 +75,12 @@ pub struct PageList {
 
 impl PageList {
     /// Lists the pages of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { page_size: db.page_size(), high_water_mark: db.high_water_mark(), pages: pages(db) }
     }
 }
 
 /// Every page below the high water mark that the file has, in ascending order.
-#[must_use]
 pub fn pages(db: &Db) -> Vec<PageRow> {
     let freelist = FreedPages::read(db, &mut Findings::default(), 0);
     let setup = Setup { freed: freelist, ..Setup::default() };
@@ -205,14 +205,12 @@ pub struct BucketList {
 
 impl BucketList {
     /// Lists the buckets of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { buckets: buckets(db) }
     }
 }
 
 /// Every bucket, in the order in which a scan finds them.
-#[must_use]
 pub fn buckets(db: &Db) -> Vec<BucketRow> {
     let options = scan::ScanOptions { max_findings: 0, ..scan::ScanOptions::default() };
     let usage = analyze::buckets(&scan::scan(db, &State::default(), options)).into_iter();
@@ -225,7 +223,6 @@ pub fn buckets(db: &Db) -> Vec<BucketRow> {
 ///
 /// It is the CRC-32 (IEEE) of, for each entry in order, the key's length (4 bytes, little-endian), the key, the value's
 /// length, and the value. It tells what changed by chance or by use, not what was changed on purpose.
-#[must_use]
 pub fn fingerprints(db: &Db) -> Vec<u32> {
     walk(db, Setup::default(), fingerprints_of).0
 }
@@ -386,7 +383,6 @@ pub fn page(db: &Db, id: PageId) -> Result<PageView, PageError> {
 }
 
 /// Whether the file may be etcd's, and so have Secrets in its pages: one of etcd's buckets is in its root, or none can be read.
-#[must_use]
 pub fn may_hold_secrets(db: &Db) -> bool {
     let buckets = top_level(db);
     buckets.is_empty() || buckets.iter().any(|bucket| ETCD_BUCKETS.contains(&bucket.name))

@@ -26,12 +26,10 @@ pub enum WireError {
     WireType,
 }
 
-/// One field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Field<'a> {
     /// Its number, from 1 on.
     pub number: u32,
-    /// Its content.
     pub value: Value<'a>,
 }
 
@@ -56,8 +54,6 @@ pub struct Fields<'a> {
 const MAX_NUMBER: u64 = (1 << 29) - 1;
 
 impl<'a> Fields<'a> {
-    /// Of this message.
-    #[must_use]
     pub fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }

@@ -23,13 +23,11 @@ use crate::units::bytes;
 /// A db that waits beside another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Received {
-    /// Its path.
     path: PathBuf,
     /// The db whose place it is to take.
     db: PathBuf,
     /// Bytes of the file.
     bytes: u64,
-    /// Its last revision.
     revision: i64,
     /// The last entry of the log that it has the effect of.
     consistent_index: u64,

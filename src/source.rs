@@ -1,5 +1,7 @@
 //! A file that a user named, opened: the path resolved, the lock taken, the bytes mapped, the metas read.
 
+#![warn(missing_docs)]
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;

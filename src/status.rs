@@ -1,5 +1,7 @@
 //! One line a file: how large, how full, how sound.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 use std::path::Path;
 
@@ -99,7 +101,6 @@ pub struct Thresholds {
 
 impl Status {
     /// Of a file that was scanned.
-    #[must_use]
     pub fn of(
         path: &Path,
         db: &Db,
@@ -144,7 +145,6 @@ impl Status {
     }
 
     /// The verdict in a few words.
-    #[must_use]
     pub fn verdict(&self) -> String {
         let mut words = Vec::new();
         if !self.sound {

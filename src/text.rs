@@ -4,6 +4,8 @@
 //! that two different names never look alike. [`harmless`] is for a finished message, whose names were escaped when it was put
 //! together: it only keeps what could steer a terminal from reaching one.
 
+#![warn(missing_docs)]
+
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;

@@ -36,7 +36,6 @@ struct Entry<M, K, T> {
 const SPARE: usize = 64;
 
 impl<M: Ord + Copy, K: Ord + Copy, T> TopN<M, K, T> {
-    /// None yet.
     pub fn new(n: usize) -> Self {
         Self { n, entries: Vec::new(), least: None }
     }

@@ -71,8 +71,6 @@ pub struct MetaInfo {
 }
 
 impl FileInfo {
-    /// Of this file.
-    #[must_use]
     pub fn of(path: &Path, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
         let metas = db.metas();
         let info = |(slot, meta): (usize, &Result<Meta, _>)| MetaInfo {

@@ -45,7 +45,6 @@ pub struct LeafSteps {
 
 impl Fragmentation {
     /// Of etcd's `key` bucket, or of the bucket with most leaves in a file that isn't etcd's.
-    #[must_use]
     pub fn of(scan: &Scan<'_>, space: &Space) -> Self {
         let largest = scan.tallies.iter().max_by_key(|tally| tally.leaves);
         let main = scan.key_tally().or(largest).cloned().unwrap_or_default();

@@ -65,7 +65,6 @@ struct Sizes {
 impl Copies {
     /// Plans the copies. The scan's outline has a compaction to the current revision.
     /// `None` of a file that can't be read whole, or of a scan that did not keep the sizes of records.
-    #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>, steady: AlsoSteady) -> Option<Self> {
         let outline = scan.keyspace.outline.as_ref();
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
@@ -100,20 +99,17 @@ impl Copies {
     }
 
     /// Bytes of a copy.
-    #[must_use]
     pub fn bytes(&self, kind: CopyKind) -> Option<u64> {
         let sizes = if kind.compacted { self.compacted } else { self.plain };
         if kind.steady { sizes.steady } else { sizes.usual }
     }
 
     /// How many of the allocated bytes a copy gives back.
-    #[must_use]
     pub fn gives_back(&self, kind: CopyKind) -> u64 {
         self.bytes(kind).map_or(0, |bytes| self.allocated_bytes.saturating_sub(bytes))
     }
 
     /// The gains with the usual layout.
-    #[must_use]
     pub fn gains(&self) -> Gains {
         let [plain, compacted] = [false, true].map(|compacted| CopyKind { compacted, steady: false });
         Gains {

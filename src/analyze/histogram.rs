@@ -32,7 +32,6 @@ pub struct Bin {
 
 impl Histogram {
     /// Of these values, which are put out of order.
-    #[must_use]
     pub fn of<T: Copy + Ord + Into<u64>>(values: &mut [T]) -> Self {
         let mut counts = [0u64; 65];
         for &value in values.iter() {
@@ -53,7 +52,6 @@ impl Histogram {
     }
 
     /// Of counters for the values 0, 1, 2, …, in bins of `width` values; the last bin takes the highest value in.
-    #[must_use]
     pub fn of_counters(counters: &[u64], width: usize) -> Self {
         let count = counters.iter().sum();
         let rank = |percent: u64| {

@@ -26,7 +26,6 @@ use super::top::{Top, TopObject, Whole};
 /// All that the keys add up to.
 #[derive(Debug)]
 pub struct KeySums<'a> {
-    /// Records by state.
     pub states: StateSums,
     /// Resources that the filter lets through, the largest on disk first.
     pub resources: Vec<ResourceUse>,
@@ -45,7 +44,6 @@ pub struct KeySums<'a> {
 }
 
 /// Sums up the keys. `disk_bytes` is what the whole bucket takes of the file; it is shared out to the byte.
-#[must_use]
 pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums<'a> {
     let keyspace = &scan.keyspace;
     let (revision, gaps) = (keyspace.max_revision, &scan.gaps);

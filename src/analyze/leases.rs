@@ -45,7 +45,6 @@ pub struct LeaseInfo {
 /// Keys attached to a lease.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AttachedKeys {
-    /// Number of keys.
     pub keys: u64,
     /// Bytes of their newest records.
     pub bytes: u64,
@@ -60,7 +59,6 @@ impl AttachedKeys {
 
 impl LeasesUse {
     /// Of the leases that exist and those that keys are attached to, by their ids; `top` of them are named.
-    #[must_use]
     pub fn of(state: &State<'_>, attached: &BTreeMap<i64, AttachedKeys>, top: usize) -> Self {
         let ttls: BTreeMap<i64, i64> = state.leases.iter().map(|lease| (lease.id, lease.ttl)).collect();
         let (mut existing, mut orphaned) = (AttachedKeys::default(), AttachedKeys::default());

@@ -182,7 +182,6 @@ pub struct AnalyzeRequest<'r> {
 }
 
 /// Makes the report of a file that was scanned.
-#[must_use]
 pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeRequest<'_>) -> Analysis {
     let space = Space::of(db, scan);
     let buckets = buckets(scan);
@@ -222,7 +221,6 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeReq
 }
 
 /// Every bucket, in the order of the tree.
-#[must_use]
 pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
     let use_of = |(bucket, (id, tally)): (&Bucket<'_>, (BucketId, &Tally))| {
         let entry = crate::bolt::format::ELEMENT_SIZE as u64 + bucket.name.len() as u64;

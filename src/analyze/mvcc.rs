@@ -48,14 +48,11 @@ pub struct Mvcc {
     pub unreadable: RecordUse,
 }
 
-/// Records by state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StateSums {
     /// The newest record of each key that exists.
     pub live: RecordUse,
-    /// Older records.
     pub superseded: RecordUse,
-    /// Records of deletions.
     pub tombstones: RecordUse,
     /// Entries that are no records.
     pub unreadable: RecordUse,
@@ -77,7 +74,6 @@ impl StateSums {
 
 impl Mvcc {
     /// Of a file that was scanned, and whose records were summed up.
-    #[must_use]
     pub fn of(state: &State<'_>, scan: &Scan<'_>, sums: StateSums) -> Self {
         Self {
             revision: scan.current_revision(state),

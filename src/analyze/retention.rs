@@ -67,7 +67,6 @@ pub struct RetentionCost {
 
 impl Retention {
     /// From records by state, and objects that tell the time.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -109,7 +108,6 @@ pub struct Witnesses<'a> {
 
 impl<'a> Witnesses<'a> {
     /// None yet; ages are counted from this revision.
-    #[must_use]
     pub fn before(revision: i64, gaps: &RevisionGaps) -> Self {
         Self { existed: gaps.existed_up_to(revision), gaps: gaps.clone(), by_age: vec![None; NUM_AGES] }
     }
@@ -136,7 +134,6 @@ impl<'a> Witnesses<'a> {
         }
     }
 
-    /// Adds another part's.
     pub fn append(&mut self, other: &Self) {
         other.by_age.iter().flatten().for_each(|&(created, record)| self.add(created, record));
     }

@@ -71,7 +71,6 @@ impl Space {
     /// # Panics
     /// If the classes don't add up to the file's size: that would be a mistake of this program, not of the file, and
     /// no figure of the report could be believed.
-    #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>) -> Self {
         let page_size = db.page_size();
         let total = scan.total();
@@ -111,7 +110,6 @@ impl Space {
     }
 
     /// Bytes of one class.
-    #[must_use]
     pub fn bytes_of(&self, class: ByteClass) -> u64 {
         self.classes.iter().find(|row| row.class == class).map_or(0, |row| row.bytes)
     }

@@ -15,7 +15,6 @@ use super::share::share;
 /// The records over the revisions, and whose they are in the span with most bytes.
 #[derive(Debug, Default)]
 pub struct Timelines {
-    /// All records.
     pub all: Timeline,
     /// The number of the span with most bytes, the earliest of several.
     pub peak: usize,
@@ -26,7 +25,6 @@ pub struct Timelines {
 /// A resource, and its records in one span.
 #[derive(Debug)]
 pub struct PeakResource {
-    /// API group.
     pub group: String,
     /// Resource, or leading path.
     pub resource: ByteText,
@@ -35,8 +33,6 @@ pub struct PeakResource {
 }
 
 impl Timelines {
-    /// Of all records.
-    #[must_use]
     pub fn of(keyspace: &Keyspace<'_>) -> Self {
         let mut all = Timeline::default();
         let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
@@ -105,8 +101,6 @@ pub struct Peak {
 }
 
 impl TimelineReport {
-    /// Of these timelines.
-    #[must_use]
     pub fn of(timelines: &Timelines, bins: &Bins) -> Self {
         let spans = timelines.all.spans().into_iter().take(bins.count()).enumerate();
         let rows: Vec<_> = spans

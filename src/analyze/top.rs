@@ -62,7 +62,6 @@ pub struct Ranks {
 
 impl Ranks {
     /// The place by this measure.
-    #[must_use]
     pub fn by(&self, metric: Metric) -> Option<u64> {
         match metric {
             Metric::LiveBytes => self.live_bytes,
@@ -94,7 +93,6 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::LiveBytes, Self::HistoryBytes, Self::Revisions];
 
     /// What a key has of it; `None` where that is no reason to name the key: nothing, or one record, which every key has.
@@ -115,7 +113,6 @@ fn live_bytes(key: &KeyState<'_>) -> u64 {
 /// The largest keys by one metric, of equals those with the smaller key.
 type Largest<'s, 'a> = TopN<u64, &'a [u8], PlacedKey<'s, 'a>>;
 
-/// The rankings.
 #[derive(Debug)]
 pub(super) struct Top<'s, 'a> {
     largest: [Largest<'s, 'a>; Metric::ALL.len()],

@@ -27,7 +27,6 @@ pub struct Fault {
 
 impl Fault {
     /// What is wrong, and where.
-    #[must_use]
     pub fn in_words(&self) -> String {
         let place = match (self.page, self.offset) {
             (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
@@ -120,10 +119,7 @@ pub enum FaultKind {
     FreelistDuplicate,
     /// The freelist names something that isn't an ordinary page.
     #[error("stands in the freelist, but no page below the high water mark, {high_water_mark}, has this id")]
-    FreelistOutOfBounds {
-        /// Pages allocated.
-        high_water_mark: u64,
-    },
+    FreelistOutOfBounds { high_water_mark: u64 },
     /// An element that points outside its page, or into its neighbour.
     #[error("{error}")]
     Element {
@@ -141,7 +137,6 @@ pub enum FaultKind {
         /// Bytes of the key.
         len: u64,
     },
-    /// Keys must ascend.
     #[error("element {index}: its key is {} the one before it", if *equal { "equal to" } else { "below" })]
     KeyOrder {
         /// Its position in the page.
@@ -166,7 +161,6 @@ pub enum FaultKind {
     EntryFlags {
         /// Its position in the page.
         index: u32,
-        /// The flags.
         flags: u32,
     },
     /// A bucket's value that is too short for its header, or for its inline page.
@@ -181,16 +175,12 @@ pub enum FaultKind {
     },
     /// Deeper than any tree that bbolt writes.
     #[error("lies {depth} levels deep: no tree of bbolt's is that deep, so what is below it was left out")]
-    TooDeep {
-        /// The depth.
-        depth: u32,
-    },
+    TooDeep { depth: u32 },
 }
 
 impl Fault {
     /// Whether entries can't be read for it, or can't be believed: a copy would lose them. All others are of what no copy takes
     /// over: metas, the stored freelist, the end of the file.
-    #[must_use]
     pub fn is_of_a_tree(&self) -> bool {
         self.bucket.is_some() && self.kind != FaultKind::ReachableFreed
     }
@@ -199,7 +189,6 @@ impl Fault {
 /// Faults, up to a limit; beyond it they are only counted.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The first ones.
     pub faults: Vec<Fault>,
     /// Number of faults, those beyond the first ones included.
     pub count: u64,
@@ -211,12 +200,10 @@ pub struct Findings {
 
 impl Findings {
     /// The first fault, with its place; empty if there is none.
-    #[must_use]
     pub fn first_in_words(&self) -> String {
         self.faults.first().map(Fault::in_words).unwrap_or_default()
     }
 
-    /// Adds one.
     pub fn push(&mut self, fault: Fault, max: usize) {
         self.count = self.count.saturating_add(1);
         if fault.is_of_a_tree() {

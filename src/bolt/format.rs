@@ -65,7 +65,6 @@ pub enum PageKind {
 
 impl PageKind {
     /// The kind that these flags name, if they name one.
-    #[must_use]
     pub fn from_flags(flags: u16) -> Option<Self> {
         match flags {
             0x01 => Some(Self::Branch),
@@ -77,7 +76,6 @@ impl PageKind {
     }
 
     /// The flags that name this kind.
-    #[must_use]
     pub fn flags(self) -> u16 {
         match self {
             Self::Branch => 0x01,
@@ -88,7 +86,6 @@ impl PageKind {
     }
 
     /// The name that bbolt's tools print.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",
@@ -134,7 +131,6 @@ pub struct MetaBytes {
     pub version: U32,
     /// Bytes of a page.
     pub page_size: U32,
-    /// Unused.
     pub flags: U32,
     /// The root bucket, whose entries are the top-level buckets.
     pub root: BucketHeader,

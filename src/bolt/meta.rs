@@ -33,7 +33,6 @@ pub enum MetaError {
     /// The file ends before or within it.
     #[error("the file ends before it")]
     Missing,
-    /// No magic number.
     #[error("magic number {found:#010x}, expected {MAGIC:#010x}")]
     Magic {
         /// The number in the file.
@@ -42,7 +41,6 @@ pub enum MetaError {
     /// The magic number with its bytes the other way round.
     #[error("written by a big-endian machine: its magic number is byte-swapped")]
     ByteSwapped,
-    /// Another version.
     #[error("format version {found}, expected {VERSION}")]
     Version {
         /// The version in the file.
@@ -104,7 +102,6 @@ impl Meta {
     }
 
     /// What a meta says of which the checksum alone is wrong: something in it was changed, and nothing tells what.
-    #[must_use]
     pub fn read_despite_checksum(data: &[u8], offset: usize) -> Option<Self> {
         match Self::read(data, offset) {
             Err(MetaError::Checksum { .. }) => {
@@ -132,7 +129,6 @@ impl Meta {
 }
 
 /// FNV-1a-64 over the fields before the checksum (`meta.go`, `Sum64`).
-#[must_use]
 pub fn checksum(meta: &MetaBytes) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

@@ -30,7 +30,6 @@ const CHUNKS_A_THREAD: u64 = 8;
 /// A leaf that no tree refers to.
 #[derive(Debug)]
 pub struct OrphanLeaf<'a> {
-    /// The leaf's page.
     pub page: PageId,
     /// Its entries; of a damaged one, those that can be read.
     pub entries: Vec<Entry<'a>>,
@@ -45,9 +44,7 @@ pub struct OrphanLeaf<'a> {
 /// A branch that no tree refers to: the nodes below it, each with its key.
 #[derive(Debug)]
 pub struct OrphanBranch<'a> {
-    /// The branch's page.
     pub page: PageId,
-    /// Its children.
     pub children: Vec<Child<'a>>,
 }
 
@@ -70,7 +67,6 @@ pub struct Orphans<'a> {
 }
 
 /// Every leaf and branch among the pages that nobody has claimed.
-#[must_use]
 pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync)) -> Orphans<'a> {
     let mut orphans = Orphans::default();
     Finder::new(db, claims).search(progress, Some, |orphan| match orphan {
@@ -97,7 +93,6 @@ struct Looked<T> {
 
 impl<'f, 'a> Finder<'f, 'a> {
     /// Looks at pages that are in none of these sets.
-    #[must_use]
     pub fn new(db: &'a Db, claims: &'f [&'f Claims]) -> Self {
         Self { db, claims }
     }
@@ -174,7 +169,6 @@ impl<'f, 'a> Finder<'f, 'a> {
     }
 
     /// The leaf that begins at a page, if one does that has entries.
-    #[must_use]
     pub fn leaf_at(&self, id: PageId) -> Option<OrphanLeaf<'a>> {
         let page = self.extent_of(id, PageKind::Leaf)?;
         let leaf = page.leaf().ok()?;

@@ -52,7 +52,6 @@ pub enum Pattern {
 
 impl Pattern {
     /// What it is, in words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::MetaDestroyed => "one meta destroyed",
@@ -76,7 +75,6 @@ impl Pattern {
     }
 
     /// Of a structural fault.
-    #[must_use]
     pub fn of_structure(fault: &FaultKind) -> Self {
         match fault {
             FaultKind::Meta { .. } => Self::MetaDestroyed,
@@ -117,7 +115,6 @@ impl Pattern {
     }
 
     /// Of a record's fault.
-    #[must_use]
     pub fn of_record(fault: &RecordFault) -> Self {
         match fault {
             RecordFault::RevisionMalformed { .. }

@@ -24,9 +24,7 @@ pub enum GarbageClass {
     OrphanedKeys,
     /// Leases of etcd's that no key is attached to.
     LeasesWithoutKeys,
-    /// Large ConfigMaps.
     LargeConfigMaps,
-    /// Large Secrets.
     LargeSecrets,
     /// One kind of custom resources.
     Flood,
@@ -49,7 +47,6 @@ impl GarbageClass {
     ];
 
     /// Its name, for programs.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::OldEvents => "old-events",
@@ -295,7 +292,6 @@ fn list_large(resource: &str, singular: &str, limits: &GarbageLimits) -> String 
 }
 
 /// `1h`, `90m`, `7d`: the largest unit that needs no fraction.
-#[must_use]
 pub fn span(seconds: u64) -> String {
     let units = [(86400, "d"), (3600, "h"), (60, "m")];
     let whole = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));

@@ -40,7 +40,6 @@ struct Flood<'a> {
     sum: KeySum,
 }
 
-/// The report's rows.
 impl Gathered<'_, '_> {
     pub(super) fn classes(
         mut self,

@@ -1,5 +1,7 @@
 //! From where on something counts as garbage.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 
 /// The options.

@@ -1,5 +1,7 @@
 //! What `cleanup` answers: the classes, and the rows of each.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 
 use crate::analyze::share::DiskBytes;

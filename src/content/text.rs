@@ -9,36 +9,27 @@ const LOOKED_AT: usize = 4096;
 /// Characters of its first line that are shown.
 const SHOWN: usize = 60;
 
-/// Text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Text {
     /// A db, encoded in base64: what every one begins with.
     Base64,
-    /// Any other.
     Other {
-        /// What it is.
         kind: TextKind,
         /// How it begins, harmless.
         begins: String,
     },
 }
 
-/// What text is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TextKind {
-    /// A web page.
     Html,
-    /// XML.
     Xml,
-    /// JSON.
     Json,
-    /// None of these.
     Plain,
 }
 
 impl Text {
     /// What text these bytes are, if they are any.
-    #[must_use]
     pub fn of(data: &[u8]) -> Option<Self> {
         let text = beginning(data)?;
         // the id of page 0, the flags of a meta, no elements: the first 15 bytes of any bbolt file

@@ -1,5 +1,7 @@
 //! Why there is no copy.
 
+#![warn(missing_docs)]
+
 use thiserror::Error;
 
 use crate::bolt::FormatError;

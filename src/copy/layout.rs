@@ -1,5 +1,7 @@
 //! How a copy is laid out.
 
+#![warn(missing_docs)]
+
 use crate::bolt::Db;
 use crate::bolt::write::{Packing, Settings};
 

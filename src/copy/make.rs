@@ -15,7 +15,6 @@ use super::{CopyError, Mismatch, Progress};
 /// A copy that is to be made.
 #[derive(Debug)]
 pub struct Order<'o> {
-    /// Where it goes.
     pub target: Target,
     /// Where each entry goes in it.
     pub plan: &'o Plan,

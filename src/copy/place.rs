@@ -1,5 +1,7 @@
 //! Where a copy goes.
 
+#![warn(missing_docs)]
+
 use std::path::{Path, PathBuf};
 
 use crate::output::{OutputError, Target};

@@ -1,5 +1,7 @@
 //! What is being done, and how much of it is done.
 
+#![warn(missing_docs)]
+
 use std::fmt;
 
 /// The steps of a longer work, and the bytes of each.

@@ -1,5 +1,7 @@
 //! The proof that a copy holds the entries that it was made from, and nothing else.
 
+#![warn(missing_docs)]
+
 use rayon::prelude::*;
 use thiserror::Error;
 

@@ -16,8 +16,6 @@ const ONE: u32 = 1 << 31;
 const ONE_BYTE: u32 = 1 << 23;
 
 impl Crc {
-    /// Of these bytes.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut crc = Self::default();
         crc.update(bytes);
@@ -40,8 +38,6 @@ impl Crc {
         self.len = self.len.saturating_add(next.len);
     }
 
-    /// The checksum.
-    #[must_use]
     pub fn value(self) -> u32 {
         self.value
     }

@@ -52,7 +52,6 @@ pub enum Origin {
 pub struct FoundRecord<'a> {
     /// Its revision, and whether it is a tombstone.
     pub place: RecordKey,
-    /// Its content.
     pub kv: KeyValue<'a>,
     /// Where it was found.
     pub origin: Origin,
@@ -64,7 +63,6 @@ pub struct FoundRecord<'a> {
 
 impl<'a> FoundRecord<'a> {
     /// A record of the `key` bucket; `None` where the entry is none, or its value says another revision.
-    #[must_use]
     pub fn of(db: &Db, entry: &Entry<'a>, origin: Origin) -> Option<Self> {
         if entry.flags != 0 || KeyValue::is_revision_mark(entry.value) {
             return None;
@@ -155,7 +153,6 @@ pub fn for_each_lost<'a>(
 }
 
 /// Whether a record lies anywhere in the file.
-#[must_use]
 pub fn holds_records(db: &Db) -> bool {
     let finder = Finder::new(db, &[]);
     let end = db.file_size().div_ceil(db.page_size().max(1));

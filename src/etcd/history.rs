@@ -18,14 +18,10 @@ use super::revision::RecordKey;
 pub enum Previous {
     /// There is none: the next one is the key's first, or the first that compaction left.
     None,
-    /// A put.
     Put {
-        /// Its create revision.
         create_revision: i64,
-        /// Its version.
         version: i64,
     },
-    /// A deletion.
     Tombstone,
 }
 
@@ -42,44 +38,29 @@ pub enum RecordFault {
     },
     /// Two records of one revision: a put and a tombstone.
     #[error("revision {main}.{sub} stands twice: as a put, and as a tombstone")]
-    RevisionTwice {
-        /// Its main part.
-        main: i64,
-        /// Its sub part.
-        sub: i64,
-    },
+    RevisionTwice { main: i64, sub: i64 },
     /// The value is no `KeyValue`.
     #[error("revision {main}.{sub}: {reason}")]
     KeyValueMalformed {
-        /// Its main part.
         main: i64,
-        /// Its sub part.
         sub: i64,
         /// Why it can't be decoded.
         reason: DecodeError,
     },
     /// A `KeyValue` without a key.
     #[error("revision {main}.{sub}: its KeyValue has no key")]
-    KeyEmpty {
-        /// Its main part.
-        main: i64,
-        /// Its sub part.
-        sub: i64,
-    },
+    KeyEmpty { main: i64, sub: i64 },
     /// A put must say the revision that its place says.
     #[error("revision {main}: its KeyValue says mod_revision {mod_revision}")]
     ModRevision {
         /// What its place says.
         main: i64,
-        /// What it says.
         mod_revision: i64,
     },
     /// The create revision does not follow from the record before.
     #[error("revision {main}: create_revision {create_revision}, where the key's history gives {expected}")]
     CreateRevision {
-        /// The record's revision.
         main: i64,
-        /// What it says.
         create_revision: i64,
         /// What follows from the record before, or (for the oldest one kept) its own highest possible.
         expected: i64,
@@ -87,32 +68,21 @@ pub enum RecordFault {
     /// The version does not follow from the record before.
     #[error("revision {main}: version {version}, where the key's history gives {expected}")]
     Version {
-        /// The record's revision.
         main: i64,
-        /// What it says.
         version: i64,
         /// What follows from the record before, or (for the oldest one kept) the lowest possible.
         expected: i64,
     },
     /// A deletion of what was not there.
     #[error("revision {main}: a tombstone behind a tombstone of the same key")]
-    TombstoneTwice {
-        /// The record's revision.
-        main: i64,
-    },
+    TombstoneTwice { main: i64 },
     /// A key is attached to a lease that is not in the lease bucket.
     #[error("revision {main}: attached to lease {lease:016x}, which does not exist: the key never expires")]
-    LeaseMissing {
-        /// The record's revision.
-        main: i64,
-        /// The lease's id.
-        lease: i64,
-    },
+    LeaseMissing { main: i64, lease: i64 },
 }
 
 /// Checks a record by itself: a put must say the revision that its place says.
 #[inline]
-#[must_use]
 pub fn check_alone(place: RecordKey, kv: &KeyValue<'_>) -> Option<RecordFault> {
     let (main, mod_revision) = (place.revision.main, kv.mod_revision);
     (!place.tombstone && mod_revision != main).then_some(RecordFault::ModRevision { main, mod_revision })
@@ -121,7 +91,6 @@ pub fn check_alone(place: RecordKey, kv: &KeyValue<'_>) -> Option<RecordFault> {
 /// Checks a record of revision `main` against the one before it of the same key: at most one fault, the first that
 /// etcd would have had to commit.
 #[inline]
-#[must_use]
 pub fn check_next(previous: Previous, main: i64, next: Previous) -> Option<RecordFault> {
     let Previous::Put { create_revision, version } = next else {
         return (previous == Previous::Tombstone).then_some(RecordFault::TombstoneTwice { main });

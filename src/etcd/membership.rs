@@ -24,11 +24,9 @@ const IDS_SHOWN: usize = 5;
 pub enum Membership {
     /// It is; nobody says otherwise. The number of members that the file names: 0 or 1.
     Alone(u64),
-    /// This many members.
     Several(u64),
     /// The sources contradict each other, or can't be read.
     Unclear {
-        /// What says what.
         sources: String,
         /// The most members that one of them names.
         most: u64,
@@ -56,7 +54,6 @@ enum Said {
 
 impl Membership {
     /// By all that there is.
-    #[must_use]
     pub fn of(state: &State<'_>, log: LogSays<'_>) -> Self {
         let conf_state = by_conf_state(state);
         let bucket = by_bucket(state);
@@ -102,7 +99,6 @@ impl Membership {
     }
 
     /// Members of the cluster: where it isn't clear, the most that a source names.
-    #[must_use]
     pub fn count(&self) -> u64 {
         match self {
             Self::Alone(count) | Self::Several(count) => *count,

@@ -80,13 +80,10 @@ pub struct State<'a> {
     pub members_removed: u64,
     /// Leases, in the order of their ids.
     pub leases: Vec<Lease>,
-    /// Raised alarms.
     pub alarms: Vec<Alarm>,
     /// Whether authentication is on.
     pub auth_enabled: bool,
-    /// Number of users.
     pub auth_users: u64,
-    /// Number of roles.
     pub auth_roles: u64,
     /// Entries that could not be decoded, as (bucket, how many).
     pub undecodable: Vec<(&'static str, u64)>,
@@ -139,10 +136,8 @@ fn first_urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<S
     deserializer.deserialize_any(FirstUrls)
 }
 
-/// A lease (`server/lease/leasepb/lease.proto`).
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Lease {
-    /// Its id.
     #[prost(int64, tag = "1")]
     pub id: i64,
     /// The time to live that was granted, in seconds.
@@ -164,16 +159,13 @@ pub struct Alarm {
     pub alarm: i32,
 }
 
-/// A user (`api/authpb/auth.proto`).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct User {
     /// The name, which is the key, too.
     #[prost(bytes = "vec", tag = "1")]
     pub name: Vec<u8>,
-    /// The password's hash.
     #[prost(bytes = "vec", tag = "2")]
     pub password: Vec<u8>,
-    /// Names of roles.
     #[prost(string, repeated, tag = "3")]
     pub roles: Vec<String>,
     /// How the user was added.
@@ -189,7 +181,6 @@ pub struct UserOptions {
     pub no_password: bool,
 }
 
-/// A role (`api/authpb/auth.proto`).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Role {
     /// The name, which is the key, too.
@@ -219,7 +210,6 @@ impl Member {
     ///
     /// etcd up to 3.5 takes members from its v2 store, etcd 3.6 from this bucket (`server/etcdserver/api/membership/cluster.go`,
     /// `Recover`), and 3.5.26 mends it (etcd's issues 13196 and 20967).
-    #[must_use]
     pub fn unknown_to_raft_text(&self) -> String {
         let name = if self.name.is_empty() { "without a name" } else { &self.name };
         format!(
@@ -232,7 +222,6 @@ impl Member {
 
 impl Alarm {
     /// etcd's name for the alarm.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self.alarm {
             0 => "NONE",
@@ -245,7 +234,6 @@ impl Alarm {
 
 impl<'a> State<'a> {
     /// Reads the small buckets. Damage is passed over: [`crate::check`] reports it.
-    #[must_use]
     pub fn read(db: &'a Db) -> Self {
         let mut state = Self::default();
         let mut seen = BTreeSet::new();
@@ -331,13 +319,11 @@ impl<'a> State<'a> {
 
     /// The revision below which history is gone, as etcd takes it at its next start: the scheduled one where a
     /// compaction was cut short, as etcd finishes it then (`kvstore.go`, `restore`). -1: never compacted.
-    #[must_use]
     pub fn compact_revision(&self) -> i64 {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
     /// The minor version of etcd 3 that all members speak: 5 of 3.5.0; `None` where the db does not tell.
-    #[must_use]
     pub fn cluster_minor(&self) -> Option<u32> {
         let mut parts = self.cluster_version.as_deref()?.split('.');
         (parts.next() == Some("3")).then_some(())?;
@@ -356,7 +342,6 @@ impl<'a> State<'a> {
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.
-    #[must_use]
     pub fn revision_range(&self, db: &'a Db) -> Option<(i64, i64)> {
         let bucket = self.key_bucket.as_ref()?;
         let at = |end| RecordKey::parse(outermost_entry(db, bucket, end)?.key).map(|key| key.revision.main);
@@ -364,7 +349,6 @@ impl<'a> State<'a> {
     }
 
     /// The current revision, by the last record alone: a hint in a damaged file.
-    #[must_use]
     pub fn current_revision(&self, db: &'a Db) -> i64 {
         let newest = self.revision_range(db).map_or(0, |(_, last)| last);
         current_revision(newest, self.compact_revision())

@@ -11,11 +11,7 @@ pub enum Tail {
     /// The file is no member's db: no log lies beside it.
     NoLog,
     /// There are none: the db is where the log ends.
-    Applied {
-        /// That index.
-        index: u64,
-    },
-    /// There are some.
+    Applied { index: u64 },
     Pending {
         /// The last entry that the db has the effect of.
         consistent_index: u64,
@@ -28,7 +24,6 @@ pub enum Tail {
 
 impl Tail {
     /// Of a db and a log that was read whole.
-    #[must_use]
     pub fn of(state: &State<'_>, log: &Log) -> Self {
         let last_index = log.last_index();
         let Some(consistent_index) = state.consistent_index else {

@@ -1,5 +1,7 @@
 //! Keys at any revision, and those that were deleted.
 
+#![warn(missing_docs)]
+
 use thiserror::Error;
 
 use crate::etcd::schema::State;

@@ -1,5 +1,7 @@
 //! Questions about a file.
 
+#![warn(missing_docs)]
+
 use crate::analyze::{self, Analysis, AnalyzeRequest, copy_advice};
 use crate::bolt::PageId;
 use crate::bolt::page::PageError;

@@ -1,5 +1,7 @@
 //! Copies: packed, saved from a damaged file, or made up.
 
+#![warn(missing_docs)]
+
 use std::path::Path;
 
 use crate::bolt::open::Lock;

@@ -8,6 +8,8 @@
 //! | `history` | keys at any revision, and those that were deleted |
 //! | `mend` | copies: packed, or saved from a damaged file |
 
+#![warn(missing_docs)]
+
 mod history;
 mod look;
 mod mend;

@@ -1,5 +1,7 @@
 //! A path, opened.
 
+#![warn(missing_docs)]
+
 use std::path::Path;
 
 use crate::bolt::open::Lock;

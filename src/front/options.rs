@@ -1,5 +1,7 @@
 //! What each question can be told. Make one by `default()`, and set its fields.
 
+#![warn(missing_docs)]
+
 use crate::cleanup::GarbageLimits;
 use crate::copy::{Layout, Progress};
 use crate::filter::FilterWords;

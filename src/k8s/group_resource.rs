@@ -5,7 +5,6 @@ use crate::text::escape;
 /// What `k8s.io/apimachinery/pkg/runtime/schema` calls a `GroupResource`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct GroupResource<'a> {
-    /// The API group.
     pub group: &'a str,
     /// The plural, or the leading path of what isn't Kubernetes'.
     pub resource: &'a [u8],
@@ -16,14 +15,12 @@ impl GroupResource<'_> {
     pub const OTHERS: Self = Self { group: "", resource: b"(other keys)" };
 
     /// Whether it is a leading path rather than a resource of Kubernetes'.
-    #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.group.is_empty() && (self.resource.starts_with(b"/") || self.resource == Self::OTHERS.resource)
     }
 }
 
 /// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
-#[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

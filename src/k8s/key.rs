@@ -133,7 +133,6 @@ fn custom_object<'a>(group: &'a str, rest: &'a [u8]) -> Option<ObjectKey<'a>> {
     object_key(group, plural, None, object)
 }
 
-/// Rule 3's group.
 fn builtin_group<'a>(resource: &'static Resource, value: Option<&'a [u8]>) -> &'a str {
     if resource.shared_with.is_empty() {
         return resource.group;
@@ -144,7 +143,6 @@ fn builtin_group<'a>(resource: &'static Resource, value: Option<&'a [u8]>) -> &'
         .unwrap_or(&resource.group)
 }
 
-/// Rule 4's group.
 fn value_group(value: Option<&[u8]>) -> &str {
     value.and_then(type_meta).map(|meta| meta.group).filter(|group| is_group(group)).unwrap_or("")
 }

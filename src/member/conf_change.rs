@@ -12,18 +12,14 @@ use super::numbers::{Read, set};
 pub struct ConfChange {
     /// What becomes of the member.
     pub kind: ConfChangeType,
-    /// The member's id.
     pub node_id: u64,
 }
 
 /// What becomes of a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConfChangeType {
-    /// It votes.
     Add,
-    /// It is gone.
     Remove,
-    /// Its URLs change.
     Update,
     /// It takes part, and does not vote.
     AddLearner,

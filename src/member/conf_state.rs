@@ -12,7 +12,6 @@ use super::fault::MessageError;
 /// The members of a cluster, by their ids.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConfState {
-    /// Who votes.
     voters: BTreeSet<u64>,
     /// Who takes part, and does not vote.
     learners: BTreeSet<u64>,
@@ -62,7 +61,6 @@ impl ConfState {
     }
 
     /// All members, learners among them.
-    #[must_use]
     pub fn members(&self) -> BTreeSet<u64> {
         self.voters.union(&self.learners).copied().collect()
     }

@@ -80,7 +80,6 @@ pub enum LogFaultKind {
     /// The data of a record.
     #[error("a record's data is not what its type says: {0}")]
     Message(MessageError),
-    /// Another member's record.
     #[error("a record of another member or cluster")]
     OtherMember,
     /// An entry that does not follow the one before.
@@ -95,14 +94,10 @@ pub enum LogFaultKind {
     #[error(
         "the log begins with entry {first}, and names no snapshot of what was before: older segments are missing"
     )]
-    NoBeginning {
-        /// The first entry.
-        first: u64,
-    },
+    NoBeginning { first: u64 },
     /// A term or a commit that goes back, which raft never does.
     #[error("the {what} goes back from {from} to {to}")]
     GoesBack {
-        /// What.
         what: &'static str,
         /// The number before the step.
         from: u64,
@@ -114,7 +109,6 @@ pub enum LogFaultKind {
     CommitBeyondEnd {
         /// The last entry known to be committed.
         commit: u64,
-        /// The last entry.
         last: u64,
     },
 }
@@ -122,7 +116,6 @@ pub enum LogFaultKind {
 /// Bytes that are not the message that they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum MessageError {
-    /// No protobuf.
     #[error(transparent)]
     Wire(#[from] WireError),
     /// A field that this message does not have, or that comes twice.

@@ -28,7 +28,6 @@ pub struct Frame<'a> {
     pub begin: usize,
     /// Where the next one begins.
     pub end: usize,
-    /// The record.
     pub record: &'a [u8],
 }
 
@@ -49,14 +48,11 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// Of this segment.
-    #[must_use]
     pub fn of(data: &'a [u8]) -> Self {
         Self { data, next: 0 }
     }
 
     /// Where the next frame begins.
-    #[must_use]
     pub fn position(&self) -> usize {
         self.next
     }

@@ -16,9 +16,7 @@ use super::numbers::{Read, numbers, set};
 /// Whose log it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Metadata {
-    /// The member's id.
     pub node_id: u64,
-    /// The cluster's id.
     pub cluster_id: u64,
 }
 
@@ -29,7 +27,6 @@ pub struct RaftEntry<'a> {
     pub index: u64,
     /// The term in which a leader wrote it.
     pub term: u64,
-    /// What it holds.
     pub content: EntryData<'a>,
 }
 
@@ -42,10 +39,8 @@ pub enum EntryData<'a> {
     ConfChange(ConfChange),
 }
 
-/// Raft's state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct HardState {
-    /// The term.
     pub term: u64,
     /// For whom this member voted in it; 0 for nobody.
     pub vote: u64,
@@ -58,7 +53,6 @@ pub struct HardState {
 pub struct Snapshot {
     /// The last entry that it holds the effect of.
     pub index: u64,
-    /// That entry's term.
     pub term: u64,
     /// The members at that point; from 3.5 on, but for index 0.
     pub config: Option<ConfState>,

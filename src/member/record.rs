@@ -25,16 +25,13 @@ pub enum RecordType {
     Snapshot,
 }
 
-/// A record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WalRecord<'a> {
     /// Where its frame begins.
     pub offset: u64,
-    /// What it is.
     pub kind: RecordType,
     /// The checksum, its own data counted in.
     pub crc: u32,
-    /// Its data.
     pub data: &'a [u8],
 }
 
@@ -86,19 +83,16 @@ pub struct WalRecords<'a> {
 
 impl<'a> WalRecords<'a> {
     /// Of a segment, after one that ended with this checksum.
-    #[must_use]
     pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
         Self { frames: Frames::of(segment), crc, at_head: true }
     }
 
     /// Where the next frame begins: where a fault is, if there is one.
-    #[must_use]
     pub fn position(&self) -> u64 {
         self.frames.position() as u64
     }
 
     /// The checksum so far.
-    #[must_use]
     pub fn crc(&self) -> Option<u32> {
         self.crc
     }

@@ -1,5 +1,7 @@
 //! What can go wrong with an output, and what to do next.
 
+#![warn(missing_docs)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 

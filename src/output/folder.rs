@@ -16,7 +16,6 @@ use rustix::io::Errno;
 
 use super::{OutputError, folder_of};
 
-/// An open folder.
 #[derive(Debug)]
 pub struct Folder {
     descriptor: OwnedFd,

@@ -170,7 +170,6 @@ impl Output {
         self.target.path()
     }
 
-    /// Its temporary path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

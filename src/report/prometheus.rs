@@ -19,7 +19,6 @@ use crate::text::shown;
 /// The run that looked at the files.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// When it was.
     pub at: SystemTime,
     /// Whether the files were read without a lock.
     pub read_without_lock: bool,

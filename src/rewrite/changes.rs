@@ -11,6 +11,8 @@
 //! marks are those of `kvstore.go`, `updateCompactRev`, and `kvstore_compaction.go`. Leases stay, as etcd leaves them: one
 //! without keys just runs out.
 
+#![warn(missing_docs)]
+
 use prost::Message;
 use serde::Serialize;
 use thiserror::Error;
@@ -92,7 +94,7 @@ pub enum ChangeError {
     #[error("has no bucket `key`, whose content these options change: leave them out")]
     NotEtcd,
     /// No such revision.
-    #[error("{}", no_revision(.0))]
+    #[error(transparent)]
     Revision(#[from] RevisionError),
     /// A record that does not say whose it is.
     #[error(
@@ -117,19 +119,6 @@ pub enum ChangeError {
     /// A prefix of nothing is a prefix of everything.
     #[error("with an empty prefix, every key would go")]
     EmptyPrefix,
-}
-
-fn no_revision(error: &RevisionError) -> String {
-    match *error {
-        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
-            "revision {asked} was compacted already: the file is compacted to {compact_revision}, and its current revision is \
-             {current_revision}; name one from {compact_revision} to {current_revision}, or `current`"
-        ),
-        RevisionError::Future { asked, compact_revision, current_revision } => format!(
-            "revision {asked} is in the future: the file's current revision is {current_revision} (compacted to \
-             {compact_revision}); name one up to it, or `current`"
-        ),
-    }
 }
 
 /// What a copy leaves out of its source, and what it says instead.

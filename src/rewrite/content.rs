@@ -44,9 +44,7 @@ pub struct Unreadable {
 pub struct Left<'a> {
     /// Records that the source has.
     pub source_records: u64,
-    /// Older revisions.
     pub superseded: u64,
-    /// Deletions.
     pub tombstones: u64,
     /// Keys that the user gave up, with all their records.
     pub keys: BTreeMap<&'a [u8], LeftKey>,
@@ -57,7 +55,6 @@ pub struct Left<'a> {
 /// A key that is left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LeftKey {
-    /// Its records.
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub bytes: u64,
@@ -369,7 +366,6 @@ impl<'a> Left<'a> {
 }
 
 impl LeftKey {
-    /// Adds newer records.
     fn add(&mut self, newer: Self) {
         let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
         *self = Self { records, bytes, ..newer };

@@ -1,5 +1,7 @@
 //! A defrag: read, plan, copy, report.
 
+#![warn(missing_docs)]
+
 use std::mem::take;
 use std::path::PathBuf;
 use std::time::Instant;

@@ -1,5 +1,7 @@
 //! Why there is no copy.
 
+#![warn(missing_docs)]
+
 use std::path::PathBuf;
 
 use thiserror::Error;

@@ -2,6 +2,8 @@
 //! one that does not, only if no other member goes on with the old state, and if etcd does not apply entries of its log to the
 //! new one that were made for the old.
 
+#![warn(missing_docs)]
+
 use std::path::Path;
 
 use thiserror::Error;

@@ -1,5 +1,7 @@
 //! What a defrag did, as its report has it.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -3,6 +3,8 @@
 //! One scan remembers the size of each record, and which of the compactions in question would drop it
 //! ([`crate::scan::outline`]). Then each choice is a packing of sizes.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;

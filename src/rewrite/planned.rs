@@ -17,7 +17,6 @@ pub struct Records<'s> {
 }
 
 impl<'s> Records<'s> {
-    /// All of them.
     #[must_use]
     pub fn all(outline: &'s Outline) -> Self {
         Self { outline, numbers: None }
@@ -29,7 +28,6 @@ impl<'s> Records<'s> {
         Self { outline, numbers: Some(outline.kept(compaction).collect()) }
     }
 
-    /// How many.
     #[must_use]
     pub fn count(&self) -> usize {
         self.numbers.as_ref().map_or(self.outline.num_entries(), Vec::len)

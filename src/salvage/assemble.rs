@@ -22,7 +22,6 @@ pub struct SavedBucket<'a> {
     pub parent: Option<usize>,
     /// Its name; empty for the root bucket.
     pub name: &'a [u8],
-    /// Its counter.
     pub sequence: u64,
     /// Its entries, in order.
     pub entries: Vec<Entry<'a>>,
@@ -49,9 +48,7 @@ pub struct SavedBucket<'a> {
 /// An entry that the file does not have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Made {
-    /// Its key.
     pub key: &'static [u8],
-    /// Its value.
     pub value: Vec<u8>,
 }
 
@@ -104,7 +101,6 @@ impl<'a> SavedBucket<'a> {
         self.entries.sort_by(|a, b| a.key.cmp(b.key));
     }
 
-    /// Its plain entries.
     #[must_use]
     pub fn num_values(&self) -> u64 {
         let plain = self.entries.iter().filter(|entry| !entry.is_bucket()).count();

@@ -28,7 +28,6 @@ use super::zeroed::Zeroed;
 /// All that was found.
 #[derive(Debug)]
 pub struct Material<'a> {
-    /// The file.
     pub wreck: &'a Wreck,
     /// Roots, the best first.
     pub roots: Vec<Candidate<'a>>,

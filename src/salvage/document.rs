@@ -1,5 +1,7 @@
 //! What a salvage says: of the source, of the copy, and of what was lost.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 
 use crate::text::ByteText;

@@ -1,5 +1,7 @@
 //! Why nothing was saved.
 
+#![warn(missing_docs)]
+
 use thiserror::Error;
 
 use crate::copy::CopyError;

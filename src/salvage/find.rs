@@ -1,5 +1,6 @@
 //! All that can be found in a damaged file, and what of it was in the state that it held.
 
+#![warn(missing_docs)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::bolt::PageId;

@@ -13,9 +13,7 @@ use crate::bolt::{Db, PageId};
 /// A node, and what lies below it.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeNode<'o, 'a> {
-    /// Where it lies.
     pub page: PageId,
-    /// What it is.
     pub kind: TreeNodeKind<'o, 'a>,
     /// Whether no other node refers to it.
     pub is_top: bool,
@@ -26,9 +24,7 @@ pub struct TreeNode<'o, 'a> {
 /// A leaf or a branch.
 #[derive(Clone, Copy, Debug)]
 pub enum TreeNodeKind<'o, 'a> {
-    /// A leaf.
     Leaf(&'o OrphanLeaf<'a>),
-    /// A branch.
     Branch(&'o OrphanBranch<'a>),
 }
 

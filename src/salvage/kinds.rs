@@ -23,17 +23,12 @@ const BCRYPT: &[u8] = b"$2";
 /// A bucket of etcd's besides `key`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Small {
-    /// Raised alarms.
     Alarm,
     /// Whether authentication is on, and its revision.
     Auth,
-    /// Roles.
     AuthRoles,
-    /// Users.
     AuthUsers,
-    /// The cluster's version.
     Cluster,
-    /// Leases.
     Lease,
     /// Members of the cluster.
     Members,
@@ -58,7 +53,6 @@ impl Small {
         Self::Meta,
     ];
 
-    /// The bucket's name.
     #[must_use]
     pub fn name(self) -> &'static [u8] {
         match self {

@@ -122,7 +122,6 @@ impl Leases {
 pub struct Newest(HashMap<u64, u64>);
 
 impl Newest {
-    /// Of these ids.
     #[must_use]
     pub fn of(ids: impl Iterator<Item = u64>) -> Self {
         let mut newest: HashMap<u64, u64> = HashMap::new();

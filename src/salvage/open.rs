@@ -22,14 +22,11 @@ use crate::text::shown;
 
 use super::readable;
 
-/// A damaged file.
 #[derive(Debug)]
 pub struct Wreck {
-    /// Where it lies.
     pub path: PathBuf,
     /// Its bytes, under a meta that was made up where none could be believed; its high water mark is the file's end.
     pub db: Db,
-    /// Its own metas.
     pub metas: [Result<Meta, MetaError>; 2],
     /// What the metas say of which the checksum alone is wrong, the latest first.
     pub unsealed: Vec<Meta>,
@@ -51,12 +48,7 @@ pub enum WreckError {
     Source(#[from] SourceError),
     /// What the disk gives can't be kept.
     #[error("{}: {error}: what the disk gives can't be copied there", shown(folder))]
-    Scratch {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Scratch { folder: PathBuf, error: io::Error },
 }
 
 /// Opens a file, a snapshot, or the db of a data dir, whatever has become of it. With a `scratch` folder, what can be read of it

@@ -40,7 +40,6 @@ pub enum Tier {
     Free,
 }
 
-/// One record.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
     /// Its revision, and whether it is a tombstone.
@@ -62,7 +61,6 @@ impl Found<'_> {
 /// A revision that was found with two contents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conflict {
-    /// The revision.
     pub revision: Revision,
     /// Where the record that was taken comes from.
     pub taken: Tier,

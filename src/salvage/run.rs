@@ -1,5 +1,6 @@
 //! A salvage: search, copy, report.
 
+#![warn(missing_docs)]
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::fs::File;

@@ -23,9 +23,7 @@ use super::tree::{Gap, Gaps};
 /// Leaves of one small bucket.
 #[derive(Debug)]
 pub struct SmallLeaves<'a> {
-    /// Which.
     pub kind: Small,
-    /// Its leaves.
     pub leaves: Vec<OrphanLeaf<'a>>,
 }
 
@@ -77,7 +75,6 @@ pub struct Known<'k> {
     pub leases: &'k Leases,
 }
 
-/// Completes one bucket.
 pub fn complete<'a>(buckets: &mut Vec<SavedBucket<'a>>, found: &SmallLeaves<'a>, known: Known<'_>) {
     let number = buckets.iter().position(|bucket| bucket.is_of(found.kind));
     let bucket = number.and_then(|number| buckets.get(number));

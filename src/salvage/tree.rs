@@ -25,7 +25,6 @@ const MAX_OVERLAPPING: usize = 8;
 pub struct Tree<'a> {
     /// Its entries, in ascending order of their keys.
     pub entries: Vec<Entry<'a>>,
-    /// What is missing.
     pub gaps: Gaps<'a>,
     /// What stands in its leaves, and does not belong there by its key: each leaf with these entries alone.
     pub strays: Vec<OrphanLeaf<'a>>,
@@ -53,7 +52,6 @@ pub struct Gap<'a> {
     /// Whether that page itself was damaged, and was a leaf, as those beside it are: then its records lay nowhere else. Not where
     /// the reference to it may be what is wrong.
     pub leaf: bool,
-    /// Why.
     pub why: String,
 }
 

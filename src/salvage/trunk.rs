@@ -24,7 +24,6 @@ pub struct TrunkBucket<'a> {
     pub parent: Option<usize>,
     /// Its name; empty for the root bucket.
     pub name: &'a [u8],
-    /// Its counter.
     pub sequence: u64,
     /// Its entries, and what is missing.
     pub tree: Tree<'a>,
@@ -33,7 +32,6 @@ pub struct TrunkBucket<'a> {
 /// Every bucket below one root: the root bucket first, each before those within it.
 #[derive(Debug, Default)]
 pub struct Trunk<'a> {
-    /// The buckets.
     pub buckets: Vec<TrunkBucket<'a>>,
     /// Buckets of the root that had lost their flag.
     pub restored: usize,

@@ -31,7 +31,6 @@ const MAX_LISTED: usize = 100;
 /// A node that no root reaches, and all below it that no other tree has.
 #[derive(Debug)]
 pub struct LooseTree<'a> {
-    /// Where it lies.
     pub page: PageId,
     /// Its entries, and the buckets among them.
     pub trunk: Trunk<'a>,

@@ -33,7 +33,6 @@ pub struct Health {
 
 impl Health {
     /// Of a file that was scanned.
-    #[must_use]
     pub fn of(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> Self {
         let of_file = of_whole_file(db, state, trailer).count() as u64 + u64::from(scan.root_fault.is_some());
         let (structural_faults, record_faults) = (scan.structure.count, scan.num_record_faults);
@@ -72,12 +71,7 @@ pub enum FileFault {
     },
     /// Entries of a small bucket of etcd's.
     #[error("{count} of its entries can't be decoded")]
-    EntriesUndecodable {
-        /// The bucket's name.
-        bucket: &'static str,
-        /// Number of entries.
-        count: u64,
-    },
+    EntriesUndecodable { bucket: &'static str, count: u64 },
 }
 
 /// The faults that only the whole file shows.

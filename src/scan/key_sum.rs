@@ -5,7 +5,6 @@ use super::key_state::KeyState;
 /// Keys, and the bytes of their records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeySum {
-    /// Keys that exist.
     pub objects: u64,
     /// Records of these and of deleted keys.
     pub records: u64,
@@ -18,7 +17,6 @@ pub struct KeySum {
 }
 
 impl KeySum {
-    /// Adds a key.
     pub fn add(&mut self, key: &KeyState<'_>) {
         if key.is_live() {
             self.objects += 1;
@@ -39,7 +37,6 @@ impl KeySum {
     }
 
     /// Bytes of all records but the newest of each key that exists.
-    #[must_use]
     pub fn history_bytes(&self) -> u64 {
         self.own_bytes.saturating_sub(self.live_bytes)
     }

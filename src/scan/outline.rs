@@ -47,7 +47,6 @@ const PUT_KEY: usize = 17;
 /// Key and value of an entry, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyAndData {
-    /// The key.
     pub key: u64,
     /// Key and value together.
     pub data: u64,
@@ -69,7 +68,6 @@ impl PartOutline {
 
 impl Outline {
     /// Nothing yet, for compactions to these revisions, which ascend.
-    #[must_use]
     pub fn new(revisions: &[i64]) -> Self {
         let compaction = |&revision| Compaction { revision, dropped: Vec::new() };
         Self { compactions: revisions.iter().map(compaction).collect(), ..Self::default() }
@@ -99,7 +97,6 @@ impl Outline {
     }
 
     /// Which compactions drop an entry.
-    #[must_use]
     pub fn dropped_by(&self, number: u32) -> Range<usize> {
         // a later compaction drops what an earlier one does
         let first = self.compactions.partition_point(|compaction| !compaction.drops(number));
@@ -107,19 +104,15 @@ impl Outline {
     }
 
     /// The revisions of the compactions.
-    #[must_use]
     pub fn compactions(&self) -> Vec<i64> {
         self.compactions.iter().map(|compaction| compaction.revision).collect()
     }
 
     /// Whether all keys have the length of a put's or a tombstone's, so that all sizes are right.
-    #[must_use]
     pub fn is_exact(&self) -> bool {
         !self.irregular
     }
 
-    /// Number of entries.
-    #[must_use]
     pub fn num_entries(&self) -> usize {
         self.sizes.len()
     }
@@ -133,7 +126,6 @@ impl Outline {
 
     /// The sizes of an entry.
     #[inline]
-    #[must_use]
     pub fn entry_at(&self, number: usize) -> Option<KeyAndData> {
         let size = self.sizes.get(number)?.0;
         let key = PUT_KEY as u64 + u64::from(size & TOMBSTONE != 0);

@@ -16,7 +16,6 @@ use super::tally::Tally;
 /// What one subtree came to.
 #[derive(Debug, Default)]
 pub struct ScanPart<'a> {
-    /// Its nodes.
     pub tally: Tally,
     /// Its records, where they are wanted.
     pub records: PartRecords<'a>,

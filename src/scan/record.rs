@@ -38,7 +38,6 @@ pub struct FirstRecord<'a> {
     pub place: RecordKey,
     /// The place of its entry.
     pub at: Location,
-    /// Its etcd key.
     pub key: &'a [u8],
 }
 
@@ -50,7 +49,6 @@ pub struct ScannedRecord<'a> {
     pub message: &'a [u8],
     /// Hash of its etcd key.
     pub hash: u64,
-    /// Its revision (main).
     pub revision: i64,
     /// Put or tombstone, and its place in the key's history; none for a mark (`KeyValue::is_revision_mark`).
     pub state: Previous,
@@ -74,14 +72,12 @@ pub struct ScannedRecord<'a> {
 
 impl ScannedRecord<'_> {
     /// Bytes of its element, key and value.
-    #[must_use]
     pub fn own_bytes(&self) -> u64 {
         let key = if self.is_tombstone() { 18 } else { 17 };
         ELEMENT_SIZE as u64 + key + self.message.len() as u64
     }
 
     /// Whether it is a deletion.
-    #[must_use]
     pub fn is_tombstone(&self) -> bool {
         self.state == Previous::Tombstone
     }
@@ -115,7 +111,6 @@ pub struct Location {
 /// Records, and their bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RecordSum {
-    /// Number of records.
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub own_bytes: u64,
@@ -124,7 +119,6 @@ pub struct RecordSum {
 }
 
 impl RecordSum {
-    /// Adds more records.
     pub fn add(&mut self, more: &Self) {
         self.records += more.records;
         self.own_bytes += more.own_bytes;

@@ -10,7 +10,6 @@ use super::timeline::Timeline;
 pub struct ResourceRow {
     /// Its records over the revisions.
     pub timeline: Timeline,
-    /// Its tombstones.
     pub tombstones: RecordSum,
     /// Bytes of the etcd keys of its keys that exist.
     pub live_key_bytes: u64,
@@ -21,7 +20,6 @@ pub struct ResourceRow {
 /// Records that a compaction would drop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct DroppedRecords {
-    /// Number of records.
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub own_bytes: u64,

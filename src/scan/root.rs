@@ -22,33 +22,23 @@ pub enum RootFault {
         "{count} of the root bucket's entries are records, where the names of buckets belong: mixed generations; its leaf \
          was written again, by a node of the `key` bucket, and all buckets are lost"
     )]
-    RecordsInRoot {
-        /// Number of records.
-        count: u64,
-    },
+    RecordsInRoot { count: u64 },
     /// Another leaf in its place.
     #[error(
         "none of the root bucket's {count} entries is a bucket, and nothing refers to pages that are not known to be free: \
          another leaf took its place, and all buckets are lost"
     )]
-    NoBucketInRoot {
-        /// Number of entries.
-        count: u64,
-    },
+    NoBucketInRoot { count: u64 },
     /// Buckets of etcd's that lost their flag.
     #[error(
         "{count} of the root bucket's entries have the names of etcd's buckets, and are plain values: etcd can't start from \
          it, and what was in these buckets is lost to it"
     )]
-    ValuesInRoot {
-        /// Number of entries.
-        count: u64,
-    },
+    ValuesInRoot { count: u64 },
 }
 
 impl RootFault {
     /// Looks for it in a file that was walked.
-    #[must_use]
     pub fn find(db: &Db, structure: &Structure<'_>) -> Option<Self> {
         let (mut count, mut records, mut named, mut has_key) = (0, 0, 0, false);
         for_each_entry(db, &root_bucket(db), |entry| {
@@ -74,7 +64,6 @@ impl RootFault {
 }
 
 /// Plain values in the root bucket.
-#[must_use]
 pub fn num_values(db: &Db) -> u64 {
     let mut count = 0;
     for_each_entry(db, &root_bucket(db), |_| count += 1);

@@ -44,7 +44,6 @@ pub struct Shard<'a> {
     folders: Folders<'a>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
-    /// All tombstones.
     pub tombstones: RecordSum,
 }
 
@@ -62,7 +61,6 @@ pub struct Home<'a> {
 pub struct PlacedKey<'s, 'a> {
     /// What its records add up to.
     pub key: &'s KeyState<'a>,
-    /// Its resource.
     pub resource: GroupResource<'a>,
     /// Its tenant; `None` for what isn't Kubernetes'.
     pub tenant: Option<Tenant<'a>>,
@@ -78,69 +76,56 @@ pub(super) struct AddContext<'s> {
     pub(super) outline: Option<&'s Outline>,
 }
 
-/// What was added.
 impl<'a> Shard<'a> {
-    /// Every key.
     pub fn keys(&self) -> impl Iterator<Item = &KeyState<'a>> {
         self.blocks.iter().flatten()
     }
 
     /// The resources, by their numbers.
-    #[must_use]
     pub fn resources(&self) -> &[GroupResource<'a>] {
         self.resources.items()
     }
 
     /// What was counted for each resource.
-    #[must_use]
     pub fn rows(&self) -> &[ResourceRow] {
         &self.rows
     }
 
     /// The tenants, by their numbers.
-    #[must_use]
     pub fn tenants(&self) -> &[Tenant<'a>] {
         self.tenants.items()
     }
 
     /// The homes, by their numbers.
-    #[must_use]
     pub fn homes(&self) -> &[Home<'a>] {
         self.homes.items()
     }
 
     /// The leases that records are attached to, by their numbers.
-    #[must_use]
     pub fn leases(&self) -> &[i64] {
         self.leases.items()
     }
 
-    /// Number of keys.
-    #[must_use]
     pub fn num_keys(&self) -> usize {
         self.num_keys
     }
 
     /// The resource of a key.
-    #[must_use]
     pub fn resource(&self, key: &KeyState<'a>) -> GroupResource<'a> {
         self.resources.at(usize::from(key.resource)).unwrap_or(GroupResource::OTHERS)
     }
 
     /// The namespace of a key, where it has one.
-    #[must_use]
     pub fn namespace(&self, key: &KeyState<'a>) -> Option<&'a [u8]> {
         self.homes.at(key.home as usize)?.namespace
     }
 
     /// The tenant of a key; `None` for what isn't Kubernetes'.
-    #[must_use]
     pub fn tenant(&self, key: &KeyState<'a>) -> Option<Tenant<'a>> {
         self.tenants.at(self.homes.at(key.home as usize)?.tenant as usize)
     }
 
     /// A key of this shard, with where it belongs.
-    #[must_use]
     pub fn placed<'s>(&self, key: &'s KeyState<'a>) -> PlacedKey<'s, 'a> {
         let (tenant, namespace) = (self.tenant(key), self.namespace(key));
         PlacedKey { key, resource: self.resource(key), tenant, namespace }
@@ -179,7 +164,6 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// Adding records.
 impl<'a> Shard<'a> {
     /// When all records are in: nothing is looked up by its key any more.
     pub(super) fn forget_index(&mut self) {

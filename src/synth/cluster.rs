@@ -31,7 +31,6 @@ pub struct Cluster {
 /// One key: its kind, and its number within.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
-    /// The kind.
     pub kind: &'static ResourceModel,
     /// Number of the kind, and of the object within it.
     id: u64,
@@ -40,7 +39,6 @@ pub struct Object {
 /// A key's text, and what it consists of.
 #[derive(Debug)]
 pub struct KeyText<'t> {
-    /// All of it.
     pub text: &'t [u8],
     namespace: Range<usize>,
     name: Range<usize>,

@@ -19,7 +19,6 @@ const MAX_ROUNDS: u32 = 24;
 /// A file that is as large as was asked for.
 #[derive(Debug)]
 pub struct Fitted {
-    /// What it holds.
     pub content: SynthContent,
     /// Where that goes, without free pages.
     pub plan: Plan,

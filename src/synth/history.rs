@@ -41,7 +41,6 @@ pub enum HistoryError {
     /// Each key has one record at least.
     #[error("{0} revisions per key: each key has 1 at least")]
     TooFewRevisions(String),
-    /// Too much.
     #[error("{0} records are more than this command makes: 4,294,967,295 revisions at most")]
     TooMany(u64),
     /// Compaction leaves a record of each key that existed.
@@ -84,7 +83,6 @@ impl Record {
         Self { main: time, key, version: 0, packed: 0 }
     }
 
-    /// Its transaction.
     #[must_use]
     pub fn main(self) -> u32 {
         self.main
@@ -122,7 +120,6 @@ pub struct SynthHistory {
     pub records: Vec<Record>,
     /// By key: the revision at which it was created.
     pub created: Vec<u32>,
-    /// The newest revision.
     pub revision: u32,
     /// The revision of the last compaction; 0 for none.
     pub compact_revision: u32,
@@ -282,7 +279,6 @@ fn mark_tombstones(records: &mut [Record], num_keys: u32, deleted: u32) {
 struct Writer<'c> {
     seed: u64,
     cluster: &'c Cluster,
-    /// By key.
     created: Vec<u32>,
     versions: Vec<u32>,
 }

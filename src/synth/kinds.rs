@@ -34,7 +34,6 @@ pub struct ResourceModel {
 pub enum ValueEncoding {
     /// `k8s\0`, and a protobuf `runtime.Unknown`: what is built in.
     Protobuf,
-    /// JSON: custom resources.
     Json,
 }
 

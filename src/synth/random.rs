@@ -12,7 +12,6 @@ use rand_pcg::rand_core::Rng;
 pub enum Question {
     /// The text that values are filled with.
     Filler = 1,
-    /// A key's name.
     Name,
     /// How long a key's values are.
     Size,
@@ -47,12 +46,10 @@ impl Random {
         Self(Pcg64Dxsm::new(u128::from(number) << 64 | u128::from(seed), question as u128))
     }
 
-    /// 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// 32 bits.
     pub fn bits_32(&mut self) -> u32 {
         u32::try_from(self.bits() >> 32).unwrap_or(0)
     }

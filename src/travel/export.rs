@@ -54,8 +54,7 @@ pub struct Exported {
 /// Why an export did not go on.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// Something is there.
-    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
+    #[error("{}: is not empty", shown(.0))]
     NotEmpty(PathBuf),
     /// A file is there.
     #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
@@ -69,14 +68,11 @@ pub enum ExportError {
     /// Some files were written, and then one was not.
     #[error("{error}. In {} are {written} files by now, the others are missing", shown(root))]
     Partly {
-        /// The folder.
         root: PathBuf,
         /// Files that are there.
         written: u64,
-        /// Why writing stopped.
         error: Box<ExportError>,
     },
-    /// A library's.
     #[error("an object could not be written: {0}")]
     Format(String),
 }
@@ -230,7 +226,6 @@ impl ExportTree {
 }
 
 /// An object as a document of YAML.
-#[must_use]
 pub fn object_yaml(object: &VisibleObject) -> Vec<u8> {
     yaml::yaml(object.fields()).into_bytes()
 }

@@ -1,5 +1,7 @@
 //! All records of one key, wherever they lie.
 
+#![warn(missing_docs)]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -57,7 +59,6 @@ pub struct HistoryRow {
 }
 
 /// Finds all records of a key.
-#[must_use]
 pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> KeyHistory {
     let select = Select::Key(key);
     let mut newest = state.revision_range(db).map_or(0, |(_, last)| last);

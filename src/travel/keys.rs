@@ -1,5 +1,7 @@
 //! The keys that exist; and those that do not, of which something can still be found.
 
+#![warn(missing_docs)]
+
 use serde::Serialize;
 
 use crate::bolt::Db;
@@ -74,7 +76,6 @@ pub struct Deleted<'a> {
 }
 
 /// What can be found of keys that do not exist now.
-#[must_use]
 pub fn deleted<'a>(db: &'a Db, state: &State<'a>, select: Select<'_>) -> Deleted<'a> {
     let wanted = |found: &FoundRecord<'_>| select.takes(found.kv.key);
     let (mut newest, mut unreadable) = (Index::new(db), 0);
@@ -109,13 +110,11 @@ impl Lost<'_> {
 
 impl<'a> Deleted<'a> {
     /// Number of keys.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -147,7 +146,6 @@ impl<'a> Deleted<'a> {
     }
 
     /// The newest value of each that has one, in the order of the keys.
-    #[must_use]
     pub fn into_recoverable(self) -> Sorted<'a> {
         self.puts.into_sorted()
     }

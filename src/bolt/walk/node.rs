@@ -9,11 +9,9 @@ use crate::bolt::page::{Branch, Leaf, Page};
 /// Bytes of a node, by what they are; they add up to the node's pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NodeSizes {
-    /// The page header.
     pub header: u64,
     /// The table of elements.
     pub elements: u64,
-    /// Keys.
     pub keys: u64,
     /// Values, but for buckets.
     pub values: u64,
@@ -21,13 +19,11 @@ pub struct NodeSizes {
     pub bucket_headers: u64,
     /// The pages of inline buckets that are in this node: nodes themselves.
     pub inline_pages: u64,
-    /// What is left.
     pub slack: u64,
 }
 
 impl NodeSizes {
     /// Bytes that belong to the node's elements: the table, keys, values, and all of the buckets.
-    #[must_use]
     pub fn owned(&self) -> u64 {
         let parts = [self.elements, self.keys, self.values, self.bucket_headers, self.inline_pages];
         parts.into_iter().fold(0, u64::saturating_add)
@@ -51,18 +47,15 @@ pub struct Node<'a> {
     pub sizes: NodeSizes,
 }
 
-/// A node's content.
 #[derive(Clone, Copy, Debug)]
 pub enum NodeContent<'a> {
     /// Keys and the pages below them.
     Branch(Branch<'a>),
-    /// Keys and values.
     Leaf(Leaf<'a>),
 }
 
 impl<'a> Node<'a> {
     /// The page (with its overflow) that it is on.
-    #[must_use]
     pub fn page(&self) -> Page<'a> {
         match self.content {
             NodeContent::Branch(branch) => branch.page(),
@@ -71,7 +64,6 @@ impl<'a> Node<'a> {
     }
 
     /// The leaf, if it is one.
-    #[must_use]
     pub fn leaf(&self) -> Option<Leaf<'a>> {
         match self.content {
             NodeContent::Leaf(leaf) => Some(leaf),

@@ -27,13 +27,11 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// A larger node is written piece by piece, as its values may be of any size.
 const MAX_BUFFERED_BYTES: u64 = 16 << 20;
 
-/// Why writing stopped.
 #[derive(Debug, Error)]
 pub enum WriteError {
     /// The operating system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Entries must ascend.
     #[error("entry {entry}: its key is not above the one before it")]
     KeyOrder {
         /// Its number in the source.

@@ -52,18 +52,13 @@ pub enum PlanError {
     Bucket {
         /// The entry's number in the source.
         entry: u64,
-        /// The bucket's number.
         bucket: usize,
     },
     /// Every bucket but the first is in another one, and there is a first.
     #[error("bucket {bucket} stands nowhere")]
-    Unplaced {
-        /// The bucket's number.
-        bucket: usize,
-    },
+    Unplaced { bucket: usize },
 }
 
-/// Where everything goes.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Bytes of a page.
@@ -80,7 +75,6 @@ pub struct Plan {
     moved: Vec<PageId>,
 }
 
-/// A bucket's place.
 #[derive(Clone, Debug)]
 pub enum PlannedBucket {
     /// Within the entry that it is the value of: a page of this size, after the bucket's header.
@@ -103,30 +97,25 @@ pub struct PlannedLevel {
     pub end: PageId,
 }
 
-/// One node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlannedNode {
     /// The first of its entries, counted from the bucket's first; of its children, from the level's below.
     pub first: u64,
-    /// Its first page.
     pub page: PageId,
 }
 
 impl Plan {
     /// Bytes of the whole file.
-    #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.num_pages.saturating_mul(self.page_size)
     }
 
     /// Bytes of its nodes: of all that is written but the metas and a freelist.
-    #[must_use]
     pub fn node_bytes(&self) -> u64 {
         self.nodes().map(|(_, pages)| pages.saturating_mul(self.page_size)).fold(0, u64::saturating_add)
     }
 
     /// The root page of a bucket; 0 for an inline one.
-    #[must_use]
     pub fn root_page(&self, bucket: usize) -> PageId {
         match self.buckets.get(bucket) {
             Some(PlannedBucket::Tree(levels)) => {
@@ -138,7 +127,6 @@ impl Plan {
     }
 
     /// Where the node lies that was planned to begin at this page.
-    #[must_use]
     pub fn page_of(&self, planned: PageId) -> PageId {
         let moved = usize::try_from(planned.0).ok().and_then(|index| self.moved.get(index));
         moved.copied().unwrap_or(planned)
@@ -168,7 +156,6 @@ impl Plan {
     }
 
     /// Bytes of an entry's value in the file.
-    #[must_use]
     pub fn value_bytes(&self, value: ValueSize) -> u64 {
         value_bytes(&self.buckets, value)
     }
@@ -187,7 +174,6 @@ pub struct PlannedSpan {
 
 impl PlannedLevel {
     /// The node at `index`.
-    #[must_use]
     pub fn node_at(&self, index: usize) -> Option<PlannedSpan> {
         let node = self.nodes.get(index)?;
         let next = self.nodes.get(index.saturating_add(1));
@@ -351,7 +337,6 @@ impl<S: EntrySource> Planner<'_, S> {
 }
 
 /// The first entry below a node of the last of `levels`, counted from the bucket's first.
-#[must_use]
 pub fn first_entry(levels: &[PlannedLevel], node: u64) -> u64 {
     levels.iter().rev().fold(node, |index, level| {
         let node = usize::try_from(index).ok().and_then(|index| level.nodes.get(index));

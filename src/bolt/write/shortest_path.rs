@@ -61,9 +61,7 @@ struct ShortestPath<W> {
 /// A place where a node may begin.
 #[derive(Clone, Copy, Debug)]
 struct Begin {
-    /// Entries before it.
     index: u64,
-    /// Their bytes.
     before: u64,
     /// The least cost of placing them, and of the entry in the level above for the node that begins here.
     cost: u64,

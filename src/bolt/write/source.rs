@@ -30,10 +30,8 @@ impl<S: EntrySource> EntrySource for &S {
     }
 }
 
-/// One bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BucketSpec {
-    /// Its counter.
     pub sequence: u64,
     /// Its entries, in ascending order of their keys.
     pub entries: Range<u64>,
@@ -51,7 +49,6 @@ pub struct Sizes {
 /// What a value is, and how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ValueSize {
-    /// So many bytes.
     Bytes(u64),
     /// The bucket of this number.
     Bucket(usize),
@@ -60,8 +57,6 @@ pub enum ValueSize {
 /// An entry: its key, and its value, which is empty where it is a bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NewEntry<'s> {
-    /// The key.
     pub key: &'s [u8],
-    /// The value.
     pub value: &'s [u8],
 }

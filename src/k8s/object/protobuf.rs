@@ -114,7 +114,6 @@ fn object(kind: ObjectKind, group: &str, raw: &[u8]) -> Read<ObjectFields> {
     Ok(object)
 }
 
-/// `meta/v1.ObjectMeta`
 fn metadata(object: &mut ObjectFields, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         match number {
@@ -140,7 +139,6 @@ fn owner(field: Field<'_>) -> Read<bool> {
     Ok(deployment && controller)
 }
 
-/// `core/v1.Event`
 fn core_event(object: &mut ObjectFields, number: u32, field: Field<'_>) -> Read {
     match number {
         6 => object.seen[0] = field.time()?,
@@ -176,7 +174,6 @@ fn series(field: Field<'_>) -> Read<Option<Seconds>> {
     Ok(observed)
 }
 
-/// `coordination/v1.LeaseSpec`
 fn lease_spec(object: &mut ObjectFields, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         if number == 4 {
@@ -186,7 +183,6 @@ fn lease_spec(object: &mut ObjectFields, field: Field<'_>) -> Read {
     })
 }
 
-/// `JobStatus`, `ReplicaSetStatus`, `PodStatus`
 fn status(object: &mut ObjectFields, kind: ObjectKind, field: Field<'_>) -> Read {
     each_field(field.bytes()?, |number, field| {
         match (kind, number) {
@@ -199,7 +195,6 @@ fn status(object: &mut ObjectFields, kind: ObjectKind, field: Field<'_>) -> Read
     })
 }
 
-/// `batch/v1.JobCondition`
 fn condition(field: Field<'_>) -> Read<bool> {
     let (mut condition, mut status) = (&b""[..], &b""[..]);
     each_field(field.bytes()?, |number, field| {

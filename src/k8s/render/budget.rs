@@ -39,7 +39,6 @@ impl Budget {
         Self(len.saturating_mul(PER_BYTE).saturating_add(BASE).min(MOST))
     }
 
-    /// Takes from it.
     pub(super) fn charge(&mut self, bytes: usize) -> Result<(), Unrenderable> {
         self.0 = self.0.checked_sub(bytes).ok_or(Unrenderable::TooLarge)?;
         Ok(())

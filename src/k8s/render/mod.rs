@@ -34,7 +34,6 @@ const MAX_BYTES: usize = 64 << 20;
 /// What names said that are said again, and so is not in the object.
 pub(super) type Overwritten = Vec<(String, Value)>;
 
-/// An object.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rendered {
     /// What it holds, by its JSON names.
@@ -56,16 +55,10 @@ pub enum Unrenderable {
     Encrypted(String),
     /// Protobuf of a type that is none of Kubernetes' own.
     #[error("the value is protobuf of a type that is not known here: {api_version} {kind}")]
-    UnknownType {
-        /// What it says.
-        api_version: String,
-        /// What it says.
-        kind: String,
-    },
+    UnknownType { api_version: String, kind: String },
     /// Not what its encoding demands.
     #[error("the value is damaged: {0}")]
     Malformed(&'static str),
-    /// Levels upon levels.
     #[error("the value is damaged: it nests deeper than any object")]
     TooDeep,
     /// More than any object.

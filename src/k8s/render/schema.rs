@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// The table.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(include_str!("schema.txt")));
 
 /// All messages that an object can hold.
@@ -52,7 +51,6 @@ pub(super) enum Shape {
 pub(super) struct SchemaField {
     pub name: &'static str,
     pub kind: FieldKind,
-    /// A list.
     pub repeated: bool,
     /// A map, whose keys are text; `kind` is that of its values.
     pub map: bool,

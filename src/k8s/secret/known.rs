@@ -68,7 +68,6 @@ const MARKS: [&str; 31] = [
     "version",
 ];
 
-/// Finalizers of Kubernetes'.
 const FINALIZERS: [&str; 2] = ["foregroundDeletion", "orphan"];
 
 pub(super) fn is_known_type(text: &str) -> bool {
@@ -149,7 +148,6 @@ pub(super) fn is_api_version(text: &str) -> bool {
     is_version && is_object_name(group)
 }
 
-/// `kind`.
 pub(super) fn is_kind(text: &str) -> bool {
     text.len() <= 63 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }

@@ -22,7 +22,6 @@ use super::{Object, at, is_generated, objects, remove, retain, text};
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const CONTAINERS: [&str; 2] = ["containers", "initContainers"];
 
-/// Takes it out.
 pub(super) fn clean(object: &mut Object) {
     let Some(spec) = at(object, &["spec"]) else { return };
     remove(spec, &["nodeName", "ephemeralContainers", "priority", "preemptionPolicy", "overhead"]);
