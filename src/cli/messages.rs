@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use crate::rewrite::defrag::DefragError;
-use crate::salvage::run::SalvageError;
+use crate::rewrite::error::DefragError;
+use crate::salvage::error::SalvageError;
 use crate::source::SourceError;
 use crate::text::harmless;
 

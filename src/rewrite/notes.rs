@@ -8,7 +8,7 @@ use crate::source::DbFile;
 use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};
-use super::defrag::DefragRequest;
+use super::request::DefragRequest;
 
 /// Alarms that are still raised and are named one by one: a member has one or two, a hostile file any number.
 const ALARMS_NAMED: usize = 10;

@@ -24,7 +24,8 @@ use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::CopyContent;
-use super::defrag::{DefragError, read, records_of};
+use super::defrag::{read, records_of};
+use super::error::DefragError;
 use super::planned::{Planned, Records};
 
 /// Lengths of history that are always planned, beside all of it.

@@ -10,19 +10,23 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 use crate::etcd::{KeyValue, Revision};
 
-use super::assemble::{self, SavedBucket};
+use super::assemble;
 use super::derive;
-use super::document::Unreached;
-use super::find::{Finds, Root, RootSource, Trust};
+use super::evidence::Case;
+use super::finds::Finds;
+use super::found::{self, Found, Tier};
+use super::gaps::{Gap, Gaps};
 use super::kinds::Small;
 use super::leases::Leases;
 use super::open::Wreck;
 use super::others;
-use super::records::{self, Case, Found, Judged, Tier};
-use super::roots::Candidate;
+use super::records::{self, Judged};
+use super::request::Trust;
+use super::roots::{Candidate, Root, RootSource};
+use super::saved_bucket::SavedBucket;
 use super::small::{self, Known, SmallLeaves};
-use super::tree::{Gap, Gaps, Tree};
-use super::unreached;
+use super::tree::Tree;
+use super::unreached::{self, Unreached};
 use super::zeroed::Zeroed;
 
 /// All that was found.
@@ -50,8 +54,8 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     drop_hollow(&mut material.orphans.leaves, &is_hollow);
     let leaves = std::mem::take(&mut material.orphans.leaves);
     // keys of other programs may have a revision's shape
-    let is_etcd = has_keys(&material.roots) || leaves.iter().any(records::shows_records);
-    let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && records::is_of_records(leaf);
+    let is_etcd = has_keys(&material.roots) || leaves.iter().any(found::shows_records);
+    let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && found::is_of_records(leaf);
     let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(is_of_records);
     material.orphans.leaves = of_records;
     material.behind |= is_behind(&material);
@@ -116,7 +120,7 @@ fn is_behind(material: &Material<'_>) -> bool {
     let sound = material.orphans.leaves.iter().filter(|leaf| leaf.whole && leaf.claims_to_be.is_none());
     let is_later = |leaf: &OrphanLeaf<'_>| {
         leaf.entries.last().is_some_and(|entry| {
-            last.is_some_and(|last| last < entry.key) && records::sound_record(entry).is_some()
+            last.is_some_and(|last| last < entry.key) && found::sound_record(entry).is_some()
         })
     };
     sound.into_iter().any(is_later)
@@ -193,11 +197,11 @@ fn decide_records<'a>(
     let (first_tree, older_tree) = (first.and_then(tree_of_keys), older.and_then(tree_of_keys));
     let tier = first.map_or(Tier::Orphan, |candidate| candidate.tier);
     let entries = first_tree.map_or(&[][..], |tree| &tree.entries);
-    let (reached, malformed) = records::of_tree(entries, tier, is_hollow);
+    let (reached, malformed) = found::of_tree(entries, tier, is_hollow);
     let gaps = gaps_of_keys(db, first_tree, &malformed, material.behind);
     // without a gap, nothing is asked of it
     let older_entries = older_tree.filter(|_| !gaps.is_empty()).map_or(&[][..], |tree| &tree.entries);
-    let (older_records, _) = records::of_tree(older_entries, Tier::OlderRoot, is_hollow);
+    let (older_records, _) = found::of_tree(older_entries, Tier::OlderRoot, is_hollow);
     let older_gaps = older_tree.map(|tree| &tree.gaps);
     let compacted = finds.compacted.unwrap_or(0);
     let is_of_a_meta = older.is_none_or(|candidate| candidate.root.from != RootSource::Searched);

@@ -17,11 +17,11 @@ use serde::Serialize;
 use crate::etcd::Revision;
 use crate::etcd::schema::{Member, SCHEDULED_COMPACT};
 
-use super::assemble::{Made, SavedBucket};
-use super::find::RootSource;
+use super::found::Tier;
+use super::gaps::Gaps;
 use super::kinds::Small;
-use super::records::Tier;
-use super::tree::Gaps;
+use super::roots::RootSource;
+use super::saved_bucket::{Made, SavedBucket};
 
 /// Something of the `meta` bucket that is not what the file's last state had there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -23,7 +23,27 @@ use crate::bolt::orphan::{OrphanLeaf, Orphans};
 use crate::bolt::page::{Child, Entry};
 use crate::etcd::{KeyValue, RecordKey, Revision};
 
-use super::records::{Case, Found, Tier, sound_record};
+use super::found::{Found, Tier, sound_record};
+use super::gaps::Gaps;
+
+/// The sources, and what is known of the state.
+#[derive(Debug)]
+pub struct Case<'c, 'a> {
+    /// Records that the active root reaches.
+    pub reached: Vec<Found<'a>>,
+    /// Where they have gaps.
+    pub gaps: &'c Gaps<'a>,
+    /// Records that the older root reaches.
+    pub older: Vec<Found<'a>>,
+    /// How these count: a root that no meta leads to may be of any age, so what it has is no better founded than an orphan.
+    pub older_tier: Tier,
+    /// Where these have gaps; `None` without an older root.
+    pub older_gaps: Option<&'c Gaps<'a>>,
+    /// Leaves of the `key` bucket that nothing reaches, and branches.
+    pub orphans: &'c Orphans<'a>,
+    /// The last compaction that was finished, as far as the file says; 0 for none.
+    pub compacted: i64,
+}
 
 /// What shows that records were removed.
 #[derive(Debug, Default)]

@@ -18,9 +18,10 @@ use crate::etcd::schema::User;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
-use super::assemble::SavedBucket;
-use super::find::{Finds, RootSource};
+use super::finds::Finds;
 use super::kinds::{Small, lease_id};
+use super::roots::RootSource;
+use super::saved_bucket::SavedBucket;
 
 /// The user and the role that authentication can't be without (`server/auth/store.go`).
 const ROOT: &[u8] = b"root";

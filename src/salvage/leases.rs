@@ -20,8 +20,8 @@ use foldhash::fast::RandomState;
 use crate::bolt::orphan::OrphanLeaf;
 use crate::etcd::KeyValue;
 
+use super::found::Found;
 use super::kinds::lease_id;
-use super::records::Found;
 
 /// Bits of an id below the member's.
 const COUNTER_BITS: u32 = 48;

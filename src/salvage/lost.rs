@@ -10,9 +10,9 @@ use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::KeyLayout;
 use crate::text::ByteText;
 
-use super::find::Finds;
-use super::records::{Found, Tier};
-use super::tree::Gap;
+use super::finds::Finds;
+use super::found::{Found, Tier};
+use super::gaps::Gap;
 
 /// The first revision that can have a record: an empty etcd is at 1, and its first write makes 2 (`server/storage/mvcc/kvstore.go`,
 /// `NewStore`).

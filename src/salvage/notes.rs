@@ -6,19 +6,18 @@ use crate::etcd::schema::KEY_BUCKET;
 use crate::text::ByteText;
 use crate::units::count;
 
-use super::find::{Finds, RootSource, Trust};
+use super::finds::Finds;
 use super::open::Wreck;
-use super::run::SalvageRequest;
-use super::summary::owner_of;
-use super::whole::is_sound;
+use super::request::{SalvageRequest, Trust};
+use super::roots::RootSource;
 
 /// Sentences, each by itself.
 pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> Vec<String> {
     let mut warnings: Vec<String> = of_root(finds).map(str::to_owned).into_iter().collect();
-    if is_sound(finds) && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
+    if finds.is_sound() && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
         warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
     }
-    if !finds.readable && is_sound(finds) {
+    if !finds.readable && finds.is_sound() {
         warnings.push(
             "nothing is missing below the root, but other commands stop at faults of this file: `check` names them"
                 .to_owned(),
@@ -39,7 +38,7 @@ pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> 
         warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
     }
     if wreck.read_without_lock {
-        warnings.push(owner_of(finds).unlocked());
+        warnings.push(finds.owner().unlocked());
     }
     if finds.is_etcd && !finds.compaction_is_known && finds.searched {
         warnings.push(

@@ -16,6 +16,8 @@ use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::open::{Lock, map_opened};
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
+use crate::scan::root::RootFault;
+use crate::scan::structure::Structure;
 use crate::shell::ShellCommand;
 use crate::source::{self, Reason, SourceError};
 use crate::text::shown;
@@ -132,6 +134,15 @@ impl Wreck {
         let sound = self.metas.iter().filter_map(|meta| meta.ok()).map(|meta| meta.txid).max();
         let is_older = |meta: &Meta| sound.is_some_and(|sound| meta.txid < sound);
         self.metas.iter().any(Result::is_err) && !self.unsealed.iter().any(is_older)
+    }
+
+    /// Whether other commands would read all of it: where a reference or a number is wrong, what was found may be what it should
+    /// have led to, or may not.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let Ok(db) = Db::new(self.db.data().clone()) else { return false };
+        let structure = Structure::of(&db);
+        structure.findings.of_trees == 0 && RootFault::find(&db, &structure).is_none()
     }
 }
 

@@ -12,10 +12,9 @@ use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
 
-use super::assemble::SavedBucket;
-use super::find::Trust;
-use super::small::Taken;
-use super::tree::Gaps;
+use super::gaps::Gaps;
+use super::request::Trust;
+use super::saved_bucket::{SavedBucket, Taken};
 use super::unreached::LooseTree;
 
 /// Completes the one bucket that has a gap, if it is one, or counts what would: by leaves of trees that lie in the gap. Gives back

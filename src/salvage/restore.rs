@@ -12,10 +12,10 @@ use serde::Serialize;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 
-use super::find::Finds;
+use super::finds::Finds;
 use super::kinds::Small;
 use super::lost::Lost;
-use super::run::SalvageRequest;
+use super::request::SalvageRequest;
 
 /// So many revisions were surely not given out after the last one that was saved.
 const BUMP: i64 = 1_000_000_000;

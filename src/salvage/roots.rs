@@ -16,18 +16,44 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{RecordKey, Revision};
 
-use super::find::{Root, RootSource};
 use super::forest::{Forest, TreeNode, TreeNodeKind};
+use super::found::Tier;
 use super::open::Wreck;
-use super::records::Tier;
 use super::trunk::Trunk;
-use super::whole::is_readable;
 
 /// Roots without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;
 
 /// Leaves that a root branch of etcd's has at most: one for each of its buckets.
 const MAX_ROOT_LEAVES: usize = 10;
+
+/// Where the trees of the copy begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub struct Root {
+    /// Its page; `None` where no root was found, and records stand for themselves.
+    pub page: Option<PageId>,
+    /// Where it was found.
+    pub from: RootSource,
+}
+
+/// Where a root was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RootSource {
+    /// The active meta.
+    ActiveMeta,
+    /// The other meta.
+    OlderMeta,
+    /// A meta of which the checksum alone is wrong.
+    UnsealedMeta,
+    /// A node that holds buckets, as no meta leads to one.
+    Searched,
+    /// Nowhere.
+    Nowhere,
+}
 
 /// A root, and what is below it.
 #[derive(Debug)]
@@ -52,7 +78,7 @@ impl<'a> Candidate<'a> {
     /// The root that a meta names.
     fn of_meta(wreck: &'a Wreck, meta: &Meta, tier: Tier, from: RootSource) -> Self {
         let candidate = Self::read(wreck, (meta.root, meta.sequence), tier, from);
-        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && is_readable(wreck)) {
+        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && wreck.is_readable()) {
             return candidate;
         }
         // another page lies in its place

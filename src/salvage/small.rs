@@ -13,12 +13,12 @@ use crate::bolt::PageId;
 use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 
-use super::assemble::SavedBucket;
-use super::find::Trust;
+use super::found::Tier;
+use super::gaps::{Gap, Gaps};
 use super::kinds::{Small, lease_id};
 use super::leases::{Leases, Newest};
-use super::records::Tier;
-use super::tree::{Gap, Gaps};
+use super::request::Trust;
+use super::saved_bucket::{SavedBucket, Taken};
 
 /// Leaves of one small bucket.
 #[derive(Debug)]
@@ -122,17 +122,6 @@ fn gaps_of_missing<'a>(buckets: &[SavedBucket<'a>], kind: Small) -> Gaps<'a> {
     // the records alone make a root that has no other names
     let is_made = root.tier == Tier::Orphan;
     if is_named || is_made { all(PageId(0), "no root leads to it") } else { Gaps::default() }
-}
-
-/// What becomes of what was found.
-#[derive(Debug, Default)]
-pub struct Taken<'a> {
-    /// Entries that are taken, each key once.
-    pub entries: Vec<Entry<'a>>,
-    /// Keys of which something was found, and left out.
-    pub left: u64,
-    /// Keys that were found with two values.
-    pub conflicts: u64,
 }
 
 /// Tells what was lost from what was deleted.

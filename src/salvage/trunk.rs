@@ -12,7 +12,8 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
 use crate::etcd::schema::{ETCD_BUCKETS, FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
-use super::tree::{self, Gap, Gaps, Tree};
+use super::gaps::{Gap, Gaps};
+use super::tree::{self, Tree};
 
 /// Buckets of one root that are read: more than any application nests.
 const MAX_BUCKETS: usize = 1 << 20;

@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
+
 use crate::bolt::PageId;
 use crate::bolt::claims::Claims;
 use crate::bolt::format::BUCKET_FLAG;
@@ -14,12 +16,11 @@ use crate::bolt::orphan::Orphans;
 use crate::bolt::page::Entry;
 use crate::text::ByteText;
 
-use super::assemble::SavedBucket;
-use super::document::{Unreached, UnreachedTree};
 use super::forest::{Forest, TreeNodeKind};
+use super::gaps::Gaps;
 use super::open::Wreck;
 use super::roots::{Candidate, new_claims};
-use super::tree::Gaps;
+use super::saved_bucket::SavedBucket;
 use super::trunk::Trunk;
 
 /// The bucket of the copy that has them.
@@ -27,6 +28,36 @@ const LOST_AND_FOUND: &str = "lost+found";
 
 /// Trees that are listed.
 const MAX_LISTED: usize = 100;
+
+/// What can be read in pages that no root reaches, and nothing tells which bucket it is of.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Unreached {
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
+    /// How many trees they are in.
+    pub num_trees: u64,
+    /// Whether the copy has it: with `--best-effort`.
+    pub taken: bool,
+    /// The bucket of the copy that has it.
+    pub bucket: Option<ByteText>,
+    /// The trees, those with most below them first.
+    pub trees: Vec<UnreachedTree>,
+}
+
+/// A tree that no root reaches.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct UnreachedTree {
+    /// Its first page.
+    pub page: u64,
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
+}
 
 /// A node that no root reaches, and all below it that no other tree has.
 #[derive(Debug)]

@@ -44,7 +44,11 @@ use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
 use etcd_medic::internals::output::{OutputError, TEMPORARY_SUFFIX};
 use etcd_medic::internals::rewrite::changes::Wish;
-use etcd_medic::internals::rewrite::defrag::{self, DefragError, DefragRequest};
+use etcd_medic::internals::rewrite::{
+    defrag::{self},
+    error::DefragError,
+    request::DefragRequest,
+};
 use etcd_medic::internals::source::DbFile;
 use sha2::{Digest, Sha256};
 use support::content::{assert_equal_contents, contents};
