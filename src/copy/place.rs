@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::input::DbFile;
 use crate::output::{OutputError, Target};
-use crate::source::DbFile;
 
 /// Where a copy goes.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::bolt::open::Lock;
 use crate::copy::Progress;
+use crate::input::DbFile;
 use crate::output::folder_of;
 use crate::rewrite::defrag;
 use crate::rewrite::error::DefragError;
@@ -16,7 +17,6 @@ use crate::salvage::error::SalvageError;
 use crate::salvage::open;
 use crate::salvage::request::SalvageRequest;
 use crate::salvage::run;
-use crate::source::DbFile;
 use crate::synth::{self, SynthError, SynthReport, SynthRequest};
 
 impl DbFile {

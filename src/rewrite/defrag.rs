@@ -11,7 +11,7 @@ use crate::copy::{self, Copied, CopyError, Order, Progress};
 use crate::etcd::HexId;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::text::shown;
 
 use super::changes::{Changes, Wish, compaction_of};

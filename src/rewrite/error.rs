@@ -9,10 +9,10 @@ use thiserror::Error;
 use crate::copy::CopyError;
 use crate::etcd::schema::State;
 use crate::etcd::trailer;
+use crate::input::DbFile;
 use crate::scan::health::Health;
 use crate::scan::{ScanOptions, scan};
 use crate::shell::ShellCommand;
-use crate::source::DbFile;
 use crate::text::shown;
 
 use super::changes::ChangeError;

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::beside::Beside;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
+use crate::input::beside::Beside;
 use crate::shell::ShellCommand;
 
 use super::changes::Wish;

@@ -4,7 +4,7 @@
 use crate::bolt::fault::Findings;
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};

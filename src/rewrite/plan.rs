@@ -13,12 +13,12 @@ use serde::Serialize;
 use crate::bolt::write::{self, Packing, Plan, Settings};
 use crate::copy::{CopyError, DEFAULT_MAX_NODE_PAGES, Layout, Progress};
 use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::input::DbFile;
 use crate::k8s::GroupResource;
 use crate::owner::Owner;
 use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
 use crate::scan::{Scan, ScanOptions, scan};
-use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::units::count;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::copy::{Destination, Layout};
 use crate::etcd::trailer;
-use crate::source::DbFile;
+use crate::input::DbFile;
 
 use super::changes::Wish;
 

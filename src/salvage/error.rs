@@ -5,18 +5,17 @@
 use thiserror::Error;
 
 use crate::copy::CopyError;
+use crate::input::SourceError;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
-use super::open::WreckError;
-
 /// Why there is no copy, and what to do next. The source is as it was.
 #[derive(Debug, Error)]
 pub enum SalvageError {
-    /// The file.
+    /// It can't be opened.
     #[error(transparent)]
-    Wreck(#[from] WreckError),
+    Source(#[from] SourceError),
     /// Nothing to be saved.
     #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
     Nothing {
@@ -59,7 +58,7 @@ impl SalvageError {
     #[must_use]
     pub fn next(&self) -> Option<ShellCommand> {
         match self {
-            Self::Wreck(error) => error.next(),
+            Self::Source(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),
             _ => None,
         }

@@ -53,7 +53,6 @@ pub mod lost;
 mod notes;
 pub mod open;
 pub mod others;
-pub mod readable;
 pub mod records;
 pub mod request;
 pub mod restore;

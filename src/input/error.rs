@@ -1,4 +1,4 @@
-//! A file that a user named, opened: the path resolved, the lock taken, the bytes mapped, the metas read.
+//! Why a file can't be opened, and what to do next.
 
 #![warn(missing_docs)]
 
@@ -6,27 +6,15 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
-use crate::bolt::{Db, FormatError, probe};
+use crate::bolt::FormatError;
+use crate::bolt::open::OpenError;
+use crate::content::FileContent;
 use crate::content::folder::FolderContent;
-use crate::content::{self, FileContent};
-use crate::etcd::data_dir;
 use crate::owner::Owner;
-use crate::processes;
-use crate::received::Received;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 
-/// An opened file.
-#[derive(Debug)]
-pub struct DbFile {
-    /// The path of the db itself.
-    pub path: PathBuf,
-    /// The db.
-    pub db: Db,
-    /// Whether it was read without a lock.
-    pub read_without_lock: bool,
-}
+use super::received::Received;
 
 /// Why a file could not be opened, and what to do next.
 #[derive(Debug, Error)]
@@ -76,6 +64,9 @@ pub enum Reason {
         /// Whether pages of bbolt's lie in it.
         has_pages: bool,
     },
+    /// What the disk gives can't be kept in this folder.
+    #[error("{0}: what the disk gives can't be copied there")]
+    Scratch(std::io::Error),
     /// The disk gives none of its bytes.
     #[error("the disk gives none of its {size} bytes")]
     Disk {
@@ -154,64 +145,8 @@ impl Reason {
         match self {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
-            Self::Locked { .. } | Self::Open(_) => false,
+            Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) => false,
         }
-    }
-}
-
-impl DbFile {
-    /// Opens a db, a snapshot, or the db of a data dir.
-    ///
-    /// # Errors
-    /// It does not exist, is held by somebody who writes, or is no bbolt file.
-    pub fn open(path: &Path, lock: Lock) -> Result<Self, SourceError> {
-        let (path, data) = map(path, lock)?;
-        refuse_other_content(&path, data.as_ref())?;
-        let db = Db::of_mapping(data.clone()).map_err(|error| {
-            let has_pages = probe::page_size_of(data.as_ref()).is_some();
-            SourceError::new(&path, Reason::Format { error, has_pages })
-        })?;
-        Ok(Self { path, db, read_without_lock: lock == Lock::None })
-    }
-
-    /// Whose the file is.
-    #[must_use]
-    pub fn owner(&self) -> Owner {
-        Owner::of(&self.db).at(&self.path)
-    }
-}
-
-/// The bytes of a file, or of the db of a data dir, and its path.
-///
-/// # Errors
-/// It does not exist, or is held by somebody who writes.
-pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
-    let path = data_dir::resolve(path).map_err(|error| {
-        let folder = path.is_dir().then(|| FolderContent::of(path));
-        let reason = match folder {
-            Some(folder) => Reason::Folder { error, folder },
-            None => Reason::Io(error),
-        };
-        SourceError::new(path, reason)
-    })?;
-    let data = map_file(&path, lock).map_err(|error| {
-        let reason = match error {
-            OpenError::Locked => Reason::Locked { by: processes::lock_holder(&path) },
-            error => Reason::Open(error),
-        };
-        SourceError::new(&path, reason)
-    })?;
-    Ok((path, data))
-}
-
-/// Refuses what is no db, sound or damaged: every command says the same of it.
-///
-/// # Errors
-/// What it is.
-pub fn refuse_other_content(path: &Path, data: &[u8]) -> Result<(), SourceError> {
-    match content::of(data) {
-        Some(content) => Err(SourceError::new(path, Reason::Content(content))),
-        None => Ok(()),
     }
 }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::beside::{Beside, MemberLog};
 use crate::bolt::Db;
 use crate::bolt::open::{Lock, map_file};
 use crate::bolt::walk::{Setup, Walker, walk};
@@ -19,6 +18,8 @@ use crate::member::names::parse_snap_db;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
+
+use super::beside::{Beside, MemberLog};
 
 /// A db that waits beside another.
 #[derive(Clone, PartialEq, Eq, Debug)]
