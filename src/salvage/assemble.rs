@@ -60,8 +60,8 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         bucket.entries.dedup_by(|later, first| later.key == first.key);
         let more = bucket.entries.len().saturating_sub(before) as u64;
         bucket.from_others = bucket.from_others.saturating_add(more);
-        let left = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
-        bucket.gaps = Gaps::new(left.cloned().collect());
+        let missing = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
+        bucket.gaps = Gaps::new(missing.cloned().collect());
     }
     Some(bucket)
 }

@@ -42,7 +42,7 @@ pub struct Material<'a> {
     /// Whether pages were searched for leaves.
     pub searched: bool,
     /// Whether the best root is of a state before the one that the file held.
-    pub behind: bool,
+    pub root_is_older: bool,
 }
 
 /// Decides what belongs to the copy.
@@ -58,7 +58,7 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && found::is_of_records(leaf);
     let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(is_of_records);
     material.orphans.leaves = of_records;
-    material.behind |= is_behind(&material);
+    material.root_is_older |= is_older_root(&material);
     let mut finds = begin(&material);
     if !finds.is_etcd {
         material.orphans.leaves = others;
@@ -67,7 +67,7 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     let (small, others) = SmallLeaves::sort(others);
     let nothing = Leases::default();
-    let known = Known { trust: material.trust, behind: material.behind, leases: &nothing };
+    let known = Known { trust: material.trust, root_is_older: material.root_is_older, leases: &nothing };
     // the last compaction comes before the records: it says which of them it removed
     for found in small.iter().filter(|found| found.kind == Small::Meta) {
         small::complete(&mut finds.buckets, found, known);
@@ -77,7 +77,7 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     // and the records before leases: they say which are needed
     let leases = if lacks_leases(&material, &finds) {
         let leaves = small.iter().filter(|found| found.kind == Small::Lease).flat_map(|found| &found.leaves);
-        Leases::of(&finds.records, &finds.left, leaves)
+        Leases::of(&finds.records, &finds.left_out, leaves)
     } else {
         Leases::default()
     };
@@ -107,12 +107,12 @@ fn place_loose<'a>(material: &Material<'a>, finds: &mut Finds<'a>) {
 /// Whether leases may be missing: where none are, nothing has to be known of them.
 fn lacks_leases(material: &Material<'_>, finds: &Finds<'_>) -> bool {
     let bucket = finds.buckets.iter().find(|bucket| bucket.is_of(Small::Lease));
-    material.behind || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
+    material.root_is_older || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
 }
 
 /// Whether a root that no meta leads to is not the newest, as leaves beside its tree have later records: a revision is given out once,
 /// so these are of a later state.
-fn is_behind(material: &Material<'_>) -> bool {
+fn is_older_root(material: &Material<'_>) -> bool {
     let Some(root) = material.roots.first().filter(|root| root.root.from == RootSource::Searched) else {
         return false;
     };
@@ -151,7 +151,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         consistent_index: trunks.iter().find_map(|(_, trunk)| trunk.consistent_index()),
         buckets: assemble::merge(&trunks),
         records: Vec::new(),
-        left: Vec::new(),
+        left_out: Vec::new(),
         conflicts: Vec::new(),
         malformed: 0,
         gaps: Gaps::default(),
@@ -163,7 +163,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         restored_flags: roots.first().map_or(0, |root| root.trunk.restored as u64),
         readable: false,
         newer_may_be_lost: false,
-        behind: material.behind,
+        root_is_older: material.root_is_older,
     }
 }
 
@@ -198,7 +198,7 @@ fn decide_records<'a>(
     let tier = first.map_or(Tier::Orphan, |candidate| candidate.tier);
     let entries = first_tree.map_or(&[][..], |tree| &tree.entries);
     let (reached, malformed) = found::of_tree(entries, tier, is_hollow);
-    let gaps = gaps_of_keys(db, first_tree, &malformed, material.behind);
+    let gaps = gaps_of_keys(db, first_tree, &malformed, material.root_is_older);
     // without a gap, nothing is asked of it
     let older_entries = older_tree.filter(|_| !gaps.is_empty()).map_or(&[][..], |tree| &tree.entries);
     let (older_records, _) = found::of_tree(older_entries, Tier::OlderRoot, is_hollow);
@@ -218,7 +218,7 @@ fn decide_records<'a>(
     let Judged { saved, dead, conflicts, compacted } = records::judge(case);
     finds.malformed = malformed.len() as u64;
     finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));
-    (finds.records, finds.left) = trusted(finds, saved, dead, material.trust);
+    (finds.records, finds.left_out) = trusted(finds, saved, dead, material.trust);
     finds.conflicts = conflicts;
     finds.gaps = gaps;
     put_records(finds);
@@ -229,13 +229,13 @@ fn tree_of_keys<'t, 'a>(candidate: &'t Candidate<'a>) -> Option<&'t Tree<'a>> {
 }
 
 /// What is missing of the tree of records.
-fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], behind: bool) -> Gaps<'a> {
+fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], root_is_older: bool) -> Gaps<'a> {
     let missing =
         |lower, why: &str| Gap { lower, upper: None, page: PageId(0), leaf: false, why: why.to_owned() };
     let Some(tree) = tree else { return Gaps::new(vec![missing(&[], "no root leads to it")]) };
     let mut gaps = tree.gaps.all().to_vec();
     gaps.extend(gaps_at(db, &tree.entries, malformed));
-    if let Some(last) = tree.entries.last().filter(|_| behind) {
+    if let Some(last) = tree.entries.last().filter(|_| root_is_older) {
         let why = "the newest root is lost, and with it what it had more than this one";
         gaps.push(missing(last.key, why));
     }
@@ -271,9 +271,9 @@ fn trusted<'a>(
             let (doubtful, sure): (Vec<_>, Vec<_>) =
                 saved.into_iter().partition(|found| finds.is_doubtful(found));
             let (outdated, sure) = outdated(sure, &doubtful);
-            let mut left = [doubtful, outdated, dead].concat();
-            left.sort_by_key(Found::order);
-            (sure, left)
+            let mut left_out = [doubtful, outdated, dead].concat();
+            left_out.sort_by_key(Found::order);
+            (sure, left_out)
         }
         Trust::BestEffort => {
             let mut all = [saved, dead].concat();
@@ -300,7 +300,7 @@ fn outdated<'a>(sure: Vec<Found<'a>>, doubtful: &[Found<'a>]) -> (Vec<Found<'a>>
 
 /// Puts the records into the `key` bucket; there is one then, even if no root had it.
 fn put_records(finds: &mut Finds<'_>) {
-    let Finds { buckets, records, left, conflicts, .. } = finds;
+    let Finds { buckets, records, left_out, conflicts, .. } = finds;
     let is_key = |bucket: &SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == KEY_BUCKET;
     let number = buckets.iter().position(is_key);
     let number = number.unwrap_or_else(|| SavedBucket::add(buckets, KEY_BUCKET, Gaps::default()));
@@ -308,6 +308,6 @@ fn put_records(finds: &mut Finds<'_>) {
         let count = |tier| records.iter().filter(|found| found.tier == tier).count() as u64;
         bucket.entries = records.iter().map(|found| found.entry).collect();
         (bucket.from_others, bucket.from_orphans) = (count(Tier::OlderRoot), count(Tier::Orphan));
-        (bucket.left, bucket.conflicts) = (left.len() as u64, conflicts.len() as u64);
+        (bucket.left_out, bucket.conflicts) = (left_out.len() as u64, conflicts.len() as u64);
     }
 }

@@ -39,8 +39,8 @@ pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync))
         roots::complete(wreck, first, &orphans);
     }
     // the state of the newest meta is lost with its root: what it had more than the next one lies behind that one's end
-    let behind = newest_meta.is_some() && newest_meta != roots.first().map(|first| first.root);
-    let finds = decide::decide(Material { wreck, roots, orphans, trust, searched, behind });
+    let root_is_older = newest_meta.is_some() && newest_meta != roots.first().map(|first| first.root);
+    let finds = decide::decide(Material { wreck, roots, orphans, trust, searched, root_is_older });
     Finds { readable, newer_may_be_lost, ..finds }
 }
 

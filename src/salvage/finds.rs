@@ -20,7 +20,7 @@ pub struct Finds<'a> {
     /// The records of the copy's `key` bucket; empty where there is none.
     pub records: Vec<Found<'a>>,
     /// Records that were found and left out, each revision once.
-    pub left: Vec<Found<'a>>,
+    pub left_out: Vec<Found<'a>>,
     /// Revisions that were found with two contents.
     pub conflicts: Vec<Conflict>,
     /// Entries of the `key` bucket that are no records, and were left out.
@@ -50,7 +50,7 @@ pub struct Finds<'a> {
     /// Whether the active root has no gap, and other commands would read all of it, too.
     pub readable: bool,
     /// Whether the root is of a state before the one that the file held.
-    pub behind: bool,
+    pub root_is_older: bool,
     /// Buckets of the root that had lost their flag, and were read as buckets.
     pub restored_flags: u64,
     /// Whether the active root has no gap, and yet may not be the newest: the other meta is damaged.
@@ -63,7 +63,7 @@ impl Finds<'_> {
     #[must_use]
     pub fn is_doubtful(&self, found: &Found<'_>) -> bool {
         let may_be_gone = found.place.revision.main <= self.compacted.unwrap_or(0);
-        let is_old = self.behind && self.root.from == RootSource::Searched;
+        let is_old = self.root_is_older && self.root.from == RootSource::Searched;
         (found.tier == Tier::Orphan || is_old) && (may_be_gone || !self.compaction_is_known)
     }
 

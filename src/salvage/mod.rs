@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`request`] | what a salvage is asked to do |
 //! | [`open`] | the file's pages and metas, also where no meta is valid |
+//! | [`ranges`] | ranges that may overlap, and whether one has something |
 //! | [`gaps`] | ranges of keys that are missing |
 //! | [`tree`] | one tree in order, and its gaps |
 //! | [`trunk`] | all buckets below one root |
@@ -53,6 +54,7 @@ pub mod lost;
 mod notes;
 pub mod open;
 pub mod others;
+pub mod ranges;
 pub mod records;
 pub mod request;
 pub mod restore;

@@ -54,7 +54,7 @@ pub fn complete<'a>(
     let taken = taken(&bucket.gaps, &bucket.entries, &leaves.collect::<Vec<_>>());
     match trust {
         Trust::BestEffort => bucket.take_orphans(taken),
-        Trust::Usual | Trust::Strict => bucket.left = taken.entries.len() as u64,
+        Trust::Usual | Trust::Strict => bucket.left_out = taken.entries.len() as u64,
     }
     trees
 }
@@ -78,7 +78,7 @@ fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[OrphanLeaf<'a>]) 
     Taken {
         conflicts: by_key.values().filter(|(.., differs)| *differs).count() as u64,
         entries: by_key.into_values().map(|(_, entry, _)| entry).collect(),
-        left: 0,
+        left_out: 0,
     }
 }
 

@@ -80,8 +80,9 @@ fn check_found(
         let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }
-    if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
-        let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
+    if entries == 0 && request.trust == Trust::Strict && !finds.left_out.is_empty() {
+        let what =
+            format!("each of the {} records that were found may have been deleted", finds.left_out.len());
         return Err(SalvageError::Doubtful { path, what });
     }
     if entries == 0 && !finds.is_sound() {

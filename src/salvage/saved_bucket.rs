@@ -32,7 +32,7 @@ pub struct SavedBucket<'a> {
     /// Entries that came from leaves that no root reaches.
     pub from_orphans: u64,
     /// Keys that were found in such leaves, and left out.
-    pub left: u64,
+    pub left_out: u64,
     /// Keys that were found there with two values.
     pub conflicts: u64,
     /// Entries that were derived from others, in order.
@@ -55,7 +55,7 @@ impl<'a> SavedBucket<'a> {
             tier: Tier::Orphan,
             from_others: 0,
             from_orphans: 0,
-            left: 0,
+            left_out: 0,
             conflicts: 0,
             made: Vec::new(),
             is_made: false,
@@ -84,7 +84,7 @@ impl<'a> SavedBucket<'a> {
     /// Adds what was found in leaves that no root reaches.
     pub fn take_orphans(&mut self, taken: Taken<'a>) {
         self.from_orphans = taken.entries.len() as u64;
-        self.left = taken.left;
+        self.left_out = taken.left_out;
         self.conflicts = taken.conflicts;
         self.entries.extend(taken.entries);
         self.entries.sort_by(|a, b| a.key.cmp(b.key));
@@ -136,7 +136,7 @@ pub struct Taken<'a> {
     /// Entries that are taken, each key once.
     pub entries: Vec<Entry<'a>>,
     /// Keys of which something was found, and left out.
-    pub left: u64,
+    pub left_out: u64,
     /// Keys that were found with two values.
     pub conflicts: u64,
 }

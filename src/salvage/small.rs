@@ -70,7 +70,7 @@ pub struct Known<'k> {
     /// How much is believed.
     pub trust: Trust,
     /// Whether the trees are of a state before the one that the file held.
-    pub behind: bool,
+    pub root_is_older: bool,
     /// What is known of leases.
     pub leases: &'k Leases,
 }
@@ -163,7 +163,7 @@ impl<'j, 'a> Judge<'j, 'a> {
         for mut candidates in by_key.into_values() {
             candidates.retain(|candidate| candidate.belongs);
             let Some(best) = candidates.iter().min_by_key(|candidate| candidate.rank) else {
-                taken.left = taken.left.saturating_add(1);
+                taken.left_out = taken.left_out.saturating_add(1);
                 continue;
             };
             let differs = candidates.iter().any(|other| other.entry.value != best.entry.value);
@@ -176,7 +176,8 @@ impl<'j, 'a> Judge<'j, 'a> {
     /// Whether a leaf has leases that were gone: those among them that the tree would have.
     fn is_old(&self, leaf: &OrphanLeaf<'a>, present: &[Entry<'a>]) -> bool {
         let is_present = |key: &[u8]| present.binary_search_by_key(&key, |present| present.key).is_ok();
-        let is_deleted = |key: &[u8]| !self.known.behind && !self.first_gaps.contain(key) && !is_present(key);
+        let is_deleted =
+            |key: &[u8]| !self.known.root_is_older && !self.first_gaps.contain(key) && !is_present(key);
         self.kind == Small::Lease
             && (self.known.leases.is_old(leaf) || leaf.entries.iter().any(|entry| is_deleted(entry.key)))
     }
@@ -200,7 +201,7 @@ impl<'j, 'a> Judge<'j, 'a> {
         let in_gap = self.gaps.contain(entry.key);
         let Some(lease) = lease_id(entry).filter(|_| self.kind == Small::Lease) else { return in_gap };
         // an older root has its place, and not itself: it was granted since, or gone before
-        let may_be_later = self.known.behind || (self.first_gaps.contain(entry.key) && !in_gap);
+        let may_be_later = self.known.root_is_older || (self.first_gaps.contain(entry.key) && !in_gap);
         if self.known.leases.is_needed(lease) {
             return in_gap || may_be_later;
         }

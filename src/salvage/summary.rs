@@ -52,7 +52,7 @@ impl Summary<'_> {
             other: conflict.other,
         });
         SalvageReport {
-            dropped: NotTaken { free: finds.left.len() as u64, malformed: finds.malformed },
+            dropped: NotTaken { free: finds.left_out.len() as u64, malformed: finds.malformed },
             recovered,
             unreached: finds.unreached.clone(),
             buckets: buckets(finds),
@@ -161,7 +161,7 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
         why: bucket.gaps.all().first().map(|gap| gap.why.clone()),
         older_root: bucket.from_others,
         orphan: bucket.from_orphans,
-        left_out: bucket.left,
+        left_out: bucket.left_out,
         conflicts: bucket.conflicts,
     })
     .collect()
@@ -199,7 +199,7 @@ fn is_whole(wreck: &Wreck, finds: &Finds<'_>, lost: &[Lost]) -> bool {
 /// Whether something was found that only a newer state may have, whose meta is lost.
 fn has_newer(finds: &Finds<'_>) -> bool {
     let last = finds.records.last().map(Found::order);
-    let is_newer = |left: &Found<'_>| Some(left.order()) > last;
+    let is_newer = |found: &Found<'_>| Some(found.order()) > last;
     let of_others = || finds.unreached.entries > 0 && !finds.is_etcd;
-    finds.newer_may_be_lost && (of_others() || finds.left.iter().any(is_newer))
+    finds.newer_may_be_lost && (of_others() || finds.left_out.iter().any(is_newer))
 }

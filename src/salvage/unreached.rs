@@ -87,8 +87,8 @@ pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]
         trees.push(LooseTree { page: node.page, trunk });
     }
     let trunks = roots.iter().map(|root| &root.trunk).chain(trees.iter().map(|tree| &tree.trunk));
-    let left = left_over(wreck, orphans, trunks, &claims);
-    trees.extend(left);
+    let rest = left_over(wreck, orphans, trunks, &claims);
+    trees.extend(rest);
     trees.retain(|tree| tree.trunk.num_values() > 0);
     trees
 }
