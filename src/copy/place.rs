@@ -22,7 +22,7 @@ pub enum Destination {
         /// Whether to keep the source, under another name.
         keep_old: bool,
     },
-    /// To no file: a dry run, whatever else is asked for.
+    /// To no file: always a dry run.
     Nowhere,
 }
 

@@ -1,4 +1,4 @@
-//! What lies beside a db: the log of its member directory, opened and read whole.
+//! The log of a member, beside its db: opened and read whole.
 
 use std::fs;
 use std::io;
@@ -14,10 +14,10 @@ use crate::member::names::{SegmentName, parse_snap};
 use crate::member::{Log, LogFault, snap};
 use crate::text::shown;
 
-/// What lies beside a db.
+/// What is beside a db.
 #[derive(Debug)]
 pub enum Beside {
-    /// Nothing: the file is no member's, but a copy or a snapshot by itself.
+    /// No log: the file is a copy or a snapshot, not in a member directory.
     Nothing,
     /// The log of its member.
     Log(MemberLog),
@@ -87,7 +87,7 @@ fn read_log(folder: &Path) -> Result<Log, LogError> {
     Log::read(&segments).map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })
 }
 
-/// The heads of the `.snap` files beside the db. One that can't be read tells nothing.
+/// The heads of the `.snap` files beside the db. Those that can't be read are left out.
 fn read_snaps(folder: Option<&Path>) -> Vec<Snapshot> {
     let Some(folder) = folder else { return Vec::new() };
     let names = names_in(folder).unwrap_or_default();

@@ -24,9 +24,9 @@ pub struct SourceError {
     pub path: PathBuf,
     /// Why.
     pub reason: Reason,
-    /// Whose the file is.
+    /// The program that the file belongs to.
     pub owner: Owner,
-    /// A db that waits to take its place.
+    /// A received db that could take its place.
     pub received: Option<Box<Received>>,
 }
 
@@ -44,10 +44,10 @@ pub enum Reason {
         /// What lies in it.
         folder: FolderContent,
     },
-    /// Somebody has bbolt's lock on it.
+    /// Another process has bbolt's lock on it.
     #[error("is locked by {by}")]
     Locked {
-        /// Who: `etcd (process 4711)`.
+        /// The process: `etcd (process 4711)`.
         by: String,
     },
     /// It could not be mapped or locked.
@@ -56,7 +56,7 @@ pub enum Reason {
     /// It is no db.
     #[error(transparent)]
     Content(FileContent),
-    /// It is a db that nothing can be read from in order.
+    /// It is a damaged db.
     #[error("{}", damage(error))]
     Format {
         /// Why.
@@ -76,7 +76,7 @@ pub enum Reason {
 }
 
 impl SourceError {
-    /// With what has to be known of the file at this path besides.
+    /// Adds the owner of the file at this path, and a received db beside it.
     #[must_use]
     pub fn new(path: &Path, reason: Reason) -> Self {
         let owner = match &reason {
@@ -87,7 +87,7 @@ impl SourceError {
         Self { path: path.to_owned(), reason, owner, received }
     }
 
-    /// Why, and what to do about it: above the command for that, where there is one.
+    /// The reason, and what to do. If there is a command for that, it follows.
     fn words(&self) -> String {
         let (reason, backup) = (&self.reason, self.owner.backup());
         if let Some(received) = &self.received {
@@ -140,7 +140,7 @@ impl SourceError {
 }
 
 impl Reason {
-    /// Whether a member would have no db.
+    /// Whether the member has no db that can be read.
     fn leaves_nothing(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,

@@ -1,7 +1,5 @@
 //! The buckets of the copy: of each, what the best root has, and in its gaps what the next ones have.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::collections::{HashMap, VecDeque};
 
 use crate::bolt::page::Entry;
@@ -55,7 +53,7 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         let missing: Vec<_> = missing.collect();
         let before = bucket.entries.len();
         bucket.entries.extend(missing);
-        // stable: where both have a key, the first one's comes first and stays
+        // stable: where both have a key, the entry of the first one comes first and stays
         bucket.entries.sort_by(|a, b| a.key.cmp(b.key));
         bucket.entries.dedup_by(|later, first| later.key == first.key);
         let more = bucket.entries.len().saturating_sub(before) as u64;
@@ -84,7 +82,7 @@ impl<'a> Saved<'a> {
             .filter_map(|(number, bucket)| Some(((bucket.parent?, bucket.name), number)));
         let index: HashMap<(usize, &[u8]), usize> = numbered.collect();
         let inside = |number: usize, entry: &Entry<'a>| index.get(&(number, entry.key)).copied();
-        // the number of each bucket in the copy: the root bucket, those that stand in it, those that stand in these
+        // the number of each bucket in the copy: the root bucket, the buckets in it, the buckets in these
         let mut numbers: Vec<Option<usize>> =
             std::iter::once(Some(0)).chain(std::iter::repeat(None)).take(saved.len()).collect();
         let mut order = vec![0];
@@ -126,7 +124,7 @@ impl<'a> Saved<'a> {
         all
     }
 
-    /// Its entries, those of the root bucket apart: these are buckets.
+    /// Entries of all buckets but the root bucket, whose entries are buckets.
     #[must_use]
     pub fn num_entries(&self) -> u64 {
         let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);

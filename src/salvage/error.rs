@@ -21,12 +21,12 @@ pub enum SalvageError {
     Nothing {
         /// The source.
         path: String,
-        /// Whose it is.
+        /// The program that it belongs to.
         owner: Owner,
     },
-    /// Nothing that has a place.
+    /// Entries can be read, but their buckets are not known.
     #[error(
-        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong",
+        "{path}: the root bucket is lost. {}{} can be read, but nothing shows where they belong",
         count(*entries, "entry"),
         inside(*buckets)
     )]
@@ -37,7 +37,7 @@ pub enum SalvageError {
         entries: u64,
         /// The buckets among which they are.
         buckets: u64,
-        /// What takes them.
+        /// The command that saves them.
         next: ShellCommand,
     },
     /// The copy can't be made.

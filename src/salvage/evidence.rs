@@ -13,8 +13,6 @@
 //!
 //! By 2, a record shows that there was a compaction, and how far it went at least, even where the `meta` bucket is lost.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::collections::HashMap;
 
 use crate::bolt::PageId;

@@ -1,8 +1,6 @@
-//! All that can be found in a damaged file, and what of it was in the state that it held.
+//! The search of a damaged file: roots, leaves that no root reaches, and the decision about both.
 
 #![warn(missing_docs)]
-#![deny(clippy::arithmetic_side_effects)]
-
 use crate::bolt::orphan::{self, Orphans};
 
 use super::decide::{self, Material};
@@ -33,25 +31,25 @@ pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync))
     add_strays(&mut orphans, &mut roots);
     if let Some(first) = roots.first_mut() {
         if matches!(first.root.from, RootSource::UnsealedMeta | RootSource::Searched) {
-            // what no meta leads to, but is the best there is, is the root now
+            // it is the best root that there is
             first.tier = Tier::Reachable;
         }
         roots::complete(wreck, first, &orphans);
     }
-    // the state of the newest meta is lost with its root: what it had more than the next one lies behind that one's end
+    // if the newest root is lost, records that only it had are later than all of the next root
     let root_is_older = newest_meta.is_some() && newest_meta != roots.first().map(|first| first.root);
     let finds = decide::decide(Material { wreck, roots, orphans, trust, searched, root_is_older });
     Finds { readable, newer_may_be_lost, ..finds }
 }
 
-/// What stands in a leaf of a tree and does not belong there is as good as in a leaf that no tree has.
+/// Entries that do not belong into their leaf are treated as if no root reached them.
 fn add_strays<'a>(orphans: &mut Orphans<'a>, roots: &mut [Candidate<'a>]) {
     let buckets = roots.iter_mut().flat_map(|root| &mut root.trunk.buckets);
     orphans.leaves.extend(buckets.flat_map(|bucket| std::mem::take(&mut bucket.tree.strays)));
     orphans.leaves.sort_by_key(|leaf| leaf.page);
 }
 
-/// What leads nowhere has no say. Where all of it does, a root that a meta with a wrong checksum names may be an empty one.
+/// Keeps the roots that lead somewhere. If there is none, an empty root that a meta with a wrong checksum names is kept.
 fn keep_roots(roots: &mut Vec<Candidate<'_>>) {
     if roots.iter().any(Candidate::leads_somewhere) {
         roots.retain(Candidate::leads_somewhere);

@@ -1,8 +1,5 @@
 //! What was found, and what of it was in the state that the file held.
 
-#![warn(missing_docs)]
-#![deny(clippy::arithmetic_side_effects)]
-
 use crate::owner::Owner;
 
 use super::derive::Derived;
@@ -12,7 +9,6 @@ use super::roots::{Root, RootSource};
 use super::saved_bucket::SavedBucket;
 use super::unreached::Unreached;
 
-/// What was found.
 #[derive(Debug)]
 pub struct Finds<'a> {
     /// The buckets of the copy, the root bucket first.
@@ -29,11 +25,11 @@ pub struct Finds<'a> {
     pub gaps: Gaps<'a>,
     /// Where the trees begin.
     pub root: Root,
-    /// The last compaction that was begun, as far as can be told; `None` where the file does not say, or there was none. One that was
-    /// not finished has removed records, too.
+    /// The last compaction that was begun, as far as is known; `None` where the file does not say, or there was none. A compaction
+    /// that was not finished has removed records, too.
     pub compacted: Option<i64>,
-    /// Whether there was none later: the `meta` bucket of a meta's own root says so. (etcd commits that a compaction begins before
-    /// it removes anything, so a root that is one transaction old knows: `kvstore.go`, `updateCompactRev`.)
+    /// Whether no later one can have begun: the `meta` bucket below a meta's own root says so. (etcd commits that a compaction begins
+    /// before it removes anything, so a root that is one transaction old has it: `kvstore.go`, `updateCompactRev`.)
     pub compaction_is_known: bool,
     /// The raft log up to which this state came.
     pub consistent_index: Option<u64>,
@@ -41,15 +37,15 @@ pub struct Finds<'a> {
     pub is_etcd: bool,
     /// Pages that were searched for leaves.
     pub searched: bool,
-    /// What was derived from the rest of the file, and what can't be.
+    /// What was derived from the rest of the file, and what can't be derived.
     pub derived: Vec<Derived>,
     /// Whether authentication was on, and was turned off because the user asked for it.
     pub auth_disabled: bool,
-    /// What can be read, and nothing tells which bucket it is of.
+    /// Trees of which nothing shows the bucket.
     pub unreached: Unreached,
-    /// Whether the active root has no gap, and other commands would read all of it, too.
+    /// Whether the active root has no gap, and other commands would read all of it.
     pub readable: bool,
-    /// Whether the root is of a state before the one that the file held.
+    /// Whether the root is older than the last state of the file.
     pub root_is_older: bool,
     /// Buckets of the root that had lost their flag, and were read as buckets.
     pub restored_flags: u64,

@@ -1,7 +1,5 @@
 //! Records as they are found: where, and whether they are sound.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 use crate::etcd::history::check_alone;
@@ -33,7 +31,7 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// What it is sorted by; a put and a tombstone of one revision can't be, but may be found.
+    /// What it is sorted by. A revision is either a put or a tombstone, but a damaged file may have both.
     #[must_use]
     pub fn order(&self) -> (Revision, bool) {
         (self.place.revision, self.place.tombstone)
@@ -50,8 +48,7 @@ pub struct Conflict {
     pub other: Tier,
 }
 
-/// The record that an entry of the `key` bucket is, if it is a sound one: a revision, and a value that can be read and says the
-/// same revision.
+/// The place of a sound record: its key is a revision, and its value can be read and names the same revision.
 #[must_use]
 pub fn sound_record(entry: &Entry<'_>) -> Option<RecordKey> {
     let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket())?;
@@ -62,16 +59,16 @@ pub fn sound_record(entry: &Entry<'_>) -> Option<RecordKey> {
     check_alone(place, &kv).is_none().then_some(place)
 }
 
-/// Records of a tree, and the positions of those of its entries that are none, or hollow: part of them is gone.
+/// Records of a tree, and the positions of its entries that are no records, or partly zeroed.
 #[must_use]
 pub fn of_tree<'a>(
     entries: &[Entry<'a>],
     tier: Tier,
-    is_hollow: &dyn Fn(&Entry<'_>) -> bool,
+    is_zeroed: &dyn Fn(&Entry<'_>) -> bool,
 ) -> (Vec<Found<'a>>, Vec<usize>) {
     let (mut records, mut others) = (Vec::with_capacity(entries.len()), Vec::new());
     for (index, entry) in entries.iter().enumerate() {
-        match sound_record(entry).filter(|_| !is_hollow(entry)) {
+        match sound_record(entry).filter(|_| !is_zeroed(entry)) {
             Some(place) => records.push(Found { place, entry: *entry, tier }),
             None => others.push(index),
         }

@@ -1,7 +1,5 @@
 //! Ranges of keys that are missing.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use crate::bolt::PageId;
 
 /// Gaps at one key that are looked at.
@@ -16,8 +14,8 @@ pub struct Gap<'a> {
     pub upper: Option<&'a [u8]>,
     /// The page that could not be read.
     pub page: PageId,
-    /// Whether that page itself was damaged, and was a leaf, as those beside it are: then its records lay nowhere else. Not where
-    /// the reference to it may be what is wrong.
+    /// Whether that page itself is damaged, and was a leaf, as its siblings are: then its records were nowhere else. Not set where
+    /// the reference to the page may be wrong.
     pub leaf: bool,
     pub why: String,
 }
@@ -30,16 +28,16 @@ impl Gap<'_> {
     }
 }
 
-/// Gaps in ascending order, quickly asked.
+/// Gaps in ascending order. Whether one has a key is found by binary search.
 #[derive(Clone, Debug, Default)]
 pub struct Gaps<'a> {
     gaps: Vec<Gap<'a>>,
-    /// Up to where the gaps so far reach: they may overlap where a branch was damaged. `None`: to the end.
+    /// The highest upper end of the gaps up to each: they may overlap where a branch was damaged. `None`: to the end.
     reach: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> Gaps<'a> {
-    /// These gaps, in whatever order.
+    /// These gaps, in any order.
     #[must_use]
     pub fn new(mut gaps: Vec<Gap<'a>>) -> Self {
         gaps.sort_by(|a, b| a.lower.cmp(b.lower));
@@ -54,36 +52,39 @@ impl<'a> Gaps<'a> {
     /// Whether a key lies in one of them.
     #[must_use]
     pub fn contain(&self, key: &[u8]) -> bool {
-        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
-        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
+        self.reach_beyond(self.gaps.partition_point(|gap| gap.lower <= key), key)
+    }
+
+    /// Whether a gap overlaps one of them.
+    #[must_use]
+    pub fn meet(&self, gap: &Gap<'_>) -> bool {
+        let below = |upper| self.gaps.partition_point(|theirs| theirs.lower < upper);
+        self.reach_beyond(gap.upper.map_or(self.gaps.len(), below), gap.lower)
+    }
+
+    /// Whether one of the first `num_gaps` gaps ends above a key.
+    fn reach_beyond(&self, num_gaps: usize, key: &[u8]) -> bool {
+        let reach = num_gaps.checked_sub(1).and_then(|last| self.reach.get(last));
         reach.is_some_and(|reach| reach.is_none_or(|reach| key < reach))
     }
 
-    /// Whether a gap has something in common with one of them.
-    #[must_use]
-    pub fn meet(&self, gap: &Gap<'_>) -> bool {
-        let behind = match gap.upper {
-            Some(upper) => self.gaps.partition_point(|theirs| theirs.lower < upper),
-            None => self.gaps.len(),
-        };
-        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
-        reach.is_some_and(|reach| reach.is_none_or(|reach| gap.lower < reach))
-    }
-
-    /// Those that a key lies in. They overlap only where a branch was damaged, so no more than a few are looked at.
+    /// The gaps that contain a key. They overlap only where a branch was damaged, so at most a few are looked at.
     pub fn around(&self, key: &[u8]) -> impl Iterator<Item = &Gap<'a>> {
-        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
-        let before = self.gaps.get(..behind).unwrap_or_default();
-        before.iter().rev().take(MAX_OVERLAPPING).filter(move |gap| gap.contains(key))
+        let end = self.gaps.partition_point(|gap| gap.lower <= key);
+        self.gaps
+            .get(..end)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(MAX_OVERLAPPING)
+            .filter(move |gap| gap.contains(key))
     }
 
-    /// Each of them, in order.
     #[must_use]
     pub fn all(&self) -> &[Gap<'a>] {
         &self.gaps
     }
 
-    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.gaps.is_empty()

@@ -11,8 +11,6 @@
 //! 4. is not taken if its leaf has another lease that was gone, by 2 or 3, or because the tree covers its id and does not have it:
 //!    that leaf is old, and leases that were not removed since are in a later leaf, too.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;

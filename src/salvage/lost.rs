@@ -1,6 +1,4 @@
-//! What could not be saved, as far as it can be proved or bounded.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! What could not be saved, as far as it can be proved or limited.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -108,12 +106,10 @@ pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     lost
 }
 
-/// Records counted up from the first, so that a range of them costs no more than a look at its ends: there may be as many
-/// ranges as records.
+/// Running sums over the records, so that a range of them costs two look-ups: there may be as many ranges as records.
 struct Counts<'f, 'a> {
     records: &'f [Found<'a>],
-    /// Of the first so many records, how many different revisions (main) they are of, and how many were found elsewhere than
-    /// below the active root.
+    /// Of the first N records: the number of different revisions (main), and of records found elsewhere than below the active root.
     sums: Vec<(u64, u64)>,
 }
 
@@ -167,7 +163,7 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
         let main = found.place.revision.main;
         let (first, last) = (before.saturating_add(1), main.saturating_sub(1));
         before = main;
-        // a restore with --bump-revision leaves one great jump
+        // a restore with --bump-revision leaves one large jump
         let is_jump = KeyValue::is_revision_mark(found.entry.value);
         if first <= last && !is_jump && !gaps.cover(first, last) {
             lost.push(Lost {
@@ -176,7 +172,7 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
                 missing_revisions: u64::try_from(last.saturating_sub(first).saturating_add(1)).ok(),
                 recovered: 0,
                 page: None,
-                why: "the tree goes on behind it as if they had never been".to_owned(),
+                why: "the tree goes on after them as if they had never existed".to_owned(),
             });
         }
     }

@@ -36,6 +36,8 @@
 //! | [`error`] | why nothing was saved |
 //! | [`run`] | all of it, in order |
 
+#![deny(clippy::arithmetic_side_effects)]
+
 pub mod assemble;
 pub mod decide;
 pub mod derive;

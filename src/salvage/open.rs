@@ -1,6 +1,4 @@
-//! A damaged file, opened: its page size found out, its metas kept apart from its bytes, every page of it readable.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! A damaged file, opened: its page size is determined, its metas are kept apart, and every page of it can be read.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -20,14 +18,14 @@ use crate::scan::structure::Structure;
 #[derive(Debug)]
 pub struct Wreck {
     pub path: PathBuf,
-    /// Its bytes, under a meta that was made up where none could be believed; its high water mark is the file's end.
+    /// Its pages, up to the end of the file. If no meta is valid, one was made up.
     pub db: Db,
     pub metas: [Result<Meta, MetaError>; 2],
-    /// What the metas say of which the checksum alone is wrong, the latest first.
+    /// Metas of which only the checksum is wrong, the latest first.
     pub unsealed: Vec<Meta>,
-    /// Names of the buckets that the copy has for what has no name any more.
+    /// Names of the buckets that the copy has for trees without a name.
     pub made_names: OnceLock<Vec<String>>,
-    /// Whether the page size was told from the pages, as no meta told it.
+    /// Whether the page size was derived from the pages, as no meta is valid.
     pub page_size_derived: bool,
     /// Whether it was read without a lock.
     pub read_without_lock: bool,
@@ -35,8 +33,8 @@ pub struct Wreck {
     pub unreadable: Vec<(u64, u64)>,
 }
 
-/// Opens a file, a snapshot, or the db of a data dir, whatever has become of it. With a `scratch` folder, what can be read of it
-/// is copied there first, into a file without a name, so that what the disk does not give is a finding, and no fault.
+/// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
+/// there first, into a file without a name, so that parts that the disk does not give are findings, not faults.
 ///
 /// # Errors
 /// See [`SourceError`].
@@ -113,7 +111,7 @@ fn read_unsealed(data: &[u8], page_size: u32) -> Vec<Meta> {
     metas
 }
 
-/// Both metas, each by itself: the second where the first says that it lies, or wherever it is found.
+/// Both metas: the second where the first says, or wherever it is found.
 fn read_metas(data: &[u8]) -> [Result<Meta, MetaError>; 2] {
     match crate::bolt::meta::Metas::read(data) {
         Ok(metas) => metas.slots,

@@ -1,7 +1,5 @@
 //! Ranges that may overlap, and whether one of them has something.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 /// Ranges (start, end) in the order of their starts, each with the highest end up to here.
 #[derive(Debug)]
 pub struct Ranges<T>(Vec<(T, T)>);

@@ -1,7 +1,7 @@
 //! Which of the records that were found belong to the state that the file held.
 //!
-//! A revision is given out once, and its record never changes. So where a record lies decides nothing about what is in it, only
-//! about whether it was still there:
+//! A revision is given out once, and its record never changes. So the place where a record was found says nothing about its content,
+//! only about whether it still existed:
 //!
 //! | record | it belongs to the state |
 //! |---|---|
@@ -13,15 +13,12 @@
 //!
 //! [`super::evidence`] has what shows that.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::collections::BTreeSet;
 
 use super::evidence::{Case, Evidence};
 use super::found::{Conflict, Found, Tier, sound_record};
 use super::gaps::Gaps;
 
-/// What was made of the records.
 #[derive(Debug, Default)]
 pub struct Judged<'a> {
     /// Those of the state, in the order of revisions.
@@ -34,7 +31,7 @@ pub struct Judged<'a> {
     pub compacted: i64,
 }
 
-/// Tells the records of the state from the others.
+/// Separates the records of the state from the others.
 #[must_use]
 pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
     let evidence = Evidence::of(&case);
@@ -47,7 +44,7 @@ pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
         found.tier = if belongs { older_tier } else { Tier::Free };
         all.push(found);
     }
-    // the records of a lost leaf lay in that leaf: others with them are older versions of it, unless they are copies of it
+    // the records of a lost leaf were in that leaf: other leaves that have them are older versions, unless they are copies
     let above_leaves = Gaps::new(gaps.all().iter().filter(|gap| !gap.leaf).cloned().collect());
     let lost_leaves: BTreeSet<_> = gaps.all().iter().filter(|gap| gap.leaf).map(|gap| gap.page).collect();
     for (number, leaf) in orphans.leaves.iter().enumerate() {

@@ -12,9 +12,9 @@ use crate::copy::Layout;
 pub struct SalvageRequest {
     /// Where the copy goes.
     pub target: PathBuf,
-    /// Whether to replace what stands there.
+    /// Whether to replace a file that is there.
     pub force: bool,
-    /// How much is believed.
+    /// Which finds are taken.
     pub trust: Trust,
     /// Whether to turn authentication off in the copy.
     pub disable_auth: bool,
@@ -31,7 +31,7 @@ pub struct SalvageRequest {
 }
 
 impl SalvageRequest {
-    /// A copy at this path, which nothing has yet, of what nothing speaks against.
+    /// A copy at this path, which must be free, with [`Trust::Usual`].
     pub fn to(target: impl Into<PathBuf>) -> Self {
         Self {
             target: target.into(),
@@ -47,14 +47,14 @@ impl SalvageRequest {
     }
 }
 
-/// How much is believed.
+/// Which finds are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Trust {
-    /// What is sure: orphans that a compaction may have removed are left out.
+    /// Only what is certain: orphans that a compaction may have removed are left out.
     Strict,
-    /// What nothing speaks against.
+    /// All but what was shown to be deleted.
     #[default]
     Usual,
-    /// All that can be read: what was deleted comes back to life.
+    /// All that can be read, deleted keys among it.
     BestEffort,
 }

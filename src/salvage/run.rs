@@ -1,8 +1,5 @@
 //! A salvage: search, copy, report.
 
-#![warn(missing_docs)]
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::fs::File;
 use std::time::Instant;
 
@@ -66,7 +63,7 @@ pub fn salvage(
     Ok(SalvageReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
 }
 
-/// Whether there is anything to be saved, as much as it is trusted.
+/// Refuses a copy without an entry, unless the file is sound and empty.
 fn check_found(
     wreck: &Wreck,
     request: &SalvageRequest,
@@ -91,7 +88,7 @@ fn check_found(
     Ok(())
 }
 
-/// A revision has one content: of two, one is wrong.
+/// Refuses revisions with two contents in strict mode: one of the two is wrong.
 fn check_conflicts(wreck: &Wreck, request: &SalvageRequest, finds: &Finds<'_>) -> Result<(), SalvageError> {
     if request.trust != Trust::Strict || finds.conflicts.is_empty() {
         return Ok(());

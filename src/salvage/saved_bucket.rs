@@ -1,7 +1,5 @@
 //! One bucket of the copy.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::borrow::Cow;
 
 use crate::bolt::format::BUCKET_FLAG;
@@ -23,7 +21,7 @@ pub struct SavedBucket<'a> {
     pub entries: Vec<Entry<'a>>,
     /// What no root has of it.
     pub gaps: Gaps<'a>,
-    /// What the first root does not have of it: some of this may be filled from the next ones.
+    /// What the first root does not have of it. Some of this may be filled from the next roots.
     pub first_gaps: Gaps<'a>,
     /// Where it was found first.
     pub tier: Tier,
@@ -37,12 +35,11 @@ pub struct SavedBucket<'a> {
     pub conflicts: u64,
     /// Entries that were derived from others, in order.
     pub made: Vec<Made>,
-    /// Whether nothing of it was found: it is there because etcd makes it at its first start.
+    /// Whether nothing of it was found: it was added because etcd makes it at its first start.
     pub is_made: bool,
 }
 
 impl<'a> SavedBucket<'a> {
-    /// A bucket with nothing in it.
     #[must_use]
     pub fn empty(parent: Option<usize>, name: &'a [u8]) -> Self {
         Self {
@@ -96,7 +93,7 @@ impl<'a> SavedBucket<'a> {
         plain.saturating_add(self.made.len()) as u64
     }
 
-    /// All of its entries, those that were derived among them.
+    /// All of its entries, with those that were derived.
     pub(super) fn with_made(&self) -> Cow<'_, [Entry<'_>]> {
         if self.made.is_empty() {
             return Cow::Borrowed(&self.entries);
@@ -104,12 +101,12 @@ impl<'a> SavedBucket<'a> {
         let made =
             self.made.iter().map(|made| Entry { flags: 0, key: made.key, value: &made.value, start: 0 });
         let mut all: Vec<Entry<'_>> = self.entries.iter().copied().chain(made).collect();
-        // stable: what the file has comes first, and stays
+        // stable: an entry of the file comes before a derived one
         all.sort_by(|a, b| a.key.cmp(b.key));
         Cow::Owned(all)
     }
 
-    /// Whether it is this one of etcd's.
+    /// Whether it is this bucket of etcd's.
     #[must_use]
     pub fn is_of(&self, kind: Small) -> bool {
         self.parent == Some(0) && self.name == kind.name()
@@ -130,12 +127,12 @@ pub struct Made {
     pub value: Vec<u8>,
 }
 
-/// What becomes of what was found.
+/// What is taken of what was found in leaves that no root reaches.
 #[derive(Debug, Default)]
 pub struct Taken<'a> {
     /// Entries that are taken, each key once.
     pub entries: Vec<Entry<'a>>,
-    /// Keys of which something was found, and left out.
+    /// Keys that were found there, and left out.
     pub left_out: u64,
     /// Keys that were found with two values.
     pub conflicts: u64,

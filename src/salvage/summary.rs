@@ -1,6 +1,4 @@
-//! What a salvage says of what it found and made.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! The report, from what was found and made.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -181,7 +179,7 @@ fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
     (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
 }
 
-/// Whether the active root alone led to all that the file held, and what else was found agrees with it.
+/// Whether the active root led to all that the file held, and nothing else that was found contradicts it.
 fn is_whole(wreck: &Wreck, finds: &Finds<'_>, lost: &[Lost]) -> bool {
     lost.is_empty()
         && finds.readable

@@ -1,10 +1,8 @@
 //! One tree, read in the order of its keys, as far as it can be: its entries, and the ranges of keys that are missing.
 //!
 //! Unlike [`crate::bolt::walk`], which reports faults, this keeps account of what they hide: below a page that can't be read, all
-//! keys from its own key in the branch above to the next one may be lost. Where no range is missing, what is not there was
-//! not there: that is what tells a lost record from a deleted one.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! keys from its own key in the branch above to the next one may be lost. A key outside of these ranges that is not there was
+//! deleted, not lost.
 
 use crate::bolt::bucket::BucketRoot;
 use crate::bolt::claims::Claims;
@@ -25,7 +23,7 @@ pub struct Tree<'a> {
     /// Its entries, in ascending order of their keys.
     pub entries: Vec<Entry<'a>>,
     pub gaps: Gaps<'a>,
-    /// What stands in its leaves, and does not belong there by its key: each leaf with these entries alone.
+    /// Entries of its leaves whose keys do not belong there: each leaf with only these entries.
     pub strays: Vec<OrphanLeaf<'a>>,
 }
 
@@ -48,7 +46,7 @@ struct Pending<'a> {
     depth: u32,
 }
 
-/// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
+/// Reads a tree. Pages that it takes are claimed; a page that another tree has claimed is a gap.
 #[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
     let metas = db.metas().slots.iter().filter_map(|meta| meta.ok());
@@ -98,7 +96,6 @@ struct Reader<'r, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// A page whose place is known, but not its content.
     fn gap(&mut self, at: Pending<'a>, why: String) {
         self.gap_of(at, why, true);
     }
@@ -114,7 +111,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let page = match self.db.page(at.page) {
             Ok(page) => page,
-            Err(error) => return self.gap_of(at, said(&error, self.db), self.is_own_damage(&error)),
+            Err(error) => return self.gap_of(at, reason(&error, self.db), self.is_own_damage(&error)),
         };
         if let Ok(branch) = page.branch() {
             self.branch(&branch, at);
@@ -125,7 +122,7 @@ impl<'a> Reader<'_, 'a> {
                     Err(why) => self.gap_of(at, why, false),
                 },
                 Ok(_) => self.gap_of(at, "its keys are not those that belong here".to_owned(), false),
-                Err(error) => self.gap(at, said(&error, self.db)),
+                Err(error) => self.gap(at, reason(&error, self.db)),
             }
         }
     }
@@ -142,7 +139,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Pages that a leaf needs: its header may say more, and would take those of its neighbours.
+    /// Pages that a leaf needs: a damaged header may claim more, which belong to its neighbours.
     fn pages_of(&self, leaf: &Leaf<'a>) -> u64 {
         let used = leaf.entries().filter_map(Result::ok).map(|entry| entry.end()).max().unwrap_or(0);
         used.div_ceil(self.db.page_size()).clamp(1, u64::from(leaf.page().header().overflow.get()) + 1)
@@ -211,7 +208,7 @@ impl<'a> Reader<'_, 'a> {
             return self.gap_of(at, why, false);
         }
         if damaged > 0 {
-            // whose keys the lost ones were can't be told: children before them may seem to reach further than they do
+            // the keys of the lost ones are not known: children before them may seem to reach further than they do
             self.gap(at, format!("{damaged} of its {count} children can't be read"));
         }
         let uppers = children.iter().skip(1).map(|&(key, _)| Some(key)).chain([at.upper]);
@@ -268,12 +265,12 @@ fn is_within(key: &[u8], at: Pending<'_>) -> bool {
     at.lower <= key && at.upper.is_none_or(|upper| key < upper)
 }
 
-/// What is wrong with a page, in the words of those who met it: a page of zeros has no type for a reason.
-fn said(error: &PageError, db: &Db) -> String {
+/// What is wrong with a page.
+fn reason(error: &PageError, db: &Db) -> String {
     if is_zeroed(error.page, db) { "it is zeroed".to_owned() } else { error.kind.to_string() }
 }
 
-/// Whether a page begins as a node does: in the middle of a longer one, hardly any does.
+/// Whether a page begins as a node does, which a page in the middle of a longer node hardly ever does.
 fn is_node(page: PageId, db: &Db) -> bool {
     let header = db.first_bytes(page).and_then(|bytes| PageHeader::ref_from_prefix(bytes).ok());
     header.is_some_and(|(header, _)| {

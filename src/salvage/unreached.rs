@@ -1,9 +1,7 @@
-//! What can be read, and nothing tells which bucket it is of: trees that no root reaches.
+//! Trees that no root reaches, and of which nothing shows the bucket.
 //!
-//! They are counted, always. With `--best-effort`, the copy has each in a bucket named after its page, and all of these in one that
-//! is named as file systems name it.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! They are always counted. With `--best-effort`, the copy has each in a bucket named after its page, and all of these in the bucket
+//! `lost+found`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +21,7 @@ use super::roots::{Candidate, new_claims};
 use super::saved_bucket::SavedBucket;
 use super::trunk::Trunk;
 
-/// The bucket of the copy that has them.
+/// The bucket of the copy that has them, named as in file systems.
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// Trees that are listed.
@@ -93,8 +91,8 @@ pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]
     trees
 }
 
-/// Entries of leaves that a tree has, and that it did not take: they lie outside what the branch above has for the leaf, as another one
-/// was written to that page since.
+/// Entries of leaves that a tree has claimed and not taken: they lie outside the range that the branch above has for the leaf, as
+/// another leaf was written to that page since.
 fn left_over<'t, 'a: 't>(
     wreck: &'a Wreck,
     orphans: &Orphans<'a>,
@@ -120,7 +118,7 @@ fn left_over<'t, 'a: 't>(
     left.collect()
 }
 
-/// What is said of them.
+/// What the report says about them.
 #[must_use]
 pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
     let tree = |tree: &LooseTree<'_>| UnreachedTree {
@@ -140,7 +138,7 @@ pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
     }
 }
 
-/// Puts them into the copy. Gives the name of the bucket that has them.
+/// Puts them into the copy. Returns the name of the bucket that has them.
 pub fn put<'a>(
     wreck: &'a Wreck,
     buckets: &mut Vec<SavedBucket<'a>>,
