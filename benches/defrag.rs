@@ -13,8 +13,8 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::bolt::write::{self, Packing, Settings};
 use etcd_medic::internals::copy::Progress;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::rewrite::{Changes, CopyContent};
-use etcd_medic::internals::source::DbFile;
 use etcd_medic::internals::synth::{Extent, SynthOptions, SynthRequest, synth};
 
 const SILENT: Progress<'static> = Progress::SILENT;

@@ -22,8 +22,8 @@ use etcd_medic::internals::bolt::walk::{Setup, walk};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
-use etcd_medic::internals::source::DbFile;
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
 

@@ -33,6 +33,7 @@
 //!   guide               the quota and the retention that a disk has room for
 //!   rewrite  salvage  synth    what a new file holds, and the proof that nothing was lost
 //!   copy                the one road to a new file: place, write, seal, prove
+//!   input               a path, opened; the log and the db from the leader beside it
 //!   output              files that appear whole or not at all, and what they may replace
 //!   scan                one pass over the file, on all threads, from which all results are made
 //!   k8s                 key → group, resource, namespace, name; value → encoding, kind
@@ -41,12 +42,11 @@
 //!   bolt                the file format: pages, buckets, the walk, the writer
 //! ```
 //!
-//! Used by several: `source` (a path, opened), `owner` (the program that a file belongs to, and words for it), `beside` (the log of
-//! its member), `received` (a db that a leader sent, beside it), `processes` (other users of a file), `content` (files that are no
-//! db), `protobuf` (the fields of a message), `text` and `shell` (what is shown, and what is pasted), `top_n`, `units`.
+//! Used by several: `owner` (the program that a file belongs to, and words for it), `processes` (other users of a file), `content`
+//! (files that are no db), `protobuf` (the fields of a message), `text` and `shell` (what is shown, and what is pasted), `top_n`,
+//! `units`.
 
 mod analyze;
-mod beside;
 mod bolt;
 mod check;
 mod cleanup;
@@ -63,6 +63,7 @@ mod filter;
 mod front;
 mod guide;
 mod hash;
+mod input;
 mod inspect;
 mod k8s;
 mod member;
@@ -70,14 +71,12 @@ mod output;
 mod owner;
 mod processes;
 mod protobuf;
-mod received;
 #[cfg(feature = "cli")]
 mod report;
 mod rewrite;
 mod salvage;
 mod scan;
 mod shell;
-mod source;
 mod status;
 mod synth;
 mod text;
@@ -98,17 +97,18 @@ pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
 pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
 pub use filter::{FilterWords, NoSuchName};
 pub use hash::{HashError, Hashes};
+pub use input::{DbFile, Reason, SourceError};
 pub use inspect::{BucketRow, PageRow, PageView};
 pub use output::OutputError;
 pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};
-pub use rewrite::defrag::{DefragError, DefragRequest};
+pub use rewrite::error::DefragError;
 pub use rewrite::guard::Refusal;
 pub use rewrite::outcome::DefragReport;
 pub use rewrite::plan::PlanReport;
+pub use rewrite::request::DefragRequest;
 pub use salvage::document::SalvageReport;
-pub use salvage::find::Trust;
-pub use salvage::run::{SalvageError, SalvageRequest};
-pub use source::{DbFile, Reason, SourceError};
+pub use salvage::error::SalvageError;
+pub use salvage::request::{SalvageRequest, Trust};
 pub use status::{Level, Limits, Status, Thresholds};
 pub use synth::{Extent, SynthError, SynthOptions, SynthReport, SynthRequest};
 pub use text::ByteText;
@@ -126,7 +126,7 @@ pub mod internals {
         };
     }
     internals! {
-        analyze, beside, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, inspect, k8s, member, output, owner,
-        protobuf, received, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, source, status, synth, text, travel, units,
+        analyze, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, input, inspect, k8s, member, output, owner,
+        protobuf, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
     }
 }

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
+use crate::input::DbFile;
 use crate::report::{View, json};
-use crate::source::DbFile;
 use crate::text::shown;
 
 use super::messages::report_error;

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use crate::rewrite::defrag::DefragError;
-use crate::salvage::run::SalvageError;
-use crate::source::SourceError;
+use crate::input::SourceError;
+use crate::rewrite::error::DefragError;
+use crate::salvage::error::SalvageError;
 use crate::text::harmless;
 
 /// Prints a message, whose names are escaped already.

@@ -8,13 +8,12 @@ use crate::copy::CopyError;
 use crate::etcd::RevisionError;
 use crate::front::KeysError;
 use crate::hash::HashError;
+use crate::input::{Reason, SourceError};
 use crate::output::OutputError;
 use crate::rewrite::changes::ChangeError;
-use crate::rewrite::defrag::DefragError;
+use crate::rewrite::error::DefragError;
 use crate::rewrite::guard::Refusal;
-use crate::salvage::open::WreckError;
-use crate::salvage::run::SalvageError;
-use crate::source::{Reason, SourceError};
+use crate::salvage::error::SalvageError;
 use crate::synth::SynthError;
 use crate::travel::TravelError;
 use crate::travel::export::ExportError;
@@ -61,6 +60,7 @@ fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> 
         Reason::Open(OpenError::LockUnsupported(_)) => {
             Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
         }
+        Reason::Scratch(_) => Some(": --disk-errors needs room there".to_owned()),
         _ => None,
     }
 }
@@ -149,8 +149,7 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
 fn of_salvage(error: &SalvageError) -> Option<String> {
     let remedy = match error {
         SalvageError::Copy(error) => return of_copy(error),
-        SalvageError::Wreck(WreckError::Source(error)) => return of_source(error),
-        SalvageError::Wreck(WreckError::Scratch { .. }) => ": --disk-errors needs room there",
+        SalvageError::Source(error) => return of_source(error),
         SalvageError::Unplaced { .. } => ": --best-effort puts them into a bucket of their own",
         SalvageError::Doubtful { .. } => {
             ". Look at it with --dry-run; without --strict, what nothing speaks against is taken"

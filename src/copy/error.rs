@@ -21,7 +21,7 @@ pub enum CopyError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The entries changed while they were written, or are out of order.
-    #[error("{0}; the copy was thrown away")]
+    #[error("{0}; the copy was removed")]
     Source(WriteError),
     /// The copy can't be opened.
     #[error("the copy can't be opened again: {0}")]
@@ -30,6 +30,6 @@ pub enum CopyError {
     #[error("the copy can't be read again: {0}")]
     Reread(FormatError),
     /// The copy is not what it should be: a bug, or the source changed.
-    #[error("the copy was thrown away, as it is not what it should be: {0}")]
+    #[error("the copy was removed, as it is not what it should be: {0}")]
     Mismatch(#[from] Mismatch),
 }

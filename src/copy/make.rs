@@ -1,4 +1,4 @@
-//! The road from a plan to a file that has its name.
+//! From a plan to a finished file.
 
 use std::fs::File;
 
@@ -33,7 +33,7 @@ pub struct Copied<P> {
     pub sha256: Option<String>,
     /// Where the source is kept, if the copy replaced it.
     pub kept_old: Option<ByteText>,
-    /// What could not be done, and is no error.
+    /// Warnings: what could not be done.
     pub warnings: Vec<String>,
 }
 

@@ -1,15 +1,14 @@
-//! The one road to a new file: reserve its room, write it, read it again, seal it while it is proved, and give it its name.
-//! Every command that makes a db takes it.
+//! How every command makes a db: reserve space, write, read again, seal and prove at the same time, rename.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | [`place`] | where the copy goes |
 //! | [`layout`] | how it is laid out |
-//! | [`make`] | the road itself |
+//! | [`make`] | all of it, in order |
 //! | [`seal`] | the SHA-256 of a snapshot, and the wait for the disk |
 //! | [`proof`] | the copy against the entries that it was made from |
 //! | [`error`] | why there is no copy |
-//! | [`progress`] | what is being done, and how much of it is done |
+//! | [`progress`] | the step, and the bytes that are done |
 
 pub mod error;
 pub mod layout;

@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::input::DbFile;
 use crate::output::{OutputError, Target};
-use crate::source::DbFile;
 
 /// Where a copy goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub enum Destination {
         /// Whether to keep the source, under another name.
         keep_old: bool,
     },
-    /// To no file: a dry run, whatever else is asked for.
+    /// To no file: always a dry run.
     Nowhere,
 }
 

@@ -1,4 +1,4 @@
-//! What is being done, and how much of it is done.
+//! Progress: the step, and the bytes that are done.
 
 #![warn(missing_docs)]
 
@@ -14,7 +14,7 @@ pub struct Progress<'p> {
 }
 
 impl Progress<'static> {
-    /// Tells nobody.
+    /// Reports nothing.
     pub const SILENT: Self = Self { begin: &|_, _| {}, advance: &|_| {} };
 }
 

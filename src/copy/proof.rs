@@ -170,7 +170,7 @@ fn next_entries<'a>(walk: &mut BucketWalk<'_, 'a>) -> Option<Vec<Entry<'a>>> {
     Some(walk.next_window(read)?.into_iter().flatten().collect())
 }
 
-/// Whether an entry of the copy is the one of this number. The content of buckets is compared on its own.
+/// Whether an entry of the copy is the one of this number. The content of buckets is compared separately.
 fn is_entry(entries: &impl EntrySource, number: u64, found: &Entry<'_>) -> bool {
     let is_bucket = matches!(entries.sizes(number).value, ValueSize::Bucket(_));
     let mut scratch = Vec::new();

@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use crate::etcd::schema::State;
 use crate::filter::NoSuchName;
+use crate::input::DbFile;
 use crate::k8s::render::Unrenderable;
 use crate::scan::Scan;
-use crate::source::DbFile;
 use crate::travel::history::{self, KeyHistory};
 use crate::travel::keys::{Deleted, KeyRow};
 use crate::travel::narrow::{Narrow, check_prefix};

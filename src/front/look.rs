@@ -12,12 +12,13 @@ use crate::etcd::schema::State;
 use crate::etcd::trailer::{self, Trailer};
 use crate::filter::NoSuchName;
 use crate::hash::{self, HashError, Hashes};
+use crate::input::DbFile;
 use crate::inspect::{self, BucketRow, PageRow, PageView};
 use crate::rewrite::changes::{History, compaction_of};
-use crate::rewrite::defrag::{DefragError, check_trailer};
+use crate::rewrite::defrag::check_trailer;
+use crate::rewrite::error::DefragError;
 use crate::rewrite::plan::{self, PlanReport};
 use crate::scan::{self, Scan, ScanOptions};
-use crate::source::DbFile;
 use crate::status::Status;
 
 use super::options::{AnalyzeOptions, CheckOptions, CleanupOptions, HashOptions, PlanOptions, StatusOptions};

@@ -6,13 +6,17 @@ use std::path::Path;
 
 use crate::bolt::open::Lock;
 use crate::copy::Progress;
+use crate::input::DbFile;
 use crate::output::folder_of;
-use crate::rewrite::defrag::{self, DefragError, DefragRequest};
+use crate::rewrite::defrag;
+use crate::rewrite::error::DefragError;
 use crate::rewrite::outcome::DefragReport;
+use crate::rewrite::request::DefragRequest;
 use crate::salvage::document::SalvageReport;
+use crate::salvage::error::SalvageError;
 use crate::salvage::open;
-use crate::salvage::run::{self, SalvageError, SalvageRequest};
-use crate::source::DbFile;
+use crate::salvage::request::SalvageRequest;
+use crate::salvage::run;
 use crate::synth::{self, SynthError, SynthReport, SynthRequest};
 
 impl DbFile {
@@ -37,7 +41,7 @@ impl DbFile {
         request: &DefragRequest,
         progress: Progress<'_>,
     ) -> Result<DefragReport, DefragError> {
-        defrag::defrag(self, request, progress)
+        defrag(self, request, progress)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::bolt::open::Lock;
-use crate::source::{DbFile, SourceError};
+use crate::input::{DbFile, SourceError};
 
 /// Opens a db, a snapshot, or the db of a data dir, to read it. Until it is dropped, it holds bbolt's shared lock, so no etcd
 /// can start from the file.

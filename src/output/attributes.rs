@@ -29,7 +29,7 @@ impl Output {
         let owned = self.give_to(uid, gid).map_err(OutputError::io(self.path()))?;
         if !owned {
             lost.push(format!(
-                "the copy belongs to whoever ran this: give it to the source's owner, with `chown {uid}:{gid}`"
+                "the copy belongs to the user who ran this: give it to the source's owner, with `chown {uid}:{gid}`"
             ));
         }
         // set-user-ID and set-group-ID have no place on a new db, nor on one of another owner
@@ -39,7 +39,7 @@ impl Output {
         self.file.set_permissions(mode).map_err(OutputError::io(self.path()))?;
         let names = copy_extended(from, &self.file);
         if names.iter().any(|name| name == ACL) {
-            // without the ACL, what bounds its entries would be the group's own rights
+            // without the ACL, its mask would become the rights of the group
             let mode = Permissions::from_mode(metadata.mode() & 0o707);
             self.file.set_permissions(mode).map_err(OutputError::io(self.path()))?;
         }

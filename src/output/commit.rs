@@ -2,8 +2,8 @@
 //!
 //! A file that replaces another **exchanges** names with it, in one step. Then this looks at the file that came out: is it the one
 //! that was there at the beginning, is it as it was, and is nobody about to write to it? If not, names are exchanged back, and
-//! nothing has happened. Looking before would not be enough: an etcd may be started, or another file moved there, between the
-//! look and the rename. Nobody can open the old file by the target's name after the exchange.
+//! nothing has changed. To look before is not enough: an etcd may be started, or another file moved there, between the look and the
+//! rename. After the exchange, no process can open the old file by the name of the target.
 //!
 //! The lock of the old file is held until the end, and so is that of the new one: an etcd that is started meanwhile waits for one
 //! of them, and goes on with whichever has the name.
@@ -28,7 +28,7 @@ use super::{OutputError, Target};
 use crate::text::shown;
 
 impl Output {
-    /// Gives the file its name, and waits until that is on the disk. Gives back where the old file is kept.
+    /// Gives the file its name, and waits until that is on the disk. Returns the path where the old file is kept.
     ///
     /// # Errors
     /// The target is not what it was at the beginning, or somebody uses it: nothing has happened. [`OutputError::Unsynced`],
@@ -38,7 +38,7 @@ impl Output {
             self.appear()?;
             return self.sync_name(None).map(|()| None);
         };
-        // most are found out here, before anything has moved
+        // most changes are seen here, before anything was renamed
         replaced.look(&self.target.folder, &self.target.name, &self.target.path)?;
         let kept = match self.target.purpose {
             Purpose::InPlace => Some(self.keep_old(&replaced)?),
@@ -124,8 +124,8 @@ impl Output {
         }
     }
 
-    /// Exchanges the file for the old one, and back if that is not the right one. Gives back the name of what came out, where
-    /// the file system can exchange or link.
+    /// Exchanges the file for the old one, and back if that is not the right one. Returns the name of the old
+    /// file, if the file system can exchange or link.
     fn replace(&self, replaced: &Replaced, kept: Option<&OsStr>) -> Result<Option<OsString>, OutputError> {
         let Target { path, made_in, .. } = &self.target;
         // no signal ends the process between here and the second look
@@ -146,7 +146,7 @@ impl Output {
         if self.target.purpose != Purpose::OneOfMany {
             registry.say_done(self.target.says(kept));
         }
-        // a signal removes it from here on
+        // from here on, a signal removes it
         old.iter().for_each(|old| registry.note(made_in, old));
         Ok(old)
     }
@@ -158,7 +158,7 @@ impl Output {
             Err(error) if !is_unsupported(&error) => return Err(error),
             Err(_) => {}
         }
-        // in two steps, between which another file may come: no more can be had here
+        // in two steps, between which another file may appear: this file system can do no better
         let mut second = self.name.clone();
         second.push("-old");
         let old = folder.link(name, made_in, &second).ok().map(|()| second);

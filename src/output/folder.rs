@@ -1,5 +1,5 @@
-//! A folder that is open. What is done in it goes by its descriptor and one name, so no link leads elsewhere, and it stays the
-//! same folder when its path is given to another.
+//! An open folder. Everything in it is done by its descriptor and one name, so no link leads elsewhere, and it remains the same folder
+//! if another one gets its path.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -69,7 +69,7 @@ impl Folder {
         self.enter(name)
     }
 
-    /// Makes a folder for its owner only: values are nobody else's business.
+    /// Makes a folder for its owner only, as values may be secret.
     fn make(&self, name: &OsStr) -> Result<(), OutputError> {
         match mkdirat(self, name, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -160,7 +160,7 @@ impl Folder {
         Ok(linkat(self, name, to, second, AtFlags::empty())?)
     }
 
-    /// Renames, whatever has the new name.
+    /// Renames, and replaces a file that has the new name.
     ///
     /// # Errors
     /// The operating system's.
@@ -200,7 +200,7 @@ impl Folder {
         Ok(fsync(self)?)
     }
 
-    /// Waits until all that was written on its file system is on the disk: for many files, each of which would wait by itself.
+    /// Waits until all that was written on its file system is on the disk: for many files, each of which would otherwise wait.
     ///
     /// # Errors
     /// The operating system's.
@@ -246,7 +246,7 @@ impl AsFd for Folder {
     }
 }
 
-/// Whether this is how a file system, or an older Linux, says that it can't exchange names, or rename only where a name is free.
+/// Whether a file system, or an older Linux, can't exchange names, or rename only if the name is free.
 #[must_use]
 pub fn is_unsupported(error: &io::Error) -> bool {
     let unsupported = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].map(Errno::raw_os_error);

@@ -35,12 +35,12 @@ impl Target {
     }
 }
 
-/// What a link leads to: it is that file which is replaced and kept, where it lies, and the link goes on leading to it.
+/// The file that a link leads to: that file is replaced and kept, and the link still leads to it.
 fn real_path(path: &Path) -> Result<PathBuf, OutputError> {
     if path.is_symlink() { path.canonicalize().map_err(OutputError::io(path)) } else { Ok(path.to_owned()) }
 }
 
-/// The folder beside etcd's `snap`, in which it warns of strangers, unless that is another file system.
+/// The folder above etcd's `snap`, in which etcd warns about unknown files, unless that is another file system.
 fn beside_snap(folder: &Folder) -> Result<Option<Folder>, OutputError> {
     let path = folder.path();
     let is_snap = |path: &Path| path.file_name() == Some(OsStr::new("snap"));

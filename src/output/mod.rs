@@ -24,7 +24,7 @@ pub mod unfinished;
 pub use error::OutputError;
 pub use folder::Folder;
 pub use target::Target;
-pub use unfinished::{Output, TEMPORARY_SUFFIX, done, end, is_done};
+pub use unfinished::{Output, done, end, is_done};
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Where a file goes. One rule for every command that writes:
+//! Where a file goes. Rules for every command that writes:
 //!
 //! 1. The folder must exist.
 //! 2. A symbolic link is refused, also with `force`, and the error says where it leads. Folders on the way may be links.
@@ -38,7 +38,7 @@ pub struct Target {
 pub(super) enum Purpose {
     /// The command's one result.
     Result,
-    /// One of many files: it is the command that says when all are there.
+    /// One of many files: the command reports when all are written.
     OneOfMany,
     /// It replaces its source, which is kept.
     InPlace,
@@ -119,7 +119,7 @@ impl Replaced {
         }
         let file = folder.open_file(name).map_err(OutputError::io(&path))?;
         match take_lock(&file, Lock::Exclusive) {
-            // where there are no locks, nobody holds one
+            // a file system without locks has no holder
             Ok(()) | Err(OpenError::LockUnsupported(_)) => {}
             Err(OpenError::Locked) => {
                 let who = processes::lock_holder(&path);

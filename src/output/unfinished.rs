@@ -19,7 +19,7 @@ pub const TEMPORARY_SUFFIX: &str = ".etcd-medic-unfinished";
 /// Characters of the target's name in that of its temporary file: a name may be as long as a file system allows.
 const MAX_PREFIX: usize = 32;
 
-/// What this process has written and what it has not finished, for whoever has to end it early.
+/// The files that this process has finished and not finished, in case a signal ends it.
 #[derive(Debug)]
 pub(super) struct Registry {
     unfinished: Vec<(Arc<Folder>, OsString)>,
@@ -47,7 +47,7 @@ impl Registry {
     }
 }
 
-/// Notes what is finished, in words: should something fail from here on, whoever tells the user adds this.
+/// Notes in words what is finished: a later error message adds this.
 pub fn is_done(what: String) {
     registry().say_done(what);
 }
@@ -58,7 +58,7 @@ pub fn done() -> Option<String> {
     registry().done.clone()
 }
 
-/// Removes the temporary files. Until what it gives back is dropped, no file is begun or finished: for a process that is about to
+/// Removes the temporary files. Until the returned guard is dropped, no file is begun or finished: for a process that is about to
 /// end.
 #[must_use]
 pub fn end() -> Ending {
@@ -118,8 +118,8 @@ impl Target {
         let (file, name) = make_temporary(&self.made_in, &self.name, mode)?;
         registry.note(&self.made_in, &name);
         drop(registry);
-        // whoever opens it as soon as it has its name, an etcd or a second run, waits until the old file is out of the way; where
-        // there are no locks, nobody does
+        // a process that opens it as soon as it has its name, an etcd or a second run, waits until the old file is removed; without
+        // locks, it does not wait
         let _ = take_lock(&file, Lock::Exclusive);
         let path = self.made_in.path().join(&name);
         let output = Output { file, target: self, name, path };
@@ -136,7 +136,7 @@ fn make_temporary(folder: &Folder, target: &OsStr, mode: Mode) -> Result<(File, 
         let name = OsString::from(format!(".{prefix}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
         match folder.make_file(&name, mode) {
             Ok(file) => return Ok((file, name)),
-            // of an earlier process of this number, which was killed
+            // from an earlier process with the same id, which was killed
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(OutputError::io(folder.path())(error)),
         }
@@ -150,7 +150,7 @@ impl Output {
         }
         match fallocate(&self.file, FallocateFlags::empty(), 0, size).map_err(io::Error::from) {
             Ok(()) => Ok(()),
-            // a file system that can't: the room is found out by writing
+            // a file system that can't reserve: writing shows whether there is room
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.file.set_len(size).map_err(OutputError::io(self.path()))
             }

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::salvage::document::{Recovered, SalvageReport, Unreached};
+use crate::salvage::document::{Recovered, SalvageReport};
 use crate::salvage::lacks::Lack;
 use crate::salvage::lost::Lost;
+use crate::salvage::unreached::Unreached;
 use crate::text::{brief, harmless};
 use crate::units::{count, grouped};
 

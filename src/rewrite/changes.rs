@@ -1,5 +1,5 @@
-//! What a copy leaves out of its source, and what it says instead: the rules, asked by the writer for each entry, and again
-//! by the proof.
+//! What a copy leaves out of its source, and what it has instead: the rules that the writer applies to each entry, and the proof
+//! again.
 //!
 //! | bucket | what changes |
 //! |---|---|
@@ -35,7 +35,7 @@ pub enum History {
     CompactTo(i64),
     /// What a compaction to the current revision leaves.
     Current,
-    /// The newest so many revisions, as etcd's `--auto-compaction-mode=revision --auto-compaction-retention=N` does.
+    /// The newest N revisions, as etcd's `--auto-compaction-mode=revision --auto-compaction-retention=N` does.
     Newest(u64),
 }
 
@@ -90,19 +90,19 @@ impl Wish {
 /// What can't be changed as it was asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum ChangeError {
-    /// Somebody else's file.
+    /// Another program's file.
     #[error("has no bucket `key`, whose content these options change: leave them out")]
     NotEtcd,
     /// No such revision.
     #[error(transparent)]
     Revision(#[from] RevisionError),
-    /// A record that does not say whose it is.
+    /// A record without a readable key.
     #[error(
-        "byte {offset} of the file: an entry of the bucket key is no record whose key can be told, so a compaction would \
+        "byte {offset} of the file: an entry of the bucket key is no record with a readable key, so a compaction would \
          drop it unseen: see `etcd-medic check`; without a compaction, it is copied as it is"
     )]
     Unplaced {
-        /// Where it stands.
+        /// Its place in the file.
         offset: u64,
     },
     /// No place for the marks of a compaction.
@@ -110,18 +110,18 @@ pub enum ChangeError {
         "has no bucket meta, in which a compaction is recorded: etcd would not start from it either; see `etcd-medic check`"
     )]
     NoMeta,
-    /// Keys left out below the current revision would leave watchers with a history that never was.
+    /// Watchers from an older revision would never learn that keys were left out.
     #[error(
         "keys can be left out only of a copy that is compacted to the current revision: whoever watches from an older one would \
          never learn that they are gone"
     )]
     DropNeedsCompaction,
-    /// A prefix of nothing is a prefix of everything.
+    /// The empty prefix is a prefix of every key.
     #[error("with an empty prefix, every key would go")]
     EmptyPrefix,
 }
 
-/// What a copy leaves out of its source, and what it says instead.
+/// What a copy leaves out of its source, and what it has instead.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {
     compaction: Option<i64>,

@@ -24,10 +24,10 @@ pub struct CopyContent<'a> {
     db: &'a Db,
     buckets: Vec<BucketSpec>,
     entries: Vec<EntryRef>,
-    /// Entries that the file does not hold: they are numbered on behind its end.
+    /// Entries that the file does not hold: their offsets go on after its end.
     own: Vec<u8>,
     /// What the copy will not hold.
-    pub left: Left<'a>,
+    pub omitted: Omitted<'a>,
     /// Faults of the source that no copy takes over.
     pub harmless: Findings,
 }
@@ -41,20 +41,20 @@ pub struct Unreadable {
 
 /// What is left out of a copy.
 #[derive(Clone, Debug, Default)]
-pub struct Left<'a> {
+pub struct Omitted<'a> {
     /// Records that the source has.
     pub source_records: u64,
     pub superseded: u64,
     pub tombstones: u64,
     /// Keys that the user gave up, with all their records.
-    pub keys: BTreeMap<&'a [u8], LeftKey>,
+    pub keys: BTreeMap<&'a [u8], OmittedKey>,
     /// Alarms that were disarmed.
     pub alarms: Vec<Alarm>,
 }
 
 /// A key that is left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LeftKey {
+pub struct OmittedKey {
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub bytes: u64,
@@ -154,9 +154,9 @@ impl<'a> CopyContent<'a> {
         changes: &Changes<'a>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Self {
-        let (left, harmless) = Default::default();
+        let (omitted, harmless) = Default::default();
         let mut content =
-            Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), left, harmless };
+            Self { db, buckets: Vec::new(), entries: Vec::new(), own: Vec::new(), omitted, harmless };
         for id in (0..).map(BucketId) {
             let Some(bucket) = walker.bucket(id) else { break };
             let (sequence, part) = (bucket.sequence, Part::of(bucket));
@@ -168,7 +168,7 @@ impl<'a> CopyContent<'a> {
                 for window in windows {
                     progress(window.bytes);
                     content.entries.extend(&window.entries);
-                    content.left.add(window);
+                    content.omitted.add(window.omitted);
                 }
             }
             if part == Part::Meta && !skipped {
@@ -187,22 +187,22 @@ impl<'a> CopyContent<'a> {
             self.own.extend_from_slice(key);
             self.own.extend_from_slice(&value);
             let bucket = self.entries.get(start..).unwrap_or_default();
-            let behind =
+            let place =
                 bucket.partition_point(|&entry| self.bytes_of(entry).is_some_and(|other| other.key < key));
             if let Some(entry) = EntryRef::of(offset, &Entry { start: 0, flags: 0, key, value: &value }) {
-                self.entries.insert(start + behind, entry);
+                self.entries.insert(start + place, entry);
             }
         }
     }
 
     /// Puts the number of its bucket into each entry that is one. Keys ascend, so sorted names are in their order. One
-    /// pass for all: a file may have as many buckets as it likes.
+    /// pass for all: a file may have any number of buckets.
     fn number_buckets(&mut self, found: &[Bucket<'a>]) {
         let inside = (0u32..).zip(found);
         let inside = inside.filter_map(|(id, bucket)| Some((bucket.parent?.0, bucket.name, id)));
         let mut children: Vec<(u32, &[u8], u32)> = inside.collect();
         children.sort_unstable();
-        for siblings in children.chunk_by(|left, right| left.0 == right.0) {
+        for siblings in children.chunk_by(|a, b| a.0 == b.0) {
             let spec = siblings.first().and_then(|(parent, _, _)| self.buckets.get(*parent as usize));
             let range = spec.map(|spec| spec.entries.clone()).unwrap_or_default();
             let range = usize::try_from(range.start).unwrap_or(0)..usize::try_from(range.end).unwrap_or(0);
@@ -258,8 +258,8 @@ impl<'a> CopyContent<'a> {
             Some(own) => self.own.get(own..)?,
             None => self.db.data().get(offset..)?,
         };
-        let (key, behind) = data.split_at_checked(entry.key_len())?;
-        let value = if entry.is_bucket() { &[] } else { behind.get(..entry.value as usize)? };
+        let (key, rest) = data.split_at_checked(entry.key_len())?;
+        let value = if entry.is_bucket() { &[] } else { rest.get(..entry.value as usize)? };
         Some(source::NewEntry { key, value })
     }
 }
@@ -291,7 +291,7 @@ impl EntrySource for CopyContent<'_> {
 #[derive(Default)]
 struct Window<'a> {
     entries: Vec<EntryRef>,
-    left: Left<'a>,
+    omitted: Omitted<'a>,
     /// Bytes of the pages that were read.
     bytes: u64,
 }
@@ -304,7 +304,7 @@ impl<'a> Window<'a> {
             window.bytes += page.bytes().len() as u64;
             let Some(leaf) = node.leaf() else { continue };
             for entry in leaf.entries().filter_map(Result::ok) {
-                if !window.left.takes(part, changes, &entry) {
+                if !window.omitted.takes(part, changes, &entry) {
                     window.entries.extend(EntryRef::of(page.offset() + entry.start as u64, &entry));
                 }
             }
@@ -313,7 +313,7 @@ impl<'a> Window<'a> {
     }
 }
 
-impl<'a> Left<'a> {
+impl<'a> Omitted<'a> {
     /// Whether an entry is left out; it is counted then.
     #[inline]
     fn takes(&mut self, part: Part, changes: &Changes<'a>, entry: &Entry<'a>) -> bool {
@@ -340,32 +340,31 @@ impl<'a> Left<'a> {
             Verdict::Tombstone => self.tombstones += 1,
             Verdict::LeftOut(key) => {
                 let place = RecordKey::parse(entry.key);
-                let left = LeftKey {
+                let omitted = OmittedKey {
                     records: 1,
                     bytes: entry.own_bytes(),
                     mod_revision: place.map_or(0, |place| place.revision.main),
                     live: place.is_some_and(|place| !place.tombstone),
                 };
-                self.keys.entry(key).or_default().add(left);
+                self.keys.entry(key).or_default().add(omitted);
             }
         }
         true
     }
 
-    /// Adds what lies behind it in the order of the tree.
-    fn add(&mut self, behind: Window<'a>) {
-        let behind = behind.left;
-        self.source_records += behind.source_records;
-        self.superseded += behind.superseded;
-        self.tombstones += behind.tombstones;
-        self.alarms.extend(behind.alarms);
-        for (key, left) in behind.keys {
-            self.keys.entry(key).or_default().add(left);
+    /// Adds what comes after it in the order of the tree.
+    fn add(&mut self, next: Self) {
+        self.source_records += next.source_records;
+        self.superseded += next.superseded;
+        self.tombstones += next.tombstones;
+        self.alarms.extend(next.alarms);
+        for (key, omitted) in next.keys {
+            self.keys.entry(key).or_default().add(omitted);
         }
     }
 }
 
-impl LeftKey {
+impl OmittedKey {
     fn add(&mut self, newer: Self) {
         let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
         *self = Self { records, bytes, ..newer };

@@ -3,88 +3,27 @@
 #![warn(missing_docs)]
 
 use std::mem::take;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::bolt::fault::Findings;
 use crate::bolt::write::{self, Plan};
-use crate::copy::{self, Copied, CopyError, Destination, Layout, Order, Progress};
+use crate::copy::{self, Copied, CopyError, Order, Progress};
 use crate::etcd::HexId;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::etcd::trailer::{self, Trailer};
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::text::shown;
 
 use super::changes::{Changes, Wish, compaction_of};
-use super::content::{CopyContent, Left};
+use super::content::{CopyContent, Omitted};
+use super::error::DefragError;
 use super::guard::{Refusal, Surroundings};
 use super::notes;
 use super::outcome::{
     CompactedAway, Compaction, DefragCopy, DefragReport, DefragSource, Disarmed, LeftOut, Verification,
 };
+use super::request::DefragRequest;
 use super::verify;
-
-pub use super::error::DefragError;
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct DefragRequest {
-    /// Where the copy goes.
-    pub destination: Destination,
-    /// What is to be different from the source.
-    pub wish: Wish,
-    /// How it is laid out.
-    pub layout: Layout,
-    /// Whether to compare the copy with its source.
-    pub verify: bool,
-    /// Whether to do nothing but plan.
-    pub dry_run: bool,
-    /// Whether to append a SHA-256, as snapshots have it.
-    pub snapshot: bool,
-    /// Whether to take a snapshot whose SHA-256 is not its own.
-    pub skip_hash_check: bool,
-    /// Where the member's log lies, if not beside its db.
-    pub wal_dir: Option<PathBuf>,
-}
-
-impl DefragRequest {
-    /// A verified copy at this path, which nothing has yet.
-    pub fn to(path: impl Into<PathBuf>) -> Self {
-        Self::at(Destination::File { path: path.into(), force: false })
-    }
-
-    /// A verified copy that replaces the file, which is kept under another name.
-    #[must_use]
-    pub fn in_place() -> Self {
-        Self::at(Destination::InPlace { keep_old: true })
-    }
-
-    /// A verified copy there.
-    #[must_use]
-    pub fn at(destination: Destination) -> Self {
-        Self {
-            destination,
-            wish: Wish::default(),
-            layout: Layout::default(),
-            verify: true,
-            dry_run: false,
-            snapshot: false,
-            skip_hash_check: false,
-            wal_dir: None,
-        }
-    }
-
-    /// What that means for this source: what replaces a snapshot is one, too, and what goes nowhere is a dry run.
-    fn settled(&self, source: &DbFile) -> Self {
-        let is_snapshot = trailer::trailer_size(source.db.file_size()) > 0;
-        Self {
-            snapshot: self.snapshot || (self.destination.is_in_place() && is_snapshot),
-            dry_run: self.dry_run || self.destination == Destination::Nowhere,
-            ..self.clone()
-        }
-    }
-}
 
 /// Writes a copy of `source` without free pages and with as little slack as possible.
 ///
@@ -111,13 +50,13 @@ pub fn defrag(
     let changes = Changes::of(&source.db, &state, &request.wish);
     let changes = changes.map_err(|error| DefragError::change(source, error))?;
     let mut content = read(source, &changes, progress)?;
-    // the proof reads for itself what is kept: until then, its memory is not needed
+    // the proof reads again what is kept: until then, its memory is not needed
     let changes = changes.without_kept();
     let plan = write::plan(&content, request.layout.settings(&source.db, state.key_bucket.is_some()));
     let plan = plan.map_err(CopyError::from)?;
     let records = records_of(&content);
-    let (left, harmless) = (take(&mut content.left), take(&mut content.harmless));
-    let left_out = LeftOut::of(&request.wish.drop_prefixes, &left.keys);
+    let (omitted, harmless) = (take(&mut content.omitted), take(&mut content.harmless));
+    let left_out = LeftOut::of(&request.wish.drop_prefixes, &omitted.keys);
     let copied = match target.filter(|_| !request.dry_run) {
         Some(target) => {
             check_confirmed(left_out.as_ref(), &request.wish)?;
@@ -139,14 +78,14 @@ pub fn defrag(
         changes,
         plan,
         records,
-        left,
+        omitted,
         left_out,
         harmless,
     };
     Ok(DefragReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..done.report(copied) })
 }
 
-/// Keys are given up only by somebody who has counted them.
+/// Keys are left out only if the user gave their number.
 fn check_confirmed(left_out: Option<&LeftOut>, wish: &Wish) -> Result<(), DefragError> {
     let Some(left_out) = left_out else { return Ok(()) };
     let keys = left_out.keys.len() as u64;
@@ -189,7 +128,7 @@ struct Done<'a> {
     plan: Plan,
     /// Records of the copy.
     records: u64,
-    left: Left<'a>,
+    omitted: Omitted<'a>,
     left_out: Option<LeftOut>,
     harmless: Findings,
 }
@@ -207,9 +146,12 @@ impl Done<'_> {
             saved_bytes: source_file.file_bytes.cast_signed().saturating_sub(target.file_bytes.cast_signed()),
             source: source_file,
             target,
-            dropped: CompactedAway { superseded: self.left.superseded, tombstones: self.left.tombstones },
+            dropped: CompactedAway {
+                superseded: self.omitted.superseded,
+                tombstones: self.omitted.tombstones,
+            },
             compaction: changes.compaction().map(|revision| compaction(source, state, revision)),
-            disarmed: self.left.alarms.iter().map(disarmed).collect(),
+            disarmed: self.omitted.alarms.iter().map(disarmed).collect(),
             members: surroundings.num_members(&request.wish),
             before_etcdutl: state.cluster_minor().is_some_and(|minor| minor < 5),
             verified: copied.proof.is_some(),
@@ -230,7 +172,7 @@ impl Done<'_> {
             path: self.source.path.as_path().into(),
             file_bytes: self.source.db.file_size(),
             page_size: self.source.db.page_size(),
-            records: if is_etcd { self.left.source_records } else { self.records },
+            records: if is_etcd { self.omitted.source_records } else { self.records },
             structural_faults: self.harmless.count,
         }
     }

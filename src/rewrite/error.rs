@@ -9,10 +9,10 @@ use thiserror::Error;
 use crate::copy::CopyError;
 use crate::etcd::schema::State;
 use crate::etcd::trailer;
+use crate::input::DbFile;
 use crate::scan::health::Health;
 use crate::scan::{ScanOptions, scan};
 use crate::shell::ShellCommand;
-use crate::source::DbFile;
 use crate::text::shown;
 
 use super::changes::ChangeError;
@@ -49,7 +49,7 @@ pub enum DefragError {
         /// Why.
         error: ChangeError,
     },
-    /// Keys would be lost that the user has not seen.
+    /// Keys would be lost whose number the user did not confirm.
     #[error(
         "{keys} keys with {records} records begin with one of the prefixes, and would be lost{}; nothing was written",
         confirmed.map(|confirmed| format!(", not the {confirmed} that were confirmed")).unwrap_or_default()

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::beside::Beside;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
+use crate::input::beside::Beside;
 use crate::shell::ShellCommand;
 
 use super::changes::Wish;
@@ -41,7 +41,7 @@ pub enum Refusal {
         "may be one of several members of a cluster: {sources}. Changed alone, one of several would differ from the others"
     )]
     MembersUnclear {
-        /// What says what.
+        /// What each source says.
         sources: String,
     },
     /// Entries of the log would be applied to the changed state.
@@ -58,7 +58,7 @@ pub enum Refusal {
         /// How.
         way_out: String,
     },
-    /// Whether there are such entries can't be told.
+    /// It is not known whether there are such entries.
     #[error(
         "its log may go on beyond it: {reason}. At its next start, etcd would apply entries that the db does not have to the \
          changed db, and decide each anew"
@@ -76,7 +76,7 @@ impl Surroundings {
     #[must_use]
     pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
         let cluster_minor = state.cluster_minor();
-        // another program's file has no log, whatever lies beside it
+        // another program's file has no log, even if one is beside it
         let beside = if state.key_bucket.is_some() { Beside::of(db, wal_dir) } else { Beside::Nothing };
         let (says, tail) = match &beside {
             Beside::Nothing => (Membership::of(state, LogSays::Nothing), Tail::NoLog),
@@ -98,7 +98,7 @@ impl Surroundings {
         if wish.only_member { count.min(1) } else { count }
     }
 
-    /// Why a copy that was changed so, and compacted to this revision, may not take the db's place; `None`: it may.
+    /// Why a copy with these changes, compacted to this revision, may not take the place of the db; `None`: it may.
     #[must_use]
     pub fn refusal(&self, wish: &Wish, compaction: Option<i64>) -> Option<Refusal> {
         if wish.is_none() {

@@ -6,6 +6,7 @@
 //! | [`changes`] | what a copy leaves out: compaction of revisions, alarms, keys that are given up |
 //! | [`guard`] | whether a member's db may be changed where it is |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
+//! | [`request`] | what a defrag is asked to do |
 //! | [`defrag`](mod@defrag) | all of it, in order |
 //! | [`error`](mod@error) | why there is no copy |
 //! | [`notes`] | what the user should know of a copy, beside its figures |
@@ -22,6 +23,7 @@ pub mod notes;
 pub mod outcome;
 pub mod plan;
 pub mod planned;
+pub mod request;
 pub mod verify;
 
 pub use changes::Changes;

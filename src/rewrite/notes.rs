@@ -1,19 +1,18 @@
-//! What the user should know of a copy, beside its figures: what is odd about the source, and what must be true before a
-//! changed copy takes its place.
+//! Warnings about a copy: what is unusual in the source, and what must be true before a changed copy takes its place.
 
 use crate::bolt::fault::Findings;
 use crate::etcd::schema::{Alarm, State};
 use crate::etcd::tail::Tail;
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::units::{count, grouped};
 
 use super::changes::{AlarmKind, Changes, History, Wish};
-use super::defrag::DefragRequest;
+use super::request::DefragRequest;
 
-/// Alarms that are still raised and are named one by one: a member has one or two, a hostile file any number.
+/// Alarms that are still raised and are named one by one: a member has one or two, a malicious file any number.
 const ALARMS_NAMED: usize = 10;
 
-/// All that there is to say, the source first.
+/// Warnings about the source, its history, its alarms.
 #[must_use]
 pub fn of(
     source: &DbFile,
@@ -27,8 +26,8 @@ pub fn of(
     notes.extend(of_alarms(state, wish, changes));
     if !wish.drop_prefixes.is_empty() {
         notes.push(
-            "the keys left out are gone for the cluster, as if they had never been written: whatever owns or needs them is \
-             not told. Restart every kube-apiserver, and controllers that cache what they watch; where the copy is \
+            "the keys left out are gone for the cluster, as if they had never been written: their owners get no \
+             event. Restart every kube-apiserver, and controllers that cache what they watch; where the copy is \
              restored, add `--bump-revision 1000000000 --mark-compacted`, so that every watcher starts over"
                 .to_owned(),
         );

@@ -10,7 +10,7 @@ use crate::etcd::HexId;
 use crate::owner::Owner;
 use crate::text::ByteText;
 
-use super::content::LeftKey;
+use super::content::OmittedKey;
 use super::guard::Refusal;
 
 /// The copy that was made; with `--dry-run`, the same figures, and nothing was written.
@@ -189,22 +189,22 @@ pub struct Verification {
 impl LeftOut {
     /// Sums up the keys that were left out because of their prefixes.
     #[must_use]
-    pub fn of(prefixes: &[Vec<u8>], keys: &BTreeMap<&[u8], LeftKey>) -> Option<Self> {
+    pub fn of(prefixes: &[Vec<u8>], keys: &BTreeMap<&[u8], OmittedKey>) -> Option<Self> {
         if prefixes.is_empty() {
             return None;
         }
         let named =
             |prefix: &Vec<u8>| LeftOutPrefix { prefix: ByteText(prefix.clone()), ..LeftOutPrefix::default() };
         let mut left_out = Self { prefixes: prefixes.iter().map(named).collect(), keys: Vec::new() };
-        for (&key, left) in keys {
+        for (&key, omitted) in keys {
             let row = left_out.prefixes.iter_mut().find(|row| key.starts_with(&row.prefix.0));
             if let Some(row) = row {
                 row.keys += 1;
-                row.live_keys += u64::from(left.live);
-                row.records += left.records;
-                row.bytes += left.bytes;
+                row.live_keys += u64::from(omitted.live);
+                row.records += omitted.records;
+                row.bytes += omitted.bytes;
             }
-            let &LeftKey { records, bytes, mod_revision, live } = left;
+            let &OmittedKey { records, bytes, mod_revision, live } = omitted;
             left_out.keys.push(LeftOutKey {
                 key: ByteText(key.to_vec()),
                 live,

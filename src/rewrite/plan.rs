@@ -13,18 +13,19 @@ use serde::Serialize;
 use crate::bolt::write::{self, Packing, Plan, Settings};
 use crate::copy::{CopyError, DEFAULT_MAX_NODE_PAGES, Layout, Progress};
 use crate::etcd::schema::{KEY_BUCKET, State};
+use crate::input::DbFile;
 use crate::k8s::GroupResource;
 use crate::owner::Owner;
 use crate::scan::resource_row::DroppedRecords;
 use crate::scan::root::num_values;
 use crate::scan::{Scan, ScanOptions, scan};
-use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::units::count;
 
 use super::changes::{ChangeError, Changes, History, compaction_of};
 use super::content::CopyContent;
-use super::defrag::{DefragError, read, records_of};
+use super::defrag::{read, records_of};
+use super::error::DefragError;
 use super::planned::{Planned, Records};
 
 /// Lengths of history that are always planned, beside all of it.

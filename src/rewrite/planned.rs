@@ -1,5 +1,4 @@
-//! The content of a copy by its sizes only: the small buckets, and of the records what a scan has remembered of them. Enough
-//! for a plan, in a fraction of the memory.
+//! The content of a copy by its sizes only, from a scan: enough for a plan, in a fraction of the memory.
 
 use std::ops::Range;
 
@@ -43,7 +42,7 @@ impl<'s> Records<'s> {
     }
 }
 
-/// A copy's content, by its sizes only: the small buckets, and the records behind them.
+/// The content of a copy by its sizes only: the small buckets, then the records.
 #[derive(Debug)]
 pub struct Planned<'s> {
     others: &'s CopyContent<'s>,

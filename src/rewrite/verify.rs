@@ -1,5 +1,5 @@
-//! The proof: a copy opened afresh, walked whole, and compared with its source entry by entry. What the copy was to leave
-//! out is skipped in the source, by the rules that were read from the source once more.
+//! The proof: the copy is opened again, walked whole, and compared with its source entry by entry. Entries that the copy was to leave
+//! out are skipped in the source, by rules that are read from the source again.
 
 use rayon::prelude::*;
 
@@ -54,7 +54,7 @@ pub fn prove(
 }
 
 /// Walks both files, and compares every bucket and entry. On the way it makes HashKV of the copy, by its `rule`, while its
-/// bytes are at hand: to be held against what the source's own bytes make.
+/// bytes are at hand: to be compared with that of the source.
 ///
 /// # Errors
 /// The first difference; anything wrong with the copy's structure.
@@ -91,14 +91,14 @@ fn compare_buckets<'a>(
         let path = || ByteText(path_of(source_walker.buckets(), id));
         match (source_walker.bucket(id), copy_walker.bucket(id)) {
             (None, None) => break,
-            (Some(left), Some(right)) if is_same(left, right) => {}
+            (Some(source), Some(copy)) if is_same(source, copy) => {}
             _ => return Err(Mismatch::Bucket(path())),
         }
         let is_key = |bucket: &Bucket<'_>| bucket.parent == Some(BucketId::ROOT) && bucket.name == KEY_BUCKET;
         let is_key_bucket = copy_walker.bucket(id).is_some_and(is_key);
         let bucket = path();
         let part = copy_walker.bucket(id).map_or(Part::Other, Part::of);
-        let (Some(left), Some(right)) = (source_walker.walk_bucket(id), copy_walker.walk_bucket(id)) else {
+        let (Some(source), Some(copy)) = (source_walker.walk_bucket(id), copy_walker.walk_bucket(id)) else {
             return Err(Mismatch::Bucket(bucket));
         };
         let rule = rule.filter(|_| is_key_bucket);
@@ -109,9 +109,9 @@ fn compare_buckets<'a>(
                 |(key, value): &(&[u8], Vec<u8>)| (entry.flags, entry.key, entry.value) == (0, *key, value);
             part == Part::Meta && marks.iter().any(is)
         };
-        let left = Stream::new(left, &kept);
+        let source = Stream::new(source, &kept);
         let (entries, hash) =
-            compare_entries(left, Stream::new(right, &|entry| !own(entry)), &bucket, rule, progress)?;
+            compare_entries(source, Stream::new(copy, &|entry| !own(entry)), &bucket, rule, progress)?;
         compared.hash_kv = compared.hash_kv.or(rule.map(|_| hash.value()));
         compared.entries += entries;
         compared.buckets += 1;
@@ -119,11 +119,11 @@ fn compare_buckets<'a>(
     Ok(compared)
 }
 
-fn is_same(left: &Bucket<'_>, right: &Bucket<'_>) -> bool {
-    (left.parent, left.name, left.sequence) == (right.parent, right.name, right.sequence)
+fn is_same(a: &Bucket<'_>, b: &Bucket<'_>) -> bool {
+    (a.parent, a.name, a.sequence) == (b.parent, b.name, b.sequence)
 }
 
-/// Entries of one file that wait for those of the other.
+/// Entries of one file, to be compared with those of the other.
 struct Stream<'w, 'a> {
     walk: BucketWalk<'w, 'a>,
     /// Which of them are compared.
@@ -154,10 +154,10 @@ impl<'w, 'a> Stream<'w, 'a> {
     }
 }
 
-/// Compares one bucket's entries; gives back how many there are, and the hash of the right one's records.
+/// Compares the entries of one bucket. Returns their number, and the hash of the copy's records.
 fn compare_entries(
-    mut left: Stream<'_, '_>,
-    mut right: Stream<'_, '_>,
+    mut source: Stream<'_, '_>,
+    mut copy: Stream<'_, '_>,
     bucket: &ByteText,
     rule: Option<&Rule<'_>>,
     progress: &(dyn Fn(u64) + Sync),
@@ -165,7 +165,7 @@ fn compare_entries(
     let mut hash = Crc::of(KEY_BUCKET);
     let mut done = 0u64;
     loop {
-        let (a, b) = (left.at_hand(), right.at_hand());
+        let (a, b) = (source.at_hand(), copy.at_hand());
         let common = a.len().min(b.len());
         if common == 0 {
             let both_end = a.len() == b.len();
@@ -183,15 +183,15 @@ fn compare_entries(
         }
         progress(b.iter().map(Entry::own_bytes).sum());
         done += common as u64;
-        left.taken += common;
-        right.taken += common;
+        source.taken += common;
+        copy.taken += common;
     }
 }
 
-/// Compares entries in pairs, and hashes the records of the right ones; the first pair that differs is an error.
-fn compare_batch(left: &[Entry<'_>], right: &[Entry<'_>], rule: Option<&Rule<'_>>) -> Result<Crc, usize> {
+/// Compares entries in pairs, and hashes the records of the copy. The first pair that differs is an error.
+fn compare_batch(source: &[Entry<'_>], copy: &[Entry<'_>], rule: Option<&Rule<'_>>) -> Result<Crc, usize> {
     let mut hash = Crc::default();
-    for (index, (a, b)) in left.iter().zip(right).enumerate() {
+    for (index, (a, b)) in source.iter().zip(copy).enumerate() {
         if !is_equal(a, b) {
             return Err(index);
         }
@@ -206,7 +206,7 @@ fn compare_batch(left: &[Entry<'_>], right: &[Entry<'_>], rule: Option<&Rule<'_>
     Ok(hash)
 }
 
-/// Two entries that are buckets differ in where their roots lie: their content is compared by itself.
-fn is_equal(left: &Entry<'_>, right: &Entry<'_>) -> bool {
-    left.flags == right.flags && left.key == right.key && (left.is_bucket() || left.value == right.value)
+/// Entries that are buckets have different root pages: their content is compared separately.
+fn is_equal(a: &Entry<'_>, b: &Entry<'_>) -> bool {
+    a.flags == b.flags && a.key == b.key && (a.is_bucket() || a.value == b.value)
 }

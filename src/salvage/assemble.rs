@@ -1,138 +1,14 @@
 //! The buckets of the copy: of each, what the best root has, and in its gaps what the next ones have.
 
-#![deny(clippy::arithmetic_side_effects)]
-
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
-use crate::bolt::format::BUCKET_FLAG;
 use crate::bolt::page::Entry;
 use crate::bolt::write::source::{self, BucketSpec, EntrySource, Sizes, ValueSize};
 
-use super::kinds::Small;
-use super::records::Tier;
-use super::small::Taken;
-use super::tree::Gaps;
+use super::found::Tier;
+use super::gaps::Gaps;
+use super::saved_bucket::SavedBucket;
 use super::trunk::Trunk;
-
-/// One bucket of the copy.
-#[derive(Debug)]
-pub struct SavedBucket<'a> {
-    /// The number of the bucket around it; the root bucket has none.
-    pub parent: Option<usize>,
-    /// Its name; empty for the root bucket.
-    pub name: &'a [u8],
-    pub sequence: u64,
-    /// Its entries, in order.
-    pub entries: Vec<Entry<'a>>,
-    /// What no root has of it.
-    pub gaps: Gaps<'a>,
-    /// What the first root does not have of it: some of this may be filled from the next ones.
-    pub first_gaps: Gaps<'a>,
-    /// Where it was found first.
-    pub tier: Tier,
-    /// Entries that came from a later root.
-    pub from_others: u64,
-    /// Entries that came from leaves that no root reaches.
-    pub from_orphans: u64,
-    /// Keys that were found in such leaves, and left out.
-    pub left: u64,
-    /// Keys that were found there with two values.
-    pub conflicts: u64,
-    /// Entries that were derived from others, in order.
-    pub made: Vec<Made>,
-    /// Whether nothing of it was found: it is there because etcd makes it at its first start.
-    pub is_made: bool,
-}
-
-/// An entry that the file does not have.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Made {
-    pub key: &'static [u8],
-    pub value: Vec<u8>,
-}
-
-impl<'a> SavedBucket<'a> {
-    /// A bucket with nothing in it.
-    #[must_use]
-    pub fn empty(parent: Option<usize>, name: &'a [u8]) -> Self {
-        Self {
-            parent,
-            name,
-            sequence: 0,
-            entries: Vec::new(),
-            gaps: Gaps::default(),
-            first_gaps: Gaps::default(),
-            tier: Tier::Orphan,
-            from_others: 0,
-            from_orphans: 0,
-            left: 0,
-            conflicts: 0,
-            made: Vec::new(),
-            is_made: false,
-        }
-    }
-
-    /// Adds a bucket that no root has to the root bucket, which is made, too, where there is none. Gives its number.
-    pub fn add(buckets: &mut Vec<Self>, name: &'a [u8], gaps: Gaps<'a>) -> usize {
-        if buckets.is_empty() {
-            buckets.push(Self::empty(None, &[][..]));
-        }
-        if let Some(root) = buckets.first_mut() {
-            let at = root.entries.partition_point(|entry| entry.key < name);
-            match root.entries.get_mut(at).filter(|entry| entry.key == name) {
-                // a bucket that lost its flag
-                Some(entry) => entry.flags = BUCKET_FLAG,
-                None => {
-                    root.entries.insert(at, Entry { flags: BUCKET_FLAG, key: name, value: &[], start: 0 })
-                }
-            }
-        }
-        buckets.push(Self { gaps: gaps.clone(), first_gaps: gaps, ..Self::empty(Some(0), name) });
-        buckets.len().saturating_sub(1)
-    }
-
-    /// Adds what was found in leaves that no root reaches.
-    pub fn take_orphans(&mut self, taken: Taken<'a>) {
-        self.from_orphans = taken.entries.len() as u64;
-        self.left = taken.left;
-        self.conflicts = taken.conflicts;
-        self.entries.extend(taken.entries);
-        self.entries.sort_by(|a, b| a.key.cmp(b.key));
-    }
-
-    #[must_use]
-    pub fn num_values(&self) -> u64 {
-        let plain = self.entries.iter().filter(|entry| !entry.is_bucket()).count();
-        plain.saturating_add(self.made.len()) as u64
-    }
-
-    /// All of its entries, those that were derived among them.
-    fn with_made(&self) -> Cow<'_, [Entry<'_>]> {
-        if self.made.is_empty() {
-            return Cow::Borrowed(&self.entries);
-        }
-        let made =
-            self.made.iter().map(|made| Entry { flags: 0, key: made.key, value: &made.value, start: 0 });
-        let mut all: Vec<Entry<'_>> = self.entries.iter().copied().chain(made).collect();
-        // stable: what the file has comes first, and stays
-        all.sort_by(|a, b| a.key.cmp(b.key));
-        Cow::Owned(all)
-    }
-
-    /// Whether it is this one of etcd's.
-    #[must_use]
-    pub fn is_of(&self, kind: Small) -> bool {
-        self.parent == Some(0) && self.name == kind.name()
-    }
-
-    /// The value of a plain key.
-    #[must_use]
-    pub fn value(&self, key: &[u8]) -> Option<&'a [u8]> {
-        let entry = self.entries.iter().find(|entry| entry.key == key && !entry.is_bucket());
-        entry.map(|entry| entry.value)
-    }
-}
 
 /// Merges what several roots have, the best first.
 #[must_use]
@@ -177,13 +53,13 @@ fn merge_one<'a>(parent: Option<usize>, sources: &Sources<'_, 'a>) -> Option<Sav
         let missing: Vec<_> = missing.collect();
         let before = bucket.entries.len();
         bucket.entries.extend(missing);
-        // stable: where both have a key, the first one's comes first and stays
+        // stable: where both have a key, the entry of the first one comes first and stays
         bucket.entries.sort_by(|a, b| a.key.cmp(b.key));
         bucket.entries.dedup_by(|later, first| later.key == first.key);
         let more = bucket.entries.len().saturating_sub(before) as u64;
         bucket.from_others = bucket.from_others.saturating_add(more);
-        let left = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
-        bucket.gaps = Gaps::new(left.cloned().collect());
+        let missing = bucket.gaps.all().iter().filter(|gap| other.tree.gaps.meet(gap));
+        bucket.gaps = Gaps::new(missing.cloned().collect());
     }
     Some(bucket)
 }
@@ -206,7 +82,7 @@ impl<'a> Saved<'a> {
             .filter_map(|(number, bucket)| Some(((bucket.parent?, bucket.name), number)));
         let index: HashMap<(usize, &[u8]), usize> = numbered.collect();
         let inside = |number: usize, entry: &Entry<'a>| index.get(&(number, entry.key)).copied();
-        // the number of each bucket in the copy: the root bucket, those that stand in it, those that stand in these
+        // the number of each bucket in the copy: the root bucket, the buckets in it, the buckets in these
         let mut numbers: Vec<Option<usize>> =
             std::iter::once(Some(0)).chain(std::iter::repeat(None)).take(saved.len()).collect();
         let mut order = vec![0];
@@ -248,7 +124,7 @@ impl<'a> Saved<'a> {
         all
     }
 
-    /// Its entries, those of the root bucket apart: these are buckets.
+    /// Entries of all buckets but the root bucket, whose entries are buckets.
     #[must_use]
     pub fn num_entries(&self) -> u64 {
         let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);

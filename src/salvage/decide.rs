@@ -1,6 +1,4 @@
-//! What of all that was found was in the state that the file held.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! Which of all that was found belongs to the last state of the file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,19 +8,23 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 use crate::etcd::{KeyValue, Revision};
 
-use super::assemble::{self, SavedBucket};
+use super::assemble;
 use super::derive;
-use super::document::Unreached;
-use super::find::{Finds, Root, RootSource, Trust};
+use super::evidence::Case;
+use super::finds::Finds;
+use super::found::{self, Found, Tier};
+use super::gaps::{Gap, Gaps};
 use super::kinds::Small;
 use super::leases::Leases;
 use super::open::Wreck;
 use super::others;
-use super::records::{self, Case, Found, Judged, Tier};
-use super::roots::Candidate;
+use super::records::{self, Judged};
+use super::request::Trust;
+use super::roots::{Candidate, Root, RootSource};
+use super::saved_bucket::SavedBucket;
 use super::small::{self, Known, SmallLeaves};
-use super::tree::{Gap, Gaps, Tree};
-use super::unreached;
+use super::tree::Tree;
+use super::unreached::{self, Unreached};
 use super::zeroed::Zeroed;
 
 /// All that was found.
@@ -37,8 +39,8 @@ pub struct Material<'a> {
     pub trust: Trust,
     /// Whether pages were searched for leaves.
     pub searched: bool,
-    /// Whether the best root is of a state before the one that the file held.
-    pub behind: bool,
+    /// Whether the best root is older than the last state of the file.
+    pub root_is_older: bool,
 }
 
 /// Decides what belongs to the copy.
@@ -46,15 +48,15 @@ pub struct Material<'a> {
 pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     let zeroed = Zeroed::of(&material.wreck.db, material.roots.iter().map(|candidate| &candidate.trunk));
     let db = &material.wreck.db;
-    let is_hollow = |entry: &Entry<'_>| zeroed.hit(db, entry);
-    drop_hollow(&mut material.orphans.leaves, &is_hollow);
+    let is_zeroed = |entry: &Entry<'_>| zeroed.hit(db, entry);
+    drop_zeroed(&mut material.orphans.leaves, &is_zeroed);
     let leaves = std::mem::take(&mut material.orphans.leaves);
-    // keys of other programs may have a revision's shape
-    let is_etcd = has_keys(&material.roots) || leaves.iter().any(records::shows_records);
-    let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && records::is_of_records(leaf);
+    // keys of other programs may look like revisions
+    let is_etcd = has_keys(&material.roots) || leaves.iter().any(found::shows_records);
+    let is_of_records = |leaf: &OrphanLeaf<'_>| is_etcd && found::is_of_records(leaf);
     let (of_records, others): (Vec<_>, Vec<_>) = leaves.into_iter().partition(is_of_records);
     material.orphans.leaves = of_records;
-    material.behind |= is_behind(&material);
+    material.root_is_older |= is_older_root(&material);
     let mut finds = begin(&material);
     if !finds.is_etcd {
         material.orphans.leaves = others;
@@ -63,17 +65,17 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     }
     let (small, others) = SmallLeaves::sort(others);
     let nothing = Leases::default();
-    let known = Known { trust: material.trust, behind: material.behind, leases: &nothing };
+    let known = Known { trust: material.trust, root_is_older: material.root_is_older, leases: &nothing };
     // the last compaction comes before the records: it says which of them it removed
     for found in small.iter().filter(|found| found.kind == Small::Meta) {
         small::complete(&mut finds.buckets, found, known);
         see_meta(&mut finds, found, material.trust);
     }
-    decide_records(&material, &mut finds, &is_hollow);
-    // and the records before leases: they say which are needed
+    decide_records(&material, &mut finds, &is_zeroed);
+    // records before leases: they say which are needed
     let leases = if lacks_leases(&material, &finds) {
         let leaves = small.iter().filter(|found| found.kind == Small::Lease).flat_map(|found| &found.leaves);
-        Leases::of(&finds.records, &finds.left, leaves)
+        Leases::of(&finds.records, &finds.left_out, leaves)
     } else {
         Leases::default()
     };
@@ -87,7 +89,7 @@ pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     finds
 }
 
-/// Counts what has no place, and puts it into the copy if the user wants that.
+/// Counts the trees that no root reaches, and puts them into the copy if the user wants that.
 fn place_loose<'a>(material: &Material<'a>, finds: &mut Finds<'a>) {
     let Material { wreck, roots, orphans, trust, .. } = material;
     let mut trees = unreached::read(wreck, orphans, roots);
@@ -100,15 +102,15 @@ fn place_loose<'a>(material: &Material<'a>, finds: &mut Finds<'a>) {
     }
 }
 
-/// Whether leases may be missing: where none are, nothing has to be known of them.
+/// Whether leases may be missing. If not, nothing has to be known of them.
 fn lacks_leases(material: &Material<'_>, finds: &Finds<'_>) -> bool {
     let bucket = finds.buckets.iter().find(|bucket| bucket.is_of(Small::Lease));
-    material.behind || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
+    material.root_is_older || bucket.is_none_or(|bucket| !bucket.first_gaps.is_empty())
 }
 
-/// Whether a root that no meta leads to is not the newest, as leaves beside its tree have later records: a revision is given out once,
-/// so these are of a later state.
-fn is_behind(material: &Material<'_>) -> bool {
+/// Whether a root that no meta leads to is not the newest: leaves outside its tree have later records. A revision is given out once,
+/// so these records are of a later state.
+fn is_older_root(material: &Material<'_>) -> bool {
     let Some(root) = material.roots.first().filter(|root| root.root.from == RootSource::Searched) else {
         return false;
     };
@@ -116,17 +118,17 @@ fn is_behind(material: &Material<'_>) -> bool {
     let sound = material.orphans.leaves.iter().filter(|leaf| leaf.whole && leaf.claims_to_be.is_none());
     let is_later = |leaf: &OrphanLeaf<'_>| {
         leaf.entries.last().is_some_and(|entry| {
-            last.is_some_and(|last| last < entry.key) && records::sound_record(entry).is_some()
+            last.is_some_and(|last| last < entry.key) && found::sound_record(entry).is_some()
         })
     };
     sound.into_iter().any(is_later)
 }
 
-/// Part of what stands there is gone: then it is not what it was.
-fn drop_hollow<'a>(leaves: &mut [OrphanLeaf<'a>], is_hollow: &dyn Fn(&Entry<'_>) -> bool) {
+/// Drops entries of which a part is zeroed.
+fn drop_zeroed<'a>(leaves: &mut [OrphanLeaf<'a>], is_zeroed: &dyn Fn(&Entry<'_>) -> bool) {
     for leaf in leaves {
         let before = leaf.entries.len();
-        leaf.entries.retain(|entry| !is_hollow(entry));
+        leaf.entries.retain(|entry| !is_zeroed(entry));
         leaf.whole &= leaf.entries.len() == before;
     }
 }
@@ -147,7 +149,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         consistent_index: trunks.iter().find_map(|(_, trunk)| trunk.consistent_index()),
         buckets: assemble::merge(&trunks),
         records: Vec::new(),
-        left: Vec::new(),
+        left_out: Vec::new(),
         conflicts: Vec::new(),
         malformed: 0,
         gaps: Gaps::default(),
@@ -159,7 +161,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         restored_flags: roots.first().map_or(0, |root| root.trunk.restored as u64),
         readable: false,
         newer_may_be_lost: false,
-        behind: material.behind,
+        root_is_older: material.root_is_older,
     }
 }
 
@@ -169,7 +171,7 @@ fn knows_compaction(candidate: &Candidate<'_>) -> bool {
     candidate.root.from != RootSource::Searched && meta.is_some_and(|meta| meta.tree.gaps.is_empty())
 }
 
-/// What orphan leaves of `meta` say of compactions: they only go forward, so the highest counts, whatever its leaf's age.
+/// What orphan leaves of `meta` say about compactions. Compactions only go forward, so the highest counts, however old its leaf is.
 fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
     let meta = finds.buckets.iter().find(|bucket| bucket.is_of(Small::Meta));
     if trust == Trust::Strict || meta.is_none_or(|meta| meta.from_orphans == 0) {
@@ -185,7 +187,7 @@ fn see_meta(finds: &mut Finds<'_>, found: &SmallLeaves<'_>, trust: Trust) {
 fn decide_records<'a>(
     material: &Material<'a>,
     finds: &mut Finds<'a>,
-    is_hollow: &dyn Fn(&Entry<'_>) -> bool,
+    is_zeroed: &dyn Fn(&Entry<'_>) -> bool,
 ) {
     let db = &material.wreck.db;
     let mut sources = material.roots.iter().filter(|candidate| tree_of_keys(candidate).is_some());
@@ -193,11 +195,11 @@ fn decide_records<'a>(
     let (first_tree, older_tree) = (first.and_then(tree_of_keys), older.and_then(tree_of_keys));
     let tier = first.map_or(Tier::Orphan, |candidate| candidate.tier);
     let entries = first_tree.map_or(&[][..], |tree| &tree.entries);
-    let (reached, malformed) = records::of_tree(entries, tier, is_hollow);
-    let gaps = gaps_of_keys(db, first_tree, &malformed, material.behind);
-    // without a gap, nothing is asked of it
+    let (reached, malformed) = found::of_tree(entries, tier, is_zeroed);
+    let gaps = gaps_of_keys(db, first_tree, &malformed, material.root_is_older);
+    // without a gap, the older root is not needed
     let older_entries = older_tree.filter(|_| !gaps.is_empty()).map_or(&[][..], |tree| &tree.entries);
-    let (older_records, _) = records::of_tree(older_entries, Tier::OlderRoot, is_hollow);
+    let (older_records, _) = found::of_tree(older_entries, Tier::OlderRoot, is_zeroed);
     let older_gaps = older_tree.map(|tree| &tree.gaps);
     let compacted = finds.compacted.unwrap_or(0);
     let is_of_a_meta = older.is_none_or(|candidate| candidate.root.from != RootSource::Searched);
@@ -214,7 +216,7 @@ fn decide_records<'a>(
     let Judged { saved, dead, conflicts, compacted } = records::judge(case);
     finds.malformed = malformed.len() as u64;
     finds.compacted = finds.compacted.max(Some(compacted).filter(|&compacted| compacted > 0));
-    (finds.records, finds.left) = trusted(finds, saved, dead, material.trust);
+    (finds.records, finds.left_out) = trusted(finds, saved, dead, material.trust);
     finds.conflicts = conflicts;
     finds.gaps = gaps;
     put_records(finds);
@@ -225,20 +227,20 @@ fn tree_of_keys<'t, 'a>(candidate: &'t Candidate<'a>) -> Option<&'t Tree<'a>> {
 }
 
 /// What is missing of the tree of records.
-fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], behind: bool) -> Gaps<'a> {
+fn gaps_of_keys<'a>(db: &Db, tree: Option<&Tree<'a>>, malformed: &[usize], root_is_older: bool) -> Gaps<'a> {
     let missing =
         |lower, why: &str| Gap { lower, upper: None, page: PageId(0), leaf: false, why: why.to_owned() };
     let Some(tree) = tree else { return Gaps::new(vec![missing(&[], "no root leads to it")]) };
     let mut gaps = tree.gaps.all().to_vec();
     gaps.extend(gaps_at(db, &tree.entries, malformed));
-    if let Some(last) = tree.entries.last().filter(|_| behind) {
+    if let Some(last) = tree.entries.last().filter(|_| root_is_older) {
         let why = "the newest root is lost, and with it what it had more than this one";
         gaps.push(missing(last.key, why));
     }
     Gaps::new(gaps)
 }
 
-/// The ranges around entries of a tree that are no records: their own places may be found elsewhere.
+/// The ranges around entries of a tree that are no records: the records of these places may be found elsewhere.
 fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'a>> {
     let key = |index: Option<usize>| Some(entries.get(index?)?.key);
     let gap = |&index: &usize| {
@@ -254,7 +256,7 @@ fn gaps_at<'a>(db: &Db, entries: &[Entry<'a>], malformed: &[usize]) -> Vec<Gap<'
     malformed.iter().map(gap).collect()
 }
 
-/// What is taken of what was judged.
+/// Records that are taken, and records that are left out.
 fn trusted<'a>(
     finds: &Finds<'_>,
     saved: Vec<Found<'a>>,
@@ -267,9 +269,9 @@ fn trusted<'a>(
             let (doubtful, sure): (Vec<_>, Vec<_>) =
                 saved.into_iter().partition(|found| finds.is_doubtful(found));
             let (outdated, sure) = outdated(sure, &doubtful);
-            let mut left = [doubtful, outdated, dead].concat();
-            left.sort_by_key(Found::order);
-            (sure, left)
+            let mut left_out = [doubtful, outdated, dead].concat();
+            left_out.sort_by_key(Found::order);
+            (sure, left_out)
         }
         Trust::BestEffort => {
             let mut all = [saved, dead].concat();
@@ -279,7 +281,7 @@ fn trusted<'a>(
     }
 }
 
-/// Tells records of keys that have a newer one among the doubtful from the others: without the newer one, a deleted key would be back.
+/// Separates records of keys that have a newer record among the doubtful: without the newer one, a deleted key would be back.
 fn outdated<'a>(sure: Vec<Found<'a>>, doubtful: &[Found<'a>]) -> (Vec<Found<'a>>, Vec<Found<'a>>) {
     let key_of = |found: &Found<'a>| KeyValue::leading_key(found.entry.value);
     let mut newest: HashMap<&[u8], (Revision, bool)> = HashMap::new();
@@ -294,9 +296,9 @@ fn outdated<'a>(sure: Vec<Found<'a>>, doubtful: &[Found<'a>]) -> (Vec<Found<'a>>
     })
 }
 
-/// Puts the records into the `key` bucket; there is one then, even if no root had it.
+/// Puts the records into the `key` bucket, which is added if no root had one.
 fn put_records(finds: &mut Finds<'_>) {
-    let Finds { buckets, records, left, conflicts, .. } = finds;
+    let Finds { buckets, records, left_out, conflicts, .. } = finds;
     let is_key = |bucket: &SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == KEY_BUCKET;
     let number = buckets.iter().position(is_key);
     let number = number.unwrap_or_else(|| SavedBucket::add(buckets, KEY_BUCKET, Gaps::default()));
@@ -304,6 +306,6 @@ fn put_records(finds: &mut Finds<'_>) {
         let count = |tier| records.iter().filter(|found| found.tier == tier).count() as u64;
         bucket.entries = records.iter().map(|found| found.entry).collect();
         (bucket.from_others, bucket.from_orphans) = (count(Tier::OlderRoot), count(Tier::Orphan));
-        (bucket.left, bucket.conflicts) = (left.len() as u64, conflicts.len() as u64);
+        (bucket.left_out, bucket.conflicts) = (left_out.len() as u64, conflicts.len() as u64);
     }
 }

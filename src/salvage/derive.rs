@@ -1,27 +1,25 @@
-//! What of the `meta` bucket follows from the rest of the file, where it is lost or of an older state. It is said, in each case; and
-//! what does not follow is said, too, and left out.
+//! What of the `meta` bucket follows from the rest of the file, where it is lost or of an older state. The report names it in each
+//! case. It also names what does not follow and is left out.
 //!
 //! | key | where it is lost |
 //! |---|---|
 //! | `confState` | the ids of the members, if all of them can be read, and the cluster speaks 3.5: from then on, `members` and `confState` change together (`server.go`, `applyConfChange`) |
 //! | `scheduledCompactRev` | the last compaction of which records show that it removed some: below it, history is not whole, and etcd must not answer from it; it goes through with the compaction when it starts (`kvstore.go`, `restore`) |
-//! | `consistent_index`, `term` | nothing: how much of the raft log was applied can't be told from the result; too low a number, and what was applied is applied again |
+//! | `consistent_index`, `term` | nothing: how much of the raft log was applied is not known; with too low a number, entries would be applied a second time |
 //!
 //! `etcdutl snapshot restore` writes all but the compaction anew (`etcdutl/snapshot/v3_snapshot.go`, `saveWALAndSnap`,
 //! `updateCIndex`).
-
-#![deny(clippy::arithmetic_side_effects)]
 
 use serde::Serialize;
 
 use crate::etcd::Revision;
 use crate::etcd::schema::{Member, SCHEDULED_COMPACT};
 
-use super::assemble::{Made, SavedBucket};
-use super::find::RootSource;
+use super::found::Tier;
+use super::gaps::Gaps;
 use super::kinds::Small;
-use super::records::Tier;
-use super::tree::Gaps;
+use super::roots::RootSource;
+use super::saved_bucket::{Made, SavedBucket};
 
 /// Something of the `meta` bucket that is not what the file's last state had there.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -35,10 +33,10 @@ pub struct Derived {
     pub why: &'static str,
 }
 
-const NOT_KNOWN: &str = "can't be told from the rest of the file, and is left out: a restore sets it anew";
+const NOT_KNOWN: &str = "does not follow from the rest of the file, and is left out: a restore sets it anew";
 const OLDER: &str = "as an older state had it: the lost one's was the same or higher. A restore sets it anew";
 
-/// Completes the `meta` bucket, and says what was done.
+/// Completes the `meta` bucket. Returns what was done.
 pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: Option<i64>) -> Vec<Derived> {
     let number = buckets.iter().position(|bucket| bucket.is_of(Small::Meta));
     let meta = number.and_then(|number| buckets.get(number));
@@ -58,14 +56,14 @@ pub fn derive(buckets: &mut Vec<SavedBucket<'_>>, root: RootSource, compacted: O
             derived.push(Derived { key, value, why });
         }
     }
-    // a bucket that can be read, and does not have it, never had it: 3.4 writes none, and a file may never have been compacted
+    // a whole bucket without the key never had it: 3.4 writes no confState, and the file may never have been compacted
     let may_have_had = meta.is_none_or(|meta| !meta.first_gaps.is_empty() || meta.entries.is_empty());
     let mut made = Vec::new();
     if may_have_had && has(SCHEDULED_COMPACT).is_none() {
         let value = compacted.map(|main| Revision { main, sub: 0 });
         made.extend(value.map(|value| Made { key: SCHEDULED_COMPACT, value: value.to_bytes().to_vec() }));
         let why = match value {
-            Some(_) => "at least so far, as records show that are gone",
+            Some(_) => "at least up to here, as missing records show",
             None => "nothing shows that there was a compaction",
         };
         let value = value.map(|value| value.main.to_string());

@@ -4,17 +4,16 @@
 
 use serde::Serialize;
 
+use crate::owner::Owner;
 use crate::text::ByteText;
 
-use crate::owner::Owner;
-
-use super::assemble::SavedBucket;
 use super::derive::Derived;
-use super::find::Root;
+use super::found::Tier;
 use super::lacks::Lack;
 use super::lost::{Affected, Lost};
-use super::records::Tier;
 use super::restore::Restore;
+use super::roots::Root;
+use super::unreached::Unreached;
 
 /// The copy that was made; with `--dry-run`, what it would be.
 #[derive(Clone, Debug, Serialize)]
@@ -125,36 +124,6 @@ pub struct NotTaken {
     pub malformed: u64,
 }
 
-/// What can be read in pages that no root reaches, and nothing tells which bucket it is of.
-#[derive(Clone, Debug, Default, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Unreached {
-    /// Plain entries.
-    pub entries: u64,
-    /// Buckets.
-    pub buckets: u64,
-    /// Trees that they are in.
-    pub num_trees: u64,
-    /// Whether the copy has it: with `--best-effort`.
-    pub taken: bool,
-    /// The bucket of the copy that has it, `lost+found`; `null` for none.
-    pub bucket: Option<ByteText>,
-    /// The trees, at most 100: those with most in them first.
-    pub trees: Vec<UnreachedTree>,
-}
-
-/// A tree that no root reaches.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct UnreachedTree {
-    /// Its first page.
-    pub page: u64,
-    /// Plain entries.
-    pub entries: u64,
-    /// Buckets.
-    pub buckets: u64,
-}
-
 /// Where the copy's records come from; for a file that isn't etcd's, its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -174,31 +143,6 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Of the entries of all buckets, the buckets themselves apart.
-    #[must_use]
-    pub(super) fn of_buckets(buckets: &[SavedBucket<'_>]) -> Self {
-        let mut recovered = Self::default();
-        for bucket in buckets {
-            let all = bucket.entries.iter().filter(|entry| !entry.is_bucket()).count() as u64;
-            let orphan = bucket.from_orphans.min(all);
-            let others = bucket.from_others.min(all.saturating_sub(orphan));
-            let first = all.saturating_sub(orphan).saturating_sub(others);
-            let mut add = |tier, entries| {
-                let sum = match tier {
-                    Tier::Reachable => &mut recovered.reachable,
-                    Tier::OlderRoot => &mut recovered.older_root,
-                    Tier::Orphan => &mut recovered.orphan,
-                    Tier::Free => &mut recovered.free,
-                };
-                *sum = sum.saturating_add(entries);
-            };
-            add(bucket.tier, first);
-            add(Tier::OlderRoot, others);
-            add(Tier::Orphan, orphan);
-        }
-        recovered
-    }
-
     /// All of them.
     #[must_use]
     pub fn sum(&self) -> u64 {

@@ -5,29 +5,28 @@
 use thiserror::Error;
 
 use crate::copy::CopyError;
+use crate::input::SourceError;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
-use super::open::WreckError;
-
 /// Why there is no copy, and what to do next. The source is as it was.
 #[derive(Debug, Error)]
 pub enum SalvageError {
-    /// The file.
+    /// It can't be opened.
     #[error(transparent)]
-    Wreck(#[from] WreckError),
+    Source(#[from] SourceError),
     /// Nothing to be saved.
     #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
     Nothing {
         /// The source.
         path: String,
-        /// Whose it is.
+        /// The program that it belongs to.
         owner: Owner,
     },
-    /// Nothing that has a place.
+    /// Entries can be read, but their buckets are not known.
     #[error(
-        "{path}: the root bucket is lost. {}{} can be read, but nothing tells where they belong",
+        "{path}: the root bucket is lost. {}{} can be read, but nothing shows where they belong",
         count(*entries, "entry"),
         inside(*buckets)
     )]
@@ -38,7 +37,7 @@ pub enum SalvageError {
         entries: u64,
         /// The buckets among which they are.
         buckets: u64,
-        /// What takes them.
+        /// The command that saves them.
         next: ShellCommand,
     },
     /// The copy can't be made.
@@ -59,7 +58,7 @@ impl SalvageError {
     #[must_use]
     pub fn next(&self) -> Option<ShellCommand> {
         match self {
-            Self::Wreck(error) => error.next(),
+            Self::Source(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),
             _ => None,
         }

@@ -1,7 +1,5 @@
 //! Nodes that no root reaches, as trees: which of them no other node refers to, and how much lies below each.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -32,12 +30,12 @@ pub enum TreeNodeKind<'o, 'a> {
 #[derive(Debug)]
 pub struct Forest<'o, 'a> {
     nodes: Vec<TreeNode<'o, 'a>>,
-    /// By its page: only nodes that are where they say to be, as others are not referred to.
+    /// By page. Only nodes in their own place: others are not referred to.
     in_place: HashMap<PageId, usize>,
 }
 
 impl<'o, 'a> Forest<'o, 'a> {
-    /// Finds out how the nodes hang together.
+    /// Determines which nodes refer to which.
     #[must_use]
     pub fn of(db: &Db, orphans: &'o Orphans<'a>) -> Self {
         let leaves = orphans.leaves.iter().map(|leaf| (leaf.page, TreeNodeKind::Leaf(leaf)));
@@ -109,7 +107,7 @@ impl<'o, 'a> Forest<'o, 'a> {
         }
     }
 
-    /// Adds up what lies below each node: each once, the nodes below it first. Where nodes refer to each other in a circle, what
+    /// Adds up the entries below each node, the nodes below it first. Where nodes refer to each other in a circle, the reference that
     /// closes it counts nothing.
     fn add_up(&mut self, db: &Db, below: &[Vec<usize>]) {
         let mut entered = vec![false; self.nodes.len()];

@@ -1,20 +1,17 @@
-//! Which of etcd's small buckets an entry is of, told by what stands in it: a leaf that no root reaches does not say whose it is.
+//! Which of etcd's small buckets an entry belongs to, by its content: a leaf that no root reaches does not name its bucket.
 //!
 //! Sources: `server/storage/schema/{bucket,alarm,auth,auth_users,auth_roles,cindex,confstate,lease,membership,version}.go`,
 //! `client/pkg/types/id.go`, `api/authpb/auth.proto`.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use prost::Message;
 use serde_json::Value;
 
+use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 use crate::etcd::Revision;
 use crate::etcd::schema::{
     Alarm, FINISHED_COMPACT, LEASE_BUCKET, Lease, META_BUCKET, Role, SCHEDULED_COMPACT, User,
 };
-
-use crate::bolt::orphan::OrphanLeaf;
 
 /// What a hash by bcrypt begins with: a password is stored so (`server/auth/store.go`, `selectPassword`). A role's permission, which has
 /// the same field number, never does.
@@ -113,7 +110,7 @@ impl Small {
             }
     }
 
-    /// A number in a leaf that only rises: of two versions of the leaf, the one with the higher one is the later.
+    /// A number in a leaf that only increases: the later of two versions of the leaf has the higher one.
     #[must_use]
     pub fn version_of(self, leaf: &OrphanLeaf<'_>) -> u64 {
         let counter: &[u8] = match self {
@@ -158,7 +155,7 @@ fn is_object(json: &[u8]) -> bool {
     serde_json::from_slice(json).is_ok_and(|value: Value| value.is_object())
 }
 
-/// `3.6.0`, or with something behind a hyphen.
+/// `3.6.0`, or with a suffix after a hyphen.
 fn is_version(value: &[u8]) -> bool {
     let text = std::str::from_utf8(value).unwrap_or_default();
     let numbers = text.split('-').next().unwrap_or_default();

@@ -1,11 +1,9 @@
-//! What the copy lacks of what etcd knows besides the records: authentication, members, leases, alarms. Each with what that means once
-//! etcd runs from the copy, and the commands that set it up again.
+//! What the copy lacks besides records: authentication, members, leases, alarms. For each, what that means once etcd runs from the
+//! copy, and the commands that set it up again.
 //!
 //! Sources: `server/auth/store.go` (`AuthEnable` refuses without a user `root` that has the role `root`, and while authentication is
 //! on `UserDelete` and `UserRevokeRole` refuse to take these away), `server/lease/lessor.go` (`Attach`: a key whose lease does not
 //! exist stays without one), `etcdutl/snapshot/v3_snapshot.go` (members are written anew).
-
-#![deny(clippy::arithmetic_side_effects)]
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -18,9 +16,10 @@ use crate::etcd::schema::User;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
-use super::assemble::SavedBucket;
-use super::find::{Finds, RootSource};
+use super::finds::Finds;
 use super::kinds::{Small, lease_id};
+use super::roots::RootSource;
+use super::saved_bucket::SavedBucket;
 
 /// The user and the role that authentication can't be without (`server/auth/store.go`).
 const ROOT: &[u8] = b"root";
@@ -164,12 +163,12 @@ fn auth(finds: &Finds<'_>) -> Option<Lack> {
             (means, root().into_iter().chain(users_and_roles()).chain([enable()]).collect())
         }
         (None, true) => {
-            let means = "whether authentication was on can't be told, and it is off in the copy: whoever reaches etcd reads and \
+            let means = "it is not known whether authentication was on, and it is off in the copy: whoever reaches etcd reads and \
                          writes everything without a login. If it was on, keep clients out until it is on again";
             (means, users_and_roles().into_iter().chain([enable()]).collect())
         }
         (None, false) => {
-            let means = "whether authentication was on can't be told, and it is off in the copy: whoever reaches etcd reads and writes \
+            let means = "it is not known whether authentication was on, and it is off in the copy: whoever reaches etcd reads and writes \
                          everything without a login. If it was on, keep clients out until users and roles are made again and it is on";
             (means, root().into_iter().chain(users_and_roles()).chain([enable()]).collect())
         }
@@ -177,7 +176,7 @@ fn auth(finds: &Finds<'_>) -> Option<Lack> {
     Some(Lack { what: What::Auth, state, means: means.to_owned(), commands })
 }
 
-/// Whether authentication was on; `None` where that can't be told: what says that it was off may be older than what is lost.
+/// Whether authentication was on; `None` where that is not known: the entry that says it was off may be older than the lost one.
 fn was_on(finds: &Finds<'_>) -> Option<bool> {
     let auth = bucket(finds, Small::Auth)?;
     let users = bucket(finds, Small::AuthUsers)?;

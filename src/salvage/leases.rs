@@ -1,17 +1,15 @@
-//! What shows that a lease was still there, or was not.
+//! What shows that a lease still existed, or was gone.
 //!
 //! etcd names leases by a counter that only rises: of an id, the two highest bytes are the member's that granted it, the others
 //! begin with the time of that member's start and count up (`pkg/idutil/id.go`; `v3_server.go`, `LeaseGrant`). And a lease that is
 //! revoked or expires takes its keys with it (`lessor.go`, `Revoke`). So a lease that was found in a leaf that no root reaches
 //!
-//! 1. was there, if a key that exists is attached to it;
-//! 2. was gone, if some whole leaf, of whatever age, has a lease before it and a later one of the same member behind it, and not
+//! 1. existed, if a key that exists is attached to it;
+//! 2. was gone, if a whole leaf of any age has a lease before it and a later one of the same member after it, but not the lease
 //!    itself;
-//! 3. was gone, if all keys that were attached to it last are deleted, as records of the state say;
-//! 4. is not to be believed if its leaf has another lease that was gone, by 2 or 3, or as the tree has its place and not itself:
-//!    that leaf is an old one, and what was not removed since stands in a later leaf, too.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! 3. was gone, if all keys that were last attached to it are deleted, as records of the state show;
+//! 4. is not taken if its leaf has another lease that was gone, by 2 or 3, or because the tree covers its id and does not have it:
+//!    that leaf is old, and leases that were not removed since are in a later leaf, too.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,8 +18,9 @@ use foldhash::fast::RandomState;
 use crate::bolt::orphan::OrphanLeaf;
 use crate::etcd::KeyValue;
 
+use super::found::Found;
 use super::kinds::lease_id;
-use super::records::Found;
+use super::ranges::Ranges;
 
 /// Bits of an id below the member's.
 const COUNTER_BITS: u32 = 48;
@@ -33,8 +32,8 @@ pub struct Leases {
     needed: HashSet<u64>,
     /// Leases that had keys, all of which are deleted.
     ended: HashSet<u64>,
-    /// Ranges of ids, first and last, in which some leaf had none, in order, each with the highest end so far.
-    empty: Vec<(u64, u64)>,
+    /// Ranges of ids, first and last, in which some leaf had none.
+    empty: Ranges<u64>,
 }
 
 impl Leases {
@@ -42,22 +41,16 @@ impl Leases {
     #[must_use]
     pub fn of<'l, 'a: 'l>(
         saved: &[Found<'a>],
-        left: &[Found<'a>],
+        left_out: &[Found<'a>],
         leaves: impl Iterator<Item = &'l OrphanLeaf<'a>>,
     ) -> Self {
-        let mut leases = Self::default();
-        leases.see_records(saved, left);
-        leaves.filter(|leaf| leaf.whole).for_each(|leaf| leases.see_leaf(leaf));
-        leases.empty.sort_unstable();
-        let mut highest = 0;
-        for (_, last) in &mut leases.empty {
-            highest = highest.max(*last);
-            *last = highest;
-        }
+        let empty = leaves.filter(|leaf| leaf.whole).flat_map(empty_ranges).collect();
+        let mut leases = Self { empty: Ranges::of(empty), ..Self::default() };
+        leases.see_records(saved, left_out);
         leases
     }
 
-    fn see_records(&mut self, saved: &[Found<'_>], left: &[Found<'_>]) {
+    fn see_records(&mut self, saved: &[Found<'_>], left_out: &[Found<'_>]) {
         let mut newest: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
         for found in saved {
             newest.insert(KeyValue::leading_key(found.entry.value).unwrap_or_default(), found);
@@ -69,7 +62,7 @@ impl Leases {
         self.needed = newest.values().filter_map(|found| lease_of(found)).collect();
         // the last put of each key that is deleted now
         let mut last: HashMap<&[u8], &Found<'_>, RandomState> = HashMap::default();
-        for found in left.iter().chain(saved).filter(|found| !found.place.tombstone) {
+        for found in left_out.iter().chain(saved).filter(|found| !found.place.tombstone) {
             let key = KeyValue::leading_key(found.entry.value).unwrap_or_default();
             if newest.get(key).is_some_and(|newest| newest.place.tombstone && found.order() < newest.order())
             {
@@ -83,19 +76,6 @@ impl Leases {
         self.ended = ended.filter(|lease| !self.needed.contains(lease)).collect();
     }
 
-    fn see_leaf(&mut self, leaf: &OrphanLeaf<'_>) {
-        let ids: Vec<u64> = leaf.entries.iter().filter_map(lease_id).collect();
-        for pair in ids.windows(2) {
-            let [before, behind] = *pair else { continue };
-            // of the same member as the one behind only: another's counter says nothing of this one's
-            let member_begins = behind & (u64::MAX << COUNTER_BITS);
-            let (first, last) = (before.saturating_add(1).max(member_begins), behind.saturating_sub(1));
-            if first <= last {
-                self.empty.push((first, last));
-            }
-        }
-    }
-
     /// Whether a key that exists is attached to it: 1.
     #[must_use]
     pub fn is_needed(&self, id: u64) -> bool {
@@ -105,9 +85,7 @@ impl Leases {
     /// Whether it was gone for sure: 2 and 3.
     #[must_use]
     pub fn is_gone(&self, id: u64) -> bool {
-        let behind = self.empty.partition_point(|&(first, _)| first <= id);
-        let before = behind.checked_sub(1).and_then(|index| self.empty.get(index));
-        !self.is_needed(id) && (self.ended.contains(&id) || before.is_some_and(|&(_, last)| id <= last))
+        !self.is_needed(id) && (self.ended.contains(&id) || self.empty.cover(id, id))
     }
 
     /// Whether a leaf was written before some of its leases were gone: 4.
@@ -115,6 +93,19 @@ impl Leases {
     pub fn is_old(&self, leaf: &OrphanLeaf<'_>) -> bool {
         leaf.entries.iter().filter_map(lease_id).any(|id| self.is_gone(id))
     }
+}
+
+/// Ranges of ids, first and last, that a leaf does not have between two that it has.
+fn empty_ranges(leaf: &OrphanLeaf<'_>) -> Vec<(u64, u64)> {
+    let ids: Vec<u64> = leaf.entries.iter().filter_map(lease_id).collect();
+    let range = |pair: &[u64]| {
+        let [before, after] = *pair else { return None };
+        // only ids of the later one's member: the counter of another member says nothing about them
+        let first_of_member = after & (u64::MAX << COUNTER_BITS);
+        let range = (before.saturating_add(1).max(first_of_member), after.saturating_sub(1));
+        (range.0 <= range.1).then_some(range)
+    };
+    ids.windows(2).filter_map(range).collect()
 }
 
 /// The last lease of each member, so that later ones are known.

@@ -1,8 +1,6 @@
-//! What could not be saved, as far as it can be proved or bounded.
+//! What could not be saved, as far as it can be proved or limited.
 
-#![deny(clippy::arithmetic_side_effects)]
-
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -10,9 +8,10 @@ use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::KeyLayout;
 use crate::text::ByteText;
 
-use super::find::Finds;
-use super::records::{Found, Tier};
-use super::tree::Gap;
+use super::finds::Finds;
+use super::found::{Found, Tier};
+use super::gaps::Gap;
+use super::ranges::Ranges;
 
 /// The first revision that can have a record: an empty etcd is at 1, and its first write makes 2 (`server/storage/mvcc/kvstore.go`,
 /// `NewStore`).
@@ -107,12 +106,10 @@ pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     lost
 }
 
-/// Records counted up from the first, so that a range of them costs no more than a look at its ends: there may be as many
-/// ranges as records.
+/// Running sums over the records, so that a range of them costs two look-ups: there may be as many ranges as records.
 struct Counts<'f, 'a> {
     records: &'f [Found<'a>],
-    /// Of the first so many records, how many different revisions (main) they are of, and how many were found elsewhere than
-    /// below the active root.
+    /// Of the first N records: the number of different revisions (main), and of records found elsewhere than below the active root.
     sums: Vec<(u64, u64)>,
 }
 
@@ -150,29 +147,9 @@ impl<'f, 'a> Counts<'f, 'a> {
     }
 }
 
-/// Ranges of revisions, quickly asked.
-struct Ranges(Vec<(i64, i64)>);
-
-impl Ranges {
-    fn of(lost: &[Lost]) -> Self {
-        let mut ranges: Vec<_> = lost
-            .iter()
-            .map(|range| (range.first_revision, range.last_revision.unwrap_or(i64::MAX)))
-            .collect();
-        ranges.sort_unstable();
-        let mut reach = 0;
-        for (_, last) in &mut ranges {
-            reach = reach.max(*last);
-            *last = reach;
-        }
-        Self(ranges)
-    }
-
-    /// Whether all revisions from `first` to `last` lie in one of them.
-    fn cover(&self, first: i64, last: i64) -> bool {
-        let behind = self.0.partition_point(|&(start, _)| start <= first);
-        behind.checked_sub(1).and_then(|before| self.0.get(before)).is_some_and(|&(_, end)| last <= end)
-    }
+fn ranges_of(lost: &[Lost]) -> Ranges<i64> {
+    let range = |lost: &Lost| (lost.first_revision, lost.last_revision.unwrap_or(i64::MAX));
+    Ranges::of(lost.iter().map(range).collect())
 }
 
 /// Above the last compaction, each revision has a record: where one has none, it was lost, whatever the tree looks like.
@@ -180,13 +157,13 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
     let start = finds.records.partition_point(|found| found.place.revision.main <= compacted);
     let above = finds.records.get(start..).unwrap_or_default();
     let mut before = compacted.max(FIRST_WRITE.saturating_sub(1));
-    let gaps = Ranges::of(gaps);
+    let gaps = ranges_of(gaps);
     let mut lost = Vec::new();
     for found in above {
         let main = found.place.revision.main;
         let (first, last) = (before.saturating_add(1), main.saturating_sub(1));
         before = main;
-        // a restore with --bump-revision leaves one great jump
+        // a restore with --bump-revision leaves one large jump
         let is_jump = KeyValue::is_revision_mark(found.entry.value);
         if first <= last && !is_jump && !gaps.cover(first, last) {
             lost.push(Lost {
@@ -195,7 +172,7 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
                 missing_revisions: u64::try_from(last.saturating_sub(first).saturating_add(1)).ok(),
                 recovered: 0,
                 page: None,
-                why: "the tree goes on behind it as if they had never been".to_owned(),
+                why: "the tree goes on after them as if they had never existed".to_owned(),
             });
         }
     }
@@ -209,50 +186,28 @@ pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
     if lost.is_empty() {
         return affected;
     }
-    let last_loss = lost.iter().map(|range| range.last_revision.unwrap_or(i64::MAX)).max().unwrap_or(0);
-    let mut keys: HashMap<&[u8], (&Found<'_>, i64)> = HashMap::new();
+    let mut newest: Newest<'_, '_> = HashMap::new();
     let mut proven = Vec::new();
     for found in &finds.records {
         let Ok(kv) = KeyValue::parse(found.entry.value) else { continue };
         let version = if found.place.tombstone { 0 } else { kv.version };
         let follows = |before: i64| version == 0 || version == 1 || version == before.saturating_add(1);
-        if let Some((_, before)) = keys.insert(kv.key, (found, version))
+        if let Some((_, before)) = newest.insert(kv.key, (found, version))
             && !follows(before)
         {
             proven.push(named(kv.key, "record-missing", found));
         }
     }
-    let mut layout = KeyLayout::new();
-    let live = keys.iter().filter(|(_, (found, _))| !found.place.tombstone);
-    for (key, (found, _)) in live.clone() {
-        if let Ok(kv) = KeyValue::parse(found.entry.value) {
-            layout.learn(key, kv.value);
-        }
-    }
-    let mut rows: BTreeMap<(String, ByteText), (u64, std::collections::BTreeSet<ByteText>)> = BTreeMap::new();
-    for (key, (found, _)) in live.filter(|(_, (found, _))| found.place.revision.main < last_loss) {
-        let kv = KeyValue::parse(found.entry.value).unwrap_or_default();
-        let object = layout.classify(key, Some(kv.value));
-        let row = rows.entry((object.group.to_owned(), ByteText::from(object.resource))).or_default();
-        row.0 = row.0.saturating_add(1);
-        row.1.extend(object.namespace.map(ByteText::from));
-        affected.possibly_stale_keys = affected.possibly_stale_keys.saturating_add(1);
-    }
-    affected.possibly_stale = rows
-        .into_iter()
-        .map(|((group, resource), (keys, namespaces))| AffectedResource {
-            group,
-            resource,
-            keys,
-            namespaces: namespaces.into_iter().collect(),
-        })
-        .collect();
-    let ranges = Ranges::of(lost);
+    let last_loss = lost.iter().map(|range| range.last_revision.unwrap_or(i64::MAX)).max().unwrap_or(0);
+    affected.possibly_stale = possibly_stale(&newest, last_loss);
+    let stale = affected.possibly_stale.iter().map(|row| row.keys);
+    affected.possibly_stale_keys = stale.fold(0, u64::saturating_add);
+    let ranges = ranges_of(lost);
     let mut gone: BTreeMap<&[u8], &Found<'_>> = BTreeMap::new();
-    for found in &finds.left {
+    for found in &finds.left_out {
         let main = found.place.revision.main;
         if let Some(key) = KeyValue::leading_key(found.entry.value)
-            && !keys.contains_key(key)
+            && !newest.contains_key(key)
             && ranges.cover(main, main)
         {
             gone.insert(key, found);
@@ -263,6 +218,34 @@ pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
     let gone = gone.into_iter().map(|(key, found)| named(key, "possibly-lost", found));
     affected.keys = proven.into_iter().chain(gone).take(MAX_KEYS).collect();
     affected
+}
+
+/// The newest record of each key, and its version.
+type Newest<'f, 'a> = HashMap<&'f [u8], (&'f Found<'a>, i64)>;
+
+/// Keys that exist and whose newest record is older than the last loss, by resource.
+fn possibly_stale(newest: &Newest<'_, '_>, last_loss: i64) -> Vec<AffectedResource> {
+    let live = newest.values().map(|(found, _)| *found).filter(|found| !found.place.tombstone);
+    let live: Vec<_> =
+        live.filter_map(|found| Some((found, KeyValue::parse(found.entry.value).ok()?))).collect();
+    let mut layout = KeyLayout::new();
+    for (_, kv) in &live {
+        layout.learn(kv.key, kv.value);
+    }
+    let mut rows: BTreeMap<(String, ByteText), (u64, BTreeSet<ByteText>)> = BTreeMap::new();
+    for (_, kv) in live.iter().filter(|(found, _)| found.place.revision.main < last_loss) {
+        let object = layout.classify(kv.key, Some(kv.value));
+        let row = rows.entry((object.group.to_owned(), ByteText::from(object.resource))).or_default();
+        row.0 = row.0.saturating_add(1);
+        row.1.extend(object.namespace.map(ByteText::from));
+    }
+    let row = |((group, resource), (keys, namespaces)): (_, (u64, BTreeSet<ByteText>))| AffectedResource {
+        group,
+        resource,
+        keys,
+        namespaces: namespaces.into_iter().collect(),
+    };
+    rows.into_iter().map(row).collect()
 }
 
 fn named(key: &[u8], what: &'static str, found: &Found<'_>) -> AffectedKey {

@@ -1,36 +1,42 @@
 //! From a damaged file to one that etcd starts from, with an honest list of what was lost.
 //!
-//! Leaves that no root reaches come from [`crate::bolt::orphan`].
+//! Leaves that no root reaches come from [`crate::bolt::orphan`]. Each file uses only files above it:
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`open`] | the file's bytes and page size, whatever its metas say |
-//! | [`readable`] | what a failing disk still gives |
-//! | [`tree`] | one tree in order, and the ranges of keys that are missing |
+//! | [`request`] | what a salvage is asked to do |
+//! | [`open`] | the file's pages and metas, also where no meta is valid |
+//! | [`ranges`] | ranges that may overlap, and whether one has something |
+//! | [`gaps`] | ranges of keys that are missing |
+//! | [`tree`] | one tree in order, and its gaps |
 //! | [`trunk`] | all buckets below one root |
 //! | [`forest`] | nodes that no root reaches, as trees |
-//! | [`roots`] | the roots of the metas, and roots that no meta leads to |
-//! | [`records`] | which records belong to the state that the file held |
-//! | [`evidence`] | what shows that a record was removed by a compaction |
 //! | [`zeroed`] | pages of zeros in the middle of values |
-//! | [`assemble`] | the buckets of the copy |
-//! | [`kinds`] | which small bucket of etcd's an entry is of |
-//! | [`small`] | small buckets, completed from leaves that no root reaches |
-//! | [`leases`] | what shows that a lease was still there |
-//! | [`others`] | the same for other programs' buckets |
-//! | [`unreached`] | what nothing tells the bucket of |
+//! | [`kinds`] | which small bucket of etcd's an entry belongs to |
+//! | [`found`] | a record, and where it was found |
+//! | [`evidence`] | what shows that a compaction removed a record |
+//! | [`records`] | which records belong to the state that the file held |
+//! | [`roots`] | the roots of the metas, and roots that no meta leads to |
+//! | [`saved_bucket`] | one bucket of the copy |
+//! | [`assemble`] | the buckets of several roots merged, and the source for the writer |
 //! | [`derive`](mod@derive) | what of the `meta` bucket follows from the rest |
-//! | [`decide`](mod@decide) | what of all that was in the state that the file held |
-//! | [`find`](mod@find) | all of these, in order |
+//! | [`unreached`] | trees of which nothing shows the bucket |
+//! | [`leases`] | what shows that a lease still existed |
+//! | [`small`] | small buckets, completed from leaves that no root reaches |
+//! | [`others`] | the same for buckets of other programs |
+//! | [`finds`] | all that was found |
+//! | [`decide`](mod@decide) | what of it belongs to the copy |
+//! | [`find`](mod@find) | the search: roots, leaves, decision |
 //! | [`lost`](mod@lost) | what could not be saved |
-//! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that opens up |
+//! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that means |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
-//! | `whole` | whether all that the file held is in the copy |
-//! | `notes` | what the user should know |
-//! | [`document`] | what is said of all that |
-//! | `summary` | how that is made |
+//! | `notes` | warnings |
+//! | [`document`] | the report |
+//! | `summary` | how the report is made |
 //! | [`error`] | why nothing was saved |
 //! | [`run`] | all of it, in order |
+
+#![deny(clippy::arithmetic_side_effects)]
 
 pub mod assemble;
 pub mod decide;
@@ -39,7 +45,10 @@ pub mod document;
 pub mod error;
 pub mod evidence;
 pub mod find;
+pub mod finds;
 pub mod forest;
+pub mod found;
+pub mod gaps;
 pub mod kinds;
 pub mod lacks;
 pub mod leases;
@@ -47,15 +56,16 @@ pub mod lost;
 mod notes;
 pub mod open;
 pub mod others;
-pub mod readable;
+pub mod ranges;
 pub mod records;
+pub mod request;
 pub mod restore;
 pub mod roots;
 pub mod run;
+pub mod saved_bucket;
 pub mod small;
 mod summary;
 pub mod tree;
 pub mod trunk;
 pub mod unreached;
-mod whole;
 pub mod zeroed;

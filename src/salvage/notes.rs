@@ -1,24 +1,21 @@
 //! What the user should know of a salvage.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use crate::etcd::schema::KEY_BUCKET;
 use crate::text::ByteText;
 use crate::units::count;
 
-use super::find::{Finds, RootSource, Trust};
+use super::finds::Finds;
 use super::open::Wreck;
-use super::run::SalvageRequest;
-use super::summary::owner_of;
-use super::whole::is_sound;
+use super::request::{SalvageRequest, Trust};
+use super::roots::RootSource;
 
 /// Sentences, each by itself.
 pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> Vec<String> {
     let mut warnings: Vec<String> = of_root(finds).map(str::to_owned).into_iter().collect();
-    if is_sound(finds) && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
+    if finds.is_sound() && finds.buckets.iter().all(|bucket| bucket.num_values() == 0) {
         warnings.push("the file is sound, and has no entry: there is nothing to save".to_owned());
     }
-    if !finds.readable && is_sound(finds) {
+    if !finds.readable && finds.is_sound() {
         warnings.push(
             "nothing is missing below the root, but other commands stop at faults of this file: `check` names them"
                 .to_owned(),
@@ -36,10 +33,10 @@ pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> 
         );
     }
     if wreck.page_size_derived {
-        warnings.push(format!("the page size, {} bytes, was told from the pages", wreck.db.page_size()));
+        warnings.push(format!("the page size, {} bytes, was derived from the pages", wreck.db.page_size()));
     }
     if wreck.read_without_lock {
-        warnings.push(owner_of(finds).unlocked());
+        warnings.push(finds.owner().unlocked());
     }
     if finds.is_etcd && !finds.compaction_is_known && finds.searched {
         warnings.push(
@@ -47,12 +44,12 @@ pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> 
                 .to_owned(),
         );
     }
-    // of records, it is known more exactly
+    // for records, more is known
     let others = finds.buckets.iter().filter(|bucket| bucket.name != KEY_BUCKET || !finds.is_etcd);
     for bucket in others.filter(|bucket| bucket.from_orphans > 0 && !bucket.gaps.is_empty()) {
         warnings.push(format!(
-            "bucket {}: {} come from leaves that no root reaches: whether they were still there can't be told (--strict leaves \
-             them out){}",
+            "bucket {}: {} come from leaves that no root reaches: whether they still existed is not known (--strict leaves them \
+             out){}",
             ByteText::from(bucket.name),
             count(bucket.from_orphans, "entry"),
             match bucket.conflicts {
@@ -74,17 +71,17 @@ fn of_root(finds: &Finds<'_>) -> Option<&'static str> {
         RootSource::ActiveMeta => return None,
         RootSource::OlderMeta => "the active meta is damaged: the other one's root was taken",
         RootSource::UnsealedMeta => {
-            "both metas are damaged: the root is the one that a meta names whose checksum is wrong and whose other fields make sense"
+            "both metas are damaged: the root is the one of a meta whose checksum is wrong and whose other fields are valid"
         }
         RootSource::Searched if finds.is_etcd => {
             "no meta leads to the buckets: the root was found by its content, the one of the latest consistent index"
         }
         RootSource::Searched => {
-            "no meta leads to the buckets: the root is the node that no other refers to and that reaches most. It may be a bucket's, \
-             or of an older state"
+            "no meta leads to the buckets: the root is the node that no other node refers to and that reaches most. It may be the \
+             root of one bucket, or of an older state"
         }
         RootSource::Nowhere if finds.is_etcd => {
-            "no root was found: records stand for themselves, and so do leases, members, users and roles"
+            "no root was found: records, leases, members, users and roles were found by their content"
         }
         RootSource::Nowhere => "no root was found",
     })

@@ -1,38 +1,31 @@
-//! A damaged file, opened: its page size found out, its metas kept apart from its bytes, every page of it readable.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! A damaged file, opened: its page size is determined, its metas are kept apart, and every page of it can be read.
 
 use std::cmp::Reverse;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::bolt::meta::{Meta, MetaError};
-use crate::bolt::open::{Lock, map_opened};
+use crate::bolt::open::Lock;
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
-use crate::shell::ShellCommand;
-use crate::source::{self, Reason, SourceError};
-use crate::text::shown;
-
-use super::readable;
+use crate::input::mapped::Mapped;
+use crate::input::{Reason, SourceError};
+use crate::scan::root::RootFault;
+use crate::scan::structure::Structure;
 
 #[derive(Debug)]
 pub struct Wreck {
     pub path: PathBuf,
-    /// Its bytes, under a meta that was made up where none could be believed; its high water mark is the file's end.
+    /// Its pages, up to the end of the file. If no meta is valid, one was made up.
     pub db: Db,
     pub metas: [Result<Meta, MetaError>; 2],
-    /// What the metas say of which the checksum alone is wrong, the latest first.
+    /// Metas of which only the checksum is wrong, the latest first.
     pub unsealed: Vec<Meta>,
-    /// Names of the buckets that the copy has for what has no name any more.
+    /// Names of the buckets that the copy has for trees without a name.
     pub made_names: OnceLock<Vec<String>>,
-    /// Whether the page size was told from the pages, as no meta told it.
+    /// Whether the page size was derived from the pages, as no meta is valid.
     pub page_size_derived: bool,
     /// Whether it was read without a lock.
     pub read_without_lock: bool,
@@ -40,64 +33,30 @@ pub struct Wreck {
     pub unreadable: Vec<(u64, u64)>,
 }
 
-/// Why a file can't be salvaged at all.
-#[derive(Debug, Error)]
-pub enum WreckError {
-    /// It can't be opened.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// What the disk gives can't be kept.
-    #[error("{}: {error}: what the disk gives can't be copied there", shown(folder))]
-    Scratch { folder: PathBuf, error: io::Error },
-}
-
-/// Opens a file, a snapshot, or the db of a data dir, whatever has become of it. With a `scratch` folder, what can be read of it
-/// is copied there first, into a file without a name, so that what the disk does not give is a finding, and no fault.
+/// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
+/// there first, into a file without a name, so that parts that the disk does not give are findings, not faults.
 ///
 /// # Errors
-/// See [`WreckError`].
+/// See [`SourceError`].
 pub fn open(
     path: &Path,
     lock: Lock,
     scratch: Option<&Path>,
     progress: Progress<'_>,
-) -> Result<Wreck, WreckError> {
-    let (path, mapping) = source::map(path, lock)?;
-    let (data, unreadable) = match scratch {
-        None => (mapping.bytes(), Vec::new()),
-        Some(folder) => {
-            // the mapping has its size and its lock; not one byte of it is touched
-            let size = mapping.as_ref().len() as u64;
-            (progress.begin)("reading", size);
-            let source = File::open(&path).map_err(|error| SourceError::new(&path, Reason::Io(error)))?;
-            let read_at = |part: &mut [u8], offset| source.read_at(part, offset);
-            let scratch = |error| WreckError::Scratch { folder: folder.to_owned(), error };
-            let found = readable::copy(&read_at, size, folder, progress.advance).map_err(scratch)?;
-            if size > 0 && found.unreadable == [(0, size)] {
-                return Err(SourceError::new(&path, Reason::Disk { size }).into());
-            }
-            (map_opened(found.copy).map_err(scratch)?.bytes(), found.unreadable)
-        }
-    };
-    source::refuse_other_content(&path, &data)?;
-    let error = Db::new(data.clone()).err();
+) -> Result<Wreck, SourceError> {
+    let mut mapped = Mapped::open(path, lock)?;
+    if let Some(folder) = scratch {
+        (progress.begin)("reading", mapped.size());
+        mapped = mapped.readable(folder, progress.advance)?;
+    }
+    mapped.refuse_other_content()?;
+    let Mapped { path, data, unreadable, read_without_lock } = mapped;
     let nothing = || {
-        let error = error.unwrap_or(FormatError::NotBolt);
+        let error = Db::new(data.bytes()).err().unwrap_or(FormatError::NotBolt);
         SourceError::new(&path, Reason::Format { error, has_pages: false })
     };
-    let wreck = Wreck::new(path.clone(), data).ok_or_else(nothing)?;
-    Ok(Wreck { read_without_lock: lock == Lock::None, unreadable, ..wreck })
-}
-
-impl WreckError {
-    /// The command to go on with, where there is one.
-    #[must_use]
-    pub fn next(&self) -> Option<ShellCommand> {
-        match self {
-            Self::Source(error) => error.next(),
-            _ => None,
-        }
-    }
+    let wreck = Wreck::new(path.clone(), data.bytes()).ok_or_else(nothing)?;
+    Ok(Wreck { read_without_lock, unreadable, ..wreck })
 }
 
 impl Wreck {
@@ -133,6 +92,15 @@ impl Wreck {
         let is_older = |meta: &Meta| sound.is_some_and(|sound| meta.txid < sound);
         self.metas.iter().any(Result::is_err) && !self.unsealed.iter().any(is_older)
     }
+
+    /// Whether other commands would read all of it: where a reference or a number is wrong, what was found may be what it should
+    /// have led to, or may not.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let Ok(db) = Db::new(self.db.data().clone()) else { return false };
+        let structure = Structure::of(&db);
+        structure.findings.of_trees == 0 && RootFault::find(&db, &structure).is_none()
+    }
 }
 
 fn read_unsealed(data: &[u8], page_size: u32) -> Vec<Meta> {
@@ -143,7 +111,7 @@ fn read_unsealed(data: &[u8], page_size: u32) -> Vec<Meta> {
     metas
 }
 
-/// Both metas, each by itself: the second where the first says that it lies, or wherever it is found.
+/// Both metas: the second where the first says, or wherever it is found.
 fn read_metas(data: &[u8]) -> [Result<Meta, MetaError>; 2] {
     match crate::bolt::meta::Metas::read(data) {
         Ok(metas) => metas.slots,

@@ -1,9 +1,7 @@
 //! Buckets of other programs, completed from leaves that no root reaches.
 //!
-//! What stands in such a leaf does not tell which bucket it is of. Where one bucket alone has a gap, a leaf whose keys all lie in
-//! that gap may be of it, or of another bucket with such keys, or an old version of either. So this is for `--best-effort` only.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! Such a leaf does not name its bucket. Where only one bucket has a gap, a leaf whose keys all lie in that gap may belong to it, or
+//! to another bucket with such keys, or be an old version of either. So this is for `--best-effort` only.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,14 +10,13 @@ use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
 
-use super::assemble::SavedBucket;
-use super::find::Trust;
-use super::small::Taken;
-use super::tree::Gaps;
+use super::gaps::Gaps;
+use super::request::Trust;
+use super::saved_bucket::{SavedBucket, Taken};
 use super::unreached::LooseTree;
 
-/// Completes the one bucket that has a gap, if it is one, or counts what would: by leaves of trees that lie in the gap. Gives back
-/// what is left of the trees.
+/// If exactly one bucket has a gap, completes it from leaves of trees that lie in the gap, or counts what would. Returns the rest of
+/// the trees.
 #[must_use]
 pub fn complete<'a>(
     db: &Db,
@@ -30,7 +27,7 @@ pub fn complete<'a>(
 ) -> Vec<LooseTree<'a>> {
     let mut with_gap = buckets.iter_mut().filter(|bucket| !bucket.gaps.is_empty());
     let (Some(bucket), None) = (with_gap.next(), with_gap.next()) else { return trees };
-    // the root bucket has buckets, and these are what a root leaf is found by
+    // leaves of the root bucket are found as roots
     if bucket.parent.is_none() {
         return trees;
     }
@@ -55,32 +52,40 @@ pub fn complete<'a>(
     let taken = taken(&bucket.gaps, &bucket.entries, &leaves.collect::<Vec<_>>());
     match trust {
         Trust::BestEffort => bucket.take_orphans(taken),
-        Trust::Usual | Trust::Strict => bucket.left = taken.entries.len() as u64,
+        Trust::Usual | Trust::Strict => bucket.left_out = taken.entries.len() as u64,
     }
     trees
 }
 
 fn taken<'a>(gaps: &Gaps<'a>, present: &[Entry<'a>], leaves: &[OrphanLeaf<'a>]) -> Taken<'a> {
-    let mut by_key: BTreeMap<&'a [u8], (Rank, Entry<'a>, bool)> = BTreeMap::new();
+    let mut by_key: BTreeMap<&'a [u8], Best<'a>> = BTreeMap::new();
     for leaf in leaves {
         for entry in &leaf.entries {
-            // what stands elsewhere in the tree is no part of a gap, but an entry beside a damaged one may lie in it
+            // a key of the tree is no part of a gap, but an entry beside a damaged one may lie in it
             if present.binary_search_by_key(&entry.key, |present| present.key).is_ok() {
                 continue;
             }
             let rank = rank(gaps, leaf, entry);
-            let best = by_key.entry(entry.key).or_insert((rank, *entry, false));
-            best.2 |= best.1.value != entry.value;
-            if rank < best.0 {
-                (best.0, best.1) = (rank, *entry);
+            let best = by_key.entry(entry.key).or_insert(Best { rank, entry: *entry, differs: false });
+            best.differs |= best.entry.value != entry.value;
+            if rank < best.rank {
+                (best.rank, best.entry) = (rank, *entry);
             }
         }
     }
     Taken {
-        conflicts: by_key.values().filter(|(.., differs)| *differs).count() as u64,
-        entries: by_key.into_values().map(|(_, entry, _)| entry).collect(),
-        left: 0,
+        conflicts: by_key.values().filter(|best| best.differs).count() as u64,
+        entries: by_key.into_values().map(|best| best.entry).collect(),
+        left_out: 0,
     }
+}
+
+/// The best value of a key.
+struct Best<'a> {
+    rank: Rank,
+    entry: Entry<'a>,
+    /// Whether another value was found.
+    differs: bool,
 }
 
 /// What decides between two values of a key, the best first: a copy of the lost page, a whole leaf, one beside the lost page.

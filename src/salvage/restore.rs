@@ -3,8 +3,6 @@
 //! `snapshot restore` is part of `etcdctl` in 3.4 and of `etcdutl` from 3.5 on. `etcdutl` has `--bump-revision` from 3.5.10 on (etcd's
 //! changelog), and an older etcd starts from what it restored (`tests/interop/salvage/road.rs`).
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,12 +10,12 @@ use serde::Serialize;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 
-use super::find::Finds;
+use super::finds::Finds;
 use super::kinds::Small;
 use super::lost::Lost;
-use super::run::SalvageRequest;
+use super::request::SalvageRequest;
 
-/// So many revisions were surely not given out after the last one that was saved.
+/// More revisions than can have been given out after the last one that was saved.
 const BUMP: i64 = 1_000_000_000;
 
 /// Where the db lies in a data dir.
@@ -51,7 +49,7 @@ pub struct VersionCommand {
     pub command: String,
 }
 
-/// A copy goes into the data dir only if it is all that the file held: the raft log behind it is applied on top.
+/// A copy goes into the data dir only if it has all that the file held: etcd applies the later entries of the raft log to it.
 #[must_use]
 pub fn restore(
     finds: &Finds<'_>,
@@ -69,7 +67,7 @@ pub fn restore(
         } else {
             format!(
                 "with {program} stopped, keep the damaged file, and put the copy in its place: only that program can tell \
-                 whether what is left is enough"
+                 whether what was saved is enough"
             )
         };
         return Restore {
@@ -94,8 +92,8 @@ pub fn restore(
         notes.push("DATA_DIR: the data dir that the damaged file came from".to_owned());
     }
     notes.push(
-        "NEW_DATA_DIR: a directory that does not exist yet. A restore that fails leaves it behind, and etcd starts from it with less \
-         than it should have: remove it before the next try"
+        "NEW_DATA_DIR: a directory that does not exist yet. A restore that fails leaves it there, and etcd starts from it with less than \
+         it should have: remove it before the next try"
             .to_owned(),
     );
     notes.push(
@@ -144,7 +142,7 @@ fn data_dir_of(source: &Path) -> Option<&Path> {
 }
 
 fn restores(newest_lost: bool, request: &SalvageRequest) -> Vec<VersionCommand> {
-    // the check is left out only where there is nothing to check
+    // the check is skipped only where there is nothing to check
     let skip = if request.snapshot { "" } else { "--skip-hash-check" };
     let bump = if newest_lost { format!("--bump-revision {BUMP} --mark-compacted") } else { String::new() };
     let with = |tool: &str| {

@@ -1,6 +1,4 @@
-//! Roots: those that the metas name, and where these lead nowhere, leaves that hold etcd's buckets.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! Roots: those that the metas name, and if these lead nowhere, nodes that hold buckets.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -16,18 +14,44 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{ETCD_BUCKETS, KEY_BUCKET};
 use crate::etcd::{RecordKey, Revision};
 
-use super::find::{Root, RootSource};
 use super::forest::{Forest, TreeNode, TreeNodeKind};
+use super::found::Tier;
 use super::open::Wreck;
-use super::records::Tier;
 use super::trunk::Trunk;
-use super::whole::is_readable;
 
 /// Roots without a meta that are read whole, to find the best of them.
 const MAX_CANDIDATES: usize = 8;
 
 /// Leaves that a root branch of etcd's has at most: one for each of its buckets.
 const MAX_ROOT_LEAVES: usize = 10;
+
+/// Where the trees of the copy begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub struct Root {
+    /// Its page; `null` where no root was found.
+    pub page: Option<PageId>,
+    /// Where it was found.
+    pub from: RootSource,
+}
+
+/// Where a root was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RootSource {
+    /// The active meta.
+    ActiveMeta,
+    /// The other meta.
+    OlderMeta,
+    /// A meta of which the checksum alone is wrong.
+    UnsealedMeta,
+    /// A node that holds buckets, as no meta leads to one.
+    Searched,
+    /// Nowhere.
+    Nowhere,
+}
 
 /// A root, and what is below it.
 #[derive(Debug)]
@@ -36,7 +60,7 @@ pub struct Candidate<'a> {
     pub trunk: Trunk<'a>,
     /// The pages that it reaches.
     pub claims: Claims,
-    /// How its records count.
+    /// Where its records are counted.
     pub tier: Tier,
     /// Where it was found.
     pub root: Root,
@@ -52,7 +76,7 @@ impl<'a> Candidate<'a> {
     /// The root that a meta names.
     fn of_meta(wreck: &'a Wreck, meta: &Meta, tier: Tier, from: RootSource) -> Self {
         let candidate = Self::read(wreck, (meta.root, meta.sequence), tier, from);
-        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && is_readable(wreck)) {
+        if candidate.trunk.may_be_root() || (from == RootSource::ActiveMeta && wreck.is_readable()) {
             return candidate;
         }
         // another page lies in its place
@@ -67,7 +91,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// No page taken but those of the metas.
+/// Only the pages of the metas are claimed.
 #[must_use]
 pub fn new_claims(wreck: &Wreck) -> Claims {
     let claims = Claims::new(wreck.db.num_pages());
@@ -94,9 +118,9 @@ pub fn of_unsealed_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
     wreck.unsealed.iter().map(read).collect()
 }
 
-/// Roots that no meta leads to, the likeliest first: of etcd's file those of the latest state, of another program's the one node
-/// that nothing refers to and that reaches most. Where a sound meta names a page that is lost, such a node is not that root, but
-/// may be a bucket's.
+/// Roots that no meta leads to, the likeliest first: in a file of etcd's those of the latest state, in another program's the one node
+/// that no other refers to and that reaches most. Where a valid meta names a page that is lost, such a node is not that root, but
+/// may be the root of a bucket.
 #[must_use]
 pub fn searched<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>) -> Vec<Candidate<'a>> {
     let forest = Forest::of(&wreck.db, orphans);
@@ -109,8 +133,8 @@ pub fn searched<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>) -> Vec<Candidate<'a
     of_others(wreck, &forest).filter(|_| !root_is_lost).into_iter().collect()
 }
 
-/// Whether the page that a meta names for the root was damaged, rather than the meta: of a page that is sound and can be no root,
-/// the meta is wrong.
+/// Whether the root page that a meta names was damaged, rather than the meta: if that page is valid and can't be a root, the meta is
+/// wrong.
 fn is_lost(db: &Db, root: PageId) -> bool {
     let page = db.page(root).ok();
     let kind = page.and_then(|page| PageKind::from_flags(page.header().flags.get()));
@@ -127,7 +151,7 @@ fn of_others<'a>(wreck: &'a Wreck, forest: &Forest<'_, 'a>) -> Option<Candidate<
         (node.reach, Candidate::read(wreck, root, Tier::OlderRoot, RootSource::Searched))
     });
     let is_root = |candidate: &Candidate<'a>| candidate.trunk.may_be_root() && candidate.leads_somewhere();
-    // of what was read, some may have been written where older nodes lay: so what counts is what belongs below each
+    // pages below a node may have been overwritten since: `reach` counts only nodes that belong there
     let read: Vec<_> = read.filter(|(_, candidate)| is_root(candidate)).collect();
     let most = read.iter().map(|(reach, _)| *reach).max().unwrap_or(0);
     // an older root may reach more, as entries were deleted since; but then some of its pages were written again
@@ -138,7 +162,7 @@ fn of_others<'a>(wreck: &'a Wreck, forest: &Forest<'_, 'a>) -> Option<Candidate<
     best.map(|(_, candidate)| candidate)
 }
 
-/// A leaf of nothing but buckets, where it says, without a fault.
+/// A leaf without a fault, in its own place, with nothing but buckets.
 fn is_root_leaf(leaf: &OrphanLeaf<'_>) -> bool {
     leaf.whole && leaf.claims_to_be.is_none() && leaf.entries.iter().all(Entry::is_bucket)
 }
@@ -157,20 +181,15 @@ fn of_etcd<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, forest: &Forest<'_, 'a>)
         });
         (branch.page, leaves.flat_map(|leaf| leaf.entries.iter().copied()).collect())
     };
-    let roots: Vec<(PageId, Vec<_>)> = leaves.chain(branches.map(below)).collect();
-    let mut roots: Vec<_> = roots
-        .iter()
-        .map(|(page, entries)| (Age::of(&wreck.db, entries), *page, has_records(entries)))
-        .collect();
-    // where a root has several leaves, the consistent index stands in another one than the records
-    let apart = roots
-        .iter()
-        .filter(|(.., has_records)| !has_records)
-        .filter_map(|(age, ..)| age.consistent_index)
-        .max();
-    roots.retain(|(.., has_records)| *has_records);
-    // all are asked how late they are, and the latest are read
-    let mut roots: Vec<_> = roots.into_iter().map(|(age, page, _)| (age.or_index(apart), page)).collect();
+    let nodes: Vec<(PageId, Vec<_>)> = leaves.chain(branches.map(below)).collect();
+    let found = |(page, entries): &(PageId, Vec<_>)| (Age::of(&wreck.db, entries), *page);
+    let (with_records, others): (Vec<_>, Vec<_>) =
+        nodes.iter().partition(|(_, entries)| has_records(entries));
+    // where a root has several leaves, the consistent index may be below another leaf than the records
+    let apart = others.into_iter().filter_map(|node| found(node).0.consistent_index).max();
+    // the age of all is looked up, and the latest are read
+    let roots = with_records.into_iter().map(found).map(|(age, page)| (age.or_index(apart), page));
+    let mut roots: Vec<_> = roots.collect();
     roots.sort_by_key(|&(age, page)| (Reverse(age), page));
     let read = |page| Candidate::read(wreck, (page, 0), Tier::OlderRoot, RootSource::Searched);
     let read = roots.into_iter().take(MAX_CANDIDATES).map(|(age, page)| (age, read(page)));
@@ -182,7 +201,7 @@ fn of_etcd<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, forest: &Forest<'_, 'a>)
     candidates.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// Adds to a root of etcd's the buckets that it lacks, from leaves of nothing but such buckets that no branch leads to any more.
+/// Adds to a root of etcd's the buckets that it lacks, from leaves of only such buckets that no branch leads to.
 pub fn complete<'a>(wreck: &'a Wreck, root: &mut Candidate<'a>, orphans: &Orphans<'a>) {
     for entries in apart(wreck, root, orphans) {
         let is_there = |entry: &Entry<'_>| root.trunk.inside(0, entry.key).is_some();
@@ -192,7 +211,7 @@ pub fn complete<'a>(wreck: &'a Wreck, root: &mut Candidate<'a>, orphans: &Orphan
     }
 }
 
-/// Leaves of nothing but buckets of etcd's that a root lacks, the best of each first.
+/// Leaves of only such buckets of etcd's that a root lacks, the best of each first.
 fn apart<'a>(wreck: &'a Wreck, root: &Candidate<'a>, orphans: &Orphans<'a>) -> Vec<Vec<Entry<'a>>> {
     let is_searched = root.root.from == RootSource::Searched;
     let Some(bucket) = root.trunk.buckets.first() else { return Vec::new() };
@@ -217,7 +236,7 @@ fn apart<'a>(wreck: &'a Wreck, root: &Candidate<'a>, orphans: &Orphans<'a>) -> V
     leaves.into_iter().map(|(_, leaf)| leaf.entries.clone()).collect()
 }
 
-/// How late a root is, as far as one look tells: the raft log that was applied, then the newest record.
+/// How late a root is, by one look-up each: the raft log that was applied, then the newest record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Age {
     consistent_index: Option<u64>,

@@ -1,15 +1,11 @@
 //! A salvage: search, copy, report.
 
-#![warn(missing_docs)]
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::fs::File;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::bolt::Db;
 use crate::bolt::write;
-use crate::copy::{self, CopyError, Layout, Order, Progress, proof};
+use crate::copy::{self, CopyError, Order, Progress, proof};
 use crate::etcd::hash;
 use crate::etcd::schema::State;
 use crate::output::{OutputError, Target};
@@ -18,55 +14,15 @@ use crate::shell::ShellCommand;
 use crate::text::shown;
 
 use super::assemble::Saved;
-use super::document::{SalvageReport, Unreached};
-use super::find::{self, Finds, Trust};
+use super::document::SalvageReport;
+use super::error::SalvageError;
+use super::find;
+use super::finds::Finds;
 use super::lacks;
 use super::open::Wreck;
+use super::request::{SalvageRequest, Trust};
 use super::summary::Summary;
-use super::whole::is_sound;
-
-pub use super::error::SalvageError;
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SalvageRequest {
-    /// Where the copy goes.
-    pub target: PathBuf,
-    /// Whether to replace what stands there.
-    pub force: bool,
-    /// How much is believed.
-    pub trust: Trust,
-    /// Whether to turn authentication off in the copy.
-    pub disable_auth: bool,
-    /// How the copy is laid out.
-    pub layout: Layout,
-    /// Whether to append a SHA-256, as snapshots have it.
-    pub snapshot: bool,
-    /// Whether to do nothing but search.
-    pub dry_run: bool,
-    /// Whether to copy first what a failing disk still gives.
-    pub disk_errors: bool,
-    /// Whether to read although a program may be writing to the file.
-    pub without_lock: bool,
-}
-
-impl SalvageRequest {
-    /// A copy at this path, which nothing has yet, of what nothing speaks against.
-    pub fn to(target: impl Into<PathBuf>) -> Self {
-        Self {
-            target: target.into(),
-            force: false,
-            trust: Trust::Usual,
-            disable_auth: false,
-            layout: Layout::default(),
-            snapshot: false,
-            dry_run: false,
-            disk_errors: false,
-            without_lock: false,
-        }
-    }
-}
+use super::unreached::Unreached;
 
 /// Saves what can be saved.
 ///
@@ -107,7 +63,7 @@ pub fn salvage(
     Ok(SalvageReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
 }
 
-/// Whether there is anything to be saved, as much as it is trusted.
+/// Refuses a copy without an entry, unless the file is sound and empty.
 fn check_found(
     wreck: &Wreck,
     request: &SalvageRequest,
@@ -115,23 +71,24 @@ fn check_found(
     entries: u64,
 ) -> Result<(), SalvageError> {
     let path = shown(&wreck.path).into_owned();
-    if entries == 0 && finds.unreached.entries > 0 && !is_sound(finds) {
+    if entries == 0 && finds.unreached.entries > 0 && !finds.is_sound() {
         let Unreached { entries, buckets, .. } = finds.unreached;
         let next = ShellCommand::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
         let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }
-    if entries == 0 && request.trust == Trust::Strict && !finds.left.is_empty() {
-        let what = format!("each of the {} records that were found may have been deleted", finds.left.len());
+    if entries == 0 && request.trust == Trust::Strict && !finds.left_out.is_empty() {
+        let what =
+            format!("each of the {} records that were found may have been deleted", finds.left_out.len());
         return Err(SalvageError::Doubtful { path, what });
     }
-    if entries == 0 && !is_sound(finds) {
+    if entries == 0 && !finds.is_sound() {
         return Err(SalvageError::Nothing { path, owner: Owner::of(&wreck.db).at(&wreck.path) });
     }
     Ok(())
 }
 
-/// A revision has one content: of two, one is wrong.
+/// Refuses revisions with two contents in strict mode: one of the two is wrong.
 fn check_conflicts(wreck: &Wreck, request: &SalvageRequest, finds: &Finds<'_>) -> Result<(), SalvageError> {
     if request.trust != Trust::Strict || finds.conflicts.is_empty() {
         return Ok(());

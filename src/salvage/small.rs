@@ -1,10 +1,8 @@
 //! etcd's small buckets, completed from leaves that no root reaches.
 //!
-//! As for records: only what lies in a gap of its bucket's tree can have been lost. What does not was deleted, and stays so: a lease
-//! that was revoked, a user that was removed. What lies in a gap is taken unless something shows that it was gone; only of leases
-//! can that be shown ([`super::leases`]), so all that is taken is doubtful, and `--strict` takes none of it.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! As for records: an entry can have been lost only if it lies in a gap of its bucket's tree. Any other was deleted, and stays so: a
+//! lease that was revoked, a user that was removed. What lies in a gap is taken unless something shows that it was gone. That can be
+//! shown only for leases ([`super::leases`]), so all that is taken is doubtful, and `--strict` takes none of it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,12 +11,12 @@ use crate::bolt::PageId;
 use crate::bolt::orphan::OrphanLeaf;
 use crate::bolt::page::Entry;
 
-use super::assemble::SavedBucket;
-use super::find::Trust;
+use super::found::Tier;
+use super::gaps::{Gap, Gaps};
 use super::kinds::{Small, lease_id};
 use super::leases::{Leases, Newest};
-use super::records::Tier;
-use super::tree::{Gap, Gaps};
+use super::request::Trust;
+use super::saved_bucket::{SavedBucket, Taken};
 
 /// Leaves of one small bucket.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub struct SmallLeaves<'a> {
 }
 
 impl<'a> SmallLeaves<'a> {
-    /// Sorts leaves by the buckets that they are of. Gives also what is of none: whole leaves, and what else stands in the others.
+    /// Sorts leaves by their buckets. Returns also what belongs to none: whole leaves, and the other entries of sorted ones.
     #[must_use]
     pub fn sort(leaves: Vec<OrphanLeaf<'a>>) -> (Vec<Self>, Vec<OrphanLeaf<'a>>) {
         let mut sorted: BTreeMap<Small, Vec<OrphanLeaf<'a>>> = BTreeMap::new();
@@ -46,12 +44,12 @@ impl<'a> SmallLeaves<'a> {
             }
             sorted.entry(kind).or_default().push(leaf);
         }
-        // of buckets, older states of the root are full
+        // older states of the root bucket have nothing but buckets
         others.retain(|leaf| leaf.entries.iter().any(|entry| !entry.is_bucket()));
         (sorted.into_iter().map(|(kind, leaves)| Self { kind, leaves }).collect(), others)
     }
 
-    /// Its entries, each with the leaf that it stands in.
+    /// Its entries, each with its leaf.
     fn entries(&self) -> impl Iterator<Item = (&OrphanLeaf<'a>, Entry<'a>)> {
         self.leaves.iter().flat_map(|leaf| leaf.entries.iter().map(move |&entry| (leaf, entry)))
     }
@@ -64,14 +62,12 @@ impl<'a> SmallLeaves<'a> {
     }
 }
 
-/// How the state is known.
+/// What is known of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'k> {
-    /// How much is believed.
     pub trust: Trust,
-    /// Whether the trees are of a state before the one that the file held.
-    pub behind: bool,
-    /// What is known of leases.
+    /// Whether the trees are older than the last state of the file.
+    pub root_is_older: bool,
     pub leases: &'k Leases,
 }
 
@@ -95,8 +91,8 @@ pub fn complete<'a>(buckets: &mut Vec<SavedBucket<'a>>, found: &SmallLeaves<'a>,
 }
 
 /// Adds the buckets of etcd's that the copy lacks, each empty, with what is missing of it. etcd makes all of them at its first start,
-/// 3.4 to 3.7 the same ten (`schema.AllBuckets`; before 3.6 `mvcc/buckets`), and its tools end where `meta` is not there: they write
-/// the consistent index into it (`etcdutl/snapshot/v3_snapshot.go`, `updateCIndex`).
+/// 3.4 to 3.7 the same ten (`schema.AllBuckets`; before 3.6 `mvcc/buckets`), and its tools fail without `meta`: they write the
+/// consistent index into it (`etcdutl/snapshot/v3_snapshot.go`, `updateCIndex`).
 pub fn add_missing(buckets: &mut Vec<SavedBucket<'_>>) {
     for kind in Small::ALL {
         if !buckets.iter().any(|bucket| bucket.is_of(kind)) {
@@ -124,24 +120,13 @@ fn gaps_of_missing<'a>(buckets: &[SavedBucket<'a>], kind: Small) -> Gaps<'a> {
     if is_named || is_made { all(PageId(0), "no root leads to it") } else { Gaps::default() }
 }
 
-/// What becomes of what was found.
-#[derive(Debug, Default)]
-pub struct Taken<'a> {
-    /// Entries that are taken, each key once.
-    pub entries: Vec<Entry<'a>>,
-    /// Keys of which something was found, and left out.
-    pub left: u64,
-    /// Keys that were found with two values.
-    pub conflicts: u64,
-}
-
-/// Tells what was lost from what was deleted.
+/// Decides what was lost and what was deleted.
 struct Judge<'j, 'a> {
     kind: Small,
     gaps: &'j Gaps<'a>,
-    /// Those gaps below which leaves may stand whole elsewhere: not those of leaves that were damaged themselves.
+    /// Gaps whose leaves may be found whole elsewhere: not those of leaves that were damaged themselves.
     above_leaves: Gaps<'a>,
-    /// What the best root does not have, whether or not the next one does: later leases than that has may be among it.
+    /// Gaps of the best root, also where the next root fills them: leases that are later than the next root may lie there.
     first_gaps: &'j Gaps<'a>,
     /// The last lease of each member that some root has.
     newest: Newest,
@@ -174,7 +159,7 @@ impl<'j, 'a> Judge<'j, 'a> {
         for mut candidates in by_key.into_values() {
             candidates.retain(|candidate| candidate.belongs);
             let Some(best) = candidates.iter().min_by_key(|candidate| candidate.rank) else {
-                taken.left = taken.left.saturating_add(1);
+                taken.left_out = taken.left_out.saturating_add(1);
                 continue;
             };
             let differs = candidates.iter().any(|other| other.entry.value != best.entry.value);
@@ -187,7 +172,8 @@ impl<'j, 'a> Judge<'j, 'a> {
     /// Whether a leaf has leases that were gone: those among them that the tree would have.
     fn is_old(&self, leaf: &OrphanLeaf<'a>, present: &[Entry<'a>]) -> bool {
         let is_present = |key: &[u8]| present.binary_search_by_key(&key, |present| present.key).is_ok();
-        let is_deleted = |key: &[u8]| !self.known.behind && !self.first_gaps.contain(key) && !is_present(key);
+        let is_deleted =
+            |key: &[u8]| !self.known.root_is_older && !self.first_gaps.contain(key) && !is_present(key);
         self.kind == Small::Lease
             && (self.known.leases.is_old(leaf) || leaf.entries.iter().any(|entry| is_deleted(entry.key)))
     }
@@ -200,7 +186,7 @@ impl<'j, 'a> Judge<'j, 'a> {
             Trust::BestEffort => true,
             Trust::Usual => self.belongs(&entry, is_copy, is_old),
         };
-        // what a transaction writes stands side by side
+        // a transaction writes its pages side by side
         let distance = lost().map(|gap| gap.page.0.abs_diff(leaf.page.0)).min().unwrap_or(u64::MAX);
         let version = Reverse(self.kind.version_of(leaf));
         let rank = (Reverse(is_copy), is_old, version, !leaf.whole, distance, leaf.page);
@@ -210,8 +196,8 @@ impl<'j, 'a> Judge<'j, 'a> {
     fn belongs(&self, entry: &Entry<'a>, is_copy: bool, is_old: bool) -> bool {
         let in_gap = self.gaps.contain(entry.key);
         let Some(lease) = lease_id(entry).filter(|_| self.kind == Small::Lease) else { return in_gap };
-        // an older root has its place, and not itself: it was granted since, or gone before
-        let may_be_later = self.known.behind || (self.first_gaps.contain(entry.key) && !in_gap);
+        // an older root covers its id and does not have it: it was granted since, or gone before
+        let may_be_later = self.known.root_is_older || (self.first_gaps.contain(entry.key) && !in_gap);
         if self.known.leases.is_needed(lease) {
             return in_gap || may_be_later;
         }

@@ -1,6 +1,4 @@
-//! What a salvage says of what it found and made.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! The report, from what was found and made.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,22 +7,20 @@ use crate::bolt::bucket::{Bucket, BucketId, BucketRoot, path_of};
 use crate::bolt::write::Plan;
 use crate::copy::{Copied, file_bytes};
 use crate::etcd::{KeyValue, current_revision};
-use crate::owner::Owner;
 use crate::text::ByteText;
 
-use super::assemble::SavedBucket;
 use super::document::{
     BucketReport, ConflictReport, NotTaken, Recovered, SalvageCopy, SalvageReport, SalvageSource,
 };
-use super::find::Finds;
+use super::finds::Finds;
+use super::found::{Found, Tier};
 use super::lacks;
-use super::lost;
+use super::lost::{self, Lost};
 use super::notes;
 use super::open::Wreck;
-use super::records::{Found, Tier};
+use super::request::SalvageRequest;
 use super::restore;
-use super::run::SalvageRequest;
-use super::whole::is_whole;
+use super::saved_bucket::SavedBucket;
 
 /// Conflicts and gaps of small buckets that are listed.
 const MAX_LISTED: usize = 100;
@@ -45,7 +41,7 @@ impl Summary<'_> {
         let copied = copied.unwrap_or_default();
         let lost = lost::lost(finds);
         let affected = lost::affected(finds, &lost);
-        let recovered = if finds.is_etcd { recovered(finds) } else { Recovered::of_buckets(&finds.buckets) };
+        let recovered = recovered(finds);
         let whole = is_whole(wreck, finds, &lost);
         let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
         let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
@@ -54,7 +50,7 @@ impl Summary<'_> {
             other: conflict.other,
         });
         SalvageReport {
-            dropped: NotTaken { free: finds.left.len() as u64, malformed: finds.malformed },
+            dropped: NotTaken { free: finds.left_out.len() as u64, malformed: finds.malformed },
             recovered,
             unreached: finds.unreached.clone(),
             buckets: buckets(finds),
@@ -72,7 +68,7 @@ impl Summary<'_> {
             source: source_file(wreck, finds),
             target: self.target_file(&recovered, copied.sha256),
             elapsed_seconds: 0.0,
-            owner: owner_of(finds),
+            owner: finds.owner(),
             whole,
         }
     }
@@ -115,12 +111,9 @@ fn live_keys(records: &[Found<'_>]) -> u64 {
     live.values().filter(|&&live| live).count() as u64
 }
 
+/// Where the records of the copy come from; of a file that is not etcd's, the entries of all buckets.
 fn recovered(finds: &Finds<'_>) -> Recovered {
-    let mut counts: BTreeMap<Tier, u64> = BTreeMap::new();
-    for found in &finds.records {
-        let count = counts.entry(found.tier).or_default();
-        *count = count.saturating_add(1);
-    }
+    let counts = if finds.is_etcd { of_records(&finds.records) } else { of_buckets(&finds.buckets) };
     let count = |tier| counts.get(&tier).copied().unwrap_or(0);
     Recovered {
         reachable: count(Tier::Reachable),
@@ -129,6 +122,30 @@ fn recovered(finds: &Finds<'_>) -> Recovered {
         doubtful: finds.records.iter().filter(|found| finds.is_doubtful(found)).count() as u64,
         free: count(Tier::Free),
     }
+}
+
+fn of_records(records: &[Found<'_>]) -> BTreeMap<Tier, u64> {
+    let mut counts = BTreeMap::new();
+    records.iter().for_each(|found| add(&mut counts, found.tier, 1));
+    counts
+}
+
+fn of_buckets(buckets: &[SavedBucket<'_>]) -> BTreeMap<Tier, u64> {
+    let mut counts = BTreeMap::new();
+    for bucket in buckets {
+        let all = bucket.entries.iter().filter(|entry| !entry.is_bucket()).count() as u64;
+        let orphan = bucket.from_orphans.min(all);
+        let others = bucket.from_others.min(all.saturating_sub(orphan));
+        add(&mut counts, bucket.tier, all.saturating_sub(orphan).saturating_sub(others));
+        add(&mut counts, Tier::OlderRoot, others);
+        add(&mut counts, Tier::Orphan, orphan);
+    }
+    counts
+}
+
+fn add(counts: &mut BTreeMap<Tier, u64>, tier: Tier, entries: u64) {
+    let count = counts.entry(tier).or_default();
+    *count = count.saturating_add(entries);
 }
 
 fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
@@ -142,7 +159,7 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
         why: bucket.gaps.all().first().map(|gap| gap.why.clone()),
         older_root: bucket.from_others,
         orphan: bucket.from_orphans,
-        left_out: bucket.left,
+        left_out: bucket.left_out,
         conflicts: bucket.conflicts,
     })
     .collect()
@@ -162,6 +179,25 @@ fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
     (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
 }
 
-pub(super) fn owner_of(finds: &Finds<'_>) -> Owner {
-    if finds.is_etcd { Owner::Etcd } else { Owner::Other }
+/// Whether the active root led to all that the file held, and nothing else that was found contradicts it.
+fn is_whole(wreck: &Wreck, finds: &Finds<'_>, lost: &[Lost]) -> bool {
+    lost.is_empty()
+        && finds.readable
+        && wreck.unreadable.is_empty()
+        && !has_newer(finds)
+        && !finds.auth_disabled
+        && finds.malformed == 0
+        && finds.restored_flags == 0
+        && finds.conflicts.is_empty()
+        && finds.is_sound()
+        && finds.records.iter().all(|found| found.tier != Tier::Free)
+        && finds.buckets.iter().all(|bucket| bucket.from_orphans == 0)
+}
+
+/// Whether something was found that only a newer state may have, whose meta is lost.
+fn has_newer(finds: &Finds<'_>) -> bool {
+    let last = finds.records.last().map(Found::order);
+    let is_newer = |found: &Found<'_>| Some(found.order()) > last;
+    let of_others = || finds.unreached.entries > 0 && !finds.is_etcd;
+    finds.newer_may_be_lost && (of_others() || finds.left_out.iter().any(is_newer))
 }

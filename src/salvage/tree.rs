@@ -1,10 +1,8 @@
 //! One tree, read in the order of its keys, as far as it can be: its entries, and the ranges of keys that are missing.
 //!
 //! Unlike [`crate::bolt::walk`], which reports faults, this keeps account of what they hide: below a page that can't be read, all
-//! keys from its own key in the branch above to the next one may be lost. Where no range is missing, what is not there was
-//! not there: that is what tells a lost record from a deleted one.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! keys from its own key in the branch above to the next one may be lost. A key outside of these ranges that is not there was
+//! deleted, not lost.
 
 use crate::bolt::bucket::BucketRoot;
 use crate::bolt::claims::Claims;
@@ -17,8 +15,7 @@ use crate::units::{count, grouped};
 use thiserror::Error;
 use zerocopy::FromBytes;
 
-/// Gaps at one key that are looked at.
-const MAX_OVERLAPPING: usize = 8;
+use super::gaps::{Gap, Gaps};
 
 /// What was found of one tree.
 #[derive(Debug, Default)]
@@ -26,7 +23,7 @@ pub struct Tree<'a> {
     /// Its entries, in ascending order of their keys.
     pub entries: Vec<Entry<'a>>,
     pub gaps: Gaps<'a>,
-    /// What stands in its leaves, and does not belong there by its key: each leaf with these entries alone.
+    /// Entries of its leaves whose keys do not belong there: each leaf with only these entries.
     pub strays: Vec<OrphanLeaf<'a>>,
 }
 
@@ -40,89 +37,6 @@ impl Tree<'_> {
     }
 }
 
-/// A range of keys that is missing.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Gap<'a> {
-    /// The lowest key that may be missing; empty for all below the upper end.
-    pub lower: &'a [u8],
-    /// The lowest key that is not missing; `None` for all above the lower end.
-    pub upper: Option<&'a [u8]>,
-    /// The page that could not be read.
-    pub page: PageId,
-    /// Whether that page itself was damaged, and was a leaf, as those beside it are: then its records lay nowhere else. Not where
-    /// the reference to it may be what is wrong.
-    pub leaf: bool,
-    pub why: String,
-}
-
-impl Gap<'_> {
-    /// Whether a key lies in the range.
-    #[must_use]
-    pub fn contains(&self, key: &[u8]) -> bool {
-        self.lower <= key && self.upper.is_none_or(|upper| key < upper)
-    }
-}
-
-/// Gaps in ascending order, quickly asked.
-#[derive(Clone, Debug, Default)]
-pub struct Gaps<'a> {
-    gaps: Vec<Gap<'a>>,
-    /// Up to where the gaps so far reach: they may overlap where a branch was damaged. `None`: to the end.
-    reach: Vec<Option<&'a [u8]>>,
-}
-
-impl<'a> Gaps<'a> {
-    /// These gaps, in whatever order.
-    #[must_use]
-    pub fn new(mut gaps: Vec<Gap<'a>>) -> Self {
-        gaps.sort_by(|a, b| a.lower.cmp(b.lower));
-        let further = |reach: &mut Option<&'a [u8]>, gap: &Gap<'a>| {
-            *reach = reach.and_then(|reach| gap.upper.map(|upper| upper.max(reach)));
-            Some(*reach)
-        };
-        let reach = gaps.iter().scan(Some(&[][..]), further).collect();
-        Self { gaps, reach }
-    }
-
-    /// Whether a key lies in one of them.
-    #[must_use]
-    pub fn contain(&self, key: &[u8]) -> bool {
-        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
-        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
-        reach.is_some_and(|reach| reach.is_none_or(|reach| key < reach))
-    }
-
-    /// Whether a gap has something in common with one of them.
-    #[must_use]
-    pub fn meet(&self, gap: &Gap<'_>) -> bool {
-        let behind = match gap.upper {
-            Some(upper) => self.gaps.partition_point(|theirs| theirs.lower < upper),
-            None => self.gaps.len(),
-        };
-        let reach = behind.checked_sub(1).and_then(|last| self.reach.get(last));
-        reach.is_some_and(|reach| reach.is_none_or(|reach| gap.lower < reach))
-    }
-
-    /// Those that a key lies in. They overlap only where a branch was damaged, so no more than a few are looked at.
-    pub fn around(&self, key: &[u8]) -> impl Iterator<Item = &Gap<'a>> {
-        let behind = self.gaps.partition_point(|gap| gap.lower <= key);
-        let before = self.gaps.get(..behind).unwrap_or_default();
-        before.iter().rev().take(MAX_OVERLAPPING).filter(move |gap| gap.contains(key))
-    }
-
-    /// Each of them, in order.
-    #[must_use]
-    pub fn all(&self) -> &[Gap<'a>] {
-        &self.gaps
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.gaps.is_empty()
-    }
-}
-
 /// A page that is referred to, and the keys that it should hold.
 #[derive(Clone, Copy)]
 struct Pending<'a> {
@@ -132,7 +46,7 @@ struct Pending<'a> {
     depth: u32,
 }
 
-/// Reads a tree. Pages that it takes are claimed; a page that somebody else has is a gap.
+/// Reads a tree. Pages that it takes are claimed; a page that another tree has claimed is a gap.
 #[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
     let metas = db.metas().slots.iter().filter_map(|meta| meta.ok());
@@ -182,7 +96,6 @@ struct Reader<'r, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    /// A page whose place is known, but not its content.
     fn gap(&mut self, at: Pending<'a>, why: String) {
         self.gap_of(at, why, true);
     }
@@ -198,7 +111,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let page = match self.db.page(at.page) {
             Ok(page) => page,
-            Err(error) => return self.gap_of(at, said(&error, self.db), self.is_own_damage(&error)),
+            Err(error) => return self.gap_of(at, reason(&error, self.db), self.is_own_damage(&error)),
         };
         if let Ok(branch) = page.branch() {
             self.branch(&branch, at);
@@ -209,7 +122,7 @@ impl<'a> Reader<'_, 'a> {
                     Err(why) => self.gap_of(at, why, false),
                 },
                 Ok(_) => self.gap_of(at, "its keys are not those that belong here".to_owned(), false),
-                Err(error) => self.gap(at, said(&error, self.db)),
+                Err(error) => self.gap(at, reason(&error, self.db)),
             }
         }
     }
@@ -226,7 +139,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Pages that a leaf needs: its header may say more, and would take those of its neighbours.
+    /// Pages that a leaf needs: a damaged header may claim more, which belong to its neighbours.
     fn pages_of(&self, leaf: &Leaf<'a>) -> u64 {
         let used = leaf.entries().filter_map(Result::ok).map(|entry| entry.end()).max().unwrap_or(0);
         used.div_ceil(self.db.page_size()).clamp(1, u64::from(leaf.page().header().overflow.get()) + 1)
@@ -295,7 +208,7 @@ impl<'a> Reader<'_, 'a> {
             return self.gap_of(at, why, false);
         }
         if damaged > 0 {
-            // whose keys the lost ones were can't be told: children before them may seem to reach further than they do
+            // the keys of the lost ones are not known: children before them may seem to reach further than they do
             self.gap(at, format!("{damaged} of its {count} children can't be read"));
         }
         let uppers = children.iter().skip(1).map(|&(key, _)| Some(key)).chain([at.upper]);
@@ -352,12 +265,12 @@ fn is_within(key: &[u8], at: Pending<'_>) -> bool {
     at.lower <= key && at.upper.is_none_or(|upper| key < upper)
 }
 
-/// What is wrong with a page, in the words of those who met it: a page of zeros has no type for a reason.
-fn said(error: &PageError, db: &Db) -> String {
+/// What is wrong with a page.
+fn reason(error: &PageError, db: &Db) -> String {
     if is_zeroed(error.page, db) { "it is zeroed".to_owned() } else { error.kind.to_string() }
 }
 
-/// Whether a page begins as a node does: in the middle of a longer one, hardly any does.
+/// Whether a page begins as a node does, which a page in the middle of a longer node hardly ever does.
 fn is_node(page: PageId, db: &Db) -> bool {
     let header = db.first_bytes(page).and_then(|bytes| PageHeader::ref_from_prefix(bytes).ok());
     header.is_some_and(|(header, _)| {

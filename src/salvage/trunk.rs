@@ -1,7 +1,5 @@
 //! All buckets below one root, as far as they can be read.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use std::collections::HashMap;
 
 use crate::bolt::bucket::BucketRoot;
@@ -12,7 +10,8 @@ use crate::bolt::{Db, PageId};
 use crate::etcd::Revision;
 use crate::etcd::schema::{ETCD_BUCKETS, FINISHED_COMPACT, KEY_BUCKET, SCHEDULED_COMPACT};
 
-use super::tree::{self, Gap, Gaps, Tree};
+use super::gaps::{Gap, Gaps};
+use super::tree::{self, Tree};
 
 /// Buckets of one root that are read: more than any application nests.
 const MAX_BUCKETS: usize = 1 << 20;
@@ -102,7 +101,7 @@ impl<'a> Trunk<'a> {
         }
     }
 
-    /// What is left of a root that can't be read.
+    /// A root bucket that can't be read.
     #[must_use]
     pub fn lost(root: PageId) -> Self {
         let why = "another page lies in the place of the root bucket".to_owned();
@@ -111,8 +110,8 @@ impl<'a> Trunk<'a> {
         Self { buckets: vec![TrunkBucket { parent: None, name: &[], sequence: 0, tree }], ..Self::default() }
     }
 
-    /// Whether the root bucket may be one: it holds a bucket, or nothing at all. bbolt puts only buckets there (`tx.go`), and
-    /// does not mind plain values beside them; values alone are another page's.
+    /// Whether the root bucket may be one: it holds a bucket, or nothing at all. bbolt puts only buckets there (`tx.go`), and accepts
+    /// plain values beside them; a page with values alone is another one.
     #[must_use]
     pub fn may_be_root(&self) -> bool {
         let root = self.buckets.first().map(|root| &root.tree.entries);
@@ -147,7 +146,6 @@ impl<'a> Trunk<'a> {
     /// The number of the bucket of this name within another.
     #[must_use]
     pub fn inside(&self, bucket: usize, name: &[u8]) -> Option<usize> {
-        // the borrow of a key ends with this call: it is looked up, not kept
         self.index.get(&(bucket, name)).copied()
     }
 
@@ -177,8 +175,8 @@ impl<'a> Trunk<'a> {
     }
 }
 
-/// Of etcd's root bucket, what has the name of one of its buckets and is none has lost its flag, and is read as one. Gives how many
-/// there are.
+/// An entry of etcd's root bucket with the name of one of its buckets and without the flag of a bucket has lost the flag: it is read as
+/// a bucket. Returns how many there are.
 fn restore_flags(entries: &mut [Entry<'_>]) -> usize {
     let has = |name: &[u8]| entries.iter().any(|entry| entry.key == name && entry.is_bucket());
     let is_named = entries.iter().any(|entry| entry.key == KEY_BUCKET);

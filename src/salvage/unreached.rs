@@ -1,11 +1,11 @@
-//! What can be read, and nothing tells which bucket it is of: trees that no root reaches.
+//! Trees that no root reaches, and of which nothing shows the bucket.
 //!
-//! They are counted, always. With `--best-effort`, the copy has each in a bucket named after its page, and all of these in one that
-//! is named as file systems name it.
-
-#![deny(clippy::arithmetic_side_effects)]
+//! They are always counted. With `--best-effort`, the copy has each in a bucket named after its page, and all of these in the bucket
+//! `lost+found`.
 
 use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
 
 use crate::bolt::PageId;
 use crate::bolt::claims::Claims;
@@ -14,19 +14,48 @@ use crate::bolt::orphan::Orphans;
 use crate::bolt::page::Entry;
 use crate::text::ByteText;
 
-use super::assemble::SavedBucket;
-use super::document::{Unreached, UnreachedTree};
 use super::forest::{Forest, TreeNodeKind};
+use super::gaps::Gaps;
 use super::open::Wreck;
 use super::roots::{Candidate, new_claims};
-use super::tree::Gaps;
+use super::saved_bucket::SavedBucket;
 use super::trunk::Trunk;
 
-/// The bucket of the copy that has them.
+/// The bucket of the copy that has them, named as in file systems.
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// Trees that are listed.
 const MAX_LISTED: usize = 100;
+
+/// What can be read in pages that no root reaches, and nothing tells which bucket it is of.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Unreached {
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
+    /// Trees that they are in.
+    pub num_trees: u64,
+    /// Whether the copy has it: with `--best-effort`.
+    pub taken: bool,
+    /// The bucket of the copy that has it, `lost+found`; `null` for none.
+    pub bucket: Option<ByteText>,
+    /// The trees, at most 100: those with most in them first.
+    pub trees: Vec<UnreachedTree>,
+}
+
+/// A tree that no root reaches.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct UnreachedTree {
+    /// Its first page.
+    pub page: u64,
+    /// Plain entries.
+    pub entries: u64,
+    /// Buckets.
+    pub buckets: u64,
+}
 
 /// A node that no root reaches, and all below it that no other tree has.
 #[derive(Debug)]
@@ -56,14 +85,14 @@ pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]
         trees.push(LooseTree { page: node.page, trunk });
     }
     let trunks = roots.iter().map(|root| &root.trunk).chain(trees.iter().map(|tree| &tree.trunk));
-    let left = left_over(wreck, orphans, trunks, &claims);
-    trees.extend(left);
+    let rest = left_over(wreck, orphans, trunks, &claims);
+    trees.extend(rest);
     trees.retain(|tree| tree.trunk.num_values() > 0);
     trees
 }
 
-/// Entries of leaves that a tree has, and that it did not take: they lie outside what the branch above has for the leaf, as another one
-/// was written to that page since.
+/// Entries of leaves that a tree has claimed and not taken: they lie outside the range that the branch above has for the leaf, as
+/// another leaf was written to that page since.
 fn left_over<'t, 'a: 't>(
     wreck: &'a Wreck,
     orphans: &Orphans<'a>,
@@ -89,7 +118,7 @@ fn left_over<'t, 'a: 't>(
     left.collect()
 }
 
-/// What is said of them.
+/// What the report says about them.
 #[must_use]
 pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
     let tree = |tree: &LooseTree<'_>| UnreachedTree {
@@ -109,7 +138,7 @@ pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
     }
 }
 
-/// Puts them into the copy. Gives the name of the bucket that has them.
+/// Puts them into the copy. Returns the name of the bucket that has them.
 pub fn put<'a>(
     wreck: &'a Wreck,
     buckets: &mut Vec<SavedBucket<'a>>,

@@ -1,8 +1,6 @@
 //! Pages of zeros: where a disk has lost some of a file's pages, others may be in the middle of a value, whose length and end still
 //! fit.
 
-#![deny(clippy::arithmetic_side_effects)]
-
 use rayon::prelude::*;
 
 use crate::bolt::page::Entry;
@@ -10,7 +8,7 @@ use crate::bolt::{Db, PageId};
 
 use super::trunk::Trunk;
 
-/// So many zeros in a row are no end of a value.
+/// More zeros in a row than a value ends with.
 const ENOUGH: u64 = 64;
 
 /// The pages of a file that are nothing but zeros. None, unless some page of zeros lies where a tree or a meta should be: by
@@ -21,7 +19,6 @@ pub struct Zeroed {
 }
 
 impl Zeroed {
-    /// Looks for them, where there is reason to.
     #[must_use]
     pub fn of<'a>(db: &Db, trunks: impl IntoIterator<Item = &'a Trunk<'a>>) -> Self {
         let is_zeroed =
@@ -48,7 +45,7 @@ impl Zeroed {
         let at = self.pages.partition_point(|&page| page < first);
         let starts = self.pages.get(at..).unwrap_or_default().iter().map(|&page| db.offset_of(PageId(page)));
         starts.take_while(|&page| page < end).any(|page| {
-            // the last bytes of a value may be zeros by right, and the rest of its page is slack
+            // a value may end with zeros, and the rest of its page is slack
             let zeros_end = page.saturating_add(db.page_size()).min(end);
             zeros_end.saturating_sub(page.max(start)) >= ENOUGH
         })

@@ -17,12 +17,12 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// Keys for each namespace.
 const KEYS_A_NAMESPACE: u32 = 400;
 
-/// All objects that there ever were.
+/// All objects, also deleted ones.
 #[derive(Debug)]
 pub struct Cluster {
     seed: u64,
     num_namespaces: u64,
-    /// The first key of each kind; behind them the number of all keys.
+    /// The first key of each kind, then the number of all keys.
     starts: Vec<u32>,
     max_value: u32,
     filler: Vec<u8>,
@@ -45,7 +45,7 @@ pub struct KeyText<'t> {
 }
 
 impl Cluster {
-    /// A cluster of so many keys, with no value above `max_value` bytes.
+    /// A cluster of `num_keys` keys, with no value above `max_value` bytes.
     #[must_use]
     pub fn new(seed: u64, num_keys: u32, max_value: u32) -> Self {
         let total: u64 = KINDS.iter().map(|kind| u64::from(kind.share)).sum();
@@ -109,23 +109,23 @@ impl Cluster {
         let filler = self.filler_len(object, key, version);
         let mut random = Random::new(self.seed, Question::Version, object.id ^ u64::from(version) << 40);
         let mut push_filler = |out: &mut Vec<u8>| {
-            let mut left = usize::try_from(filler).unwrap_or(0);
-            while left > 0 {
+            let mut rest = usize::try_from(filler).unwrap_or(0);
+            while rest > 0 {
                 let start = usize::try_from(random.below(FILLER_BYTES)).unwrap_or(0);
                 let text = self.filler.get(start..).unwrap_or_default();
-                let text = text.get(..left).unwrap_or(text);
+                let text = text.get(..rest).unwrap_or(text);
                 out.extend_from_slice(text);
-                left -= text.len().min(left).max(1);
+                rest -= text.len().min(rest).max(1);
             }
         };
         let uid = uid(self.seed, object);
         match object.kind.encoding {
             ValueEncoding::Protobuf => push_protobuf(object.kind, key, &uid, filler, push_filler, out),
             ValueEncoding::Json => {
-                let [before @ .., behind] = json_pieces(object.kind, key, &uid);
+                let [before @ .., last] = json_pieces(object.kind, key, &uid);
                 before.iter().for_each(|piece| out.extend_from_slice(piece));
                 push_filler(out);
-                out.extend_from_slice(behind);
+                out.extend_from_slice(last);
             }
         }
     }
@@ -150,7 +150,7 @@ impl KeyText<'_> {
     }
 }
 
-/// The text that values are cut from: words, each behind the other.
+/// The text that values are cut from: words with spaces between.
 fn filler(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed, Question::Filler, 0);
     let mut text = Vec::new();
@@ -173,7 +173,7 @@ fn quantile(known: &[u32; 5], draw: u32) -> u64 {
     })
 }
 
-/// Namespaces are called after teams and stages.
+/// Namespaces are named after teams and stages.
 fn push_namespace(number: u64, out: &mut Vec<u8>) {
     const STAGES: [&str; 3] = ["prod", "staging", "dev"];
     let words = WORDS.len() as u64;
@@ -224,7 +224,7 @@ fn push_name(object: Object, random: &mut Random, out: &mut Vec<u8>) {
     }
 }
 
-/// Five letters that tell an object from the others of its kind; seven where five don't suffice.
+/// Five letters that no other object of the kind has; seven if five are not enough.
 fn push_suffix(object: Object, out: &mut Vec<u8>) {
     const FIVE: u64 = 27u64.pow(5);
     const SEVEN: u64 = 27u64.pow(7);
@@ -256,7 +256,7 @@ fn uid(seed: u64, object: Object) -> [u8; UID_LEN as usize] {
     text.as_bytes().try_into().unwrap_or([b'0'; UID_LEN as usize])
 }
 
-/// Bytes of a protobuf field of so many bytes, with a number below 16.
+/// Bytes of a protobuf field whose content has `len` bytes and whose number is below 16.
 pub fn field_len(len: u64) -> u64 {
     1 + encoded_len_varint(len) as u64 + len
 }

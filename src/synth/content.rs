@@ -1,4 +1,4 @@
-//! A made-up file's content, as a source for the writer: ten buckets, and their entries made whenever they are asked for.
+//! The content of a made-up file, as a source for the writer: ten buckets, whose entries are made when they are needed.
 
 use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
@@ -46,7 +46,7 @@ pub struct SynthContent {
     history: SynthHistory,
     leases: u32,
     buckets: Vec<BucketSpec>,
-    /// Entries of the root and of the small buckets; the leases come behind them, then the records.
+    /// Entries of the root and of the small buckets. Leases are numbered after them, then records.
     small: Vec<(Vec<u8>, SmallValue)>,
 }
 
@@ -96,7 +96,7 @@ impl SynthContent {
         self.leases
     }
 
-    /// Finds out how long each record is.
+    /// Determines the size of each record.
     fn measure(&mut self) {
         let mut records = std::mem::take(&mut self.history.records);
         records.par_iter_mut().for_each_init(Vec::new, |text, record| {
@@ -179,9 +179,9 @@ impl SynthContent {
 
     fn place(&self, entry: u64) -> Option<Place> {
         let entry = usize::try_from(entry).ok()?;
-        let Some(behind) = entry.checked_sub(self.small.len()) else { return Some(Place::Small(entry)) };
-        match behind.checked_sub(self.leases as usize) {
-            None => Some(Place::Lease(u32::try_from(behind).ok()?)),
+        let Some(number) = entry.checked_sub(self.small.len()) else { return Some(Place::Small(entry)) };
+        match number.checked_sub(self.leases as usize) {
+            None => Some(Place::Lease(u32::try_from(number).ok()?)),
             Some(record) => Some(Place::Record(record)),
         }
     }

@@ -1,4 +1,4 @@
-//! As many keys as make a file of a size.
+//! Finds the number of keys that make a file of a given size.
 
 use crate::bolt::write::{self, Plan, Settings};
 use crate::copy::CopyError;
@@ -6,11 +6,11 @@ use crate::copy::CopyError;
 use super::content::{FileWish, SynthContent};
 use super::{Extent, SynthError, SynthOptions};
 
-/// Keys of the first, small cluster, from which the others are reckoned.
+/// Keys of the first, small cluster, from which the others are estimated.
 const SAMPLE_KEYS: u32 = 10_000;
-/// A value takes at most this part of a file, so that the file's size does not hang on a few.
+/// A value takes at most this part of a file, so that the size does not depend on a few values.
 const LARGEST_VALUE: u64 = 256;
-/// The size is hit when it is missed by no more than this part of it.
+/// The size may be missed by this part of it.
 const TOLERANCE: u64 = 400;
 /// Large files take two or three rounds. In small ones, single values can keep any number of keys from coming close
 /// enough: then the closest is taken.
@@ -85,13 +85,13 @@ fn fit_bytes(options: &SynthOptions, target: u64) -> Result<(SynthContent, Plan)
     planned(options, closest.1, max_value)
 }
 
-/// What keys come to, if so many bytes are wanted where they made so many.
+/// The number of keys for the wanted bytes, in proportion to those that were made.
 fn scaled(keys: u32, wanted: u64, made: u64) -> u32 {
     let keys = u128::from(keys) * u128::from(wanted) / u128::from(made.max(1));
     u32::try_from(keys).unwrap_or(u32::MAX).max(1)
 }
 
-/// Free pages beside so many in use.
+/// Free pages, from the number of pages in use.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

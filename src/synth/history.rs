@@ -1,10 +1,10 @@
 //! What happened in a cluster: every record of the `key` bucket, in the order of revisions, in 16 bytes each.
 //!
 //! Each key is put once; the further puts go to keys by the churn of their kinds, mostly to a few of them; some keys
-//! are deleted. All of that is drawn with a time, sorted, and then walked through as etcd would have lived it:
+//! are deleted. All of that is drawn with a time, sorted, and then numbered as etcd would have done it:
 //! transactions are numbered, versions counted, create revisions remembered.
 //!
-//! Time has two ages. Of the first, which ended with the compaction, etcd keeps one record a key, and revisions have
+//! There are two periods. Of the first, which ended with the compaction, etcd keeps one record a key, and revisions have
 //! gaps. Everything of the second is kept, so its revisions have none.
 
 use rayon::prelude::*;
@@ -15,11 +15,11 @@ use super::random::{Question, Random};
 
 /// The first revision that etcd gives to a change.
 const FIRST_REVISION: u32 = 2;
-/// Of so many keys, one was written last after the compaction.
+/// One of this many keys was last written after the compaction.
 const ONE_IN_NEW: u64 = 12;
 /// Revisions before the compaction for each that it left, unless it is said where it was.
 const REVISIONS_A_SURVIVOR: u64 = 8;
-/// One of so many changes shares its transaction with the one before.
+/// One of this many changes shares its transaction with the one before.
 const ONE_IN_SHARED: u64 = 40;
 /// The most changes in one transaction.
 const MAX_CHANGES: usize = 8;
@@ -228,7 +228,7 @@ fn draw(seed: u64, cluster: &Cluster, draws: Draws) -> Vec<Record> {
     records
 }
 
-/// The key that is deleted as number so-and-so: they are spread evenly, and so over all kinds.
+/// The key that is deleted as the nth: deleted keys are spread evenly over all kinds.
 fn deleted_key(number: u32, num_keys: u32, deleted: u32) -> u32 {
     let key = u64::from(number) * u64::from(num_keys) / u64::from(deleted.max(1));
     u32::try_from(key).unwrap_or(u32::MAX)

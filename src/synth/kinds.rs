@@ -17,7 +17,7 @@ pub struct ResourceModel {
     pub namespaced: bool,
     /// How they are stored.
     pub encoding: ValueEncoding,
-    /// What they are called.
+    /// How they are named.
     pub name: Name,
     /// How many of all keys they are, against the other kinds.
     pub share: u32,
@@ -37,7 +37,7 @@ pub enum ValueEncoding {
     Json,
 }
 
-/// How objects of a kind are called. Each ends in something that no other object of its kind has.
+/// How objects of a kind are named. Each ends in something that no other object of its kind has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Name {
     /// `checkout-x7k2p`
@@ -54,7 +54,7 @@ pub enum Name {
 
 use ValueEncoding::{Json, Protobuf};
 
-/// A built-in kind in namespaces; the others are told by their differences.
+/// A built-in kind in namespaces; other kinds are defined by their differences from it.
 const fn kind(
     path: &'static str,
     api_version: &'static str,

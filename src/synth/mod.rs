@@ -7,7 +7,7 @@
 //! | [`cluster`] | from the number of a key to its text and its values |
 //! | [`history`] | what happened: every record, in 16 bytes each |
 //! | [`content`] | all of it, as a source for the writer |
-//! | [`fit`] | as many keys as make a file of a size |
+//! | [`fit`] | the number of keys for a file of a given size |
 //! | [`scatter`](mod@scatter) | free pages between the nodes |
 //!
 //! Memory: 16 bytes a record and 4 a key (8 while it is drawn), 8 a page, and the writer's own. Values are made when they
@@ -42,7 +42,7 @@ use scatter::{FreeRuns, Scatter};
 pub struct SynthRequest {
     /// Where to.
     pub target: PathBuf,
-    /// Whether to replace what stands there.
+    /// Whether to replace a file that is there.
     pub force: bool,
     /// Whether to append a SHA-256, as snapshots have it.
     pub snapshot: bool,
@@ -76,7 +76,7 @@ pub struct SynthOptions {
 }
 
 impl SynthOptions {
-    /// What a member has that lives on: half of it free in bursts, pages as etcd fills them.
+    /// A member that has run for long: half of its pages are free, in bursts, and pages are filled as etcd does.
     #[must_use]
     pub fn new(seed: u64, extent: Extent) -> Self {
         Self {
@@ -97,9 +97,9 @@ impl SynthOptions {
 /// How large a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Extent {
-    /// So many bytes, within about one of a hundred.
+    /// A file of about this many bytes (1 %).
     Bytes(u64),
-    /// So many keys, deleted ones included.
+    /// A file of this many keys, deleted ones included.
     Keys(u32),
 }
 
@@ -179,7 +179,7 @@ pub fn synth(request: &SynthRequest, progress: Progress<'_>) -> Result<SynthRepo
     let nodes = plan.nodes().count() as u64;
     let free_runs = scatter::scatter(&mut plan, options.seed, options.scatter, free, options.shuffle);
     let order = Order { target: place, plan: &plan, snapshot: *snapshot, attributes_of: None };
-    // it is made from numbers alone: there is nothing that could be lost
+    // it is made from numbers alone: nothing can be lost
     let Copied { sha256, .. } = copy::make(order, &content, progress, |_| Ok(()))?;
     let history = content.history();
     let (records, tombstones) = (history.records.len() as u64, u64::from(history.deleted));

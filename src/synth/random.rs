@@ -1,7 +1,7 @@
 //! Random numbers that are the same on every machine and in every version.
 //!
-//! Each question has a generator of its own, made of the seed, of what is asked and of whom: so any record can be made
-//! at any time, by any thread. PCG64-DXSM is one fixed algorithm; how its numbers become other things is written here,
+//! Each question has its own generator, made of the seed, the question and the number that it is about: so any record can
+//! be made at any time, by any thread. PCG64-DXSM is one fixed algorithm; how its numbers become other things is written here,
 //! in whole numbers, so that no library's change and no rounding of a processor's moves a byte.
 
 use rand_pcg::Pcg64Dxsm;
@@ -79,7 +79,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Files are made anew from a seed that somebody wrote down: these numbers must never change.
+    /// Files are made again from a seed that was written down: these numbers must never change.
     #[test]
     fn numbers_stay_what_they_are() {
         let mut random = Random::new(1, Question::Name, 7);

@@ -1,5 +1,4 @@
-//! Where pages go in a file that lived long: free pages between the nodes, and nodes that lie far from their
-//! neighbours.
+//! Where pages go in a file that was used for long: free pages between the nodes, and nodes far from their neighbours.
 
 use std::fmt;
 use std::iter;
@@ -103,7 +102,7 @@ pub fn scatter(plan: &mut Plan, seed: u64, scatter: Scatter, free: u64, shuffle:
     runs
 }
 
-/// Picks the share of the nodes, and lets them change places at random among themselves.
+/// Swaps the share of the nodes at random among themselves.
 fn shuffle(nodes: &mut [(PageId, u64)], seed: u64, share: f64) {
     let mut random = Random::new(seed, Question::Shuffle, 0);
     let limit = share * f64::from(u32::MAX);
@@ -114,7 +113,7 @@ fn shuffle(nodes: &mut [(PageId, u64)], seed: u64, share: f64) {
     }
 }
 
-/// How many free pages lie in each gap: before the first node, between two, and behind the last. All together they
+/// How many free pages lie in each gap: before the first node, between two, and after the last. All together they
 /// have all free pages; where these make more runs than there are gaps, runs are joined.
 struct Gaps {
     random: Random,

@@ -12,9 +12,9 @@ use etcd_medic::internals::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cle
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::resource_name;
 use etcd_medic::internals::scan::{ScanOptions, scan};
-use etcd_medic::internals::source::DbFile;
 use jiff::Timestamp;
 
 use super::counted::{GarbageClass, Sum, count};

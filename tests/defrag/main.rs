@@ -42,10 +42,15 @@ use etcd_medic::internals::bolt::open::{Lock, map_file};
 use etcd_medic::internals::copy::{CopyError, Destination, Progress};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
-use etcd_medic::internals::output::{OutputError, TEMPORARY_SUFFIX};
+use etcd_medic::internals::input::DbFile;
+use etcd_medic::internals::output::OutputError;
+use etcd_medic::internals::output::unfinished::TEMPORARY_SUFFIX;
 use etcd_medic::internals::rewrite::changes::Wish;
-use etcd_medic::internals::rewrite::defrag::{self, DefragError, DefragRequest};
-use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::rewrite::{
+    defrag::{self},
+    error::DefragError,
+    request::DefragRequest,
+};
 use sha2::{Digest, Sha256};
 use support::content::{assert_equal_contents, contents};
 use support::corpus::Corpus;

@@ -18,7 +18,7 @@ use etcd_medic::internals::etcd::kept::Kept;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::{RecordKey, Revision};
 use etcd_medic::internals::hash::{HashError, Hashes};
-use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::input::DbFile;
 use serde_json::Value;
 
 fn hashes(db: &Db, revision: i64) -> Result<Hashes, HashError> {

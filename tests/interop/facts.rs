@@ -11,8 +11,8 @@ use crate::support::peers::{
 };
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::scan::{ScanOptions, scan};
-use etcd_medic::internals::source::DbFile;
 use serde_json::Value;
 
 with_each_etcd!(

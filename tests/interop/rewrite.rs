@@ -23,8 +23,8 @@ use crate::support::random::Random;
 use crate::support::{fixture, names_in, testdata};
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::copy::Progress;
-use etcd_medic::internals::rewrite::defrag::{DefragRequest, defrag};
-use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::input::DbFile;
+use etcd_medic::internals::rewrite::{defrag, request::DefragRequest};
 use serde_json::Value;
 
 with_each_etcd!(

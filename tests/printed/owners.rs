@@ -432,5 +432,5 @@ fn entries_that_cannot_be_placed_are_counted() {
     case.reset();
     let ran = run_in(case.folder.path(), &[], "salvage -o saved.db FILE");
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("58 entries can be read, but nothing tells where they belong"), "{ran:?}");
+    assert!(ran.err.contains("58 entries can be read, but nothing shows where they belong"), "{ran:?}");
 }

@@ -5,8 +5,8 @@ use std::io::{Write, stderr};
 
 use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::entries::top_level;
-use etcd_medic::internals::salvage::find::Trust;
-use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::salvage::error::SalvageError;
+use etcd_medic::internals::salvage::request::Trust;
 
 use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};
 use super::support::corpus::Corpus;

@@ -2,8 +2,8 @@
 
 use etcd_medic::internals::etcd::schema::User;
 use etcd_medic::internals::salvage::document::SalvageReport;
-use etcd_medic::internals::salvage::find::Trust;
 use etcd_medic::internals::salvage::lacks::{Lack, LackState, What};
+use etcd_medic::internals::salvage::request::Trust;
 use prost::Message;
 
 use super::first_start::only;

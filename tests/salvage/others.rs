@@ -1,7 +1,7 @@
 //! Other programs' files.
 
-use etcd_medic::internals::salvage::find::Trust;
-use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::salvage::error::SalvageError;
+use etcd_medic::internals::salvage::request::Trust;
 
 use super::support::anatomy::Items;
 use super::support::workshop::{Base, Damage, PATTERNS, bases};

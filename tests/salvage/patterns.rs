@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Write, stderr};
 
-use etcd_medic::internals::salvage::find::Trust;
-use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::salvage::error::SalvageError;
+use etcd_medic::internals::salvage::request::Trust;
 
 use super::support::anatomy::{Item, Items};
 use super::support::builder::{FileBuilder, bucket, inline_bucket, plain};

@@ -1,7 +1,7 @@
 //! Where no sound meta leads to the buckets, and what has no place then.
 
-use etcd_medic::internals::salvage::find::{RootSource, Trust};
-use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::salvage::error::SalvageError;
+use etcd_medic::internals::salvage::{request::Trust, roots::RootSource};
 
 use super::support::anatomy::Items;
 use super::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};

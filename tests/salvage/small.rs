@@ -7,8 +7,8 @@ use etcd_medic::internals::check::check;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::Trailer;
 use etcd_medic::internals::salvage::document::{BucketReport, SalvageReport};
-use etcd_medic::internals::salvage::find::Trust;
-use etcd_medic::internals::salvage::run::SalvageError;
+use etcd_medic::internals::salvage::error::SalvageError;
+use etcd_medic::internals::salvage::request::Trust;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::travel::export::{self, Format};
 use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
 use etcd_medic::internals::travel::{SearchIn, Select, at};

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::source::DbFile;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::travel::export::{self, Format};
 use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
 use etcd_medic::internals::travel::{SearchIn, Select, at};

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::render::{Unrenderable, change, render, yaml};
-use etcd_medic::internals::source::DbFile;
 use etcd_medic::internals::travel::{SearchIn, Select, at};
 use jiff::Timestamp;
 use k8s_openapi::api;

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
+use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::render::{render, yaml};
-use etcd_medic::internals::source::DbFile;
 use etcd_medic::internals::text::is_unsafe;
 use etcd_medic::internals::travel::{SearchIn, Select, at};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};

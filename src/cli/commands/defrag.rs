@@ -10,7 +10,7 @@ use crate::bolt::open::Lock;
 use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
-use crate::rewrite::defrag::DefragRequest;
+use crate::rewrite::request::DefragRequest;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;

@@ -7,9 +7,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::etcd::find::FoundRecord;
+use crate::input::DbFile;
 use crate::output::Target;
 use crate::report;
-use crate::source::DbFile;
 use crate::text::ByteText;
 use crate::travel::export::{self, ExportTree, Exported};
 use crate::travel::index::Sorted;

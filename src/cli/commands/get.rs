@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::etcd::find::FoundRecord;
 use crate::etcd::schema::State;
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::text::{ByteText, escape, shown};
 use crate::travel::export::{self, Format};
 use crate::travel::history::{self, HistoryRow, KeyHistory};

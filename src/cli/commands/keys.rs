@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::input::DbFile;
 use crate::report;
-use crate::source::DbFile;
 use crate::text::escape;
 use crate::travel::keys::{DeletedRow, KeyRow};
 

@@ -7,8 +7,8 @@ use anyhow::Result;
 use crate::copy::Layout;
 use crate::front;
 use crate::report;
-use crate::salvage::find::Trust;
-use crate::salvage::run::SalvageRequest;
+use crate::salvage::request::SalvageRequest;
+use crate::salvage::request::Trust;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;

@@ -10,7 +10,7 @@ use crate::cli::progress;
 use crate::copy::Progress;
 use crate::filter::FilterWords;
 use crate::front::options::KeysOptions;
-use crate::source::DbFile;
+use crate::input::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
 use crate::travel::keys::Deleted;

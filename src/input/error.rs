@@ -1,4 +1,4 @@
-//! A file that a user named, opened: the path resolved, the lock taken, the bytes mapped, the metas read.
+//! Why a file can't be opened, and what to do next.
 
 #![warn(missing_docs)]
 
@@ -6,27 +6,15 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
-use crate::bolt::{Db, FormatError, probe};
+use crate::bolt::FormatError;
+use crate::bolt::open::OpenError;
+use crate::content::FileContent;
 use crate::content::folder::FolderContent;
-use crate::content::{self, FileContent};
-use crate::etcd::data_dir;
 use crate::owner::Owner;
-use crate::processes;
-use crate::received::Received;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 
-/// An opened file.
-#[derive(Debug)]
-pub struct DbFile {
-    /// The path of the db itself.
-    pub path: PathBuf,
-    /// The db.
-    pub db: Db,
-    /// Whether it was read without a lock.
-    pub read_without_lock: bool,
-}
+use super::received::Received;
 
 /// Why a file could not be opened, and what to do next.
 #[derive(Debug, Error)]
@@ -36,9 +24,9 @@ pub struct SourceError {
     pub path: PathBuf,
     /// Why.
     pub reason: Reason,
-    /// Whose the file is.
+    /// The program that the file belongs to.
     pub owner: Owner,
-    /// A db that waits to take its place.
+    /// A received db that could take its place.
     pub received: Option<Box<Received>>,
 }
 
@@ -56,10 +44,10 @@ pub enum Reason {
         /// What lies in it.
         folder: FolderContent,
     },
-    /// Somebody has bbolt's lock on it.
+    /// Another process has bbolt's lock on it.
     #[error("is locked by {by}")]
     Locked {
-        /// Who: `etcd (process 4711)`.
+        /// The process: `etcd (process 4711)`.
         by: String,
     },
     /// It could not be mapped or locked.
@@ -68,7 +56,7 @@ pub enum Reason {
     /// It is no db.
     #[error(transparent)]
     Content(FileContent),
-    /// It is a db that nothing can be read from in order.
+    /// It is a damaged db.
     #[error("{}", damage(error))]
     Format {
         /// Why.
@@ -76,6 +64,9 @@ pub enum Reason {
         /// Whether pages of bbolt's lie in it.
         has_pages: bool,
     },
+    /// What the disk gives can't be kept in this folder.
+    #[error("{0}: what the disk gives can't be copied there")]
+    Scratch(std::io::Error),
     /// The disk gives none of its bytes.
     #[error("the disk gives none of its {size} bytes")]
     Disk {
@@ -85,7 +76,7 @@ pub enum Reason {
 }
 
 impl SourceError {
-    /// With what has to be known of the file at this path besides.
+    /// Adds the owner of the file at this path, and a received db beside it.
     #[must_use]
     pub fn new(path: &Path, reason: Reason) -> Self {
         let owner = match &reason {
@@ -96,7 +87,7 @@ impl SourceError {
         Self { path: path.to_owned(), reason, owner, received }
     }
 
-    /// Why, and what to do about it: above the command for that, where there is one.
+    /// The reason, and what to do. If there is a command for that, it follows.
     fn words(&self) -> String {
         let (reason, backup) = (&self.reason, self.owner.backup());
         if let Some(received) = &self.received {
@@ -149,69 +140,13 @@ impl SourceError {
 }
 
 impl Reason {
-    /// Whether a member would have no db.
+    /// Whether the member has no db that can be read.
     fn leaves_nothing(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
-            Self::Locked { .. } | Self::Open(_) => false,
+            Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) => false,
         }
-    }
-}
-
-impl DbFile {
-    /// Opens a db, a snapshot, or the db of a data dir.
-    ///
-    /// # Errors
-    /// It does not exist, is held by somebody who writes, or is no bbolt file.
-    pub fn open(path: &Path, lock: Lock) -> Result<Self, SourceError> {
-        let (path, data) = map(path, lock)?;
-        refuse_other_content(&path, data.as_ref())?;
-        let db = Db::of_mapping(data.clone()).map_err(|error| {
-            let has_pages = probe::page_size_of(data.as_ref()).is_some();
-            SourceError::new(&path, Reason::Format { error, has_pages })
-        })?;
-        Ok(Self { path, db, read_without_lock: lock == Lock::None })
-    }
-
-    /// Whose the file is.
-    #[must_use]
-    pub fn owner(&self) -> Owner {
-        Owner::of(&self.db).at(&self.path)
-    }
-}
-
-/// The bytes of a file, or of the db of a data dir, and its path.
-///
-/// # Errors
-/// It does not exist, or is held by somebody who writes.
-pub fn map(path: &Path, lock: Lock) -> Result<(PathBuf, Mapping), SourceError> {
-    let path = data_dir::resolve(path).map_err(|error| {
-        let folder = path.is_dir().then(|| FolderContent::of(path));
-        let reason = match folder {
-            Some(folder) => Reason::Folder { error, folder },
-            None => Reason::Io(error),
-        };
-        SourceError::new(path, reason)
-    })?;
-    let data = map_file(&path, lock).map_err(|error| {
-        let reason = match error {
-            OpenError::Locked => Reason::Locked { by: processes::lock_holder(&path) },
-            error => Reason::Open(error),
-        };
-        SourceError::new(&path, reason)
-    })?;
-    Ok((path, data))
-}
-
-/// Refuses what is no db, sound or damaged: every command says the same of it.
-///
-/// # Errors
-/// What it is.
-pub fn refuse_other_content(path: &Path, data: &[u8]) -> Result<(), SourceError> {
-    match content::of(data) {
-        Some(content) => Err(SourceError::new(path, Reason::Content(content))),
-        None => Ok(()),
     }
 }
 

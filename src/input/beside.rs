@@ -1,4 +1,4 @@
-//! What lies beside a db: the log of its member directory, opened and read whole.
+//! The log of a member, beside its db: opened and read whole.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
+use crate::bolt::open::{Lock, OpenError, map_file};
 use crate::etcd::data_dir;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
@@ -14,10 +14,10 @@ use crate::member::names::{SegmentName, parse_snap};
 use crate::member::{Log, LogFault, snap};
 use crate::text::shown;
 
-/// What lies beside a db.
+/// What is beside a db.
 #[derive(Debug)]
 pub enum Beside {
-    /// Nothing: the file is no member's, but a copy or a snapshot by itself.
+    /// No log: the file is a copy or a snapshot, not in a member directory.
     Nothing,
     /// The log of its member.
     Log(MemberLog),
@@ -47,7 +47,7 @@ pub enum LogError {
     },
     /// A file or folder can't be read.
     #[error("the log can't be read: {}: {error}", shown(path))]
-    Io { path: PathBuf, error: io::Error },
+    Io { path: PathBuf, error: OpenError },
     #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
     Damaged { folder: PathBuf, fault: LogFault },
 }
@@ -72,12 +72,12 @@ impl Beside {
 fn read_log(folder: &Path) -> Result<Log, LogError> {
     let names = names_in(folder).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => LogError::Missing { folder: folder.to_owned() },
-        _ => LogError::Io { path: folder.to_owned(), error },
+        _ => LogError::Io { path: folder.to_owned(), error: error.into() },
     })?;
     let mut files = Vec::new();
     for name in names.into_iter().filter(|name| SegmentName::is_taken_for_one(name)) {
         let path = folder.join(&name);
-        let data = map(&path).map_err(|error| LogError::Io { path, error })?;
+        let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
         files.push((name, data));
     }
     if files.is_empty() {
@@ -87,13 +87,13 @@ fn read_log(folder: &Path) -> Result<Log, LogError> {
     Log::read(&segments).map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })
 }
 
-/// The heads of the `.snap` files beside the db. One that can't be read tells nothing.
+/// The heads of the `.snap` files beside the db. Those that can't be read are left out.
 fn read_snaps(folder: Option<&Path>) -> Vec<Snapshot> {
     let Some(folder) = folder else { return Vec::new() };
     let names = names_in(folder).unwrap_or_default();
     let read = |name: &String| {
         let (term, index) = parse_snap(name)?;
-        let file = map(&folder.join(name)).ok()?;
+        let file = map_file(&folder.join(name), Lock::None).ok()?;
         let snapshot = snap::parse(file.as_ref()).ok()?;
         ((snapshot.term, snapshot.index) == (term, index)).then_some(snapshot)
     };
@@ -105,11 +105,4 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(folder)?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     names.collect()
-}
-
-fn map(path: &Path) -> io::Result<Mapping> {
-    map_file(path, Lock::None).map_err(|error| match error {
-        OpenError::Io(error) => error,
-        error => io::Error::other(error.to_string()),
-    })
 }

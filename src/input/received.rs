@@ -1,4 +1,4 @@
-//! A db that a member got from its leader, and that etcd did not put in place yet: `<index>.snap.db` beside the db.
+//! A db that a member got from its leader, and that etcd has not put in place yet: `<index>.snap.db` beside the db.
 //!
 //! etcd saves it under this name (`server/etcdserver/api/snap/db.go`, `SaveDBFrom`), and gives it the name `db` at once, or, where it
 //! was stopped before that, at its next start. That start comes too late for a db that can't be opened, and 3.5.0 and 3.5.1 fail in it
@@ -8,7 +8,6 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::beside::{Beside, MemberLog};
 use crate::bolt::Db;
 use crate::bolt::open::{Lock, map_file};
 use crate::bolt::walk::{Setup, Walker, walk};
@@ -20,7 +19,9 @@ use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
 
-/// A db that waits beside another.
+use super::beside::{Beside, MemberLog};
+
+/// A received db.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Received {
     path: PathBuf,
@@ -81,7 +82,7 @@ impl Received {
         Some(Self { path, db: db.to_owned(), bytes, revision, consistent_index, use_of })
     }
 
-    /// What puts it to use, or says what is wrong with it.
+    /// The command that uses it, or shows what is wrong with it.
     #[must_use]
     pub fn next(&self) -> ShellCommand {
         match self.use_of {
@@ -129,7 +130,7 @@ impl fmt::Display for Received {
     }
 }
 
-/// The entry behind which etcd goes on with the log beside a db: its last snapshot record's (`server/etcdserver/bootstrap.go`).
+/// The entry after which etcd goes on with the log beside a db: that of its last snapshot record (`server/etcdserver/bootstrap.go`).
 fn begin_of_log(db: &Path) -> Option<u64> {
     let Beside::Log(MemberLog { log, .. }) = Beside::of(db, None) else { return None };
     let indices = log.snapshots.iter().map(|snapshot| snapshot.index);

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes that are given up where one of them can't be read: a sector of today's disks, and a page of bbolt's.
+/// Bytes that are given up together if one of them can't be read: a sector of a disk, and a page of bbolt's.
 const BLOCK: u64 = 4096;
 /// Bytes that are read at a time, as long as the disk gives them.
 const STRETCH: u64 = 1 << 20;
@@ -25,7 +25,7 @@ pub type ReadAt<'r> = &'r dyn Fn(&mut [u8], u64) -> io::Result<usize>;
 /// Copies what can be read of a file into one without a name, in this folder.
 ///
 /// # Errors
-/// The copy's: no folder, no room. What the source does not give is told in the result.
+/// The copy's: no folder, no room. Parts that the source does not give are in the result.
 pub fn copy(read_at: ReadAt<'_>, size: u64, folder: &Path, progress: &dyn Fn(u64)) -> io::Result<Readable> {
     let copy = tempfile::tempfile_in(folder)?;
     copy.set_len(size)?;
@@ -63,7 +63,7 @@ pub fn copy(read_at: ReadAt<'_>, size: u64, folder: &Path, progress: &dyn Fn(u64
             }
             Ok(read) => part.get(..read).unwrap_or_default(),
         };
-        // the file was cut short meanwhile
+        // the file was truncated meanwhile
         if read.is_empty() {
             give_up(offset, size);
             break;

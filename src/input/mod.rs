@@ -1,0 +1,20 @@
+//! What is read: a path becomes bytes, and a refusal says what to do next.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`beside`] | the log of a db's member, opened and read whole |
+//! | [`received`] | a db from the leader that etcd did not put in place yet |
+//! | [`error`] | why a file can't be opened, and the command to go on with |
+//! | [`readable`] | what a failing disk still gives of a file |
+//! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
+//! | [`db_file`] | a sound db, opened; `salvage` opens a damaged one |
+
+pub mod beside;
+pub mod db_file;
+pub mod error;
+pub mod mapped;
+pub mod readable;
+pub mod received;
+
+pub use db_file::DbFile;
+pub use error::{Reason, SourceError};

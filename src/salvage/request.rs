@@ -1,0 +1,60 @@
+//! What a salvage is asked to do.
+
+#![warn(missing_docs)]
+
+use std::path::PathBuf;
+
+use crate::copy::Layout;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SalvageRequest {
+    /// Where the copy goes.
+    pub target: PathBuf,
+    /// Whether to replace a file that is there.
+    pub force: bool,
+    /// Which finds are taken.
+    pub trust: Trust,
+    /// Whether to turn authentication off in the copy.
+    pub disable_auth: bool,
+    /// How the copy is laid out.
+    pub layout: Layout,
+    /// Whether to append a SHA-256, as snapshots have it.
+    pub snapshot: bool,
+    /// Whether to do nothing but search.
+    pub dry_run: bool,
+    /// Whether to copy first what a failing disk still gives.
+    pub disk_errors: bool,
+    /// Whether to read although a program may be writing to the file.
+    pub without_lock: bool,
+}
+
+impl SalvageRequest {
+    /// A copy at this path, which must be free, with [`Trust::Usual`].
+    pub fn to(target: impl Into<PathBuf>) -> Self {
+        Self {
+            target: target.into(),
+            force: false,
+            trust: Trust::Usual,
+            disable_auth: false,
+            layout: Layout::default(),
+            snapshot: false,
+            dry_run: false,
+            disk_errors: false,
+            without_lock: false,
+        }
+    }
+}
+
+/// Which finds are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Trust {
+    /// Only what is certain: orphans that a compaction may have removed are left out.
+    Strict,
+    /// All but what was shown to be deleted.
+    #[default]
+    Usual,
+    /// All that can be read, deleted keys among it.
+    BestEffort,
+}
