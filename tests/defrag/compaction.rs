@@ -404,10 +404,10 @@ mod revisions {
             }
         };
         for revision in ["1", "8"] {
-            refused(revision, &[&format!("revision {revision} "), "compacted to 9", "31", "from 9 to 31"]);
+            refused(revision, &[&format!("revision {revision} "), "compact revision is 9", "31", "from 9 to 31"]);
         }
         for revision in ["32", "9223372036854775807"] {
-            refused(revision, &[&format!("revision {revision} "), "future", "31", "compacted to 9"]);
+            refused(revision, &[&format!("revision {revision} "), "future", "31", "compact revision 9"]);
         }
         let before = seen_in(folder.path());
         for revision in ["0", "-1", "9223372036854775808", "", "now", "1.5", " 9", "9 "] {
@@ -505,7 +505,7 @@ mod cut_short {
             for below in ["9", "19"] {
                 let other = path_in(&folder, "other.db");
                 let args = ["defrag", text(&source), "-o", &other, "--compact-to", below];
-                assert_refused(folder.path(), &args, &[below, "compacted to 20", "from 20 to 31"]);
+                assert_refused(folder.path(), &args, &[below, "compact revision is 20", "from 20 to 31"]);
             }
         }
     }
