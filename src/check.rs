@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(test)]
+mod kinds;
 pub mod pattern;
 pub mod touched;
 
@@ -29,38 +31,42 @@ use crate::units::count;
 use pattern::Pattern;
 use touched::{Next, Touched};
 
-/// What a check came to.
+/// Every fault of a file.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Checked {
     /// Whether nothing was found.
     pub sound: bool,
-    /// Whether all that the active root has can be read: `defrag` and `plan` take it then.
+    /// Whether all that the active root has can be read: a copy loses nothing, and `defrag` and `plan` take the file.
     pub readable: bool,
-    /// What was found, by byte offset; at most as many as asked for.
+    /// What was found: at most `--max-findings`. They are ordered by `offset` (`null` first), then `page`, `kind` and
+    /// `message`. Where some were left out, those shown are not always the ones with the lowest offsets, but the same ones in
+    /// every run. A fault hides what is below it: of a branch that can't be read, the whole subtree is missing from every
+    /// figure, and its pages count as free or leaked.
     pub findings: Vec<Finding>,
-    /// How many there are, those left out included.
+    /// All that were found, those left out included.
     pub num_findings: u64,
-    /// How many of them are faults of the structure.
+    /// Of these: faults of pages, elements, metas, the freelist, and of a file cut short.
     pub structural_faults: u64,
     /// What was looked at.
     pub checked: Scope,
-    /// What the damage touches, as far as the findings that were asked for tell.
+    /// What the findings add up to: of all that were found up to `--max-findings`.
     pub touched: Touched,
-    /// Which command comes next; none where nothing was found.
+    /// What to do next; empty where nothing was found.
     pub next: Vec<Next>,
-    /// What is no fault, and to be known all the same.
+    /// What is no fault, but should be known.
     pub notes: Vec<Note>,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
 }
 
-/// What is no fault of the file's.
+/// What is no fault, but should be known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Note {
-    /// What it is about, for programs.
+    /// What it is about.
+    #[cfg_attr(test, schemars(extend("enum" = ["member-not-in-confstate", "value-beside-buckets"])))]
     pub kind: &'static str,
     /// For people.
     pub message: String,
@@ -88,11 +94,11 @@ fn notes(db: &Db, state: &State<'_>, scan: &Scan<'_>) -> Vec<Note> {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scope {
-    /// Reachable pages.
+    /// Pages that something refers to.
     pub pages: u64,
-    /// Records of the `key` bucket.
+    /// Readable records of the `key` bucket.
     pub records: u64,
-    /// Entries of all buckets.
+    /// Entries of all buckets, buckets among them.
     pub entries: u64,
     /// Buckets among these.
     #[serde(skip)]
@@ -103,24 +109,28 @@ pub struct Scope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// What is wrong, for programs.
+    /// What is wrong.
+    #[cfg_attr(test, schemars(schema_with = "kinds::schema"))]
     pub kind: &'static str,
-    /// Which pattern of damage it is part of.
+    /// The pattern of damage that it is part of.
     pub pattern: Pattern,
     /// The page; `null` where it concerns the file as a whole.
     pub page: Option<u64>,
-    /// Byte offset in the file.
+    /// The byte of the file where it shows: of faults of pages, the page; of `element` and `key-…`, the element in the page's
+    /// table; of `entry-flags`, `bucket-header` and faults of records, the key; of `lease-missing`, the newest record's key;
+    /// of `freelist-duplicate` and `freelist-out-of-bounds`, the slot; of `odd-size`, the first byte after the last page; of
+    /// `trailer-mismatch`, the 32 bytes. `null` where it has no single place.
     pub offset: Option<u64>,
-    /// The bucket, where it is known: one path for all findings in it.
+    /// Path of the bucket (`outer/inner`); empty for the root bucket, `null` where there is none. Of a path above 500 bytes,
+    /// the first 400 and the last 100.
     pub bucket: Option<Arc<ByteText>>,
-    /// The etcd key, where it could be read.
+    /// The etcd key of the record; `null` where there is none, or it could not be read.
     pub key: Option<ByteText>,
     /// What is wrong, for people.
     pub message: String,
 }
 
 /// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
-#[must_use]
 pub fn check<'a>(
     path: &Path,
     db: &'a Db,

@@ -45,13 +45,13 @@ const ENOUGH_PAIRS: u64 = 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AsOf {
-    /// RFC 3339; `null` where no object tells and none was given: then nothing has an age.
+    /// The time that ages are measured from: RFC 3339 in UTC; `null` where it is not known, and nothing has an age.
     pub time: Option<String>,
-    /// Who says so: `option`, `objects`, or `null`.
+    /// Where that is from: `option` (`--as-of`) or `objects`; `null` with `time`.
     pub source: Option<&'static str>,
-    /// When the objects created last were created.
+    /// The latest creation that is no outlier, of the nine objects created last; `null` where there is none.
     pub created: Option<String>,
-    /// When Leases were renewed last.
+    /// The median renewal of the Leases renewed no earlier than an hour before `created`; `null` where there is none.
     pub renewed: Option<String>,
 }
 
@@ -61,7 +61,6 @@ pub struct Clock(Option<Seconds>);
 
 impl Clock {
     /// The clock of a file; `given` is believed without asking any object.
-    #[must_use]
     pub fn of(keyspace: &Keyspace<'_>, given: Option<Timestamp>) -> (Self, AsOf) {
         let of_shards = |by: By| {
             let found: Vec<Witnesses> =
@@ -94,7 +93,6 @@ impl Clock {
 
     /// Whether an object may state this time: within Kubernetes' years, and not behind the file's time by more than
     /// clocks differ.
-    #[must_use]
     pub fn believes(self, time: Seconds) -> bool {
         is_sensible(time) && self.0.is_none_or(|now| time <= now.saturating_add(TOLERANCE))
     }
@@ -105,7 +103,6 @@ fn is_sensible(time: Seconds) -> bool {
 }
 
 /// A time as RFC 3339 has it.
-#[must_use]
 pub fn text(time: Seconds) -> Option<String> {
     Timestamp::from_second(time).ok().map(|time| time.to_string())
 }

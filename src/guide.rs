@@ -23,13 +23,13 @@ pub const OTHER_BYTES: u64 = GIB;
 /// The db, the copy that a defrag makes of it, and one that is being received or saved.
 const COPIES: u64 = 3;
 
-/// A row of the table.
+/// A row of the table in docs/space-guide.md.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
-    /// It is for disks from this size on. Disks are sold in GB of 10^9 bytes.
+    /// The smallest disk that the row is for.
     pub from_disk_bytes: u64,
-    /// For `--quota-backend-bytes`. etcd's own "GB" are 2^30 bytes.
+    /// The quota, for `--quota-backend-bytes`.
     pub quota_bytes: u64,
     /// Revisions of history, for `--auto-compaction-retention` in mode `revision`.
     pub revisions: u64,
@@ -44,21 +44,18 @@ pub const ROWS: [Row; 4] = [
 ];
 
 /// The row of a disk.
-#[must_use]
 pub fn row_of(disk_bytes: u64) -> Row {
     let [smallest, ..] = ROWS;
     ROWS.into_iter().rev().find(|row| row.from_disk_bytes <= disk_bytes).unwrap_or(smallest)
 }
 
 /// The smallest disk on which etcd with this quota can still be defragmented and take a db from its leader when full.
-#[must_use]
 pub fn disk_for(quota_bytes: u64) -> u64 {
     quota_bytes.saturating_mul(COPIES).saturating_add(OTHER_BYTES)
 }
 
 /// The quota to set on this disk: the table's, or less where the disk has no room for that one; `None` where it has
 /// room for none at all.
-#[must_use]
 pub fn quota_for(disk_bytes: u64) -> Option<u64> {
     let room = disk_bytes.saturating_sub(OTHER_BYTES) / COPIES;
     Some(room.min(row_of(disk_bytes).quota_bytes)).filter(|&quota| quota > 0)
@@ -68,47 +65,45 @@ pub fn quota_for(disk_bytes: u64) -> Option<u64> {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QuotaRoom {
-    /// etcd's `--quota-backend-bytes`.
+    /// `--quota`.
     pub quota_bytes: u64,
-    /// How many bytes of pages etcd may still allocate; negative where there are more than the quota allows.
+    /// `quota_bytes` − `allocated_bytes`; negative where the file is over the quota.
     pub headroom_bytes: i64,
-    /// The same as a share of the quota, at most 1.
+    /// `headroom_bytes` / `quota_bytes`, at most 1.
     pub headroom_share: f64,
 }
 
 impl QuotaRoom {
     /// What a db of this many bytes of allocated pages leaves.
-    #[must_use]
     pub fn of(quota_bytes: u64, allocated_bytes: u64) -> Self {
         let (headroom_bytes, headroom_share) = headroom(quota_bytes, allocated_bytes);
         Self { quota_bytes, headroom_bytes, headroom_share }
     }
 }
 
-/// What is left of a disk with one db on it, and what to set there.
+/// What is left of the disk, and what suits it: docs/space-guide.md has the rules.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiskRoom {
-    /// The disk.
+    /// `--disk`.
     pub disk_bytes: u64,
-    /// What the db leaves of it; negative where the db would not even fit. WAL and all else are not known, and not
-    /// taken off.
+    /// `disk_bytes` − `file_bytes`, nothing else taken off; may be negative.
     pub headroom_bytes: i64,
-    /// The same as a share of the disk, at most 1.
+    /// `headroom_bytes` / `disk_bytes`, at most 1.
     pub headroom_share: f64,
-    /// Whether a copy as large as all allocated pages fits beside the db: the most that a defrag writes.
+    /// Whether `file_bytes` + `allocated_bytes` ≤ `disk_bytes`: there is room for the largest copy that a defrag writes.
     pub defrag_fits: bool,
     /// The table's row for this disk.
     pub guide: Row,
-    /// The quota to set; `null` where the disk is too small for any.
+    /// The quota to set: the row's, or a third of `disk_bytes` − 1 GiB where that is less; `null` where there is no room for
+    /// any.
     pub advised_quota_bytes: Option<u64>,
-    /// Whether the disk has room for a db as large as the quota, its copies and the WAL; `null` without a quota.
+    /// Whether 3 × quota + 1 GiB ≤ `disk_bytes`; `null` without `--quota`.
     pub quota_fits: Option<bool>,
 }
 
 impl DiskRoom {
     /// What this db leaves of a disk.
-    #[must_use]
     pub fn of(disk_bytes: u64, quota_bytes: Option<u64>, file_bytes: u64, allocated_bytes: u64) -> Self {
         let (headroom_bytes, headroom_share) = headroom(disk_bytes, file_bytes);
         Self {

@@ -14,7 +14,7 @@ use crate::etcd::RecordKey;
 use crate::etcd::crc::Crc;
 use crate::etcd::hash::{HashRun, Rule};
 use crate::etcd::kept::Kept;
-use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision, lowest_revision};
+use crate::etcd::known_revisions::{RevisionError, current_revision, known_revision};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer;
 use crate::inspect;
@@ -23,38 +23,38 @@ use crate::scan::health::Health;
 use crate::scan::{ScanOptions, scan};
 use crate::text::ByteText;
 
-/// What the command says: docs/json.md describes every field.
+/// The hashes of the content, as etcd's own tools make them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hashes {
-    /// Whether `check` finds nothing.
+    /// Whether `check` finds nothing at all.
     pub sound: bool,
-    /// Whether all could be read that the hashes are of. If not, no other tool's will equal them.
+    /// Whether all that the hashes are of could be read. False: compare none of them.
     pub readable: bool,
-    /// How many faults `check` finds.
+    /// Faults that `check` finds.
     pub num_faults: u64,
-    /// Plain values beside the buckets, which are in no hash: etcd's own tools end there, so there is none to compare with.
+    /// Plain values beside the buckets: they are in no hash, as etcd's own tools end at one.
     pub values_left_out: u64,
-    /// `None` where the file is not etcd's.
+    /// As `etcdutl hashkv` and `etcdctl endpoint hashkv` print it; `null` for a file that isn't etcd's.
     pub hash_kv: Option<HashKv>,
-    /// As `etcdutl snapshot status` has it.
+    /// As `etcdutl snapshot status` prints it.
     pub snapshot_status: SnapshotStatus,
-    /// The buckets below the root, in the order in which a scan finds them.
+    /// All but the root bucket, by name, then those within these.
     pub buckets: Vec<BucketHash>,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
 }
 
-/// As `etcdutl hashkv` and `etcdctl endpoint hashkv` have it.
+/// HashKV.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HashKv {
     /// CRC-32C.
     pub hash: u32,
-    /// What it was made at.
+    /// The revision that it was made at: `--rev`, or the current one.
     pub revision: i64,
-    /// -1 where the file was never compacted.
+    /// -1 where the file was never compacted; the scheduled one where a compaction was cut short.
     pub compact_revision: i64,
 }
 
@@ -62,27 +62,27 @@ pub struct HashKv {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SnapshotStatus {
-    /// CRC-32C of each top-level bucket's name, keys and values.
+    /// CRC-32C of each top-level bucket's name, keys and values; `etcdutl` prints it in hexadecimal, but for its JSON.
     pub hash: u32,
-    /// The newest record's; 0 where there is none.
+    /// The newest record's, whatever `--rev` says; 0 where there is none.
     pub revision: i64,
-    /// Keys that exist: etcdutl's `totalKey` from 3.6 on (etcd's pull 19344).
+    /// Keys that exist: etcdutl's `totalKey` from 3.6 on (etcd's pull 19344); 0 for a file that isn't etcd's.
     pub total_key: u64,
-    /// Entries of all top-level buckets: `totalKey` of older ones, such as 3.5.1.
+    /// Entries of all top-level buckets: `totalKey` of older etcdutl, such as 3.5.1.
     pub total_entries: u64,
     /// Bytes of the pages below the high water mark.
     pub total_size: u64,
 }
 
-/// A bucket, and what tells its content from another's.
+/// A bucket, and what its content can be compared by.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketHash {
-    /// Its name, with those of the buckets around it.
+    /// Its path: `outer/inner` for a bucket within another.
     pub name: ByteText,
-    /// Its entries, buckets among them.
+    /// Entries that could be read, buckets among them.
     pub entries: u64,
-    /// See [`inspect::fingerprints`]: 8 hexadecimal digits.
+    /// As in the document of `buckets`.
     pub fingerprint: String,
 }
 
@@ -90,25 +90,11 @@ pub struct BucketHash {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HashError {
     /// `--rev` was given, and the file is not etcd's.
-    #[error("has no bucket `key` that can be read: leave --rev out")]
+    #[error("has no bucket `key` that can be read, and so no revisions")]
     NoRevisions,
     /// No such revision.
-    #[error("{}", no_revision(.0))]
+    #[error(transparent)]
     Revision(#[from] RevisionError),
-}
-
-fn no_revision(error: &RevisionError) -> String {
-    match *error {
-        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
-            "revision {asked} was compacted: at compact revision {compact_revision} and current revision \
-             {current_revision}, a hash can be made from revision {} on",
-            lowest_revision(compact_revision)
-        ),
-        RevisionError::Future { asked, compact_revision, current_revision } => format!(
-            "revision {asked} is in the future: the file ends at revision {current_revision} (compact revision \
-             {compact_revision})"
-        ),
-    }
 }
 
 /// Hashes the whole file; HashKV at this revision, 0 for the current one. `progress` is called now and then with the

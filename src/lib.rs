@@ -56,6 +56,8 @@ pub mod cli;
 mod clock;
 mod content;
 mod copy;
+#[cfg(test)]
+mod described;
 mod etcd;
 mod filter;
 mod front;

@@ -31,7 +31,6 @@ pub enum Owner {
 
 impl Owner {
     /// By the names in the root bucket; where these can't be read, by what lies in the pages.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         let root = Root::of(db);
         match root {
@@ -44,46 +43,39 @@ impl Owner {
     }
 
     /// Where nothing can be read of the file, by its place.
-    #[must_use]
     pub fn at(self, path: &Path) -> Self {
         let is_members = || data_dir::member_folder(path).is_some();
         if self == Self::Unknown && is_members() { Self::Etcd } else { self }
     }
 
     /// Of these bytes, whatever has become of their metas.
-    #[must_use]
     pub fn of_bytes(data: &Bytes) -> Self {
         let db = Db::new(data.clone()).ok().or_else(|| without_metas(data));
         db.map_or(Self::Unknown, |db| Self::of(&db))
     }
 
     /// Of the file at this path, which may be in use: nothing more than this is made of what is read.
-    #[must_use]
     pub fn of_file(path: &Path) -> Self {
         let data = map_file(path, Lock::None).map(|mapping| mapping.bytes());
         data.map_or(Self::Unknown, |data| Self::of_bytes(&data)).at(path)
     }
 
     /// `etcd` where a file is known to be etcd's.
-    #[must_use]
     pub fn is_etcd(self) -> bool {
         self == Self::Etcd
     }
 
     /// Who reads and writes it.
-    #[must_use]
     pub fn program(self) -> &'static str {
         if self.is_etcd() { "etcd" } else { "the program that owns the file" }
     }
 
     /// What else may have the data.
-    #[must_use]
     pub fn backup(self) -> &'static str {
         if self.is_etcd() { "a snapshot, or another member's db" } else { "a backup" }
     }
 
     /// What to know of a copy whose source was not locked.
-    #[must_use]
     pub fn unlocked(self) -> String {
         let program = self.program();
         format!(
@@ -92,13 +84,11 @@ impl Owner {
     }
 
     /// What the file's entries are called.
-    #[must_use]
     pub fn entries(self) -> &'static str {
         if self.is_etcd() { "records" } else { "entries" }
     }
 
     /// So many of them.
-    #[must_use]
     pub fn count_entries(self, number: u64) -> String {
         count(number, if self.is_etcd() { "record" } else { "entry" })
     }

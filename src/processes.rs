@@ -9,7 +9,6 @@ use std::path::Path;
 const SOMEBODY: &str = "another process";
 
 /// Who holds a lock on the file at this path: `etcd (process 4711)`.
-#[must_use]
 pub fn lock_holder(path: &Path) -> String {
     let holder = File::open(path).ok().and_then(|file| lock_user(&file, Waiting::No));
     holder.unwrap_or_else(|| SOMEBODY.to_owned())
@@ -19,7 +18,6 @@ pub fn lock_holder(path: &Path) -> String {
 /// would show it, but asks again every 50 ms (`bolt_unix.go`, `flock`), for as long as it takes: an etcd that was started
 /// while this program has the lock goes on with this very file as soon as it is free, whatever name the file has by then.
 /// `file` must be open for reading only.
-#[must_use]
 pub fn writer(file: &File) -> Option<String> {
     lock_user(file, Waiting::Yes).or_else(|| match is_open_for_writing(file) {
         Some(false) => None,

@@ -54,7 +54,6 @@ pub struct Fields<'a> {
 const MAX_NUMBER: u64 = (1 << 29) - 1;
 
 impl<'a> Fields<'a> {
-    #[must_use]
     pub fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }

@@ -23,19 +23,16 @@ enum Word {
 
 impl ShellCommand {
     /// Begins with words of our own: a program and its options.
-    #[must_use]
     pub fn new(words: &str) -> Self {
         Self(Vec::new()).and(words)
     }
 
     /// Adds words of our own; none, where the text is empty.
-    #[must_use]
     pub fn and(mut self, words: &str) -> Self {
         self.0.extend((!words.is_empty()).then(|| Word::Ours(words.to_owned())));
         self
     }
 
-    #[must_use]
     pub fn path(mut self, path: &Path) -> Self {
         let bytes = path.as_os_str().as_bytes();
         let before: &[u8] = if bytes.starts_with(b"-") { b"./" } else { b"" };
@@ -46,7 +43,6 @@ impl ShellCommand {
 
 impl ShellCommand {
     /// Adds any other word.
-    #[must_use]
     pub fn word(mut self, bytes: &[u8]) -> Self {
         self.0.push(Word::Given(bytes.to_vec()));
         self

@@ -18,65 +18,64 @@ use crate::text::ByteText;
 
 use crate::analyze::share::share;
 
-/// The status of one file.
+/// One file.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
-    /// Its path.
+    /// The db that was read; for a data directory, its member/snap/db.
     pub path: ByteText,
-    /// Bytes of the file.
+    /// Size of the file.
     pub file_bytes: u64,
-    /// Bytes of the pages below the high water mark: what etcd's quota counts.
+    /// High water mark × page size: what etcd's quota counts.
     pub allocated_bytes: u64,
     /// Bytes of reachable pages.
     pub in_use_bytes: u64,
-    /// Bytes of free pages, as bbolt counts them.
+    /// Bytes of free pages, as bbolt counts them; the tail is not in it.
     pub free_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// The current revision; `null` for a file that isn't etcd's, as are the next three.
+    /// The current revision; `null` for a file that isn't etcd's.
     pub revision: Option<i64>,
-    /// Revisions up to this one are gone; -1 where the file was never compacted.
+    /// Revisions up to this one are gone; -1 where it was never compacted, `null` for a file that isn't etcd's.
     pub compact_revision: Option<i64>,
-    /// When the file was written last, as its objects tell (RFC 3339); `null` where none does.
+    /// When the file was written last, as its objects say: RFC 3339 in UTC; `null` where none says so.
     pub time: Option<String>,
-    /// etcd's version, as far as the file says: the storage version, from etcd 3.6 on, or else the cluster version; `null` where it
-    /// has neither.
+    /// The storage version, or else the cluster version; `null` where neither is stored.
     pub etcd_version: Option<String>,
-    /// Keys that exist.
+    /// Keys that exist; `null` for a file that isn't etcd's.
     pub keys: Option<u64>,
-    /// Records of these and of deleted keys.
+    /// Readable records, of deleted keys too; `null` for a file that isn't etcd's.
     pub records: Option<u64>,
-    /// Raised alarms.
+    /// Raised alarms, in the order of the bucket.
     pub alarms: Vec<AlarmInfo>,
-    /// What stands behind the db.
+    /// Whether a snapshot's SHA-256 is after the db.
     pub snapshot_trailer: Trailer,
-    /// Whether `check` finds nothing.
+    /// Whether `check` finds nothing at all. It does not change `level`.
     pub sound: bool,
-    /// Share of the quota that is used, from 0 to 1; `null` without a quota.
+    /// `allocated_bytes` / `--quota`, which may pass 1; `null` without `--quota`.
     pub quota_use: Option<f64>,
-    /// What is left of the quota; `null` without one.
+    /// What is left of the quota; `null` without `--quota`.
     pub quota: Option<QuotaRoom>,
-    /// What is left of the disk, and what to set there; `null` where none was named.
+    /// What is left of the disk, and what suits it; `null` without `--disk`.
     pub disk: Option<DiskRoom>,
-    /// What the thresholds make of it.
+    /// What alarms and thresholds make of it.
     pub level: Level,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
 }
 
-/// What the thresholds make of a file.
+/// What alarms and thresholds make of a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Below both, or none were given.
+    /// No alarm is raised, and the use of `--quota` is below `--warn`, or there is no `--quota`.
     #[default]
     Ok,
-    /// The lower one was reached.
+    /// No alarm is raised, and the use of the quota has reached `--warn`.
     Warning,
-    /// The upper one was reached, or etcd itself has raised an alarm.
+    /// An alarm is raised, or the use of the quota has reached `--crit`.
     Critical,
 }
 
@@ -102,7 +101,6 @@ pub struct Thresholds {
 
 impl Status {
     /// Of a file that was scanned.
-    #[must_use]
     pub fn of(
         path: &Path,
         db: &Db,
@@ -147,7 +145,6 @@ impl Status {
     }
 
     /// The verdict in a few words.
-    #[must_use]
     pub fn verdict(&self) -> String {
         let mut words = Vec::new();
         if !self.sound {

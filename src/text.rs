@@ -75,7 +75,7 @@ impl schemars::JsonSchema for ByteText {
                 { "type": "string" },
                 {
                     "type": "object",
-                    "properties": { "bytes": { "type": "string", "contentEncoding": "base64" } },
+                    "properties": { "bytes": { "type": "string", "contentEncoding": "base64", "description": "Base64 of the bytes." } },
                     "required": ["bytes"]
                 }
             ]

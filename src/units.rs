@@ -3,20 +3,17 @@
 use bytesize::ByteSize;
 
 /// `1.5 MiB`: binary units, one decimal.
-#[must_use]
 pub fn bytes(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
 /// `100.0 GB (93.1 GiB)`: a disk, as it is sold and as programs show it.
-#[must_use]
 pub fn disk(bytes: u64) -> String {
     let size = ByteSize::b(bytes);
     format!("{} ({})", size.display().si(), size.display().iec())
 }
 
 /// `5.2 h`: a span of time, in the unit that reads best.
-#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "rounded for people")]
 pub fn span(seconds: u64) -> String {
     match seconds {
@@ -27,12 +24,10 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-#[must_use]
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-#[must_use]
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
@@ -46,7 +41,6 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// `1 key`, `1,234 keys`; the number alone where there is no word.
-#[must_use]
 pub fn count(number: u64, noun: &str) -> String {
     match (number, noun) {
         (_, "") => grouped(number),

@@ -279,7 +279,7 @@ fn the_document_is_as_described() {
     let bytes = fs::read(&target).expect("a file");
     assert_eq!((document.seed, document.file_bytes), (9, bytes.len() as u64));
     let digest = bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(document.sha256.0, Some(digest));
+    assert_eq!(document.sha256, Some(digest));
     assert_eq!(document.records, document.keys + document.superseded + document.tombstones);
     let runs = document.free_runs;
     assert!(runs.largest <= document.free_bytes / document.page_size && runs.count > 0);

@@ -24,7 +24,6 @@ const FLOOD: f64 = 8.0;
 const LARGE_VALUE: u64 = 1 << 20;
 
 /// All that a report gives reason for, the worst first.
-#[must_use]
 pub fn advise(report: &Analysis, request: &AnalyzeRequest<'_>, copies: Option<&Copies>) -> Vec<Advice> {
     let advice = [
         damage(report),

@@ -16,59 +16,61 @@ use crate::text::ByteText;
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileInfo {
-    /// Its path, as it was resolved.
+    /// The db that was read; for a data directory, its member/snap/db.
     pub path: ByteText,
-    /// Whether it is etcd's: it has a `key` bucket.
+    /// Whether the file is etcd's: it has a bucket `key` at the top level.
     pub is_etcd: bool,
-    /// Bytes of the file.
+    /// Size of the file.
     pub file_bytes: u64,
-    /// Bytes of the pages below the high water mark: what etcd's quota counts.
+    /// `high_water_mark` × `page_size`: what etcd's quota counts.
     pub allocated_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Pages allocated.
+    /// Pages allocated so far; page ids are below it.
     pub high_water_mark: u64,
-    /// The last transaction.
+    /// The transaction that wrote the active meta.
     pub txid: u64,
-    /// Both meta pages.
+    /// Both meta pages, valid or not.
     pub metas: Vec<MetaInfo>,
-    /// Which of them is active: 0 or 1.
+    /// The slot of the meta that was read from: 0 or 1.
     pub active_meta: usize,
-    /// Page of the stored freelist; `null` where free pages are to be derived, as etcd has it.
+    /// The page of the stored freelist, also of one that can't be read; `null` where none is stored, as in etcd's files: free
+    /// pages are then those that no tree reaches.
     pub freelist_page: Option<u64>,
-    /// What follows the db in its file.
+    /// Whether a snapshot's SHA-256 is after the db.
     pub snapshot_trailer: Trailer,
-    /// From etcd 3.6 on.
+    /// The storage version, such as `3.6.0`; `null` where it is not stored: before etcd 3.6.
     pub storage_version: Option<String>,
-    /// The version that all members speak.
+    /// The version that all members speak; `null` where it is not stored.
     pub cluster_version: Option<String>,
-    /// The last raft entry applied.
+    /// The index of the last raft entry that was applied; `null` where it is not stored.
     pub consistent_index: Option<u64>,
-    /// Its term.
+    /// The raft term of that entry; `null` where it is not stored: before etcd 3.5.
     pub term: Option<u64>,
-    /// Members of the cluster; the file does not say which of them wrote it.
+    /// Members of the cluster, in the order of the bucket; the file does not say which of them wrote it.
     pub members: Arc<[Member]>,
-    /// Ids of those that are no voters or learners of raft's, where its list is stored.
+    /// Ids of the members that are neither voters nor learners of `confState`; empty where there are none, or no list is
+    /// stored.
     pub members_not_in_conf_state: Vec<HexId>,
-    /// Members that were removed.
+    /// Removed members that the file remembers.
     pub members_removed: u64,
 }
 
-/// One meta page.
+/// A meta page. One that is not valid has `slot` and `error` only.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("oneOf" = [{"minProperties": 8}, {"maxProperties": 2}])))]
 pub struct MetaInfo {
     /// 0 or 1.
     pub slot: usize,
     /// What it says, where it is valid.
     #[serde(flatten)]
     pub meta: Option<Meta>,
-    /// Why it is not valid.
+    /// Why it is not valid; `null` where it is.
     pub error: Option<String>,
 }
 
 impl FileInfo {
-    #[must_use]
     pub fn of(path: &Path, db: &Db, state: &State<'_>, trailer: Trailer) -> Self {
         let metas = db.metas();
         let info = |(slot, meta): (usize, &Result<Meta, _>)| MetaInfo {

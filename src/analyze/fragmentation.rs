@@ -8,42 +8,43 @@ use super::histogram::Histogram;
 use super::share::share;
 use super::space::{ByteClass, Space};
 
-/// How scattered the file is.
+/// How scattered the file is. Its leaves are those of the `key` bucket; in a file that isn't etcd's, of the bucket with most
+/// leaves.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fragmentation {
-    /// From 0 (every byte holds something, leaves lie in the order of their keys) to 1 (nothing but holes):
-    /// `1 - (1 - empty_share) * (1 - disorder / 2)`.
+    /// From 0 (every byte is used, leaves are in the order of their keys) to 1 (nothing but holes): `1 - (1 - empty_share) ×
+    /// (1 - disorder / 2)`.
     pub index: f64,
-    /// Share of the file that holds nothing: slack, free and leaked pages, tail.
+    /// Share of the file that is slack, free, leaked or tail, from 0 to 1.
     pub empty_share: f64,
-    /// Share of the steps from one leaf of the main bucket to the next that don't lead to the page that follows it.
+    /// Share of the steps from leaf to leaf that don't lead to the page right after, from 0 to 1.
     pub disorder: f64,
-    /// Lengths of the runs of free pages, in pages.
+    /// Lengths of the runs of pages that nothing refers to, in pages.
     pub free_runs: Histogram,
-    /// The longest run of free pages.
+    /// Pages of the longest of these runs; 0 where there is none.
     pub largest_run_pages: u64,
-    /// How full the leaves of the main bucket are, in percent of their pages.
+    /// How full the leaves are, in percent, rounded down. It alone has ten bins of equal width (0–9, …, 90–100), empty ones
+    /// included.
     pub leaf_fill: Histogram,
-    /// How the leaves of the main bucket follow each other.
+    /// Where the steps from leaf to leaf lead.
     pub leaf_order: LeafSteps,
 }
 
-/// Steps from a leaf to the next in the order of the keys, by where in the file they lead.
+/// Numbers of steps from a leaf to the next in the order of keys.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeafSteps {
-    /// To the next page: read ahead by the disk.
+    /// To the page right after, which disks read ahead.
     pub adjacent: u64,
-    /// Further on.
+    /// To a later page.
     pub forward: u64,
-    /// Back.
+    /// To an earlier page.
     pub backward: u64,
 }
 
 impl Fragmentation {
     /// Of etcd's `key` bucket, or of the bucket with most leaves in a file that isn't etcd's.
-    #[must_use]
     pub fn of(scan: &Scan<'_>, space: &Space) -> Self {
         let largest = scan.tallies.iter().max_by_key(|tally| tally.leaves);
         let main = scan.key_tally().or(largest).cloned().unwrap_or_default();

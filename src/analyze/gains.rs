@@ -10,20 +10,20 @@ use crate::rewrite::planned::{Planned, Records};
 use crate::rewrite::{Changes, CopyContent};
 use crate::scan::Scan;
 
-/// What each cure would give back, in bytes of what is allocated, which etcd's quota counts (the tail comes back beside it).
-/// Nothing is promised of a file that can't be read whole, or of a scan that did not keep the sizes of records: all are 0.
+/// What each cure gives back, of allocated bytes: tail and trailer do not count. Where `health.readable` is false, nothing is
+/// promised: the gains are 0, the sizes `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gains {
-    /// `etcd-medic defrag`.
+    /// Bytes that `etcd-medic defrag` takes off `file.allocated_bytes`.
     pub defrag_bytes: u64,
-    /// `etcd-medic defrag --compact-to current`.
+    /// The same for `etcd-medic defrag --compact-to current`.
     pub compact_and_defrag_bytes: u64,
-    /// Bytes of the copy that `etcd-medic defrag` writes; `null` where it is not known.
+    /// Size of the copy that `etcd-medic defrag` writes; `null` where it is not known.
     pub defrag_copy_bytes: Option<u64>,
-    /// Bytes of the copy that `etcd-medic defrag --compact-to current` writes; `null` where it is not known.
+    /// Size of the copy that `etcd-medic defrag --compact-to current` writes; `null` where it is not known.
     pub compact_and_defrag_copy_bytes: Option<u64>,
-    /// Whether these are what `etcd-medic` then gives back, to the byte.
+    /// Whether these are what `etcd-medic` then gives back and writes, to the byte: so wherever `health.readable` is true.
     pub exact: bool,
 }
 
@@ -65,7 +65,6 @@ struct Sizes {
 impl Copies {
     /// Plans the copies. The scan's outline has a compaction to the current revision.
     /// `None` of a file that can't be read whole, or of a scan that did not keep the sizes of records.
-    #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>, steady: AlsoSteady) -> Option<Self> {
         let outline = scan.keyspace.outline.as_ref();
         let key_bucket = scan.key_bucket.map(|_| KEY_BUCKET);
@@ -100,20 +99,17 @@ impl Copies {
     }
 
     /// Bytes of a copy.
-    #[must_use]
     pub fn bytes(&self, kind: CopyKind) -> Option<u64> {
         let sizes = if kind.compacted { self.compacted } else { self.plain };
         if kind.steady { sizes.steady } else { sizes.usual }
     }
 
     /// How many of the allocated bytes a copy gives back.
-    #[must_use]
     pub fn gives_back(&self, kind: CopyKind) -> u64 {
         self.bytes(kind).map_or(0, |bytes| self.allocated_bytes.saturating_sub(bytes))
     }
 
     /// The gains with the usual layout.
-    #[must_use]
     pub fn gains(&self) -> Gains {
         let [plain, compacted] = [false, true].map(|compacted| CopyKind { compacted, steady: false });
         Gains {

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-/// Counts by size, in bins that double: 0, 1, 2–3, 4–7, …
-///
-/// The quantiles are exact, by nearest rank: the smallest value that at least that share of all values do not exceed.
+/// How values are distributed. The quantiles are by nearest rank: values that really occur; 0 where there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Histogram {
@@ -14,9 +12,9 @@ pub struct Histogram {
     pub p50: u64,
     /// The 99th percentile.
     pub p99: u64,
-    /// The largest value.
+    /// The largest value; 0 where there are none.
     pub max: u64,
-    /// The bins in ascending order; empty ones are left out where bins double.
+    /// Bins that double (0, 1, 2–3, 4–7, …), ascending; empty ones are left out.
     pub bins: Vec<Bin>,
 }
 
@@ -28,13 +26,12 @@ pub struct Bin {
     pub from: u64,
     /// The largest value that belongs here.
     pub to: u64,
-    /// Number of values in the bin.
+    /// Number of values.
     pub count: u64,
 }
 
 impl Histogram {
     /// Of these values, which are put out of order.
-    #[must_use]
     pub fn of<T: Copy + Ord + Into<u64>>(values: &mut [T]) -> Self {
         let mut counts = [0u64; 65];
         for &value in values.iter() {
@@ -55,7 +52,6 @@ impl Histogram {
     }
 
     /// Of counters for the values 0, 1, 2, …, in bins of `width` values; the last bin takes the highest value in.
-    #[must_use]
     pub fn of_counters(counters: &[u64], width: usize) -> Self {
         let count = counters.iter().sum();
         let rank = |percent: u64| {

@@ -11,11 +11,13 @@ use crate::text::ByteText;
 
 use super::share::apportion;
 
-/// One tenant: a cluster that shares the file with others.
+/// A tenant: one of several clusters that share the file, by API servers with an `--etcd-prefix` each, or as kcp's logical
+/// clusters.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TenantUse {
-    /// What it is called; `null` for what isn't Kubernetes'.
+    /// The prefix (`/registry`) or the logical cluster (`root`; where two prefixes have logical clusters, `/prefix/root`);
+    /// `null` for what isn't Kubernetes'. OpenShift's two prefixes are one tenant, `/kubernetes.io`.
     pub tenant: Option<ByteText>,
     /// What its keys add up to.
     #[serde(flatten)]
@@ -26,9 +28,10 @@ pub struct TenantUse {
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NamespaceUse {
-    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    /// The tenant: the prefix of an API server (`/registry`), or kcp's logical cluster; `null` where the file has only one,
+    /// and for what isn't Kubernetes'.
     pub tenant: Option<ByteText>,
-    /// Its name; `null` for what has none.
+    /// The namespace; `null` for objects without one, and for what isn't Kubernetes'.
     pub namespace: Option<ByteText>,
     /// What its keys add up to.
     #[serde(flatten)]
@@ -43,11 +46,11 @@ pub struct HomeUse {
     pub objects: u64,
     /// Records of these and of deleted keys.
     pub records: u64,
-    /// Bytes of the newest record of each key that exists.
+    /// Bytes of the newest record of each key that exists: element, key and value.
     pub live_bytes: u64,
-    /// Bytes of older records and tombstones.
+    /// Bytes of all other records, tombstones included: elements, keys and values.
     pub history_bytes: u64,
-    /// What all its records take of the file.
+    /// Bytes that all its records take of the file, with their share of headers, slack and branch pages.
     pub disk_bytes: u64,
 }
 

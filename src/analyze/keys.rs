@@ -44,7 +44,6 @@ pub struct KeySums<'a> {
 }
 
 /// Sums up the keys. `disk_bytes` is what the whole bucket takes of the file; it is shared out to the byte.
-#[must_use]
 pub fn sum_up<'a>(scan: &Scan<'a>, filter: &Filter, top: usize, disk_bytes: u64) -> KeySums<'a> {
     let keyspace = &scan.keyspace;
     let (revision, gaps) = (keyspace.max_revision, &scan.gaps);

@@ -14,17 +14,17 @@ use crate::top_n::largest;
 pub struct LeasesUse {
     /// Leases in the `lease` bucket.
     pub count: u64,
-    /// Keys attached to them.
+    /// Keys that exist, and whose newest record names a lease that exists.
     pub attached_keys: u64,
     /// Bytes of these keys' newest records.
     pub attached_bytes: u64,
     /// Leases that no key is attached to.
     pub without_keys: u64,
-    /// Keys attached to leases that do not exist: they never expire.
+    /// Keys that exist, and whose newest record names a lease that does not: they never expire.
     pub orphaned_keys: u64,
     /// Bytes of these keys' newest records.
     pub orphaned_bytes: u64,
-    /// The leases with most keys.
+    /// At most `--top` leases: most keys first, then by id.
     pub top: Vec<LeaseInfo>,
 }
 
@@ -32,11 +32,11 @@ pub struct LeasesUse {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeaseInfo {
-    /// Its id.
+    /// Its id, in hexadecimal digits.
     pub id: HexId,
     /// The time to live that was granted, in seconds; `null` where the lease does not exist.
     pub ttl_seconds: Option<i64>,
-    /// Keys attached.
+    /// Keys attached to it.
     pub keys: u64,
     /// Bytes of their newest records.
     pub bytes: u64,
@@ -59,7 +59,6 @@ impl AttachedKeys {
 
 impl LeasesUse {
     /// Of the leases that exist and those that keys are attached to, by their ids; `top` of them are named.
-    #[must_use]
     pub fn of(state: &State<'_>, attached: &BTreeMap<i64, AttachedKeys>, top: usize) -> Self {
         let ttls: BTreeMap<i64, i64> = state.leases.iter().map(|lease| (lease.id, lease.ttl)).collect();
         let (mut existing, mut orphaned) = (AttachedKeys::default(), AttachedKeys::default());

@@ -19,7 +19,7 @@
 //! | [`histogram`], [`share`] | arithmetic |
 //!
 //! Everything here is a plain struct that serialises, the same whatever the number of threads; docs/report.md
-//! explains each figure, docs/json.md lists each field.
+//! explains each figure, docs/schema describes each field.
 
 pub mod advice;
 mod advise;
@@ -70,41 +70,44 @@ use space::Space;
 use timeline::TimelineReport;
 use top::TopObject;
 
-/// The full report.
+/// What the file is, where its bytes are, and what to do.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
-    /// The file itself.
+    /// What the file is.
     pub file: FileInfo,
-    /// Where the bytes are.
+    /// Every byte, by class.
     pub space: Space,
-    /// Whether nothing is wrong with the file, and how much is, if something is.
+    /// Whether anything is wrong with the file, and how much.
     pub health: Health,
     /// Every bucket, in the order of the tree.
     pub buckets: Vec<BucketUse>,
-    /// Records by state; `null` for a file that isn't etcd's, as is all that follows from records.
+    /// Records by state; `null` for a file that isn't etcd's.
     pub mvcc: Option<Mvcc>,
     /// What each cure would give back.
     pub gains: Gains,
-    /// Resources, the largest first.
+    /// The API resources that have records, by `disk_bytes` descending, then group and name, or by `--sort`; empty for a file
+    /// that isn't etcd's.
     pub resources: Vec<ResourceUse>,
-    /// Tenants, the largest first; none where the file has only one.
+    /// Clusters that share the file, by `disk_bytes` descending, then name, `null` first; empty where there is only one.
     pub tenants: Vec<TenantUse>,
-    /// Namespaces, the largest first.
+    /// Namespaces, by `disk_bytes` descending, then tenant and name, `null` first; empty for a file that isn't etcd's.
     pub namespaces: Vec<NamespaceUse>,
-    /// The largest objects, by any of three measures.
+    /// The keys of three rankings, each once: at most `--top` places by live bytes, by history bytes and by revisions; equals
+    /// in the order of keys. Keys of 0 bytes are not ranked, nor are those of one record by revisions. Rows are in the order
+    /// of the first ranking that a key is in.
     pub top_objects: Vec<TopObject>,
     /// How scattered the file is.
     pub fragmentation: Fragmentation,
-    /// Records over the revisions.
+    /// Records over the revisions; `null` for a file that isn't etcd's.
     pub timeline: Option<TimelineReport>,
-    /// What history costs, and which time it covers.
+    /// What history costs, and which time it covers; `null` for a file that isn't etcd's.
     pub retention: Option<Retention>,
-    /// Leases, and what is attached to them.
+    /// Leases, and what is attached to them; `null` for a file that isn't etcd's.
     pub leases: Option<LeasesUse>,
-    /// Raised alarms.
+    /// Raised alarms, in the order of the bucket.
     pub alarms: Vec<AlarmInfo>,
-    /// Authentication.
+    /// Authentication; `null` for a file that isn't etcd's.
     pub auth: Option<Auth>,
     /// What to do, most important first.
     pub advice: Vec<Advice>,
@@ -117,21 +120,22 @@ pub struct Analysis {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketUse {
-    /// Its name; for a bucket within another, both, with a slash between.
+    /// Its path: `outer/inner` for a bucket within another; empty for the root bucket. Of outer names, 256 bytes at most:
+    /// those beyond give way to one `…`.
     pub name: ByteText,
-    /// Its entries, buckets among them.
+    /// Entries that could be read, buckets among them.
     pub entries: u64,
-    /// What it takes of the file: its pages; for an inline bucket its entry in the bucket around it.
+    /// Bytes of its own pages; for an inline bucket, of its entry in the bucket around it.
     pub disk_bytes: u64,
-    /// Whether it is inline in the bucket around it.
+    /// Whether it has no page of its own: it is in a leaf of the bucket around it.
     pub inline: bool,
     /// Its counter.
     pub sequence: u64,
-    /// Levels of its tree.
+    /// Levels of its tree: 1 for a leaf alone, 0 where nothing could be read.
     pub height: u32,
-    /// Branch pages, their overflow not counted.
+    /// Branches; overflow pages are not counted.
     pub branch_nodes: u64,
-    /// Leaf pages, their overflow not counted.
+    /// Leaves; overflow pages are not counted. An inline bucket has one.
     pub leaf_nodes: u64,
 }
 
@@ -139,11 +143,12 @@ pub struct BucketUse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AlarmInfo {
-    /// The member that raised it.
+    /// The id of the member that raised it, in hexadecimal digits.
     pub member_id: HexId,
-    /// etcd's name for it.
+    #[cfg_attr(test, schemars(extend("enum" = ["NONE", "NOSPACE", "CORRUPT", "UNKNOWN"])))]
+    /// etcd's name for it: `UNKNOWN` for one that this version does not know.
     pub alarm: &'static str,
-    /// What it means.
+    /// What it means; for people.
     pub meaning: &'static str,
 }
 
@@ -151,7 +156,7 @@ pub struct AlarmInfo {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Auth {
-    /// Whether it is on.
+    /// Whether authentication is on.
     pub enabled: bool,
     /// Number of users.
     pub users: u64,
@@ -177,7 +182,6 @@ pub struct AnalyzeRequest<'r> {
 }
 
 /// Makes the report of a file that was scanned.
-#[must_use]
 pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeRequest<'_>) -> Analysis {
     let space = Space::of(db, scan);
     let buckets = buckets(scan);
@@ -217,7 +221,6 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeReq
 }
 
 /// Every bucket, in the order of the tree.
-#[must_use]
 pub fn buckets(scan: &Scan<'_>) -> Vec<BucketUse> {
     let use_of = |(bucket, (id, tally)): (&Bucket<'_>, (BucketId, &Tally))| {
         let entry = crate::bolt::format::ELEMENT_SIZE as u64 + bucket.name.len() as u64;

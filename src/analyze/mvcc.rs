@@ -17,7 +17,7 @@ pub struct RecordUse {
     pub records: u64,
     /// Bytes of their elements, keys and values.
     pub bytes: u64,
-    /// With their share of headers, slack and branch pages: what they take of the file.
+    /// Bytes that they take of the file: with their share of headers, slack and branch pages.
     pub disk_bytes: u64,
 }
 
@@ -29,21 +29,22 @@ pub struct Mvcc {
     pub revision: i64,
     /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: i64,
-    /// Runs of revisions that never existed, as a restore with `--bump-revision` leaves them; ascending.
+    /// Runs of revisions that never existed, as a restore with `--bump-revision` leaves one: of more than 65,536 each, the 15
+    /// longest at most; ascending.
     pub gaps: Vec<RevisionGap>,
-    /// The compaction that was finished last.
+    /// The compaction that was finished last; `null` where none was.
     pub finished_compact_revision: Option<i64>,
-    /// The compaction that was begun last: above the finished one, it was cut short.
+    /// The compaction that was begun last; above the finished one, it was cut short. `null` where none was begun.
     pub scheduled_compact_revision: Option<i64>,
-    /// Distinct keys, deleted ones included.
+    /// Keys that have any record, deleted ones included.
     pub distinct_keys: u64,
     /// The newest record of each key that exists.
     pub live: RecordUse,
-    /// Older records.
+    /// Older puts, of keys that exist and of deleted ones.
     pub superseded: RecordUse,
     /// Records of deletions.
     pub tombstones: RecordUse,
-    /// Entries that are no records.
+    /// Entries of the `key` bucket that are no records.
     pub unreadable: RecordUse,
 }
 
@@ -73,7 +74,6 @@ impl StateSums {
 
 impl Mvcc {
     /// Of a file that was scanned, and whose records were summed up.
-    #[must_use]
     pub fn of(state: &State<'_>, scan: &Scan<'_>, sums: StateSums) -> Self {
         Self {
             revision: scan.current_revision(state),

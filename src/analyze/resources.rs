@@ -15,37 +15,40 @@ use crate::text::ByteText;
 use super::histogram::Histogram;
 use super::share::apportion;
 
-/// One resource.
+/// An API resource. What isn't Kubernetes' has a row by leading path. Keys are kept in 16 shards: of each, the first 64
+/// leading paths have rows of their own, the others share the row `(other keys)`; beyond 4,096 rows of a shard, resources
+/// share it, too.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResourceUse {
-    /// API group; empty for the core group, and for what isn't Kubernetes'.
+    /// The API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// The resource; for what isn't Kubernetes', its leading path.
+    /// The plural name of the resource (`pods`); for what isn't Kubernetes', its leading path (`/app`).
     pub resource: ByteText,
     /// Keys that exist.
     pub objects: u64,
     /// Records of these and of deleted keys.
     pub records: u64,
-    /// Bytes (elements, keys, values) of the newest record of each key that exists.
+    /// Bytes of the newest record of each key that exists: element, key and value.
     pub live_bytes: u64,
-    /// Bytes of older records.
+    /// Bytes of older puts: elements, keys and values. Tombstones are not among them.
     pub history_bytes: u64,
-    /// Number of tombstones.
+    /// Records of deletions.
     pub tombstones: u64,
-    /// Bytes of tombstones.
+    /// Bytes of these: elements, keys and values.
     pub tombstone_bytes: u64,
-    /// What all its records take of the file.
+    /// Bytes that all its records take of the file, with their share of headers, slack and branch pages.
     pub disk_bytes: u64,
-    /// Bytes of the keys that exist, as clients see them.
+    /// Bytes of the etcd keys that exist, without their values.
     pub key_bytes: u64,
-    /// Bytes of their values.
+    /// Bytes of the values of the keys that exist.
     pub total_value_bytes: u64,
-    /// How the values of keys that exist are encoded: name, and number of objects.
+    /// Number of objects by encoding, of those that occur: `protobuf`, `json`, `cbor`, `other`; for values that the API
+    /// server encrypted, their prefix `k8s:enc:<provider>:<version>:<key name>` (`k8s:enc` where that shape is broken).
     pub encodings: BTreeMap<String, u64>,
-    /// Records kept of each key that exists.
+    /// Records kept of each key that exists, its tombstones included.
     pub revisions_per_object: Histogram,
-    /// Bytes of the values of keys that exist.
+    /// Sizes of the values of the keys that exist, in bytes.
     pub value_bytes: Histogram,
 }
 

@@ -26,15 +26,16 @@ const PREFERRED_SPAN_SECONDS: u64 = 24 * 3600;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Retention {
-    /// Revisions that existed since the last compaction: how much history there is.
+    /// Revisions since the last compaction, without those of `mvcc.gaps`.
     pub revisions: u64,
-    /// What superseded records and tombstones take of the file.
+    /// Bytes that superseded records and tombstones take of the file.
     pub history_bytes: u64,
-    /// The same for one revision; `null` where there is no revision since the last compaction.
+    /// `history_bytes` / `revisions`; `null` where `revisions` is 0.
     pub bytes_per_revision: Option<f64>,
-    /// How fast revisions come; `null` where the file does not tell.
+    /// How fast revisions come; `null` where it is not known: no objects say when they were created, or less than ten seconds
+    /// lie between them, or their times contradict the revisions.
     pub rate: Option<Rate>,
-    /// What it would cost to keep as much history as the guide says for the sizes of disks.
+    /// What it costs to keep as much history as the guide says for the sizes of disks.
     pub choices: Vec<RetentionCost>,
 }
 
@@ -42,31 +43,30 @@ pub struct Retention {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rate {
-    /// The revision at which the older one was created.
+    /// The revision at which an older object was created.
     pub first_revision: i64,
-    /// The revision at which the newer one was created.
+    /// The revision at which a newer one was created.
     pub last_revision: i64,
-    /// The time between.
+    /// Seconds between the two.
     pub seconds: u64,
-    /// What follows from that.
+    /// What follows, by the revisions that existed.
     pub revisions_per_hour: f64,
 }
 
-/// Some number of revisions to keep.
+/// A number of revisions to keep.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RetentionCost {
-    /// Number of revisions.
+    /// Revisions to keep.
     pub revisions: u64,
-    /// What they would take of the file; `null` where it is not known what one takes.
+    /// Bytes that they would take of the file; `null` where `bytes_per_revision` is.
     pub bytes: Option<u64>,
-    /// Which time they would cover; `null` where the rate is not known.
+    /// Seconds that they would cover; `null` where `rate` is.
     pub seconds: Option<u64>,
 }
 
 impl Retention {
     /// From records by state, and objects that tell the time.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -108,7 +108,6 @@ pub struct Witnesses<'a> {
 
 impl<'a> Witnesses<'a> {
     /// None yet; ages are counted from this revision.
-    #[must_use]
     pub fn before(revision: i64, gaps: &RevisionGaps) -> Self {
         Self { existed: gaps.existed_up_to(revision), gaps: gaps.clone(), by_age: vec![None; NUM_AGES] }
     }

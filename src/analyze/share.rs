@@ -1,14 +1,12 @@
 //! Shares: of a whole, and bytes that are shared out so that they add up to it.
 
 /// `part` of `whole`, between 0 and 1; 0 of nothing.
-#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a share for people: 53 bits are plenty")]
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Shares `total` out in proportion to `weights`, to the byte. With no weight at all, nobody gets anything.
-#[must_use]
 pub fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     let all: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
     let (mut so_far, mut given) = (0u128, 0u64);
@@ -34,7 +32,6 @@ pub struct DiskBytes {
 
 impl DiskBytes {
     /// What records of these leaf bytes take.
-    #[must_use]
     pub fn share_of(self, leaf_bytes: u64) -> u64 {
         let share = u128::from(leaf_bytes) * u128::from(self.bytes) / u128::from(self.leaf_bytes.max(1));
         u64::try_from(share).unwrap_or(u64::MAX)

@@ -7,7 +7,7 @@ use crate::bolt::Db;
 use crate::etcd::trailer::trailer_size;
 use crate::scan::Scan;
 
-/// What a byte of the file is. Every byte is of one class.
+/// A class of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -15,17 +15,17 @@ use crate::scan::Scan;
 pub enum ByteClass {
     /// The two meta pages.
     Meta,
-    /// The stored freelist's pages.
+    /// Pages of the stored freelist that no tree reaches; 0 in etcd's files on Linux.
     Freelist,
-    /// Page headers of branches and leaves.
+    /// The 16-byte headers of branch and leaf pages, and of inline buckets.
     NodeHeaders,
-    /// Element tables of branches and leaves.
+    /// Element tables of branches and leaves: 16 bytes an element.
     NodeElements,
-    /// Keys, in branches and leaves, bucket names included.
+    /// Keys, in branches and leaves; names of buckets are keys.
     Keys,
     /// Values.
     Values,
-    /// Headers of buckets, which stand where others have their values.
+    /// The 16-byte headers that buckets have where other entries have their value.
     BucketHeaders,
     /// Unused bytes inside reachable branches and leaves.
     Slack,
@@ -33,11 +33,11 @@ pub enum ByteClass {
     Damaged,
     /// Pages below the high water mark that are free.
     Free,
-    /// Pages that are neither reachable nor in the stored freelist.
+    /// Pages that are neither reachable nor in the stored freelist; always 0 where none is stored, or it can't be read.
     Leaked,
     /// Bytes past the high water mark, or past the last whole page of a file that was cut short.
     Tail,
-    /// The SHA-256 after a snapshot.
+    /// The 32 bytes of SHA-256 after a snapshot.
     Trailer,
 }
 
@@ -45,21 +45,21 @@ pub enum ByteClass {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClassBytes {
-    /// The class.
+    /// The class. All of them are listed, in the order of their description here.
     pub class: ByteClass,
-    /// Its bytes.
+    /// Bytes of this class; 0 where there are none.
     pub bytes: u64,
 }
 
-/// Every byte of the file.
+/// Every byte of the file. The bytes of all classes add up to `total_bytes`.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Space {
-    /// Bytes of the file.
+    /// Size of the file.
     pub total_bytes: u64,
-    /// Bytes of all reachable pages: metas, freelist, nodes, and damaged ones.
+    /// Bytes of the pages that something refers to: metas, freelist, nodes, damaged ones.
     pub in_use_bytes: u64,
-    /// Bytes of free pages, as bbolt counts them.
+    /// Bytes of free pages, as bbolt counts them: the class `free`.
     pub free_bytes: u64,
     /// The classes, which add up to `total_bytes`.
     pub classes: Vec<ClassBytes>,
@@ -71,7 +71,6 @@ impl Space {
     /// # Panics
     /// If the classes don't add up to the file's size: that would be a mistake of this program, not of the file, and
     /// no figure of the report could be believed.
-    #[must_use]
     pub fn of(db: &Db, scan: &Scan<'_>) -> Self {
         let page_size = db.page_size();
         let total = scan.total();
@@ -111,7 +110,6 @@ impl Space {
     }
 
     /// Bytes of one class.
-    #[must_use]
     pub fn bytes_of(&self, class: ByteClass) -> u64 {
         self.classes.iter().find(|row| row.class == class).map_or(0, |row| row.bytes)
     }

@@ -33,7 +33,6 @@ pub struct PeakResource {
 }
 
 impl Timelines {
-    #[must_use]
     pub fn of(keyspace: &Keyspace<'_>) -> Self {
         let mut all = Timeline::default();
         let rows = || keyspace.shards().iter().flat_map(|shard| shard.resources().iter().zip(shard.rows()));
@@ -57,13 +56,14 @@ impl Timelines {
     }
 }
 
-/// How records spread over the revisions: equal spans of revisions, from the oldest on.
+/// How records are distributed over the revisions.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineReport {
-    /// The spans.
+    /// At most 60 equal spans of revisions, ascending, empty ones included; none where there is no record. The last one, and
+    /// one before a gap, may be shorter; none has revisions of `mvcc.gaps` in it.
     pub bins: Vec<TimelineBin>,
-    /// The span with most bytes; `null` where there are no records.
+    /// The span with most bytes, the earliest of equals; `null` where there is no record.
     pub peak: Option<Peak>,
 }
 
@@ -73,7 +73,7 @@ pub struct TimelineReport {
 pub struct TimelineBin {
     /// Its first revision.
     pub first_revision: i64,
-    /// Its last revision.
+    /// Its last revision, included.
     pub last_revision: i64,
     /// Records kept of these revisions.
     pub records: u64,
@@ -88,20 +88,19 @@ pub struct Peak {
     /// The span.
     #[serde(flatten)]
     pub bin: TimelineBin,
-    /// How many times the bytes of the median span it has, of those that have any.
+    /// Its bytes, divided by the median (nearest rank) of the spans that have any.
     pub times_median: f64,
-    /// API group of the resource that has most bytes in it.
+    /// The API group of the resource that has most bytes in it; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// That resource.
+    /// That resource; for what isn't Kubernetes', its leading path.
     pub resource: ByteText,
-    /// Its records in the span.
+    /// That resource's records in the span.
     pub resource_records: u64,
-    /// Its share of the span's bytes, from 0 to 1.
+    /// That resource's share of the span's bytes, from 0 to 1.
     pub resource_share: f64,
 }
 
 impl TimelineReport {
-    #[must_use]
     pub fn of(timelines: &Timelines, bins: &Bins) -> Self {
         let spans = timelines.all.spans().into_iter().take(bins.count()).enumerate();
         let rows: Vec<_> = spans

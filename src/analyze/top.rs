@@ -23,27 +23,28 @@ pub struct TopObject {
     pub ranks: Ranks,
     /// The etcd key.
     pub key: ByteText,
-    /// API group.
+    /// The API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// Resource, or leading path.
+    /// The plural name of the resource (`pods`); for what isn't Kubernetes', its leading path (`/app`).
     pub resource: ByteText,
-    /// Whose it is; `null` where the file has one tenant only, and for what isn't Kubernetes'.
+    /// The tenant: the prefix of an API server (`/registry`), or kcp's logical cluster; `null` where the file has only one,
+    /// and for what isn't Kubernetes'.
     pub tenant: Option<ByteText>,
-    /// Namespace, where it has one.
+    /// The namespace; `null` for objects without one, and for what isn't Kubernetes'.
     pub namespace: Option<ByteText>,
-    /// Name.
+    /// The object's name.
     pub name: ByteText,
-    /// Whether it exists.
+    /// Whether the key exists.
     pub live: bool,
-    /// Bytes of its newest record, if it exists.
+    /// Bytes of its newest record (element, key and value); 0 where it was deleted.
     pub live_bytes: u64,
-    /// Bytes of its other records.
+    /// Bytes of its other records, tombstones included.
     pub history_bytes: u64,
-    /// Its records.
+    /// Its records, tombstones included.
     pub revisions: u64,
-    /// What they take of the file.
+    /// Bytes that they take of the file, rounded down.
     pub disk_bytes: u64,
-    /// Bytes of its value.
+    /// Bytes of its value; 0 where it was deleted.
     pub value_bytes: u64,
 }
 
@@ -61,7 +62,6 @@ pub struct Ranks {
 
 impl Ranks {
     /// The place by this measure.
-    #[must_use]
     pub fn by(&self, metric: Metric) -> Option<u64> {
         match metric {
             Metric::LiveBytes => self.live_bytes,

@@ -37,7 +37,6 @@ pub enum BucketRoot<'a> {
 
 /// Names from a top-level bucket down to this one, with slashes between. Where the names around it are very long, they
 /// give way to an ellipsis: a path must not be longer for every bucket within than its bucket is in the file.
-#[must_use]
 pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
     const MAX_BYTES_AROUND: usize = 256;
     let bucket = |id: BucketId| buckets.get(id.0 as usize);
@@ -58,7 +57,6 @@ pub fn path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
 }
 
 /// The same for what is beside each finding and page: names that are themselves very long are cut, too.
-#[must_use]
 pub fn short_path_of(buckets: &[Bucket<'_>], id: BucketId) -> Vec<u8> {
     const SHOWN: (usize, usize) = (400, 100);
     let path = path_of(buckets, id);

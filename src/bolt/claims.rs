@@ -15,20 +15,17 @@ pub struct Claims {
 
 impl Claims {
     /// An empty set for pages `0..num_pages`.
-    #[must_use]
     pub fn new(num_pages: u64) -> Self {
         let words = usize::try_from(num_pages.div_ceil(64)).unwrap_or(usize::MAX);
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), num_pages }
     }
 
     /// Number of pages that the set is for.
-    #[must_use]
     pub fn num_pages(&self) -> u64 {
         self.num_pages
     }
 
     /// Whether the page is in the set; pages out of its range are not.
-    #[must_use]
     pub fn contains(&self, page: PageId) -> bool {
         let (word, bit) = place(page.0);
         page.0 < self.num_pages

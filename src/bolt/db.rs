@@ -70,62 +70,52 @@ impl Db {
 
     /// The same bytes under a meta that somebody made up, for a file whose own can't be believed. All of its pages can
     /// be read then, whatever its high water mark was.
-    #[must_use]
     pub fn assuming(data: Bytes, slots: [Result<Meta, MetaError>; 2], active: Meta) -> Self {
         let metas = Metas { slots, active_slot: 0, active };
         Self { data, metas, page_size: active.page_size as usize, mapping: None }
     }
 
     /// Every byte of the file, tail and trailer included.
-    #[must_use]
     pub fn data(&self) -> &Bytes {
         &self.data
     }
 
     /// Bytes of the file.
-    #[must_use]
     pub fn file_size(&self) -> u64 {
         self.data.len() as u64
     }
 
     /// Bytes of a page.
-    #[must_use]
     pub fn page_size(&self) -> u64 {
         self.page_size as u64
     }
 
-    #[must_use]
     pub fn metas(&self) -> &Metas {
         &self.metas
     }
 
     /// What the active meta says.
-    #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.metas.active
     }
 
     /// Pages allocated, as the active meta says.
-    #[must_use]
     pub fn high_water_mark(&self) -> u64 {
         self.metas.active.high_water_mark
     }
 
     /// Whole pages below the high water mark that the file really has: an id below it can be read.
-    #[must_use]
     pub fn num_pages(&self) -> u64 {
         let whole = self.data.len().checked_div(self.page_size).unwrap_or(0);
         self.high_water_mark().min(whole as u64)
     }
 
     /// Where a page begins, in bytes; saturates, so that a wild id is merely far away.
-    #[must_use]
     pub fn offset_of(&self, id: PageId) -> u64 {
         id.0.saturating_mul(self.page_size as u64)
     }
 
     /// The page that a byte of the file lies in.
-    #[must_use]
     pub fn page_at(&self, offset: u64) -> PageId {
         PageId(offset.checked_div(self.page_size()).unwrap_or(0))
     }
@@ -174,7 +164,6 @@ impl Db {
     }
 
     /// The first bytes of the page at `id`, without believing its overflow: for showing a damaged page.
-    #[must_use]
     pub fn first_bytes(&self, id: PageId) -> Option<&[u8]> {
         let start = usize::try_from(self.offset_of(id)).ok()?;
         let rest = self.data.get(start..)?;
@@ -182,7 +171,6 @@ impl Db {
     }
 
     /// The mapped file that the bytes are of, if they are of one.
-    #[must_use]
     pub fn mapping(&self) -> Option<&Mapping> {
         self.mapping.as_ref()
     }
@@ -205,7 +193,6 @@ impl Db {
     }
 
     /// The same file as its other meta has it: as it was a transaction ago. `None` where that meta is damaged.
-    #[must_use]
     pub fn at_older_root(&self) -> Option<Self> {
         let active_slot = 1_usize.saturating_sub(self.metas.active_slot);
         let active = (*self.metas.slots.get(active_slot)?).ok()?;
@@ -214,13 +201,11 @@ impl Db {
     }
 
     /// All bytes of the file from this one on.
-    #[must_use]
     pub fn bytes_from(&self, offset: u64) -> Option<&[u8]> {
         self.data.get(usize::try_from(offset).ok()?..)
     }
 
     /// Where in the file a part of its bytes lies; `None` for bytes that are not of this file.
-    #[must_use]
     pub fn offset_in_file(&self, part: &[u8]) -> Option<u64> {
         let range = self.data.as_ptr_range();
         let start = part.as_ptr();

@@ -8,7 +8,6 @@ use super::page::{Entry, Leaf};
 use super::walk::{MAX_DEPTH, NodeContent, Setup, Subtree, walk_in_order};
 
 /// The buckets of the file's root, in the order of their names. A name that is there twice comes twice.
-#[must_use]
 pub fn top_level(db: &Db) -> Vec<Bucket<'_>> {
     let (_, walked) = walk_in_order(db, Setup::default(), |walker| {
         let mut walk = walker.walk_bucket(BucketId::ROOT)?;
@@ -36,7 +35,6 @@ pub fn for_each_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, mut each: impl FnMut(
 }
 
 /// The bucket's first or last entry, by one descent; `None` where the bucket is empty or the descent meets damage.
-#[must_use]
 pub fn outermost_entry<'a>(db: &'a Db, bucket: &Bucket<'a>, end: End) -> Option<Entry<'a>> {
     let mut page = match bucket.root {
         BucketRoot::Page(root) => db.page(root).ok()?,

@@ -27,7 +27,6 @@ pub struct Fault {
 
 impl Fault {
     /// What is wrong, and where.
-    #[must_use]
     pub fn in_words(&self) -> String {
         let place = match (self.page, self.offset) {
             (Some(PageId(page)), Some(offset)) => format!("page {page} (byte {offset}): "),
@@ -48,6 +47,7 @@ pub struct LostRange {
 
 /// What is wrong. The names, in kebab-case, are the findings' `kind` in JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum FaultKind {
     /// One of the two metas can't be believed; bbolt goes on with the other.
@@ -181,7 +181,6 @@ pub enum FaultKind {
 impl Fault {
     /// Whether entries can't be read for it, or can't be believed: a copy would lose them. All others are of what no copy takes
     /// over: metas, the stored freelist, the end of the file.
-    #[must_use]
     pub fn is_of_a_tree(&self) -> bool {
         self.bucket.is_some() && self.kind != FaultKind::ReachableFreed
     }
@@ -201,7 +200,6 @@ pub struct Findings {
 
 impl Findings {
     /// The first fault, with its place; empty if there is none.
-    #[must_use]
     pub fn first_in_words(&self) -> String {
         self.faults.first().map(Fault::in_words).unwrap_or_default()
     }

@@ -36,7 +36,7 @@ pub const ELEMENT_SIZE: usize = size_of::<LeafElement>();
 /// Bytes of [`BucketHeader`].
 pub const BUCKET_HEADER_SIZE: usize = size_of::<BucketHeader>();
 
-/// The position of a page: its byte offset is the id times the page size.
+/// The id of a page: it begins at this number times the page size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -65,7 +65,6 @@ pub enum PageKind {
 
 impl PageKind {
     /// The kind that these flags name, if they name one.
-    #[must_use]
     pub fn from_flags(flags: u16) -> Option<Self> {
         match flags {
             0x01 => Some(Self::Branch),
@@ -77,7 +76,6 @@ impl PageKind {
     }
 
     /// The flags that name this kind.
-    #[must_use]
     pub fn flags(self) -> u16 {
         match self {
             Self::Branch => 0x01,
@@ -88,7 +86,6 @@ impl PageKind {
     }
 
     /// The name that bbolt's tools print.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Branch => "branch",

@@ -54,13 +54,11 @@ impl FreedPages {
     }
 
     /// Whether the freelist has this page.
-    #[must_use]
     pub fn contains(&self, page: PageId) -> bool {
         self.freed.contains(page)
     }
 
     /// Whether the freelist has one of the `len` pages from `first` on.
-    #[must_use]
     pub fn contains_any(&self, first: PageId, len: u64) -> bool {
         (first.0..first.0.saturating_add(len)).any(|id| self.freed.contains(PageId(id)))
     }

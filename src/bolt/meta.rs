@@ -19,7 +19,7 @@ pub struct Meta {
     pub root: PageId,
     /// The root bucket's counter.
     pub sequence: u64,
-    /// First page of the stored freelist; `None` where free pages are to be derived by walking.
+    /// First page of the stored freelist; `null` where none is stored, and free pages are those that no tree reaches.
     pub freelist: Option<PageId>,
     /// Number of pages allocated so far.
     pub high_water_mark: u64,
@@ -102,7 +102,6 @@ impl Meta {
     }
 
     /// What a meta says of which the checksum alone is wrong: something in it was changed, and nothing tells what.
-    #[must_use]
     pub fn read_despite_checksum(data: &[u8], offset: usize) -> Option<Self> {
         match Self::read(data, offset) {
             Err(MetaError::Checksum { .. }) => {
@@ -130,7 +129,6 @@ impl Meta {
 }
 
 /// FNV-1a-64 over the fields before the checksum (`meta.go`, `Sum64`).
-#[must_use]
 pub fn checksum(meta: &MetaBytes) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;

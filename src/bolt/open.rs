@@ -58,7 +58,6 @@ impl AsRef<[u8]> for Mapping {
 
 impl Mapping {
     /// The bytes, as views that may outlive this.
-    #[must_use]
     pub fn bytes(&self) -> Bytes {
         Bytes::from_owner(self.clone())
     }
@@ -80,13 +79,11 @@ impl Mapping {
 }
 
 impl Mapping {
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.0.file
     }
 
     /// The lock that it is held under.
-    #[must_use]
     pub fn lock(&self) -> Lock {
         self.0.lock
     }

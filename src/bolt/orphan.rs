@@ -67,7 +67,6 @@ pub struct Orphans<'a> {
 }
 
 /// Every leaf and branch among the pages that nobody has claimed.
-#[must_use]
 pub fn find<'a>(db: &'a Db, claims: &[&Claims], progress: &(dyn Fn(u64) + Sync)) -> Orphans<'a> {
     let mut orphans = Orphans::default();
     Finder::new(db, claims).search(progress, Some, |orphan| match orphan {
@@ -94,7 +93,6 @@ struct Looked<T> {
 
 impl<'f, 'a> Finder<'f, 'a> {
     /// Looks at pages that are in none of these sets.
-    #[must_use]
     pub fn new(db: &'a Db, claims: &'f [&'f Claims]) -> Self {
         Self { db, claims }
     }
@@ -171,7 +169,6 @@ impl<'f, 'a> Finder<'f, 'a> {
     }
 
     /// The leaf that begins at a page, if one does that has entries.
-    #[must_use]
     pub fn leaf_at(&self, id: PageId) -> Option<OrphanLeaf<'a>> {
         let page = self.extent_of(id, PageKind::Leaf)?;
         let leaf = page.leaf().ok()?;

@@ -129,32 +129,27 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Takes `bytes` as a page that lies at byte `offset` of the file. `None` when they are too few for a header.
-    #[must_use]
     pub fn new(id: PageId, offset: u64, bytes: &'a [u8]) -> Option<Self> {
         let (header, _) = PageHeader::ref_from_prefix(bytes).ok()?;
         Some(Self { id, offset, header, bytes })
     }
 
     /// Where the page lies (for an inline bucket's page: the page of the file that holds it).
-    #[must_use]
     pub fn id(&self) -> PageId {
         self.id
     }
 
     /// Byte offset in the file.
-    #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Its header, as it is there.
-    #[must_use]
     pub fn header(&self) -> &'a PageHeader {
         self.header
     }
 
     /// All its bytes: header, elements, data, slack; overflow pages included.
-    #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -225,7 +220,6 @@ impl<'a> Page<'a> {
     }
 
     /// This kind of error, at this page.
-    #[must_use]
     pub fn error(&self, kind: PageErrorKind) -> PageError {
         PageError { page: self.id, offset: self.offset, kind }
     }
@@ -296,19 +290,16 @@ pub struct Child<'a> {
 
 impl<'a> Branch<'a> {
     /// The page it is on.
-    #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
     }
 
     /// Number of children.
-    #[must_use]
     pub fn num_children(&self) -> usize {
         self.elements.len()
     }
 
     /// The child at `index`, whatever is in the others; `None` past the last.
-    #[must_use]
     pub fn child_at(&self, index: usize) -> Option<Result<Child<'a>, ElementError>> {
         let element = self.elements.get(index)?;
         let found =
@@ -352,7 +343,6 @@ pub struct Entry<'a> {
 
 impl<'a> Leaf<'a> {
     /// The page it is on.
-    #[must_use]
     pub fn page(&self) -> Page<'a> {
         self.page
     }
@@ -371,13 +361,11 @@ impl<'a> Leaf<'a> {
     }
 
     /// Number of entries.
-    #[must_use]
     pub fn num_entries(&self) -> usize {
         self.elements.len()
     }
 
     /// The entry at `index`, whatever is in the others; `None` past the last.
-    #[must_use]
     pub fn entry_at(&self, index: usize) -> Option<Result<Entry<'a>, ElementError>> {
         self.elements.get(index).map(|element| self.entry(index, element))
     }
@@ -407,38 +395,32 @@ impl<'a> Leaf<'a> {
 
 impl<'a> Entry<'a> {
     /// Bytes that belong to this entry alone: its element, key and value.
-    #[must_use]
     pub fn own_bytes(&self) -> u64 {
         (ELEMENT_SIZE as u64).saturating_add(self.key.len() as u64).saturating_add(self.value.len() as u64)
     }
 
     /// Where its value ends, counted from the page's first byte.
-    #[must_use]
     pub fn end(&self) -> u64 {
         (self.start as u64).saturating_add(self.key.len() as u64).saturating_add(self.value.len() as u64)
     }
 
     /// Whether bbolt would take its key and its value (`bucket.go`, `Put`): what it would not can't be in a copy.
-    #[must_use]
     pub fn is_possible(&self) -> bool {
         (1..=MAX_KEY_SIZE).contains(&self.key.len()) && self.value.len() as u64 <= MAX_VALUE_SIZE
     }
 
     /// Whether the value is a bucket.
-    #[must_use]
     pub fn is_bucket(&self) -> bool {
         self.flags & BUCKET_FLAG != 0
     }
 
     /// The bucket's header, where the value is one and long enough to hold it.
-    #[must_use]
     pub fn bucket_header(&self) -> Option<&'a BucketHeader> {
         let header = BucketHeader::ref_from_prefix(self.value).ok().map(|(header, _)| header);
         header.filter(|_| self.is_bucket())
     }
 
     /// The bytes after the bucket's header: an inline bucket's page.
-    #[must_use]
     pub fn inline_page(&self) -> &'a [u8] {
         self.value.get(BUCKET_HEADER_SIZE..).unwrap_or_default()
     }

@@ -10,7 +10,6 @@ use super::meta::{Meta, MetaError};
 
 /// The page size at which most pages say that they are where they are; `None` where none does. At another size, hardly any but the
 /// first does.
-#[must_use]
 pub fn page_size_of(data: &[u8]) -> Option<u32> {
     let sizes = (MIN_PAGE_SIZE.trailing_zeros()..=MAX_PAGE_SIZE.trailing_zeros()).map(|shift| 1u32 << shift);
     let found = sizes.map(|size| (size, pages_in_place(data, size)));
@@ -20,7 +19,6 @@ pub fn page_size_of(data: &[u8]) -> Option<u32> {
 
 /// The page size of a file that has pages of a size that is not supported: a meta with a good checksum states it, and it is not a lie,
 /// as no supported size has more pages in their places.
-#[must_use]
 pub fn unsupported_page_size(data: &[u8]) -> Option<u32> {
     let reach = MAX_PAGE_SIZE as usize;
     let start = data.get(..reach).unwrap_or(data);
@@ -37,7 +35,6 @@ pub fn unsupported_page_size(data: &[u8]) -> Option<u32> {
 }
 
 /// How many branch and leaf pages of this size say that they are where they are.
-#[must_use]
 pub fn pages_in_place(data: &[u8], page_size: u32) -> usize {
     let pages = data.chunks_exact(page_size.max(1) as usize).zip(0u64..).skip(2);
     pages.filter(|(page, id)| is_page(page, *id)).count()

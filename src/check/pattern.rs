@@ -8,21 +8,21 @@ use crate::bolt::fault::FaultKind;
 use crate::bolt::page::PageErrorKind;
 use crate::etcd::history::RecordFault;
 
-/// A pattern of damage. The names, in kebab-case, are the findings' `pattern` in JSON.
+/// A pattern of damage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, IntoStaticStr, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 pub enum Pattern {
-    /// One of the two metas can't be believed.
+    /// One of the two metas can't be used.
     MetaDestroyed,
     /// The file ends too early.
     TailCutOff,
-    /// A page that was never written, or is lost.
+    /// A page of nothing but zeros (of a page above 4 KiB, in its first 4 KiB): never written, or lost.
     ZeroedPage,
     /// A page whose header names another place.
     MisplacedPage,
-    /// A reference to a page that the file does not have.
+    /// A reference at or above the high water mark.
     PageIdOutOfRange,
     /// A page below itself.
     PageCycle,
@@ -32,7 +32,7 @@ pub enum Pattern {
     RootOfAnotherKind,
     /// Bytes within a page that no writer put there.
     GarbageInsidePage,
-    /// A whole page at its place, whose keys belong elsewhere: a live copy, or a freed page written again.
+    /// A whole page that does not fit its place: a live copy, a freed page written again, or a key that was changed.
     MixedGenerations,
     /// In use, and in the freelist.
     FreedAndReachable,
@@ -46,13 +46,12 @@ pub enum Pattern {
     RecordsMissing,
     /// A key attached to a lease that is not there.
     LeaseMissing,
-    /// A snapshot that is not what was taken.
+    /// The file was cut short or changed: mostly a snapshot.
     SnapshotChanged,
 }
 
 impl Pattern {
     /// What it is, in words.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::MetaDestroyed => "one meta destroyed",
@@ -76,7 +75,6 @@ impl Pattern {
     }
 
     /// Of a structural fault.
-    #[must_use]
     pub fn of_structure(fault: &FaultKind) -> Self {
         match fault {
             FaultKind::Meta { .. } => Self::MetaDestroyed,
@@ -117,7 +115,6 @@ impl Pattern {
     }
 
     /// Of a record's fault.
-    #[must_use]
     pub fn of_record(fault: &RecordFault) -> Self {
         match fault {
             RecordFault::RevisionMalformed { .. }

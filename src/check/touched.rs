@@ -19,22 +19,25 @@ use crate::text::ByteText;
 
 use super::pattern::Pattern;
 
-/// What the findings add up to.
+/// The damage by the names that bug reports have for it, and what it reaches.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Touched {
-    /// What the damage is, and how many findings say so, in the order of their names.
+    /// Patterns of damage, with their findings.
     pub patterns: Vec<PatternCount>,
     /// Buckets that entries are missing from, or whose entries have faults.
     pub buckets: Vec<TouchedBucket>,
-    /// Revisions among which records of the `key` bucket are missing, ascending: what lies between the keys that a branch
-    /// has for a page that was lost, and for the page after it.
+    /// Ranges of revisions among which records of the `key` bucket are missing, ascending. A range is between the keys that a
+    /// branch has for a lost page and for the page after it; what was in it can't be known from the rest of the file. Ranges
+    /// that touch are one.
     pub revisions: Vec<RevisionSpan>,
-    /// Number of etcd keys whose own records show that something is missing or wrong.
+    /// Etcd keys whose own history has a gap or a fault. Keys that are lost with all their records are not among them.
     pub keys: u64,
-    /// The resources that these keys are of, most keys first.
+    /// The resources of these keys, most keys first.
     pub resources: Vec<TouchedResource>,
-    /// Pages that nothing refers to and that are newer than the tree.
+    /// Leaves that nothing refers to and that begin with later records than the tree's last: the file was copied while etcd
+    /// wrote, or the end of a transaction was never written. `null` where there are none. In a sound file, they are only
+    /// looked for where a page was written past the high water mark.
     pub newer: Option<NewerPages>,
 }
 
@@ -62,9 +65,9 @@ pub struct TouchedBucket {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionSpan {
-    /// The first; `None` from the oldest on.
+    /// The first; `null`: from the oldest on.
     pub first_revision: Option<i64>,
-    /// The last; `None` up to the newest.
+    /// The last; `null`: up to the newest.
     pub last_revision: Option<i64>,
 }
 
@@ -72,11 +75,11 @@ pub struct RevisionSpan {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TouchedResource {
-    /// The API group.
+    /// The API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// The plural, or the leading path of what isn't Kubernetes'.
+    /// The plural name of the resource (`pods`); for what isn't Kubernetes', its leading path (`/app`).
     pub resource: ByteText,
-    /// Number of keys.
+    /// These keys.
     pub keys: u64,
 }
 
@@ -84,7 +87,7 @@ pub struct TouchedResource {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NewerPages {
-    /// Number of leaf pages.
+    /// Number of such leaves.
     pub leaves: u64,
     /// The latest revision on them.
     pub last_revision: i64,
@@ -92,13 +95,13 @@ pub struct NewerPages {
     pub tree_revision: i64,
 }
 
-/// A command to go on with.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Next {
-    /// The command.
+    /// A command, as typed into a shell.
     pub command: String,
-    /// What the command is for.
+    /// Why; for people.
     pub why: &'static str,
 }
 

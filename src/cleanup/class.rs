@@ -47,7 +47,6 @@ impl GarbageClass {
     ];
 
     /// Its name, for programs.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::OldEvents => "old-events",
@@ -293,10 +292,26 @@ fn list_large(resource: &str, singular: &str, limits: &GarbageLimits) -> String 
 }
 
 /// `1h`, `90m`, `7d`: the largest unit that needs no fraction.
-#[must_use]
 pub fn span(seconds: u64) -> String {
     let units = [(86400, "d"), (3600, "h"), (60, "m")];
     let whole = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     let (unit, name) = whole.unwrap_or((1, "s"));
     format!("{}{name}", seconds / unit)
+}
+
+#[cfg(test)]
+pub(super) fn names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    crate::described::words(&[
+        ("old-events", "Events seen last longer ago than `thresholds.event_age_seconds`."),
+        ("finished-jobs", "Jobs that completed or failed."),
+        ("finished-pods", "Pods that succeeded or failed."),
+        ("replicasets-at-zero", "ReplicaSets of Deployments without replicas."),
+        ("stale-leases", "Lease objects not renewed for longer than `thresholds.lease_age_seconds`."),
+        ("keys-of-lost-leases", "Keys attached to leases of etcd's that do not exist."),
+        ("leases-without-keys", "Leases of etcd's that no key is attached to."),
+        ("large-configmaps", "ConfigMaps of `thresholds.large_bytes` and more."),
+        ("large-secrets", "Secrets of `thresholds.large_bytes` and more."),
+        ("custom-resource-flood", "One kind of custom resources."),
+        ("built-in-flood", "One kind of built-in resources."),
+    ])
 }

@@ -4,13 +4,13 @@
 
 use serde::Serialize;
 
-/// From where on something counts as garbage.
+/// The options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GarbageLimits {
-    /// Events seen last longer ago than this are old.
+    /// Events seen last longer ago than this are old, in seconds.
     pub event_age_seconds: u64,
-    /// Lease objects not renewed for longer than this are stale.
+    /// Lease objects not renewed for longer than this are stale, in seconds.
     pub lease_age_seconds: u64,
     /// ConfigMaps and Secrets of this size and more are large.
     pub large_bytes: u64,

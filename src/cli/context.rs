@@ -34,7 +34,7 @@ pub(super) struct GlobalOptions {
 pub(super) enum OutputFormat {
     /// For people
     Text,
-    /// For programs: docs/json.md describes it
+    /// For programs: `etcd-medic schema` describes it
     Json,
     /// For node_exporter's textfile collector, `status` only: docs/monitoring describes it
     Prometheus,

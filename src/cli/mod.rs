@@ -44,7 +44,6 @@ use messages::{next_command, report_error, report_next};
 use outcome::Outcome;
 use program::Args;
 
-#[must_use]
 pub fn run() -> ExitCode {
     let args = match parse::arguments() {
         Ok(args) => args,

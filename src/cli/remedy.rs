@@ -5,6 +5,9 @@ use std::io;
 
 use crate::bolt::open::OpenError;
 use crate::copy::CopyError;
+use crate::etcd::RevisionError;
+use crate::front::KeysError;
+use crate::hash::HashError;
 use crate::input::{Reason, SourceError};
 use crate::output::OutputError;
 use crate::rewrite::changes::ChangeError;
@@ -12,7 +15,9 @@ use crate::rewrite::error::DefragError;
 use crate::rewrite::guard::Refusal;
 use crate::salvage::error::SalvageError;
 use crate::synth::SynthError;
+use crate::travel::TravelError;
 use crate::travel::export::ExportError;
+use crate::travel::shown::SecretWithheld;
 
 /// The words of an error, and what can be done about it.
 pub(super) fn with_remedy(error: &anyhow::Error) -> String {
@@ -29,7 +34,18 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
         _ => None,
     };
     let export = || of_export(cause.downcast_ref()?);
-    source.or_else(output).or_else(defrag).or_else(salvage).or_else(synth).or_else(export)
+    let keys = || match cause.downcast_ref()? {
+        KeysError::Travel(error) => of_travel(error),
+        _ => None,
+    };
+    let travel = || of_travel(cause.downcast_ref()?);
+    let hash =
+        || matches!(cause.downcast_ref()?, HashError::NoRevisions).then(|| ": leave --rev out".to_owned());
+    let secret = || {
+        cause.downcast_ref().map(|SecretWithheld| ": its bytes are shown with --show-secrets only".to_owned())
+    };
+    let copy = source.or_else(output).or_else(defrag).or_else(salvage).or_else(synth);
+    copy.or_else(export).or_else(keys).or_else(travel).or_else(hash).or_else(secret)
 }
 
 fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> {
@@ -92,6 +108,12 @@ fn of_defrag(error: &DefragError) -> Option<String> {
         DefragError::Unconfirmed { keys, .. } => Some(format!(
             ". Look at them with --dry-run (--output json lists each), and if you can do without them, add --confirm-keys {keys}"
         )),
+        DefragError::Change { error: ChangeError::Revision(error), .. } => Some(match error {
+            RevisionError::Compacted { compact_revision, current_revision, .. } => {
+                format!("; name one from {compact_revision} to {current_revision}, or `current`")
+            }
+            RevisionError::Future { .. } => "; name one up to it, or `current`".to_owned(),
+        }),
         DefragError::Change { error: ChangeError::DropNeedsCompaction, .. } => {
             Some(": --drop-prefix needs --compact-to current".to_owned())
         }
@@ -141,6 +163,19 @@ fn of_export(error: &ExportError) -> Option<String> {
     match error {
         ExportError::Output(error) => of_output(error),
         ExportError::Partly { error, .. } => of_export(error),
+        ExportError::NotEmpty(_) => Some(": choose another folder, or write into it with --force".to_owned()),
         _ => None,
     }
+}
+
+fn of_travel(error: &TravelError) -> Option<String> {
+    let remedy = match error {
+        TravelError::NoKeyBucket => ". What lies in its pages all the same, `--from free` finds",
+        TravelError::NoOlderRoot => ". `--from free` looks at its pages, too",
+        TravelError::Revision(RevisionError::Compacted { .. }) => {
+            ". `--from any` looks for what can still be found of it"
+        }
+        TravelError::NotEtcd(_) | TravelError::Revision(RevisionError::Future { .. }) => return None,
+    };
+    Some(remedy.to_owned())
 }

@@ -42,17 +42,21 @@ fn made(name: &str) -> Value {
     }
 }
 
-/// With `--deleted`, another document.
+/// Keys at a revision; with `--deleted`, another document.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema counts")]
 enum KeysOrDeleted {
+    /// Without it.
     Keys(Envelope<'static, KeysDocument<'static>>),
+    /// With it.
     Deleted(Envelope<'static, DeletedDocument<'static>>),
 }
 
 fn document<T: JsonSchema + 'static>(command: &str) -> Value {
-    schema_of::<Envelope<'static, T>>(command)
+    let mut schema = schema_of::<Envelope<'static, T>>(command);
+    schema["description"] = schema_of::<T>(command)["description"].clone();
+    schema
 }
 
 fn schema_of<T: JsonSchema>(command: &str) -> Value {
@@ -73,6 +77,9 @@ impl Transform for Tidy {
     fn transform(&mut self, schema: &mut schemars::Schema) {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
+        if object.get("format").is_some_and(|format| format == "uint") {
+            object.insert("format".to_owned(), "uint64".into());
+        }
         if object.contains_key("properties") && !object.contains_key("additionalProperties") {
             object.insert("additionalProperties".to_owned(), false.into());
         }
@@ -89,6 +96,26 @@ impl Transform for Tidy {
 
 fn path_of(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{name}.json"))
+}
+
+#[test]
+fn each_field_is_described() {
+    fn described(value: &Value, of: &str) {
+        for (name, field) in value["properties"].as_object().into_iter().flatten() {
+            assert!(field["description"].is_string() || name == "schema", "{of}: no comment on {name}");
+        }
+        let parts: Vec<(String, &Value)> = match value {
+            Value::Object(parts) => parts.iter().map(|(name, part)| (format!("{of}/{name}"), part)).collect(),
+            Value::Array(parts) => parts.iter().map(|part| (of.to_owned(), part)).collect(),
+            _ => Vec::new(),
+        };
+        parts.iter().for_each(|(of, part)| described(part, of));
+    }
+    for (name, _) in SCHEMAS {
+        let schema = made(name);
+        assert!(schema["description"].is_string(), "{name}");
+        described(&schema, name);
+    }
 }
 
 #[test]

@@ -26,7 +26,6 @@ pub struct FolderContent {
 
 impl FolderContent {
     /// Looks at a folder.
-    #[must_use]
     pub fn of(path: &Path) -> Self {
         let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).take(LOOKED_AT);
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -37,7 +36,6 @@ impl FolderContent {
     }
 
     /// What it holds, in words.
-    #[must_use]
     pub fn words(&self) -> String {
         if self.count == 0 {
             return "it is empty".to_owned();

@@ -104,7 +104,6 @@ const OTHERS: [(&[u8], &str); 8] = [
 ];
 
 /// What these bytes are; `None` where they are a db, sound or damaged.
-#[must_use]
 pub fn of(data: &[u8]) -> Option<FileContent> {
     if data.is_empty() {
         return Some(FileContent::Empty);
@@ -192,14 +191,12 @@ fn inside(db_at: Option<u64>) -> String {
 
 impl FileContent {
     /// Whether nothing that was the file's is in it.
-    #[must_use]
     pub fn has_nothing(&self) -> bool {
         matches!(self, Self::Empty | Self::Zeros(_))
     }
 
     /// The command that makes a db of the file at `path`, or lets the user see what it is. It writes to a file that is not there yet,
     /// and keeps the one that it reads.
-    #[must_use]
     pub fn unpack(&self, path: &Path) -> Option<ShellCommand> {
         let restored = || packing::free_name(path, "restored");
         match self {

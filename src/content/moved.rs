@@ -16,7 +16,6 @@ use super::FileContent;
 const LOOKED_AT: usize = MAX_PAGE_SIZE as usize + (MAX_PAGE_SIZE as usize >> 4);
 
 /// What is wrong with a db that has a valid meta where one belongs. Costs nothing where nothing is odd.
-#[must_use]
 pub fn of_db(data: &[u8], metas: &Metas) -> Option<FileContent> {
     let size = data.len() as u64;
     let is_odd = !size.is_multiple_of(512) && trailer_size(size) == 0;
@@ -43,7 +42,6 @@ fn id_at(data: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Where a bbolt file begins that does not begin at the first byte: by the first valid meta in it that says which of the two it is.
-#[must_use]
 pub fn begins_at(data: &[u8]) -> Option<u64> {
     memmem::find_iter(data, &MAGIC.to_le_bytes()).find_map(|magic| {
         let page = magic.checked_sub(PAGE_HEADER_SIZE)?;
@@ -56,7 +54,6 @@ pub fn begins_at(data: &[u8]) -> Option<u64> {
 
 /// Whether a db that begins further on has more of its pages in their places than this file has of its own, of this size: by chance, one
 /// page or two of a db that was moved lie where they would belong.
-#[must_use]
 pub fn has_more_pages(data: &[u8], page_size: u32) -> bool {
     let moved = begins_at(data).and_then(|at| data.get(usize::try_from(at).ok()?..));
     let its_size = |moved: &[u8]| Metas::read(moved).map(|metas| metas.active.page_size);
@@ -67,7 +64,6 @@ pub fn has_more_pages(data: &[u8], page_size: u32) -> bool {
 
 /// A db in which each line feed got a carriage return before it: it has both metas, and more of its pages lie where they belong, once
 /// these are taken out again.
-#[must_use]
 pub fn line_ends(data: &[u8]) -> Option<FileContent> {
     let part = data.get(..LOOKED_AT).unwrap_or(data);
     let mut undone = Vec::with_capacity(part.len());
@@ -88,7 +84,6 @@ pub fn line_ends(data: &[u8]) -> Option<FileContent> {
 }
 
 /// The magic number and what is beside it, as it looks where each byte that is no UTF-8 was replaced by U+FFFD.
-#[must_use]
 pub fn was_taken_for_text(data: &[u8]) -> bool {
     let start = data.get(..1024).unwrap_or(data);
     memmem::find(start, "\u{fffd}\u{fffd}\u{c}\u{fffd}\u{2}".as_bytes()).is_some()

@@ -44,20 +44,17 @@ const SIGNATURES: [(&[u8], ArchiveFormat); 12] = [
 
 impl ArchiveFormat {
     /// How these bytes were packed, if they were.
-    #[must_use]
     pub fn of(data: &[u8]) -> Option<Self> {
         let signed = SIGNATURES.iter().find(|(signature, _)| data.starts_with(signature));
         signed.map(|&(_, packing)| packing).or_else(|| is_tar(data).then_some(Self::Tar))
     }
 
     /// Whether it holds files by name, rather than one without.
-    #[must_use]
     pub fn is_archive(self) -> bool {
         matches!(self, Self::Zip | Self::Tar | Self::SevenZip)
     }
 
     /// The command that unpacks the file at `path`, beside it and under a name that is not there yet; the file itself stays.
-    #[must_use]
     pub fn unpack(self, path: &Path) -> ShellCommand {
         let program = match self {
             Self::Gzip | Self::Compress => "gunzip -c",
@@ -120,7 +117,6 @@ impl fmt::Display for ArchiveFormat {
 }
 
 /// A name that no file has: the path with `.ending` after it, and a number where that is taken.
-#[must_use]
 pub fn free_name(path: &Path, ending: &str) -> PathBuf {
     let numbers = std::iter::once(String::new()).chain((1_u32..=9999).map(|number| format!(".{number}")));
     let mut names = numbers.map(|number| {

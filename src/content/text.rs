@@ -30,7 +30,6 @@ pub enum TextKind {
 
 impl Text {
     /// What text these bytes are, if they are any.
-    #[must_use]
     pub fn of(data: &[u8]) -> Option<Self> {
         let text = beginning(data)?;
         // the id of page 0, the flags of a meta, no elements: the first 15 bytes of any bbolt file

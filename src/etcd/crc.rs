@@ -16,7 +16,6 @@ const ONE: u32 = 1 << 31;
 const ONE_BYTE: u32 = 1 << 23;
 
 impl Crc {
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut crc = Self::default();
         crc.update(bytes);
@@ -39,7 +38,6 @@ impl Crc {
         self.len = self.len.saturating_add(next.len);
     }
 
-    #[must_use]
     pub fn value(self) -> u32 {
         self.value
     }

@@ -9,7 +9,6 @@ const DB_IN_DATA_DIR: &str = "member/snap/db";
 pub const DB_NAME: &str = "db";
 
 /// Where the db of a data dir may lie below this folder: it may be the data dir, `member`, or `snap`.
-#[must_use]
 pub fn places(folder: &Path) -> [PathBuf; 3] {
     [DB_IN_DATA_DIR, "snap/db", DB_NAME].map(|below| folder.join(below))
 }
@@ -31,7 +30,6 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
 
 /// The folder `member` of a data dir whose db is at `db`; `None` for a file by itself. A db is a member's by its place: `db` in
 /// a folder `snap`.
-#[must_use]
 pub fn member_folder(db: &Path) -> Option<PathBuf> {
     let folder_of = |path: &Path| {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -39,11 +39,11 @@ use super::schema::KEY_BUCKET;
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Origin {
-    /// Reachable from the active meta's root.
+    /// In the tree of the active meta.
     Live,
-    /// Reachable from the other meta's root only: as it was a transaction ago.
+    /// In the tree of the other meta only: the state of one transaction before.
     OlderRoot,
-    /// In a page that nothing refers to.
+    /// On a page that nothing refers to.
     Free,
 }
 
@@ -63,7 +63,6 @@ pub struct FoundRecord<'a> {
 
 impl<'a> FoundRecord<'a> {
     /// A record of the `key` bucket; `None` where the entry is none, or its value says another revision.
-    #[must_use]
     pub fn of(db: &Db, entry: &Entry<'a>, origin: Origin) -> Option<Self> {
         if entry.flags != 0 || KeyValue::is_revision_mark(entry.value) {
             return None;
@@ -154,7 +153,6 @@ pub fn for_each_lost<'a>(
 }
 
 /// Whether a record lies anywhere in the file.
-#[must_use]
 pub fn holds_records(db: &Db) -> bool {
     let finder = Finder::new(db, &[]);
     let end = db.file_size().div_ceil(db.page_size().max(1));

@@ -53,7 +53,6 @@ pub struct RevisionGaps(Vec<RevisionGap>);
 
 impl RevisionGaps {
     /// Looks for them. A hint in a damaged file.
-    #[must_use]
     pub fn find(db: &Db, state: &State<'_>) -> Self {
         let Some(bucket) = &state.key_bucket else { return Self::default() };
         let mut runs = long_runs(db, bucket);
@@ -63,7 +62,6 @@ impl RevisionGaps {
     }
 
     /// The longest of these.
-    #[must_use]
     pub fn of(gaps: Vec<RevisionGap>) -> Self {
         let mut longest = TopN::new(MAX_GAPS);
         gaps.into_iter().for_each(|gap| longest.add(gap.len(), || (gap.first_revision, gap)));
@@ -74,14 +72,12 @@ impl RevisionGaps {
         Self(gaps)
     }
 
-    #[must_use]
     pub fn as_slice(&self) -> &[RevisionGap] {
         &self.0
     }
 
     /// How many revisions existed up to this one, itself included.
     #[inline]
-    #[must_use]
     pub fn existed_up_to(&self, revision: i64) -> i64 {
         let before = self.0.iter().take_while(|gap| gap.first_revision <= revision);
         let missing =
@@ -90,7 +86,6 @@ impl RevisionGaps {
     }
 
     /// How many revisions existed above one and up to another.
-    #[must_use]
     pub fn existed_between(&self, above: i64, up_to: i64) -> i64 {
         self.existed_up_to(up_to).saturating_sub(self.existed_up_to(above))
     }

@@ -33,13 +33,11 @@ use super::schema::{KEY_BUCKET, State};
 /// third of a second on two cores.
 ///
 /// Records that can't be read are passed over: of a damaged file, the hash says nothing.
-#[must_use]
 pub fn hash_kv(db: &Db, key_bucket: &Bucket<'_>, compact_revision: i64, revision: i64) -> u32 {
     hash_kv_without(db, key_bucket, compact_revision, revision, &|_| false)
 }
 
 /// HashKV as it will be when the bucket has lost the records of some values.
-#[must_use]
 pub fn hash_kv_without(
     db: &Db,
     key_bucket: &Bucket<'_>,
@@ -53,7 +51,6 @@ pub fn hash_kv_without(
 }
 
 /// HashKV of a file, at its current revision and as `etcdutl hashkv` gives it; `None` where it is not etcd's.
-#[must_use]
 pub fn hash_kv_of(db: &Db, state: &State<'_>) -> Option<u32> {
     let key_bucket = state.key_bucket.as_ref()?;
     // all records are at or below i64::MAX, and so at or below the current revision
@@ -107,7 +104,6 @@ enum KeptBy<'k> {
 impl<'k> Rule<'k> {
     /// The rule for a file and a revision. Where what is kept at the revision is known already, it need not be read
     /// again.
-    #[must_use]
     pub fn new(
         db: &'k Db,
         key_bucket: &Bucket<'k>,
@@ -129,7 +125,6 @@ impl<'k> Rule<'k> {
 
     /// Whether the hash takes this record.
     #[inline]
-    #[must_use]
     pub fn takes(&self, place: RecordKey, value: &[u8]) -> bool {
         match place.revision.main {
             main if main > self.revision => false,
@@ -157,7 +152,6 @@ pub struct HashRun<'a> {
 }
 
 impl<'a> HashRun<'a> {
-    #[must_use]
     pub fn new(leaf: &Leaf<'a>) -> Self {
         Self { page: leaf.page().bytes(), run: 0..0 }
     }

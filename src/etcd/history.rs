@@ -27,6 +27,7 @@ pub enum Previous {
 
 /// What contradicts itself in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum RecordFault {
     /// Neither 17 nor 18 bytes of a revision.
@@ -82,7 +83,6 @@ pub enum RecordFault {
 
 /// Checks a record by itself: a put must say the revision that its place says.
 #[inline]
-#[must_use]
 pub fn check_alone(place: RecordKey, kv: &KeyValue<'_>) -> Option<RecordFault> {
     let (main, mod_revision) = (place.revision.main, kv.mod_revision);
     (!place.tombstone && mod_revision != main).then_some(RecordFault::ModRevision { main, mod_revision })
@@ -91,7 +91,6 @@ pub fn check_alone(place: RecordKey, kv: &KeyValue<'_>) -> Option<RecordFault> {
 /// Checks a record of revision `main` against the one before it of the same key: at most one fault, the first that
 /// etcd would have had to commit.
 #[inline]
-#[must_use]
 pub fn check_next(previous: Previous, main: i64, next: Previous) -> Option<RecordFault> {
     let Previous::Put { create_revision, version } = next else {
         return (previous == Previous::Tombstone).then_some(RecordFault::TombstoneTwice { main });

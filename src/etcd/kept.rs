@@ -86,7 +86,6 @@ impl<'a> Kept<'a> {
     ///
     /// Records that can't be read are passed over; [`Kept::unplaced`] tells of them. So is one whose key is not
     /// first in its value, as everything that etcd writes does.
-    #[must_use]
     pub fn at(db: &'a Db, key_bucket: &Bucket<'a>, revision: i64) -> Self {
         walk(db, Setup::default(), |walker| Self::read(db, walker, key_bucket, revision)).0
     }
@@ -170,26 +169,22 @@ impl<'a> Kept<'a> {
     }
 
     /// The newest revision (main) of a record at or below it; 0 where there is none.
-    #[must_use]
     pub fn newest(&self) -> i64 {
         self.newest
     }
 
     /// Number of keys that exist at the revision: the puts that are kept.
-    #[must_use]
     pub fn num_keys(&self) -> u64 {
         let named: u64 = self.shards.iter().map(|table| table.len() as u64).sum();
         named.saturating_add(u64::from(self.newest_mark.is_some()))
     }
 
-    #[must_use]
     pub fn revision(&self) -> i64 {
         self.revision
     }
 
     /// Where in the file the first entry is that is no record whose key can be told, and so would be dropped without
     /// knowing what it is.
-    #[must_use]
     pub fn unplaced(&self) -> Option<u64> {
         self.unplaced
     }
@@ -199,7 +194,6 @@ impl<'a> Kept<'a> {
     /// All above the revision stay. So does a tombstone of the revision itself: etcd from 3.4.34, 3.5.16 and 3.6 on
     /// keeps it, so that watchers of that revision learn of the deletion; older ones drop it (`hash.go`,
     /// `WriteKeyValue`, tells the two apart).
-    #[must_use]
     pub fn contains(&self, place: RecordKey, value: &[u8]) -> bool {
         match place.revision.main {
             main if main > self.revision => true,

@@ -71,7 +71,6 @@ impl<'a> KeyValue<'a> {
 
     /// The key of a message that [`KeyValue::parse`] accepted: etcd writes it first, so one look is enough.
     #[inline]
-    #[must_use]
     pub fn key_of(message: &'a [u8]) -> &'a [u8] {
         match *message {
             // field 1, length-delimited, a length below 128, and no second key after it: the next field is higher
@@ -87,14 +86,12 @@ impl<'a> KeyValue<'a> {
     /// current revision by a record without a single byte of value (`etcdutl/snapshot/v3_snapshot.go`,
     /// `unsafeBumpBucketsRevision`). etcd reads it as a put of the empty key, which no client can name.
     #[inline]
-    #[must_use]
     pub fn is_revision_mark(message: &[u8]) -> bool {
         message.is_empty()
     }
 
     /// The key of a message that begins with it, as all that etcd writes do, whatever lies after it.
     #[inline]
-    #[must_use]
     pub fn leading_key(message: &'a [u8]) -> Option<&'a [u8]> {
         let (&KEY, mut rest) = message.split_first()? else { return None };
         take_bytes(&mut rest).ok()

@@ -4,13 +4,11 @@ use thiserror::Error;
 
 /// The current revision of a file whose newest record is of revision `newest`: at least that of the last compaction,
 /// which may have removed the newest records, and 1 in an empty etcd (`kvstore.go`, `restore`).
-#[must_use]
 pub fn current_revision(newest: i64, compact_revision: i64) -> i64 {
     newest.max(compact_revision).max(1)
 }
 
 /// The lowest revision whose state the file still has.
-#[must_use]
 pub fn lowest_revision(compact_revision: i64) -> i64 {
     compact_revision.max(1)
 }
@@ -19,7 +17,9 @@ pub fn lowest_revision(compact_revision: i64) -> i64 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum RevisionError {
     /// etcd: `mvcc: required revision has been compacted`.
-    #[error("revision {asked} was compacted: the file is compacted to {compact_revision}")]
+    #[error(
+        "revision {asked} was compacted: the compact revision is {compact_revision}, the current one {current_revision}"
+    )]
     Compacted {
         /// The revision that was asked for.
         asked: i64,
@@ -28,7 +28,9 @@ pub enum RevisionError {
         current_revision: i64,
     },
     /// etcd: `mvcc: required revision is a future revision`.
-    #[error("revision {asked} is in the future: the current revision is {current_revision}")]
+    #[error(
+        "revision {asked} is in the future: the current revision is {current_revision} (compact revision {compact_revision})"
+    )]
     Future {
         /// The revision that was asked for.
         asked: i64,

@@ -54,7 +54,6 @@ enum Said {
 
 impl Membership {
     /// By all that there is.
-    #[must_use]
     pub fn of(state: &State<'_>, log: LogSays<'_>) -> Self {
         let conf_state = by_conf_state(state);
         let bucket = by_bucket(state);
@@ -100,7 +99,6 @@ impl Membership {
     }
 
     /// Members of the cluster: where it isn't clear, the most that a source names.
-    #[must_use]
     pub fn count(&self) -> u64 {
         match self {
             Self::Alone(count) | Self::Several(count) => *count,

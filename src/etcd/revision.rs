@@ -25,7 +25,6 @@ impl Revision {
     /// Reads the 17 bytes: main (8, big-endian), `_`, sub (8, big-endian). `None` where they are anything else, or a
     /// number is negative, as etcd asserts (`BytesToBucketKey`).
     #[inline]
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; PUT_LEN] = bytes.try_into().ok()?;
         let (main, rest) = bytes.split_first_chunk::<8>()?;
@@ -36,7 +35,6 @@ impl Revision {
     }
 
     /// The 17 bytes that [`Revision::parse`] reads.
-    #[must_use]
     pub fn to_bytes(self) -> [u8; PUT_LEN] {
         let mut bytes = [b'_'; PUT_LEN];
         let (main, rest) = bytes.split_at_mut(8);
@@ -60,7 +58,6 @@ pub struct RecordKey {
 impl RecordKey {
     /// Reads the 17 bytes of a put's key, or the 18 of a tombstone's.
     #[inline]
-    #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (revision, mark) = bytes.split_at_checked(PUT_LEN)?;
         let tombstone = match mark {

@@ -93,18 +93,18 @@ pub struct State<'a> {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Member {
-    /// Its id, in decimal as etcd writes it in JSON.
+    /// Its id, in hexadecimal digits.
     pub id: HexId,
-    /// Its name; empty until it has been started once.
+    /// Its name; empty until it was started once.
     #[serde(default)]
     pub name: String,
-    /// Where other members find it.
+    /// The first 64 of the URLs where other members find it; `null` where none are stored.
     #[serde(rename(deserialize = "peerURLs"), default, deserialize_with = "first_urls")]
     pub peer_urls: Option<Vec<String>>,
-    /// Where clients find it.
+    /// The first 64 of the URLs where clients find it; `null` where none are stored.
     #[serde(rename(deserialize = "clientURLs"), default, deserialize_with = "first_urls")]
     pub client_urls: Option<Vec<String>>,
-    /// Whether it does not vote.
+    /// Whether it is a learner, which does not vote.
     #[serde(rename(deserialize = "isLearner"), default)]
     pub is_learner: bool,
 }
@@ -210,7 +210,6 @@ impl Member {
     ///
     /// etcd up to 3.5 takes members from its v2 store, etcd 3.6 from this bucket (`server/etcdserver/api/membership/cluster.go`,
     /// `Recover`), and 3.5.26 mends it (etcd's issues 13196 and 20967).
-    #[must_use]
     pub fn unknown_to_raft_text(&self) -> String {
         let name = if self.name.is_empty() { "without a name" } else { &self.name };
         format!(
@@ -223,7 +222,6 @@ impl Member {
 
 impl Alarm {
     /// etcd's name for the alarm.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self.alarm {
             0 => "NONE",
@@ -236,7 +234,6 @@ impl Alarm {
 
 impl<'a> State<'a> {
     /// Reads the small buckets. Damage is passed over: [`crate::check`] reports it.
-    #[must_use]
     pub fn read(db: &'a Db) -> Self {
         let mut state = Self::default();
         let mut seen = BTreeSet::new();
@@ -322,13 +319,11 @@ impl<'a> State<'a> {
 
     /// The revision below which history is gone, as etcd takes it at its next start: the scheduled one where a
     /// compaction was cut short, as etcd finishes it then (`kvstore.go`, `restore`). -1: never compacted.
-    #[must_use]
     pub fn compact_revision(&self) -> i64 {
         self.scheduled_compact_revision.max(self.finished_compact_revision).unwrap_or(-1)
     }
 
     /// The minor version of etcd 3 that all members speak: 5 of 3.5.0; `None` where the db does not tell.
-    #[must_use]
     pub fn cluster_minor(&self) -> Option<u32> {
         let mut parts = self.cluster_version.as_deref()?.split('.');
         (parts.next() == Some("3")).then_some(())?;
@@ -347,7 +342,6 @@ impl<'a> State<'a> {
     }
 
     /// The first and last revision of the `key` bucket, by looking at its ends only: a hint in a damaged file.
-    #[must_use]
     pub fn revision_range(&self, db: &'a Db) -> Option<(i64, i64)> {
         let bucket = self.key_bucket.as_ref()?;
         let at = |end| RecordKey::parse(outermost_entry(db, bucket, end)?.key).map(|key| key.revision.main);
@@ -355,7 +349,6 @@ impl<'a> State<'a> {
     }
 
     /// The current revision, by the last record alone: a hint in a damaged file.
-    #[must_use]
     pub fn current_revision(&self, db: &'a Db) -> i64 {
         let newest = self.revision_range(db).map_or(0, |(_, last)| last);
         current_revision(newest, self.compact_revision())

@@ -24,7 +24,6 @@ pub enum Tail {
 
 impl Tail {
     /// Of a db and a log that was read whole.
-    #[must_use]
     pub fn of(state: &State<'_>, log: &Log) -> Self {
         let last_index = log.last_index();
         let Some(consistent_index) = state.consistent_index else {

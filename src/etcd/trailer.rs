@@ -10,7 +10,7 @@ use strum::IntoStaticStr;
 /// Bytes of the trailer.
 pub const TRAILER_SIZE: usize = 32;
 
-/// What follows the db in its file.
+/// What is after the db.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, IntoStaticStr, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[strum(serialize_all = "lowercase")]
@@ -25,13 +25,11 @@ pub enum Trailer {
 }
 
 /// Bytes that the trailer takes of a file of this size: 32, or 0 where the size says that there is none.
-#[must_use]
 pub fn trailer_size(file_size: u64) -> u64 {
     if file_size % 512 == TRAILER_SIZE as u64 { TRAILER_SIZE as u64 } else { 0 }
 }
 
 /// Whether there is a trailer, and whether it is right: reads the whole file.
-#[must_use]
 pub fn verify(data: &[u8]) -> Trailer {
     if trailer_size(data.len() as u64) == 0 {
         return Trailer::None;

@@ -69,7 +69,6 @@ fn or_these(names: &[ByteText]) -> String {
 
 impl NoSuchName {
     /// For a prefix of which no key is.
-    #[must_use]
     pub fn prefix<'k>(wanted: &[u8], keys: impl Iterator<Item = &'k [u8]>) -> Self {
         let nearest = nearest_prefixes(wanted, keys);
         Self { what: "key that begins with", wanted: wanted.to_vec(), nearest }
@@ -78,7 +77,6 @@ impl NoSuchName {
 
 impl FilterWords {
     /// Whether nothing was asked for.
-    #[must_use]
     pub fn is_none(&self) -> bool {
         self.resource.is_none() && self.namespace.is_none()
     }
@@ -93,7 +91,6 @@ impl FilterWords {
     }
 
     /// The same where something else than what was scanned is to be looked through, too; and what the scan does not know.
-    #[must_use]
     pub fn of_any(&self, scan: &Scan<'_>) -> (Filter, Option<NoSuchName>) {
         let (mut resource, mut missing) = (None, None);
         if let Some(wanted) = &self.resource {
@@ -115,7 +112,6 @@ impl FilterWords {
 
 impl Filter {
     /// Whether objects of a resource may be among those that were asked for.
-    #[must_use]
     pub fn admits_resource(&self, &GroupResource { group, resource }: &GroupResource<'_>) -> bool {
         match &self.resource {
             None => true,
@@ -127,13 +123,11 @@ impl Filter {
     }
 
     /// Whether objects of a namespace are.
-    #[must_use]
     pub fn admits_namespace(&self, namespace: Option<&[u8]>) -> bool {
         self.namespace.as_ref().is_none_or(|wanted| namespace == Some(wanted.as_slice()))
     }
 
     /// Whether an object is.
-    #[must_use]
     pub fn admits(&self, object: &ObjectKey<'_>) -> bool {
         let resource = GroupResource { group: object.group, resource: object.resource };
         self.admits_namespace(object.namespace) && self.admits_resource(&resource)

@@ -50,7 +50,6 @@ fn edits(wanted: &[u8], name: &[u8]) -> Option<usize> {
 }
 
 /// The prefixes of keys that are most like one of which no key is: those of the deepest folder that is there.
-#[must_use]
 pub fn nearest_prefixes<'k>(wanted: &[u8], keys: impl Iterator<Item = &'k [u8]>) -> Vec<ByteText> {
     let mut deepest = 0;
     let mut nearest = Nearest::to(segment(wanted, 0).1);

@@ -15,14 +15,12 @@ impl GroupResource<'_> {
     pub const OTHERS: Self = Self { group: "", resource: b"(other keys)" };
 
     /// Whether it is a leading path rather than a resource of Kubernetes'.
-    #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.group.is_empty() && (self.resource.starts_with(b"/") || self.resource == Self::OTHERS.resource)
     }
 }
 
 /// `deployments.apps`, as kubectl takes it; harmless, as the resource must be already.
-#[must_use]
 pub fn resource_name(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{}", escape(group.as_bytes())) }
 }

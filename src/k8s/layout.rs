@@ -60,7 +60,6 @@ impl PartialEq for KeyLayout<'_> {
 
 impl<'p> KeyLayout<'p> {
     /// The prefixes that everyone has: Kubernetes' default and OpenShift's two.
-    #[must_use]
     pub fn new() -> Self {
         let [kubernetes, openshift] = OPENSHIFT;
         let mut layout = Self { prefixes: HashMap::default(), slashes: 0 };
@@ -77,7 +76,6 @@ impl<'p> KeyLayout<'p> {
     /// Tells where a key belongs. Any of the key's values will do; `None` for a tombstone's.
     ///
     /// Takes time for the key's first segments only, and allocates nothing.
-    #[must_use]
     pub fn classify<'a>(&self, key: &'a [u8], value: Option<&'a [u8]>) -> ObjectKey<'a> {
         let found = self.split_prefix(key).and_then(|SplitKey { bytes, prefix, rest }| {
             let of = |cluster| Tenant { prefix: tenant_of(bytes), cluster };
@@ -99,7 +97,6 @@ impl<'p> KeyLayout<'p> {
     }
 
     /// Whether [`KeyLayout::classify`] gives a key the same place whatever its value.
-    #[must_use]
     pub fn decides_by_path(&self, key: &[u8]) -> bool {
         let Some(SplitKey { bytes, prefix, rest }) = self.split_prefix(key) else { return true };
         if prefix.has_logical_clusters
@@ -111,7 +108,6 @@ impl<'p> KeyLayout<'p> {
     }
 
     /// Whether there is anything that [`KeyLayout::learn`] might learn from a key, as far as its path tells.
-    #[must_use]
     pub fn may_teach(&self, key: &[u8]) -> bool {
         !self.split_prefix(key).is_some_and(|SplitKey { prefix, rest, .. }| {
             (prefix.has_logical_clusters && logical::decides_by_path(rest).is_some())
@@ -152,7 +148,6 @@ impl<'p> KeyLayout<'p> {
     }
 
     /// The learned prefixes, in order.
-    #[must_use]
     pub fn learned_prefixes(&self) -> Vec<&'p [u8]> {
         let learned = self.prefixes.iter().filter(|(_, prefix)| prefix.learned);
         let mut learned: Vec<_> = learned.map(|(&bytes, _)| bytes).collect();

@@ -27,7 +27,6 @@ pub struct ObjectMeta<'a> {
 
 /// Reads an object's metadata, and nothing after it. `None` where the value is no object that can be
 /// read: encrypted, damaged, or somebody else's. A JSON string with escapes counts as damaged: no valid name needs one.
-#[must_use]
 pub fn metadata(value: &[u8]) -> Option<ObjectMeta<'_>> {
     let found = match Encoding::of(value) {
         Encoding::Protobuf => from_protobuf(value)?,
@@ -39,7 +38,6 @@ pub fn metadata(value: &[u8]) -> Option<ObjectMeta<'_>> {
 }
 
 /// Seconds since 1970 at which the object was created. `None` where the value does not say.
-#[must_use]
 pub fn creation_seconds(value: &[u8]) -> Option<u64> {
     metadata(value)?.created?.try_into().ok()
 }

@@ -62,7 +62,6 @@ impl Resource {
     }
 
     /// Whether objects of `group` are, or once were, stored at this path.
-    #[must_use]
     pub fn stores(&self, group: &str) -> bool {
         self.group == group || self.shared_with.contains(&group)
     }
@@ -232,7 +231,6 @@ const MAX_PATH_SEGMENTS: usize = 3;
 
 /// Splits off the built-in resource that `rest`, a key after its prefix and a slash, starts with,
 /// from what follows it and a slash (the namespace and name). `None` when no built-in does.
-#[must_use]
 pub fn split_builtin(family: Family, rest: &[u8]) -> Option<(&'static Resource, &[u8])> {
     let slashes = rest.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
     for at in slashes.take(MAX_PATH_SEGMENTS) {
@@ -247,7 +245,6 @@ pub fn split_builtin(family: Family, rest: &[u8]) -> Option<(&'static Resource, 
 /// The built-in resource whose objects have this group and plural name.
 ///
 /// Looks through the whole tables, so it is for learning a prefix, not for every key.
-#[must_use]
 pub fn by_name(group: &str, plural: &str) -> Option<(Family, &'static Resource)> {
     [(Family::Kubernetes, KUBERNETES), (Family::OpenShift, OPENSHIFT)].into_iter().find_map(
         |(family, table)| {
@@ -258,7 +255,6 @@ pub fn by_name(group: &str, plural: &str) -> Option<(Family, &'static Resource)>
 }
 
 /// Whether built-in resources are of this group.
-#[must_use]
 pub fn is_group_of_builtins(group: &str) -> bool {
     KUBERNETES.iter().any(|resource| resource.stores(group))
 }
@@ -302,7 +298,6 @@ fn bucket_of(path: &[u8]) -> u8 {
 }
 
 /// The plural of a kind or singular, as apimachinery's `meta.UnsafeGuessKindToResource` has it.
-#[must_use]
 pub fn guess_plural(kind: &str) -> String {
     let singular = kind.to_lowercase();
     if singular.ends_with("endpoints") {

@@ -48,7 +48,6 @@ pub enum Encoding<'a> {
 
 impl<'a> Encoding<'a> {
     /// Tells a value's encoding. Looks at a bounded number of its first bytes.
-    #[must_use]
     pub fn of(value: &'a [u8]) -> Self {
         if value.starts_with(PROTOBUF_MAGIC) {
             Self::Protobuf
@@ -65,7 +64,6 @@ impl<'a> Encoding<'a> {
 
     /// The encoding without its text.
     #[inline]
-    #[must_use]
     pub fn kind(&self) -> ValueKind {
         match self {
             Self::Protobuf => ValueKind::Protobuf,
@@ -77,13 +75,11 @@ impl<'a> Encoding<'a> {
     }
 
     /// A word for reports: `protobuf`, `json`, `cbor`, `encrypted` or `other`.
-    #[must_use]
     pub fn label(&self) -> &'static str {
         self.kind().name()
     }
 
     /// Who encrypted the value: `aescbc`, `aesgcm`, `secretbox`, `kms`, …
-    #[must_use]
     pub fn provider(&self) -> Option<&'a str> {
         match self {
             Self::Encrypted { prefix } => prefix.split(':').nth(2),
@@ -109,13 +105,11 @@ impl ValueKind {
 
     /// The kind of a value, by its first bytes.
     #[inline]
-    #[must_use]
     pub fn of(value: &[u8]) -> Self {
         Encoding::of(value).kind()
     }
 
     /// Its name in reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Protobuf => "protobuf",
@@ -173,7 +167,6 @@ impl<'a> TypeMeta<'a> {
 /// encrypted values. Takes at most one pass over the value.
 ///
 /// A JSON string with escapes in it also gives `None`: no valid group, version or kind needs one.
-#[must_use]
 pub fn type_meta(value: &[u8]) -> Option<TypeMeta<'_>> {
     match Encoding::of(value) {
         Encoding::Protobuf => from_protobuf(value),
@@ -185,7 +178,6 @@ pub fn type_meta(value: &[u8]) -> Option<TypeMeta<'_>> {
 
 /// The bytes of a protobuf value that hold its `TypeMeta`, from the first on: two values that share them are of the
 /// same group, version and kind. `None` for any other value.
-#[must_use]
 pub fn protobuf_head(value: &[u8]) -> Option<&[u8]> {
     match value.strip_prefix(PROTOBUF_MAGIC)? {
         // field 1, length-delimited, of less than 128 bytes, and the message ends with it or goes on with field 2

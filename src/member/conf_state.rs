@@ -61,7 +61,6 @@ impl ConfState {
     }
 
     /// All members, learners among them.
-    #[must_use]
     pub fn members(&self) -> BTreeSet<u64> {
         self.voters.union(&self.learners).copied().collect()
     }

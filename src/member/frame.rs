@@ -48,13 +48,11 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    #[must_use]
     pub fn of(data: &'a [u8]) -> Self {
         Self { data, next: 0 }
     }
 
     /// Where the next frame begins.
-    #[must_use]
     pub fn position(&self) -> usize {
         self.next
     }

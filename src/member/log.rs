@@ -63,20 +63,17 @@ impl Log {
     }
 
     /// The first entry that is there; `None` where there is none.
-    #[must_use]
     pub fn first_index(&self) -> Option<u64> {
         Some(self.entries.first).filter(|&first| first > 0)
     }
 
     /// The last index that the log knows: its last entry's, or that of a snapshot after it.
-    #[must_use]
     pub fn last_index(&self) -> u64 {
         let snapshots = self.snapshots.iter().map(|snapshot| snapshot.index);
         snapshots.fold(self.entries.last, u64::max)
     }
 
     /// The term of an entry, where the log tells.
-    #[must_use]
     pub fn term_at(&self, index: u64) -> Option<u64> {
         let snapshot = self.snapshots.iter().rev().find(|snapshot| snapshot.index == index);
         let of_snapshot = snapshot.map(|snapshot| snapshot.term).filter(|&term| term > 0);
@@ -84,14 +81,12 @@ impl Log {
     }
 
     /// Whether the log holds nothing but the members with which it begins, as a restore writes it.
-    #[must_use]
     pub fn is_restored_only(&self) -> bool {
         self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
     }
 
     /// The members, where the log tells: as of entry `committed`, and whom entries after it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
-    #[must_use]
     pub fn members(&self, committed: u64, snaps: &[Snapshot]) -> Option<BTreeSet<u64>> {
         let (base, mut config) = self.newest_config(committed, snaps)?;
         let behind = self.entries.changes.iter().copied().filter(|(index, _)| *index > base);

@@ -15,28 +15,24 @@ const ENDING: &str = ".wal";
 
 impl SegmentName {
     /// Reads a name; `None` where it is not a segment's.
-    #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         let (sequence, first_index) = name.strip_suffix(ENDING)?.split_once('-')?;
         Some(Self { sequence: hex16(sequence)?, first_index: hex16(first_index)? })
     }
 
     /// Whether etcd tries to read a file of this name as a segment.
-    #[must_use]
     pub fn is_taken_for_one(name: &str) -> bool {
         name.ends_with(ENDING)
     }
 }
 
 /// The (term, index) of a `.snap` file's name.
-#[must_use]
 pub fn parse_snap(name: &str) -> Option<(u64, u64)> {
     let (term, index) = name.strip_suffix(".snap")?.split_once('-')?;
     Some((hex16(term)?, hex16(index)?))
 }
 
 /// The index of a `.snap.db` file's name: of the snapshot that it came with.
-#[must_use]
 pub fn parse_snap_db(name: &str) -> Option<u64> {
     hex16(name.strip_suffix(".snap.db")?)
 }

@@ -83,19 +83,16 @@ pub struct WalRecords<'a> {
 
 impl<'a> WalRecords<'a> {
     /// Of a segment, after one that ended with this checksum.
-    #[must_use]
     pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
         Self { frames: Frames::of(segment), crc, at_head: true }
     }
 
     /// Where the next frame begins: where a fault is, if there is one.
-    #[must_use]
     pub fn position(&self) -> u64 {
         self.frames.position() as u64
     }
 
     /// The checksum so far.
-    #[must_use]
     pub fn crc(&self) -> Option<u32> {
         self.crc
     }

@@ -178,7 +178,6 @@ pub fn command(out: &mut impl Write, command: &str) -> io::Result<()> {
 }
 
 /// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.
-#[must_use]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -195,7 +194,6 @@ pub fn bar(share: f64, width: usize) -> String {
 }
 
 /// Bars from the bottom up, one column each.
-#[must_use]
 pub fn columns(values: &[u64]) -> String {
     const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let max = values.iter().copied().max().unwrap_or(0).max(1);

@@ -110,7 +110,6 @@ pub fn history(out: &mut impl Write, view: &View, history: &KeyHistory) -> io::R
 }
 
 /// What an export came to: what was written, and then what to know of it.
-#[must_use]
 pub fn exported(exported: &Exported) -> Vec<String> {
     let Exported { objects, raw, withheld, redacted, incomplete, unreadable } = *exported;
     let mut lines = vec![format!("{} and {} written", count(objects, "object"), count(raw, "raw value"))];

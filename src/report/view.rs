@@ -23,33 +23,28 @@ pub const FAINT: Style = Style::new().dimmed();
 
 impl View {
     /// A number of bytes: `1.5 MiB`, or `1,572,864`.
-    #[must_use]
     pub fn bytes(&self, bytes: u64) -> String {
         if self.exact_bytes { units::grouped(bytes) } else { units::bytes(bytes) }
     }
 
     /// A number of bytes that may be below zero.
-    #[must_use]
     pub fn signed_bytes(&self, bytes: i64) -> String {
         let sign = if bytes < 0 { "-" } else { "" };
         format!("{sign}{}", self.bytes(bytes.unsigned_abs()))
     }
 
     /// Whether there is room for more than the essential.
-    #[must_use]
     pub fn is_wide(&self) -> bool {
         self.width >= 110
     }
 
     /// Whether there is room for all.
-    #[must_use]
     pub fn is_very_wide(&self) -> bool {
         self.width >= 140
     }
 }
 
 /// The text in a style; the stream takes it out again where there is no colour.
-#[must_use]
 pub fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }

@@ -94,7 +94,7 @@ pub enum ChangeError {
     #[error("has no bucket `key`, whose content these options change: leave them out")]
     NotEtcd,
     /// No such revision.
-    #[error("{}", no_revision(.0))]
+    #[error(transparent)]
     Revision(#[from] RevisionError),
     /// A record without a readable key.
     #[error(
@@ -119,19 +119,6 @@ pub enum ChangeError {
     /// The empty prefix is a prefix of every key.
     #[error("with an empty prefix, every key would go")]
     EmptyPrefix,
-}
-
-fn no_revision(error: &RevisionError) -> String {
-    match *error {
-        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
-            "revision {asked} was compacted already: the file is compacted to {compact_revision}, and its current revision is \
-             {current_revision}; name one from {compact_revision} to {current_revision}, or `current`"
-        ),
-        RevisionError::Future { asked, compact_revision, current_revision } => format!(
-            "revision {asked} is in the future: the file's current revision is {current_revision} (compacted to \
-             {compact_revision}); name one up to it, or `current`"
-        ),
-    }
 }
 
 /// What a copy leaves out of its source, and what it has instead.

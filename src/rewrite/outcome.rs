@@ -13,23 +13,25 @@ use crate::text::ByteText;
 use super::content::OmittedKey;
 use super::guard::Refusal;
 
-/// What was done.
+/// The copy that was made; with `--dry-run`, the same figures, and nothing was written.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DefragReport {
-    /// The file that was read.
+    /// The file that was read; for a data directory, its db.
     pub source: DefragSource,
     /// The copy.
     pub target: DefragCopy,
-    /// Records that a compaction dropped.
+    /// Records that the compaction left out; 0 without one, as a defrag keeps all history.
     pub dropped: CompactedAway,
-    /// The compaction that the copy went through; `null` for none.
+    /// The compaction that the copy went through; `null` where all history was kept.
     pub compaction: Option<Compaction>,
-    /// Alarms that the copy does not have any more.
+    /// Alarms that the source has and the copy has not, in the order of the file.
     pub disarmed: Vec<Disarmed>,
-    /// Keys that were given up; `null` where none were to be.
+    /// Keys that were given up; `null` without `--drop-prefix`.
     pub left_out: Option<LeftOut>,
-    /// Members of the cluster that the file belongs to; 0 for a file that isn't etcd's.
+    /// Members of the source's cluster, learners among them: by its log, where that can be read whole, else by its buckets
+    /// `members` and `meta`; where these differ, the larger number; at most 1 with `--only-member`. 0 where nothing names
+    /// any, or the file isn't etcd's.
     pub members: u64,
     /// Why this copy may not take the place of its source; `None`: it may.
     #[serde(skip)]
@@ -37,19 +39,19 @@ pub struct DefragReport {
     /// Whether its etcd is of a time when `etcdctl` restored snapshots: before 3.5, which brought `etcdutl`.
     #[serde(skip)]
     pub before_etcdutl: bool,
-    /// Bytes that the source has more than the copy; negative where it has fewer.
+    /// `source.file_bytes` less `target.file_bytes`; negative where the copy is larger.
     pub saved_bytes: i64,
-    /// Whether the copy was compared with its source, entry by entry.
+    /// Whether the copy was read afresh and found equal; false with `--no-verify` or `--dry-run`.
     pub verified: bool,
-    /// What was compared.
+    /// What was found equal; `null` where `verified` is false.
     pub verification: Option<Verification>,
-    /// Whether nothing was written.
+    /// Whether `--dry-run` was given: nothing was written.
     pub dry_run: bool,
-    /// Where the source is kept, if the copy took its place.
+    /// Where `--in-place` keeps the old file; `null` without it, or with `--discard-old`.
     pub kept_old: Option<ByteText>,
-    /// What the user should know.
+    /// What to know of the source, or to do with the copy; for people.
     pub warnings: Vec<String>,
-    /// Wall time of all of it.
+    /// Wall time, in seconds: it alone differs from run to run.
     pub elapsed_seconds: f64,
     /// Whose the file is.
     #[serde(skip)]
@@ -62,13 +64,13 @@ pub struct DefragReport {
 pub struct DefragSource {
     /// Its path.
     pub path: ByteText,
-    /// Its bytes, tail and trailer included.
+    /// Its size, tail and trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
+    /// Entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets, without the buckets themselves.
     pub records: u64,
-    /// Faults of its structure, of which the copy has none.
+    /// Faults of its structure, which the copy does not have.
     pub structural_faults: u64,
 }
 
@@ -76,21 +78,21 @@ pub struct DefragSource {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DefragCopy {
-    /// Its path; empty in a dry run that names none.
+    /// As it was given; with `--in-place` that of the source; empty in a dry run without `-o`.
     pub path: ByteText,
-    /// Its bytes, trailer included.
+    /// Its size, the 32 bytes of `--snapshot` included.
     pub file_bytes: u64,
-    /// Bytes of a page.
+    /// Bytes of a page: the source's, or `--page-size`.
     pub page_size: u64,
-    /// The most pages of a node.
+    /// `--max-node-pages`: the most pages of a node.
     pub max_node_pages: u32,
-    /// Whether nodes of several pages are only those that bbolt will not split.
+    /// Whether `--steady` was given.
     pub steady: bool,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
+    /// As in `source`, less `dropped` and those of `left_out.keys`.
     pub records: u64,
-    /// Bytes of its entries: elements, keys and values. No file can be smaller.
+    /// Bytes of all entries (elements, keys and values): no file that has them can be smaller.
     pub entry_bytes: u64,
-    /// The SHA-256 that was appended, in hexadecimal digits.
+    /// What `--snapshot` appended, 64 hexadecimal digits; `null` without it, or with `--dry-run`.
     pub sha256: Option<String>,
 }
 
@@ -98,21 +100,22 @@ pub struct DefragCopy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompactedAway {
-    /// Older revisions.
+    /// Superseded records.
     pub superseded: u64,
-    /// Deletions.
+    /// Tombstones.
     pub tombstones: u64,
 }
 
-/// A compaction of revisions.
+/// By `--compact-to` or `--keep-revisions`, where that leaves less than there is; or one of the source that was cut short,
+/// and is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compaction {
-    /// The revision: below it, history is gone.
+    /// The copy is compacted to it: older revisions can't be read any more.
     pub revision: i64,
-    /// The source's own; -1 where it was never compacted.
+    /// The source's compact revision; -1 where it was never compacted.
     pub source_compact_revision: i64,
-    /// The current revision, which stays what it is.
+    /// The current revision, of both files.
     pub current_revision: i64,
     /// Whether the source's last compaction was cut short, and is finished by this one.
     pub finishes_earlier: bool,
@@ -122,9 +125,9 @@ pub struct Compaction {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Disarmed {
-    /// The member that had raised it.
+    /// The id of the member that had raised it, in hexadecimal digits.
     pub member_id: HexId,
-    /// etcd's name for it.
+    /// `NOSPACE` or `CORRUPT`.
     pub alarm: &'static str,
 }
 
@@ -132,9 +135,9 @@ pub struct Disarmed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// By the prefixes that were named. A key counts with the first that it begins with.
+    /// One for each `--drop-prefix`, as they were given.
     pub prefixes: Vec<LeftOutPrefix>,
-    /// Each of them, in order.
+    /// Each key that was given up, in the order of the keys, deleted ones included.
     pub keys: Vec<LeftOutKey>,
 }
 
@@ -144,13 +147,13 @@ pub struct LeftOut {
 pub struct LeftOutPrefix {
     /// The prefix.
     pub prefix: ByteText,
-    /// Keys.
+    /// Keys that begin with it. A key counts with the first prefix that it begins with.
     pub keys: u64,
     /// Those of them that exist; the others were deleted before.
     pub live_keys: u64,
-    /// Their records.
+    /// All records of these keys.
     pub records: u64,
-    /// Bytes of these: elements, keys and values.
+    /// Bytes of these records: elements, keys and values.
     pub bytes: u64,
 }
 
@@ -160,7 +163,7 @@ pub struct LeftOutPrefix {
 pub struct LeftOutKey {
     /// The key.
     pub key: ByteText,
-    /// Whether it exists; otherwise it was deleted before.
+    /// Whether it exists; false where it was deleted before.
     pub live: bool,
     /// The revision of its newest record.
     pub mod_revision: i64,
@@ -174,11 +177,12 @@ pub struct LeftOutKey {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verification {
-    /// Buckets.
+    /// Buckets compared, the root bucket included.
     pub buckets: u64,
-    /// Entries of all buckets.
+    /// Entries compared, of all buckets, those that are buckets included: all that the copy has.
     pub entries: u64,
-    /// HashKV of both files; `null` for a file that isn't etcd's.
+    /// HashKV, equal in both files; with changes: of the copy, equal to what they leave of the source. `null` for a file that
+    /// isn't etcd's.
     pub hash_kv: Option<u32>,
 }
 

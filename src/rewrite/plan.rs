@@ -34,50 +34,53 @@ const KEEP_REVISIONS: [u64; 5] = [10_000, 5_000, 1_000, 100, 0];
 /// Spans that are tried beside the one that was asked for.
 const NODE_PAGES: [u32; 5] = [1, 2, 4, 8, 16];
 
-/// What a defrag would give.
+/// The sizes of the copies that `defrag` would write without `--snapshot`, to the byte.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanReport {
-    /// The file.
+    /// The file that was read.
     pub path: ByteText,
-    /// Its bytes now, tail and trailer included.
+    /// Its size, tail and trailer included.
     pub now_bytes: u64,
-    /// Faults of its structure, of which no copy has any.
+    /// Faults of its structure, which no copy has.
     pub structural_faults: u64,
-    /// Bytes of its entries: elements, keys and values. No copy with all of them can be smaller.
+    /// Bytes of all entries (elements, keys and values): no file that has them can be smaller.
     pub entry_bytes: u64,
     /// The current revision; `null` for a file that isn't etcd's.
     pub revision: Option<i64>,
-    /// Revisions up to this one are gone already; -1 where the file was never compacted.
+    /// Revisions up to this one are gone already; -1 where it was never compacted, `null` for a file that isn't etcd's.
     pub compact_revision: Option<i64>,
-    /// What `defrag` would write, by the history that it keeps: all of it first, then ever less, then what was asked for.
+    /// What `defrag` would write, by the history that it keeps: first all of it, then the newest 10,000, 5,000, 1,000, 100
+    /// and 0 revisions, then what `--keep-revisions` and `--compact-to` ask for. For a file that isn't etcd's, the first
+    /// only.
     pub choices: Vec<Choice>,
-    /// Whose history the choices drop: resources, those first that give back most with the last choice of the usual ones.
+    /// Whose history the choices drop, by resource: those with most of it first.
     pub history: Vec<ResourceHistory>,
-    /// The same file with all its history, by the most pages of a node.
+    /// Copies with all history, by the most pages of a node, ascending.
     pub node_pages: Vec<NodePages>,
-    /// What other tools would make of it, about.
+    /// About what other tools would make of the file; empty where plain values are beside the buckets, at which these tools
+    /// end. Later versions may estimate better.
     pub estimates: Vec<Estimate>,
-    /// What the user should know.
+    /// What the user should know, such as of entries that are no records, so that there are no choices.
     pub warnings: Vec<String>,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
 }
 
-/// A copy that `defrag` would write, to the byte.
+/// A copy, with the `--page-size`, `--max-node-pages` and `--steady` that were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Choice {
-    /// `--keep-revisions`; `null` for all, or where a revision was asked for.
+    /// `defrag --keep-revisions`; `null` for all history, or where a revision was asked for.
     pub keep_revisions: Option<u64>,
-    /// `--compact-to`, or the revision that `--keep-revisions` comes to; `null` where nothing is compacted.
+    /// `defrag --compact-to`, or the revision that `keep_revisions` comes to; `null` where nothing is compacted.
     pub compact_to: Option<i64>,
-    /// Bytes of the copy.
+    /// Size of the copy.
     pub file_bytes: u64,
-    /// Its records.
+    /// Records in it: entries of the `key` bucket; for a file that isn't etcd's, entries of all buckets.
     pub records: u64,
-    /// Bytes of its entries.
+    /// Bytes of all its entries: elements, keys and values.
     pub entry_bytes: u64,
 }
 
@@ -85,11 +88,11 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ResourceHistory {
-    /// API group; empty for the core group, and for what isn't Kubernetes'.
+    /// The API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// The resource; for what isn't Kubernetes', its leading path.
+    /// The plural name of the resource (`pods`); for what isn't Kubernetes', its leading path (`/app`).
     pub resource: ByteText,
-    /// What each choice drops, in the order of the choices.
+    /// What each choice drops of it, in the order of `choices`.
     pub dropped: Vec<DroppedHistory>,
 }
 
@@ -97,33 +100,33 @@ pub struct ResourceHistory {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DroppedHistory {
-    /// How many.
+    /// Superseded records and tombstones.
     pub records: u64,
-    /// Bytes of their elements, keys and values.
+    /// Bytes of these: elements, keys and values.
     pub bytes: u64,
 }
 
-/// A copy with nodes of so many pages, to the byte.
+/// A copy with nodes of at most some pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NodePages {
-    /// `--max-node-pages`.
+    /// `--max-node-pages`: 1, 2, 4, 8, 16, and the one that was given.
     pub max_node_pages: u32,
-    /// `--steady`.
+    /// Whether it is with `--steady`: the last row, of the `--max-node-pages` that was given.
     pub steady: bool,
-    /// Bytes of the copy.
+    /// Size of the copy.
     pub file_bytes: u64,
-    /// Whether `defrag` takes it, unless asked otherwise.
+    /// Whether `defrag` takes it without `--max-node-pages`.
     pub default: bool,
 }
 
-/// About what another tool would make.
+/// About what another tool would make of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Estimate {
-    /// The tool.
+    /// `etcdutl defrag` (of etcd's files only) or `bbolt compact`.
     pub tool: &'static str,
-    /// Pages that it would allocate, in bytes. What it leaves behind them in the file is not in it.
+    /// Bytes of the pages that it would allocate. What it leaves after them in the file is not counted.
     pub file_bytes: u64,
 }
 

@@ -27,7 +27,7 @@ use super::saved_bucket::{Made, SavedBucket};
 pub struct Derived {
     /// The key in the `meta` bucket.
     pub key: &'static str,
-    /// What the copy has; `None` where it has nothing.
+    /// What the copy has; `null` where it has nothing.
     pub value: Option<String>,
     /// Where that comes from, or why there is none.
     pub why: &'static str,

@@ -15,45 +15,46 @@ use super::restore::Restore;
 use super::roots::Root;
 use super::unreached::Unreached;
 
-/// What was saved, and what was not.
+/// The copy that was made; with `--dry-run`, what it would be.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageReport {
-    /// What the copy lacks of what etcd knows besides the records: it comes first, as it may open doors.
+    /// What the copy lacks besides records, what opens doors first.
     pub lacks: Vec<Lack>,
     /// The file that was read.
     pub source: SalvageSource,
     /// The copy.
     pub target: SalvageCopy,
-    /// Records that were not taken over although they were found.
+    /// What was found, and left out.
     pub dropped: NotTaken,
-    /// What can be read, and nothing tells which bucket it is of.
+    /// What can be read on pages that no root reaches, and whose bucket is not known.
     pub unreached: Unreached,
-    /// Where the copy's records come from; of a file that isn't etcd's, its entries.
+    /// Where the copy's records come from; for a file that isn't etcd's, its plain entries.
     pub recovered: Recovered,
     /// The copy's buckets.
     pub buckets: Vec<BucketReport>,
-    /// What could not be saved, by revision.
+    /// Ranges of revisions with losses.
     pub lost: Vec<Lost>,
     /// What that means for keys.
     pub affected: Affected,
-    /// What of the `meta` bucket is not what the last state had: derived from the rest, of an older state, or not known.
+    /// What of the bucket `meta` is not what the last state had, where that is lost.
     pub derived: Vec<Derived>,
-    /// Revisions that were found with two contents: the first ones.
+    /// Revisions that were found with two contents, at most 100. What is reachable is taken before what an older root has,
+    /// and that before an orphan.
     pub conflicts: Vec<ConflictReport>,
-    /// How many there were.
+    /// All such revisions.
     pub num_conflicts: u64,
-    /// Whether the copy was compared with what was saved.
+    /// Whether every entry of the copy was compared with what was saved.
     pub verified: bool,
     /// HashKV of the copy; `null` for a file that isn't etcd's.
     pub hash_kv: Option<u32>,
-    /// Whether nothing was written.
+    /// Whether `--dry-run` was given: nothing was written.
     pub dry_run: bool,
-    /// How etcd is to start from the copy.
+    /// How etcd starts from the copy.
     pub restore: Restore,
     /// What the user should know.
     pub warnings: Vec<String>,
-    /// Wall time of all of it.
+    /// Wall time, in seconds: it alone differs from run to run.
     pub elapsed_seconds: f64,
     /// Whose the file is.
     #[serde(skip)]
@@ -77,15 +78,15 @@ impl SalvageReport {
 pub struct SalvageSource {
     /// Its path.
     pub path: ByteText,
-    /// Its bytes.
+    /// Its size.
     pub file_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Whether that was told from the pages, as no meta told it.
+    /// Whether no meta has the page size: it is the one at which most pages have the id of their place.
     pub page_size_derived: bool,
     /// Where the trees of the copy begin.
     pub root: Root,
-    /// Parts that the disk did not give, as byte offset and bytes.
+    /// With `--disk-errors`: parts that the disk did not give, as `[offset, bytes]`.
     pub unreadable: Vec<(u64, u64)>,
     /// Whether every page was searched for leaves: not where nothing is missing.
     pub searched: bool,
@@ -95,13 +96,13 @@ pub struct SalvageSource {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageCopy {
-    /// Its path.
+    /// As it was given.
     pub path: ByteText,
     /// Its bytes, trailer included.
     pub file_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// Records: entries of the `key` bucket; for a file that isn't etcd's, plain entries of all buckets.
+    /// Entries of the `key` bucket; for a file that isn't etcd's, plain entries of all buckets.
     pub records: u64,
     /// Buckets, at any depth.
     pub buckets: u64,
@@ -117,9 +118,9 @@ pub struct SalvageCopy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotTaken {
-    /// Deleted, superseded, or never committed: what free pages still hold.
+    /// Records that were deleted, superseded, or never committed.
     pub free: u64,
-    /// Entries of the `key` bucket that are no records.
+    /// Entries of the bucket `key` that are no records any more.
     pub malformed: u64,
 }
 
@@ -127,16 +128,17 @@ pub struct NotTaken {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recovered {
-    /// From the active root.
+    /// From the active root; from the root that was found, where no meta leads to one.
     pub reachable: u64,
-    /// From the other meta's root.
+    /// From the other meta's root, where the first has a gap.
     pub older_root: u64,
-    /// From leaves that no root reaches.
+    /// From leaves that no root reaches, where the roots have a gap.
     pub orphan: u64,
-    /// Records that a compaction may have removed, although nothing shows that it did: orphans at or below the last one, or all of them if
-    /// how far it went is lost; and what an older root reaches, if that was found by its content. `--strict` leaves them out.
+    /// Records that a compaction may have removed, although nothing shows that it did: those of `orphan` at or below the last
+    /// compaction, or all of them if how far it went is lost; if the root was found by its content and a newer one is lost,
+    /// those of `reachable`, too. `--strict` leaves them out.
     pub doubtful: u64,
-    /// The same, of a state that the file no longer held: only with `--best-effort`.
+    /// With `--best-effort` only: of a state that the file no longer held.
     pub free: u64,
 }
 
@@ -148,27 +150,27 @@ impl Recovered {
     }
 }
 
-/// One bucket of the copy.
+/// A bucket of the copy.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketReport {
-    /// Its name, behind those of the buckets around it, with slashes between.
+    /// Its path: `outer/inner` for a bucket within another.
     pub name: ByteText,
     /// Its plain entries.
     pub entries: u64,
-    /// Where it was found; `None` where it was not, and is made as etcd makes it at its first start: empty.
+    /// Where it was found; `null` where it was not, and is there because etcd makes it at its first start.
     pub from: Option<Tier>,
-    /// Ranges of its keys that are missing: the pages that could not be read.
+    /// Pages that could not be read, at most 100.
     pub gaps: Vec<u64>,
-    /// Why the first of them could not.
+    /// Why the first of them could not; `null` where there is none.
     pub why: Option<String>,
-    /// Entries that come from the other meta's root, or another root that was found.
+    /// Entries from the other meta's root.
     pub older_root: u64,
-    /// Entries that come from leaves that no root reaches.
+    /// Entries from leaves that no root reaches. Of all buckets but `key`, each is doubtful: `--strict` leaves them out.
     pub orphan: u64,
-    /// Keys that were found in such leaves, and left out: deleted since, or not to be told from what was.
+    /// Entries found in such leaves, and not taken; of another program's bucket, `--best-effort` takes them.
     pub left_out: u64,
-    /// Keys that were found there with two values: the likelier one was taken.
+    /// Keys found with two values.
     pub conflicts: u64,
 }
 

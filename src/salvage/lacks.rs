@@ -26,7 +26,7 @@ const ROOT: &[u8] = b"root";
 /// In the bucket `auth`: whether authentication is on (`server/storage/schema/auth.go`).
 const ENABLED: &[u8] = b"authEnabled";
 
-/// Something that the copy lacks, or may lack.
+/// What the copy lacks, or may lack.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lack {
@@ -34,9 +34,10 @@ pub struct Lack {
     pub what: What,
     /// How much of it.
     pub state: LackState,
-    /// What that means once etcd runs from the copy.
+    /// What that means once etcd runs from the copy; for people.
     pub means: String,
-    /// What sets it up again, with etcd running.
+    /// What sets it up again, with etcd running; words in capitals are to be replaced. Of leases, keys that are not UTF-8 are
+    /// left out.
     pub commands: Vec<String>,
 }
 

@@ -24,16 +24,16 @@ const MAX_KEYS: usize = 1000;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lost {
-    /// The first revision (main) that may be affected.
+    /// The first revision that may be affected.
     pub first_revision: i64,
-    /// The last; `null` where nothing tells where it ends.
+    /// The last; `null` where its end is not known.
     pub last_revision: Option<i64>,
-    /// Revisions of the range of which no record was found although each had one: those above the last compaction. `null` where
-    /// a compaction may have removed any of them.
+    /// Revisions of the range without any record, although each had one; `null` at or below the last compaction, which may
+    /// have removed them.
     pub missing_revisions: Option<u64>,
     /// Records of the range that were found elsewhere.
     pub recovered: u64,
-    /// The page that could not be read; `null` where only numbers are missing.
+    /// The page that could not be read; `null` where the numbers alone show the loss.
     pub page: Option<u64>,
     /// Why it could not.
     pub why: String,
@@ -43,15 +43,15 @@ pub struct Lost {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Affected {
-    /// Keys with a record missing between two that were found, as their versions prove.
+    /// Keys with a record missing between two that were found, as their versions show.
     pub proven_keys: u64,
-    /// Keys whose newest record was found, but a newer one may have lain in a lost range.
+    /// Keys that exist, and of which a newer record may be among what is lost.
     pub possibly_stale_keys: u64,
     /// The same by resource.
     pub possibly_stale: Vec<AffectedResource>,
-    /// Keys of which only records were found that are not known to be of the state: deleted, or lost.
+    /// Keys of which only records were found that are not known to be of the state: deleted before, or lost.
     pub possibly_lost_keys: u64,
-    /// The first of each: those proved, then those possibly lost.
+    /// The first 1,000 of the keys that are proven and possibly lost.
     pub keys: Vec<AffectedKey>,
 }
 
@@ -59,9 +59,9 @@ pub struct Affected {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AffectedResource {
-    /// API group.
+    /// The API group; empty for the core group, and for what isn't Kubernetes'.
     pub group: String,
-    /// The resource, or the leading path.
+    /// The plural name of the resource (`pods`); for what isn't Kubernetes', its leading path (`/app`).
     pub resource: ByteText,
     /// Namespaces of these keys.
     pub namespaces: Vec<ByteText>,
@@ -75,9 +75,9 @@ pub struct AffectedResource {
 pub struct AffectedKey {
     /// The key.
     pub key: ByteText,
-    /// What is the case: `record-missing` or `possibly-lost`.
+    /// `record-missing` or `possibly-lost`.
     pub what: &'static str,
-    /// The revision at which its newest record was found.
+    /// The revision of the newest record found.
     pub revision: i64,
 }
 

@@ -21,20 +21,19 @@ const BUMP: i64 = 1_000_000_000;
 /// Where the db lies in a data dir.
 const DB: &str = "member/snap/db";
 
-/// How etcd is to start from the copy.
+/// How etcd starts from the copy.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Restore {
-    /// Whether the copy may take the place of the db in its data dir: nothing is missing, and it says up to where the raft log
-    /// was applied.
+    /// Whether the copy may take the db's place: nothing is missing.
     pub in_place: bool,
-    /// What to do next: the first of `commands`, or empty where the file is not etcd's.
+    /// The first of `commands`; empty for a file that isn't etcd's.
     pub command: String,
-    /// Why.
+    /// Why so; for people.
     pub reason: String,
-    /// One of them is to be run: the one for the etcd that will run.
+    /// One of them is to be run by `sh`. `NEW_DATA_DIR` and `DATA_DIR` are to be replaced, as `notes` say.
     pub commands: Vec<VersionCommand>,
-    /// What is to be run once etcd runs.
+    /// Commands to run once etcd runs: an alarm that is raised in the copy has to be disarmed.
     pub after_start: Vec<String>,
     /// What else has to be known.
     pub notes: Vec<String>,
@@ -44,7 +43,7 @@ pub struct Restore {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VersionCommand {
-    /// Which versions of etcd.
+    /// The versions of etcd that start from it.
     pub etcd: &'static str,
     /// The command, for `sh`.
     pub command: String,

@@ -30,7 +30,7 @@ const MAX_ROOT_LEAVES: usize = 10;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub struct Root {
-    /// Its page; `None` where no root was found, and records stand for themselves.
+    /// Its page; `null` where no root was found.
     pub page: Option<PageId>,
     /// Where it was found.
     pub from: RootSource,

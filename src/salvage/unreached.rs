@@ -35,13 +35,13 @@ pub struct Unreached {
     pub entries: u64,
     /// Buckets.
     pub buckets: u64,
-    /// How many trees they are in.
+    /// Trees that they are in.
     pub num_trees: u64,
     /// Whether the copy has it: with `--best-effort`.
     pub taken: bool,
-    /// The bucket of the copy that has it.
+    /// The bucket of the copy that has it, `lost+found`; `null` for none.
     pub bucket: Option<ByteText>,
-    /// The trees, those with most below them first.
+    /// The trees, at most 100: those with most in them first.
     pub trees: Vec<UnreachedTree>,
 }
 

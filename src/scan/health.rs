@@ -19,21 +19,20 @@ use super::key_state::{KeyState, NONE};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
-    /// Whether nothing was found.
+    /// Whether `check` finds nothing at all.
     pub sound: bool,
-    /// Whether all that the active root has can be read: then a copy loses nothing.
+    /// Whether all that the active root has can be read: a copy loses nothing, and `defrag` and `plan` take the file.
     pub readable: bool,
-    /// Everything that was found.
+    /// Faults that `check` finds.
     pub num_faults: u64,
     /// Of these: faults of pages, elements, metas, the freelist, and of a file cut short.
     pub structural_faults: u64,
-    /// Of these: faults of records.
+    /// Of these: faults of single records of the `key` bucket. Those of missing leases are in `num_faults` only.
     pub record_faults: u64,
 }
 
 impl Health {
     /// Of a file that was scanned.
-    #[must_use]
     pub fn of(db: &Db, state: &State<'_>, scan: &Scan<'_>, trailer: Trailer) -> Self {
         let of_file = of_whole_file(db, state, trailer).count() as u64 + u64::from(scan.root_fault.is_some());
         let (structural_faults, record_faults) = (scan.structure.count, scan.num_record_faults);
@@ -51,6 +50,7 @@ impl Health {
 
 /// Faults that only the whole file shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum FileFault {
     /// The snapshot is not what was taken.

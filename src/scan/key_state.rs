@@ -96,44 +96,37 @@ impl<'a> KeyState<'a> {
         self.records > 0 && self.is_live()
     }
 
-    #[must_use]
     pub fn newest(&self) -> KeyValue<'a> {
         // it was read before, so the default never comes about
         KeyValue::parse(self.newest).unwrap_or_default()
     }
 
-    #[must_use]
     pub fn key(&self) -> &'a [u8] {
         KeyValue::key_of(self.newest)
     }
 
     /// The newest record's bytes in the file.
-    #[must_use]
     pub fn newest_bytes(&self) -> &'a [u8] {
         self.newest
     }
 
     /// Whether the key exists: its newest record is a put.
-    #[must_use]
     pub fn is_live(&self) -> bool {
         self.flags & TOMBSTONE == 0
     }
 
     /// The revision at which it was created last; 0 where no put of it is kept.
     #[inline]
-    #[must_use]
     pub fn create_revision(&self) -> i64 {
         self.create_revision
     }
 
     /// Bytes of the newest record's value, as etcd's client sees it.
-    #[must_use]
     pub fn value_len(&self) -> u32 {
         self.value_len
     }
 
     /// Bytes of the newest record's element, key and value.
-    #[must_use]
     pub fn newest_own_bytes(&self) -> u64 {
         let key = if self.is_live() { 17 } else { 18 };
         ELEMENT_SIZE as u64 + key + self.newest.len() as u64

@@ -37,7 +37,6 @@ impl KeySum {
     }
 
     /// Bytes of all records but the newest of each key that exists.
-    #[must_use]
     pub fn history_bytes(&self) -> u64 {
         self.own_bytes.saturating_sub(self.live_bytes)
     }

@@ -38,7 +38,6 @@ pub struct Keyspace<'a> {
 
 impl<'a> Keyspace<'a> {
     /// No keys yet; the timeline is cut into these spans, and sizes are kept where `outline` names compactions, even none.
-    #[must_use]
     pub fn new(bins: Bins, outline: Option<&[i64]>) -> Self {
         let shards = std::iter::repeat_with(Shard::default).take(NUM_SHARDS).collect();
         Self {
@@ -55,20 +54,17 @@ impl<'a> Keyspace<'a> {
 
     /// Which shard keeps a key, and the hash by which that shard finds it.
     #[inline]
-    #[must_use]
     pub fn place_of(&self, key: &[u8]) -> (usize, u64) {
         (shard_of(key), self.hasher.hash_one(key))
     }
 
     /// What is known of the key of a record that will be absorbed later.
     #[inline]
-    #[must_use]
     pub fn known_key(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> KnownKey {
         self.shards.get(shard).map_or(KnownKey::New, |shard| shard.known_key(hash, kv))
     }
 
     /// Empty vectors for a part's records: those of a window that was absorbed, where there are any.
-    #[must_use]
     pub fn spare_shards(&self) -> Shards<'a> {
         self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
     }
@@ -155,29 +151,24 @@ impl<'a> Keyspace<'a> {
     }
 
     /// The spans of the timelines.
-    #[must_use]
     pub fn bins(&self) -> &Bins {
         &self.bins
     }
 
-    #[must_use]
     pub fn shards(&self) -> &[Shard<'a>] {
         &self.shards
     }
 
     /// Number of distinct keys, deleted ones included.
-    #[must_use]
     pub fn num_keys(&self) -> u64 {
         self.shards.iter().map(|shard| shard.num_keys() as u64).sum()
     }
 
     /// Number of keys that exist.
-    #[must_use]
     pub fn num_live(&self) -> u64 {
         self.shards.par_iter().map(|shard| shard.keys().filter(|key| key.is_live()).count() as u64).sum()
     }
 
-    #[must_use]
     pub fn num_records(&self) -> u64 {
         self.shards.par_iter().map(|shard| shard.keys().map(|key| u64::from(key.records)).sum::<u64>()).sum()
     }

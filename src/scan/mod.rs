@@ -106,7 +106,6 @@ pub struct Scan<'a> {
 }
 
 /// Scans the whole file.
-#[must_use]
 pub fn scan<'a>(db: &'a Db, state: &State<'a>, options: ScanOptions<'_>) -> Scan<'a> {
     let mut layout = KeyLayout::new();
     let gaps = RevisionGaps::find(db, state);
@@ -223,32 +222,27 @@ impl<'a> RecordFindings<'a> {
 impl Scan<'_> {
     /// Free pages as bbolt counts them: those that the stored freelist has, or, without one, all that nothing
     /// refers to.
-    #[must_use]
     pub fn free_pages(&self) -> u64 {
         let unreached: u64 = self.unreached.iter().map(|&(_, pages)| pages).sum();
         unreached - self.leaked_pages()
     }
 
     /// Pages that are neither reached nor in the stored freelist; 0 where there is none.
-    #[must_use]
     pub fn leaked_pages(&self) -> u64 {
         self.leaked_pages
     }
 
     /// Whether all that the active root has can be read.
-    #[must_use]
     pub fn is_readable(&self) -> bool {
         self.structure.of_trees == 0 && self.root_fault.is_none()
     }
 
     /// The current revision, as [`crate::etcd::current_revision`] has it.
-    #[must_use]
     pub fn current_revision(&self, state: &State<'_>) -> i64 {
         current_revision(self.keyspace.max_revision, state.compact_revision())
     }
 
     /// All tallies in one.
-    #[must_use]
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
         self.tallies.iter().for_each(|tally| total.append(tally));
@@ -256,7 +250,6 @@ impl Scan<'_> {
     }
 
     /// The `key` bucket's tally.
-    #[must_use]
     pub fn key_tally(&self) -> Option<&Tally> {
         self.tallies.get(self.key_bucket?.0 as usize)
     }

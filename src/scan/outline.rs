@@ -68,7 +68,6 @@ impl PartOutline {
 
 impl Outline {
     /// Nothing yet, for compactions to these revisions, which ascend.
-    #[must_use]
     pub fn new(revisions: &[i64]) -> Self {
         let compaction = |&revision| Compaction { revision, dropped: Vec::new() };
         Self { compactions: revisions.iter().map(compaction).collect(), ..Self::default() }
@@ -98,7 +97,6 @@ impl Outline {
     }
 
     /// Which compactions drop an entry.
-    #[must_use]
     pub fn dropped_by(&self, number: u32) -> Range<usize> {
         // a later compaction drops what an earlier one does
         let first = self.compactions.partition_point(|compaction| !compaction.drops(number));
@@ -106,18 +104,15 @@ impl Outline {
     }
 
     /// The revisions of the compactions.
-    #[must_use]
     pub fn compactions(&self) -> Vec<i64> {
         self.compactions.iter().map(|compaction| compaction.revision).collect()
     }
 
     /// Whether all keys have the length of a put's or a tombstone's, so that all sizes are right.
-    #[must_use]
     pub fn is_exact(&self) -> bool {
         !self.irregular
     }
 
-    #[must_use]
     pub fn num_entries(&self) -> usize {
         self.sizes.len()
     }
@@ -131,7 +126,6 @@ impl Outline {
 
     /// The sizes of an entry.
     #[inline]
-    #[must_use]
     pub fn entry_at(&self, number: usize) -> Option<KeyAndData> {
         let size = self.sizes.get(number)?.0;
         let key = PUT_KEY as u64 + u64::from(size & TOMBSTONE != 0);

@@ -72,14 +72,12 @@ pub struct ScannedRecord<'a> {
 
 impl ScannedRecord<'_> {
     /// Bytes of its element, key and value.
-    #[must_use]
     pub fn own_bytes(&self) -> u64 {
         let key = if self.is_tombstone() { 18 } else { 17 };
         ELEMENT_SIZE as u64 + key + self.message.len() as u64
     }
 
     /// Whether it is a deletion.
-    #[must_use]
     pub fn is_tombstone(&self) -> bool {
         self.state == Previous::Tombstone
     }

@@ -14,6 +14,7 @@ use super::structure::Structure;
 
 /// Buckets that are lost, as the root bucket shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "kebab-case")]
 pub enum RootFault {
     /// A leaf of the `key` bucket in its place.
@@ -38,7 +39,6 @@ pub enum RootFault {
 
 impl RootFault {
     /// Looks for it in a file that was walked.
-    #[must_use]
     pub fn find(db: &Db, structure: &Structure<'_>) -> Option<Self> {
         let (mut count, mut records, mut named, mut has_key) = (0, 0, 0, false);
         for_each_entry(db, &root_bucket(db), |entry| {
@@ -64,7 +64,6 @@ impl RootFault {
 }
 
 /// Plain values in the root bucket.
-#[must_use]
 pub fn num_values(db: &Db) -> u64 {
     let mut count = 0;
     for_each_entry(db, &root_bucket(db), |_| count += 1);

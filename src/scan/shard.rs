@@ -82,60 +82,50 @@ impl<'a> Shard<'a> {
     }
 
     /// The resources, by their numbers.
-    #[must_use]
     pub fn resources(&self) -> &[GroupResource<'a>] {
         self.resources.items()
     }
 
     /// What was counted for each resource.
-    #[must_use]
     pub fn rows(&self) -> &[ResourceRow] {
         &self.rows
     }
 
     /// The tenants, by their numbers.
-    #[must_use]
     pub fn tenants(&self) -> &[Tenant<'a>] {
         self.tenants.items()
     }
 
     /// The homes, by their numbers.
-    #[must_use]
     pub fn homes(&self) -> &[Home<'a>] {
         self.homes.items()
     }
 
     /// The leases that records are attached to, by their numbers.
-    #[must_use]
     pub fn leases(&self) -> &[i64] {
         self.leases.items()
     }
 
-    #[must_use]
     pub fn num_keys(&self) -> usize {
         self.num_keys
     }
 
     /// The resource of a key.
-    #[must_use]
     pub fn resource(&self, key: &KeyState<'a>) -> GroupResource<'a> {
         self.resources.at(usize::from(key.resource)).unwrap_or(GroupResource::OTHERS)
     }
 
     /// The namespace of a key, where it has one.
-    #[must_use]
     pub fn namespace(&self, key: &KeyState<'a>) -> Option<&'a [u8]> {
         self.homes.at(key.home as usize)?.namespace
     }
 
     /// The tenant of a key; `None` for what isn't Kubernetes'.
-    #[must_use]
     pub fn tenant(&self, key: &KeyState<'a>) -> Option<Tenant<'a>> {
         self.tenants.at(self.homes.at(key.home as usize)?.tenant as usize)
     }
 
     /// A key of this shard, with where it belongs.
-    #[must_use]
     pub fn placed<'s>(&self, key: &'s KeyState<'a>) -> PlacedKey<'s, 'a> {
         let (tenant, namespace) = (self.tenant(key), self.namespace(key));
         PlacedKey { key, resource: self.resource(key), tenant, namespace }

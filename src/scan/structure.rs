@@ -45,13 +45,11 @@ pub fn walk<'a, T>(
 
 impl<'a> Structure<'a> {
     /// Of a file of which nothing but this is asked.
-    #[must_use]
     pub fn of(db: &'a Db) -> Self {
         walk(db, 0, Walker::walk_all).1
     }
 
     /// Pages that nothing refers to, and that are not known to be free: of a file without a stored freelist, all of them.
-    #[must_use]
     pub fn not_known_free(&self) -> u64 {
         match self.freelist {
             Some(_) => self.leaked_pages,

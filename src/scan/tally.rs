@@ -48,7 +48,6 @@ impl FillCounts {
     }
 
     /// How many leaves are filled to 0 %, 1 %, … 100 %.
-    #[must_use]
     pub fn counts(&self) -> &[u64] {
         self.0.as_deref().map_or(&[0; FILL_BINS], |counts| counts)
     }
@@ -97,7 +96,6 @@ impl LeafOrder {
     }
 
     /// Number of steps from one leaf to the next.
-    #[must_use]
     pub fn steps(&self) -> u64 {
         self.adjacent + self.forward + self.backward
     }

@@ -18,7 +18,6 @@ pub struct Tenants {
 
 impl Tenants {
     /// Those of a file's keys.
-    #[must_use]
     pub fn of(keyspace: &Keyspace<'_>) -> Self {
         Self::among(keyspace.shards().iter().flat_map(|shard| shard.tenants().iter().copied()))
     }
@@ -32,14 +31,12 @@ impl Tenants {
     }
 
     /// Whether there are several.
-    #[must_use]
     pub fn are_several(&self) -> bool {
         self.several
     }
 
     /// What a tenant is called: its prefix, or its logical cluster; `None` where there is no other, and for what isn't
     /// Kubernetes'.
-    #[must_use]
     pub fn name(&self, tenant: Option<Tenant<'_>>) -> Option<ByteText> {
         let Tenant { prefix, cluster } = tenant.filter(|_| self.several)?;
         Some(ByteText(match cluster {

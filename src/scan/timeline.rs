@@ -35,7 +35,6 @@ impl Segment {
 
 impl Bins {
     /// The spans from the first to the last of these revisions, both included.
-    #[must_use]
     pub fn over(range: Option<(i64, i64)>, gaps: &RevisionGaps) -> Self {
         let (first, last) = range.filter(|(first, last)| first <= last).unwrap_or((0, 0));
         let mut segments = Vec::new();
@@ -57,7 +56,6 @@ impl Bins {
 
     /// The span of a revision; those outside the range belong to the outermost ones, those in a gap to the one before it.
     #[inline]
-    #[must_use]
     pub fn bin_of(&self, revision: i64) -> usize {
         let Some(segment) = self.segment_at(|segment| segment.first <= revision) else { return 0 };
         let revision = revision.clamp(segment.first, segment.last);
@@ -66,13 +64,11 @@ impl Bins {
     }
 
     /// Number of spans that the range has.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.bin_of(i64::MAX) + 1
     }
 
     /// The first and last revision of a span.
-    #[must_use]
     pub fn range_of(&self, bin: usize) -> (i64, i64) {
         let Some(segment) = self.segment_at(|segment| segment.first_bin <= bin) else { return (0, 0) };
         let start = self.width.saturating_mul((bin - segment.first_bin) as u64);
@@ -113,7 +109,6 @@ pub struct BinCursor {
 impl BinCursor {
     /// As [`Bins::bin_of`].
     #[inline]
-    #[must_use]
     pub fn bin_of(&mut self, revision: i64, bins: &Bins) -> usize {
         if !self.range.is_some_and(|(first, last)| (first..=last).contains(&revision)) {
             self.bin = bins.bin_of(revision);
@@ -189,7 +184,6 @@ impl Timeline {
     }
 
     /// The spans, from the oldest revisions on.
-    #[must_use]
     pub fn spans(&self) -> [Span; NUM_BINS] {
         if let Some(all) = &self.all {
             return **all;

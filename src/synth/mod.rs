@@ -103,43 +103,43 @@ pub enum Extent {
     Keys(u32),
 }
 
-/// What was made.
+/// The file that was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SynthReport {
-    /// The file.
+    /// The file, as it was given.
     pub path: ByteText,
-    /// Its bytes, trailer included.
+    /// Its size, the 32 bytes of `--snapshot` included.
     pub file_bytes: u64,
     /// Bytes of a page.
     pub page_size: u64,
-    /// The seed that it was made from.
+    /// `--seed`: with the same options it makes the same bytes.
     pub seed: u64,
     /// Keys that exist.
     pub keys: u64,
-    /// Entries of the `key` bucket.
+    /// Entries of the `key` bucket: `keys`, `superseded` and `tombstones` together.
     pub records: u64,
-    /// Records that deleted a key.
+    /// Records of deletions, each of another key.
     pub tombstones: u64,
-    /// Records that are neither a tombstone nor a key's newest.
+    /// Puts that are not the newest of a key that exists.
     pub superseded: u64,
-    /// The newest revision.
+    /// The current revision.
     pub revision: u64,
-    /// The revision of the last compaction; -1 for none.
+    /// The revision of the last compaction; -1 where it was never compacted.
     pub compact_revision: i64,
-    /// Leases.
+    /// Leases in the `lease` bucket.
     pub leases: u64,
-    /// Nodes of all trees.
+    /// Leaves and branches of all buckets; inline ones have none.
     pub nodes: u64,
-    /// Bytes of all entries: elements, keys and values.
+    /// Bytes of all entries (elements, keys and values): no file that has them can be smaller.
     pub entry_bytes: u64,
-    /// Free pages, in bytes. They are zeros.
+    /// Bytes of free pages, which are zeros.
     pub free_bytes: u64,
-    /// How they are spread.
+    /// The runs of free pages.
     pub free_runs: FreeRuns,
-    /// The SHA-256 that was appended, in hexadecimal digits.
+    /// What `--snapshot` appended, 64 hexadecimal digits; `null` without it.
     pub sha256: Option<String>,
-    /// Wall time of all of it.
+    /// Wall time, in seconds: it alone differs from run to run.
     pub elapsed_seconds: f64,
 }
 

@@ -66,11 +66,11 @@ impl fmt::Display for Scatter {
     }
 }
 
-/// What came of it.
+/// Runs of free pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FreeRuns {
-    /// Runs of free pages.
+    /// Number of runs.
     pub count: u64,
     /// Pages of the longest.
     pub largest: u64,

@@ -33,28 +33,28 @@ pub enum Format {
     Raw,
 }
 
-/// What an export comes to.
+/// Values that were exported, by what became of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Exported {
     /// Values written as objects.
     pub objects: u64,
-    /// Values written as they are stored: no objects, encrypted ones, or those that were asked for so.
+    /// Values written as they are stored.
     pub raw: u64,
-    /// Values that were left out, as they are Secrets or may hold the data of one.
+    /// Values left out: Secrets that are no objects; with `--format raw`, all that hold a Secret, or may.
     pub withheld: u64,
     /// Objects written without the data of Secrets.
     pub redacted: u64,
-    /// Objects with fields of protobuf that are not known here, which are not in what was written.
+    /// Objects with fields of protobuf that are not known here, and were not written.
     pub incomplete: u64,
-    /// Objects of Kubernetes' that could not be read, by reason the first of them; they are among the raw ones.
+    /// Values of Kubernetes' that could not be read as objects; they are among `raw` or `withheld`.
     pub unreadable: u64,
 }
 
 /// Why an export did not go on.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    #[error("{}: is not empty: choose another folder, or write into it with --force", shown(.0))]
+    #[error("{}: is not empty", shown(.0))]
     NotEmpty(PathBuf),
     /// A file is there.
     #[error("{}: is no folder: name one, or a file that ends in .ndjson", shown(.0))]
@@ -226,7 +226,6 @@ impl ExportTree {
 }
 
 /// An object as a document of YAML.
-#[must_use]
 pub fn object_yaml(object: &VisibleObject) -> Vec<u8> {
     yaml::yaml(object.fields()).into_bytes()
 }
@@ -240,20 +239,31 @@ pub fn object_json(object: &VisibleObject) -> Result<Vec<u8>, ExportError> {
     Ok((text + "\n").into_bytes())
 }
 
-/// A line of a stream.
+/// A line of `export -o FILE.ndjson`: one key, with its value.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Line<'a> {
+    /// The key.
     key: ByteText,
+    /// The revision of its record.
     mod_revision: i64,
+    /// The revision at which it was created.
     create_revision: i64,
+    /// How often it was put since then.
     version: i64,
+    /// The lease that it is attached to, in hexadecimal digits; `0` for none.
     lease: HexId,
+    /// Where the record is.
     origin: Origin,
+    /// How the value is stored: `protobuf`, `json`, `cbor`, `encrypted` or `other`.
     encoding: &'static str,
+    /// Whether data of a Secret was left out, of the object itself or of one in it.
     redacted: bool,
+    /// Fields of protobuf that are not known here, and not in `object`.
     unknown_fields: u64,
+    /// The object; `null` where it is none, or with `--format raw`.
     object: Option<&'a VisibleObject>,
+    /// The value as it is stored; `null` where there is an `object`.
     value: Option<ByteText>,
 }
 

@@ -16,50 +16,49 @@ use crate::text::ByteText;
 
 use super::Select;
 
-/// What a file knows of a key.
+/// Every record of a key that can be found, wherever it is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyHistory {
     /// The key.
     pub key: ByteText,
-    /// The file's current revision.
+    /// The current revision of the file.
     pub revision: i64,
-    /// Its compact revision; -1 where it was never compacted.
+    /// Revisions up to this one are gone; -1 where the file was never compacted.
     pub compact_revision: i64,
     /// Whether the key exists now.
     pub exists: bool,
-    /// Its records, the oldest first.
+    /// Its records, the oldest first; one for each revision, from the most reliable place.
     pub records: Vec<HistoryRow>,
-    /// Faults and records that could not be read on the way.
+    /// Faults and records that could not be read on the way: above 0, something may be missing from the answer.
     pub unreadable: u64,
 }
 
-/// One record.
+/// A record.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HistoryRow {
-    /// The revision (main).
+    /// Its revision.
     pub mod_revision: i64,
-    /// Which change of that transaction it was.
+    /// Its place within that transaction, from 0 on.
     pub sub_revision: i64,
     /// `put` or `delete`.
     pub change: &'static str,
-    /// When the key was created; 0 for a deletion.
+    /// The revision at which the key was created; 0 for a deletion.
     pub create_revision: i64,
-    /// How many times it was put since; 0 for a deletion.
+    /// How often the key was put since then; 0 for a deletion.
     pub version: i64,
-    /// Its lease; 0 for none.
+    /// The lease that it is attached to, in hexadecimal digits; `0` for none.
     pub lease: HexId,
-    /// Bytes of its value.
+    /// Size of its value; 0 for a deletion.
     pub value_bytes: u64,
-    /// Where the record lies: the best founded place, where there are several.
+    /// Where it is.
     pub origin: Origin,
     /// Whether a compaction to the current revision would keep it.
     pub kept_by_compaction: bool,
 }
 
 /// Finds all records of a key.
-#[must_use]
 pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> KeyHistory {
     let select = Select::Key(key);
     let mut newest = state.revision_range(db).map_or(0, |(_, last)| last);

@@ -27,13 +27,11 @@ pub struct Place {
 
 impl Place {
     /// Where this record lies.
-    #[must_use]
     pub fn of(found: &FoundRecord<'_>) -> Self {
         Self { at: found.at, len: found.len, origin: found.origin, tombstone: found.place.tombstone }
     }
 
     /// The record: one that was read before, so it is there.
-    #[must_use]
     pub fn read<'a>(&self, db: &'a Db) -> Option<FoundRecord<'a>> {
         let bytes = db.bytes_from(self.at)?;
         let (key, rest) = bytes.split_at_checked(REVISION_LEN.saturating_add(usize::from(self.tombstone)))?;
@@ -58,7 +56,6 @@ pub struct Index<'a> {
 
 impl<'a> Index<'a> {
     /// An empty one, for records of this file.
-    #[must_use]
     pub fn new(db: &'a Db) -> Self {
         Self { db, table: HashTable::new(), hasher: RandomState::default() }
     }
@@ -85,7 +82,6 @@ impl<'a> Index<'a> {
     }
 
     /// The record of a key.
-    #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<FoundRecord<'a>> {
         let place = self.table.find(self.hasher.hash_one(key), |place| place.key(self.db) == key)?;
         place.read(self.db)
@@ -108,7 +104,6 @@ impl<'a> Index<'a> {
     }
 
     /// All of them, in the order of their keys.
-    #[must_use]
     pub fn into_sorted(self) -> Sorted<'a> {
         let Self { db, table, .. } = self;
         let mut places: Vec<_> = table.into_iter().map(|place| (place.key(db), place)).collect();
@@ -125,13 +120,11 @@ pub struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -146,7 +139,6 @@ impl<'a> Sorted<'a> {
         self.places.iter().filter_map(|(_, place)| place.read(self.db))
     }
 
-    #[must_use]
     pub fn first(&self) -> Option<FoundRecord<'a>> {
         self.iter().next()
     }

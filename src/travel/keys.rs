@@ -20,19 +20,19 @@ use super::index::{Index, Sorted};
 pub struct KeyRow {
     /// The key.
     pub key: ByteText,
-    /// The revision (main) of its record.
+    /// The revision of its record.
     pub mod_revision: i64,
-    /// Which change of that transaction it was.
+    /// The record's place within that transaction, from 0 on.
     pub sub_revision: i64,
-    /// When it was created.
+    /// The revision at which it was created.
     pub create_revision: i64,
-    /// How many times it was put since.
+    /// How often it was put since then.
     pub version: i64,
-    /// Its lease; 0 for none.
+    /// The lease that it is attached to, in hexadecimal digits; `0` for none.
     pub lease: HexId,
-    /// Bytes of its value.
+    /// Size of its value.
     pub value_bytes: u64,
-    /// Where the record lies.
+    /// Where the record is.
     pub origin: Origin,
 }
 
@@ -57,9 +57,9 @@ impl From<&FoundRecord<'_>> for KeyRow {
 pub struct DeletedRow {
     /// The key.
     pub key: ByteText,
-    /// The newest deletion that a record tells of; `None` where its tombstone is gone, too.
+    /// The revision of the newest deletion that a record says; `null` where no tombstone is left.
     pub deleted_at: Option<i64>,
-    /// Its newest value that can be brought back; `None` where only the deletion is known.
+    /// The newest value that can be found; `null` where only the deletion is known.
     pub recoverable: Option<KeyRow>,
 }
 
@@ -76,7 +76,6 @@ pub struct Deleted<'a> {
 }
 
 /// What can be found of keys that do not exist now.
-#[must_use]
 pub fn deleted<'a>(db: &'a Db, state: &State<'a>, select: Select<'_>) -> Deleted<'a> {
     let wanted = |found: &FoundRecord<'_>| select.takes(found.kv.key);
     let (mut newest, mut unreadable) = (Index::new(db), 0);
@@ -111,13 +110,11 @@ impl Lost<'_> {
 
 impl<'a> Deleted<'a> {
     /// Number of keys.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -149,7 +146,6 @@ impl<'a> Deleted<'a> {
     }
 
     /// The newest value of each that has one, in the order of the keys.
-    #[must_use]
     pub fn into_recoverable(self) -> Sorted<'a> {
         self.puts.into_sorted()
     }

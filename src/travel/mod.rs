@@ -59,7 +59,6 @@ pub enum Select<'s> {
 
 impl Select<'_> {
     /// Whether a key is one of them.
-    #[must_use]
     pub fn takes(&self, key: &[u8]) -> bool {
         match self {
             Self::Key(only) => key == *only,
@@ -75,29 +74,14 @@ pub enum TravelError {
     #[error(transparent)]
     NotEtcd(NoKeys),
     /// No `key` bucket.
-    #[error("{}. What lies in its pages all the same, `--from free` finds", NoKeys(Owner::Etcd))]
+    #[error("{}", NoKeys(Owner::Etcd))]
     NoKeyBucket,
     /// No such revision.
-    #[error("{}", no_revision(.0))]
+    #[error(transparent)]
     Revision(#[from] RevisionError),
     /// Only one of the metas can be read.
-    #[error(
-        "there is no older root: the meta that is not active is damaged. `--from free` looks at its pages, too"
-    )]
+    #[error("there is no older root: the meta that is not active is damaged")]
     NoOlderRoot,
-}
-
-fn no_revision(error: &RevisionError) -> String {
-    match *error {
-        RevisionError::Compacted { asked, compact_revision, current_revision } => format!(
-            "revision {asked} was compacted: the compact revision is {compact_revision}, the current one \
-             {current_revision}. `--from any` looks for what can still be found of it"
-        ),
-        RevisionError::Future { asked, compact_revision, current_revision } => format!(
-            "revision {asked} is in the future: the current revision is {current_revision} (compact revision \
-             {compact_revision})"
-        ),
-    }
 }
 
 /// An answer: records of keys that exist, by key, and how it came about.

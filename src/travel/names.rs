@@ -18,7 +18,6 @@ const MAX_NAME: usize = 200;
 const OTHER_KEYS: &str = "_keys";
 
 /// The path of an object's file below the folder, without the ending.
-#[must_use]
 pub fn path_of(key: &[u8], object: &ObjectKey<'_>, tenant: Option<&ByteText>) -> PathBuf {
     // a resource that begins with a slash is the leading path of a key that is none of Kubernetes'
     if object.resource.is_empty() || object.resource.starts_with(b"/") || object.name.is_empty() {
@@ -36,7 +35,6 @@ pub fn path_of(key: &[u8], object: &ObjectKey<'_>, tenant: Option<&ByteText>) ->
 }
 
 /// The same, for the second key of that path: told apart by a hash of the whole key.
-#[must_use]
 pub fn another(path: &std::path::Path, key: &[u8]) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!("{name}~{}", short_hash(key)))

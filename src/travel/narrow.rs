@@ -19,7 +19,6 @@ pub struct Narrow<'a> {
 
 impl<'a> Narrow<'a> {
     /// To what was asked for, by the names that the live tree has.
-    #[must_use]
     pub fn to(wanted: &FilterWords, scan: &Scan<'a>) -> Self {
         let (filter, missing) = wanted.of_any(scan);
         Self { filter, missing, layout: scan.layout.clone() }
@@ -47,7 +46,6 @@ impl<'a> Narrow<'a> {
 }
 
 /// Where the keys of these records stand, and how the tenants are called whose they are.
-#[must_use]
 pub fn layout_of<'a>(found: &Sorted<'a>) -> (KeyLayout<'a>, Tenants) {
     let mut layout = KeyLayout::new();
     learn_from(&mut layout, found);

@@ -39,7 +39,7 @@ pub struct Shown {
     pub unknown_fields: u64,
 }
 
-/// An object of which all may be shown.
+/// An object as Kubernetes' API has it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -47,7 +47,6 @@ pub struct VisibleObject(Map<String, Value>);
 
 impl VisibleObject {
     /// Its fields.
-    #[must_use]
     pub fn fields(&self) -> &Map<String, Value> {
         &self.0
     }
@@ -59,7 +58,6 @@ pub struct VisibleBytes<'a>(&'a [u8]);
 
 impl<'a> VisibleBytes<'a> {
     /// The bytes.
-    #[must_use]
     pub fn get(self) -> &'a [u8] {
         self.0
     }
@@ -67,7 +65,7 @@ impl<'a> VisibleBytes<'a> {
 
 /// Why bytes are not shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("it is a Secret, or may hold the data of one: its bytes are shown with --show-secrets only")]
+#[error("it is a Secret, or may hold the data of one")]
 pub struct SecretWithheld;
 
 /// Shows values of one file.
@@ -80,32 +78,27 @@ pub struct Shower<'p> {
 
 impl<'p> Shower<'p> {
     /// Shows values so.
-    #[must_use]
     pub fn new(options: ShowOptions) -> Self {
         Self { layout: KeyLayout::new(), tenants: None, options }
     }
 
     /// The same, of these records: where their keys stand is learned from all of them.
-    #[must_use]
     pub fn of(self, found: &Sorted<'p>) -> Self {
         let (layout, tenants) = layout_of(found);
         Self { layout, tenants: Some(tenants), ..self }
     }
 
     /// What a key's tenant is called; `None` where there is no other.
-    #[must_use]
     pub fn tenant(&self, object: &ObjectKey<'_>) -> Option<ByteText> {
         self.tenants?.name(object.tenant)
     }
 
     /// Where a record's key belongs.
-    #[must_use]
     pub fn classify<'a>(&self, found: &FoundRecord<'a>) -> ObjectKey<'a> {
         self.layout.classify(found.kv.key, Some(found.kv.value))
     }
 
     /// How a record's value is stored.
-    #[must_use]
     pub fn encoding(found: &FoundRecord<'_>) -> &'static str {
         Encoding::of(found.kv.value).label()
     }

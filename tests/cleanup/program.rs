@@ -93,10 +93,8 @@ fn the_document_is_as_described() {
     );
     assert_eq!(found.file_bytes, std::fs::metadata(frag()).expect("metadata").len());
     assert!(found.health.sound && found.objects_read > 300 && found.doubtful_times == 0);
-    assert!(
-        found.as_of.time.0.is_some() && found.as_of.created.0.is_some() && found.as_of.renewed.0.is_some()
-    );
-    assert_eq!(found.as_of.source.0.as_deref(), Some("objects"));
+    assert!(found.as_of.time.is_some() && found.as_of.created.is_some() && found.as_of.renewed.is_some());
+    assert_eq!(found.as_of.source.as_deref(), Some("objects"));
     let limits = &found.thresholds;
     let limits =
         (limits.event_age_seconds, limits.lease_age_seconds, limits.large_bytes, limits.flood_objects);
@@ -119,7 +117,7 @@ fn the_document_is_as_described() {
     for class in &found.classes {
         assert!(!class.why.is_empty() && !class.deleting.is_empty() && !class.prevention.is_empty());
         assert_eq!(class.commands.is_empty(), class.objects == 0, "{}", class.class);
-        assert!(class.top.len() <= 2 && class.resource.0.is_none() && class.reasons.is_empty());
+        assert!(class.top.len() <= 2 && class.resource.is_none() && class.reasons.is_empty());
         if class.class == "leases-without-keys" {
             assert!(class.namespaces.is_empty() && class.top.is_empty());
             continue;

@@ -29,7 +29,7 @@ fn taken_literally(db: &Path, of: &str) -> Vec<documents::Advice> {
         assert!(ran.status.success(), "{of}: {}", String::from_utf8_lossy(&ran.stderr));
         let done: documents::Defrag = parse("defrag", &String::from_utf8(ran.stdout).expect("UTF-8"));
         let saved = u64::try_from(done.saved_bytes).ok().filter(|&saved| saved > 0);
-        assert_eq!(advice.gives_back_bytes.0, saved, "{of}");
+        assert_eq!(advice.gives_back_bytes, saved, "{of}");
         if done.target.path == done.source.path {
             fs::write(db, &before).expect("as it was");
         } else {
@@ -107,7 +107,7 @@ fn a_tail_counts_as_what_it_is() {
     file.set_len(100 << 20).expect("sparse");
     let advice = taken_literally(&db, "a tail of 100 MiB");
     let defrag = advice_of(&advice, "defrag").expect("worth it");
-    assert!(defrag.gives_back_bytes.0.is_some_and(|bytes| bytes > 99 << 20), "{defrag:?}");
+    assert!(defrag.gives_back_bytes.is_some_and(|bytes| bytes > 99 << 20), "{defrag:?}");
     assert!(defrag.text.contains("of the allocated pages"), "{defrag:?}");
 }
 

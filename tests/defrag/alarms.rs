@@ -31,7 +31,7 @@ fn left_by(alarms: &[Vec<u8>], disarm: &str) -> (Vec<Vec<u8>>, documents::Defrag
     let (folder, source) = file_of(alarms);
     let target = folder.path().join("copy.db");
     let report = defrag_to(&source, &target, &[disarm]);
-    assert!(report.verified && report.compaction.0.is_none() && report.left_out.0.is_none(), "{report:?}");
+    assert!(report.verified && report.compaction.is_none() && report.left_out.is_none(), "{report:?}");
     let (before, after) = (open(&source), open(&target));
     let (mut before, mut after) = (contents(&before), contents(&after));
     let is_alarm = |name: &[u8]| name == b"alarm";
@@ -233,12 +233,12 @@ mod members {
             let old = digest(&db);
             // a plain defrag changes nothing that members could differ in
             let report = defrag(Path::new(&data), &["--in-place"]);
-            assert_eq!((report.members, digest(Path::new(&report.kept_old.0.expect("kept")))), (3, old));
+            assert_eq!((report.members, digest(Path::new(&report.kept_old.expect("kept")))), (3, old));
             let old = digest(&db);
             let together = [&["--in-place", "--every-member"], options].concat();
             let report = defrag(Path::new(&data), &together);
             assert!(report.verified, "{report:?}");
-            assert_eq!((report.members, digest(Path::new(&report.kept_old.0.expect("kept")))), (3, old));
+            assert_eq!((report.members, digest(Path::new(&report.kept_old.expect("kept")))), (3, old));
             let checked: documents::Check = document("check", text(&db), &[]);
             assert!(checked.sound, "{options:?}: {:?}", checked.findings);
         }
@@ -251,7 +251,7 @@ mod members {
             let old = digest(&db);
             let report = defrag(&folder.path().join("data"), &[&["--in-place"], options].concat());
             assert!(report.verified && report.members == members, "{report:?}");
-            assert_eq!(digest(Path::new(&report.kept_old.0.expect("kept"))), old);
+            assert_eq!(digest(Path::new(&report.kept_old.expect("kept"))), old);
             assert_ne!(digest(&db), old, "{options:?}");
         }
     }

@@ -39,19 +39,19 @@ fn is_sound_and_counted_and_hashed() {
     let found = checked(&source);
     assert!(found.sound && found.findings.is_empty(), "{:?}", found.findings);
     let (before, after) = (status(&unbumped), status(&source));
-    assert_eq!((after.revision.0, after.compact_revision.0), (Some(current), Some(current)));
-    assert_eq!(after.keys.0, before.keys.0.map(|keys| keys + 1));
+    assert_eq!((after.revision, after.compact_revision), (Some(current), Some(current)));
+    assert_eq!(after.keys, before.keys.map(|keys| keys + 1));
     let hashed: documents::Hash = document("hash", text(&source), &[]);
-    assert_eq!(Some(hashed.snapshot_status.total_key), after.keys.0, "as `etcdutl snapshot status` counts");
+    assert_eq!(Some(hashed.snapshot_status.total_key), after.keys, "as `etcdutl snapshot status` counts");
     // `etcdctl endpoint hashkv` of the etcd that started from such a restore of this very file
-    assert_eq!(hashed.hash_kv.0.map(|it| it.hash), Some(2_645_711_463));
+    assert_eq!(hashed.hash_kv.map(|it| it.hash), Some(2_645_711_463));
     let target = folder.path().join("copy.db");
     let report = defrag_to(&source, &target, &[]);
-    assert_eq!(report.verification.0.expect("verified").hash_kv.0, Some(2_645_711_463));
+    assert_eq!(report.verification.expect("verified").hash_kv, Some(2_645_711_463));
     assert_copy(&source, &target, "bumped");
     let report = prove(&source, &target, current, "bumped");
-    assert_eq!(report.verification.0.expect("verified").hash_kv.0, Some(2_645_711_463));
-    assert!(report.compaction.0.expect("one").finishes_earlier);
+    assert_eq!(report.verification.expect("verified").hash_kv, Some(2_645_711_463));
+    assert!(report.compaction.expect("one").finishes_earlier);
 }
 
 /// Restored, bumped by 7 on top, and started: as etcd's own tools count and hash two such records.
@@ -60,7 +60,7 @@ fn twice_beside_what_etcdutl_says() {
     let (_folder, source, current) = bumped("k8s-3.5/k8s.db", &[BUMP, 7]);
     let hashed: documents::Hash = document("hash", text(&source), &[]);
     // `etcdutl hashkv` and `etcdutl snapshot status`, 3.8 alpha
-    let found = hashed.hash_kv.0.map(|it| (it.hash, it.revision, it.compact_revision));
+    let found = hashed.hash_kv.map(|it| (it.hash, it.revision, it.compact_revision));
     assert_eq!(found, Some((2_643_139_792, current, current)));
     assert_eq!(hashed.snapshot_status.total_key, 930);
 }
@@ -72,7 +72,7 @@ fn twice_the_newest_stays() {
         let (folder, source, current) = bumped("k8s-3.6/k8s.db", bumps);
         let found = checked(&source);
         assert!(found.sound, "{:?}", found.findings);
-        let keys = status(&source).keys.0;
+        let keys = status(&source).keys;
         let target = folder.path().join("copy.db");
         let report = prove(&source, &target, current, "bumped again");
         let marks_in = |path: &Path| {
@@ -82,7 +82,7 @@ fn twice_the_newest_stays() {
             key.entries.iter().filter(|(_, value)| value.is_some_and(<[u8]>::is_empty)).count()
         };
         assert_eq!((marks_in(&source), marks_in(&target)), (bumps.len(), 1), "{bumps:?}");
-        assert_eq!(status(&target).keys.0, keys, "{report:?}");
+        assert_eq!(status(&target).keys, keys, "{report:?}");
     }
 }
 

@@ -65,23 +65,23 @@ fn prove_content(source: &Path, target: &Path, revision: i64, report: &documents
 }
 
 fn prove_commands(source: &Path, target: &Path, revision: i64, report: &documents::Defrag, of: &str) {
-    let compaction = report.compaction.0.as_ref().expect("a compaction");
+    let compaction = report.compaction.as_ref().expect("a compaction");
     let [before, after] = [source, target].map(status);
     assert_eq!(compaction.revision, revision, "{of}");
-    assert_eq!(Some(compaction.source_compact_revision), before.compact_revision.0, "{of}");
-    assert_eq!(Some(compaction.current_revision), before.revision.0, "{of}");
-    assert_eq!((after.revision.0, after.compact_revision.0), (before.revision.0, Some(revision)), "{of}");
-    assert_eq!(after.keys.0, before.keys.0, "{of}: live keys");
-    assert!(report.disarmed.is_empty() && report.left_out.0.is_none(), "{of}");
+    assert_eq!(Some(compaction.source_compact_revision), before.compact_revision, "{of}");
+    assert_eq!(Some(compaction.current_revision), before.revision, "{of}");
+    assert_eq!((after.revision, after.compact_revision), (before.revision, Some(revision)), "{of}");
+    assert_eq!(after.keys, before.keys, "{of}: live keys");
+    assert!(report.disarmed.is_empty() && report.left_out.is_none(), "{of}");
     let checked: documents::Check = document("check", text(target), &[]);
     assert!(checked.sound && checked.findings.is_empty(), "{of}: {:?}", checked.findings);
     let hashed: documents::Hash = document("hash", text(target), &[]);
     let db = open(target);
     let expected = mvcc::hash_kv(&mvcc::records_of(&contents(&db)), revision, i64::MAX - 1);
-    let found = hashed.hash_kv.0.expect("a hash");
+    let found = hashed.hash_kv.expect("a hash");
     assert_eq!((found.hash, found.compact_revision), (expected, revision), "{of}");
-    let verified = report.verification.0.as_ref().expect("verified");
-    assert_eq!(verified.hash_kv.0, Some(expected), "{of}");
+    let verified = report.verification.as_ref().expect("verified");
+    assert_eq!(verified.hash_kv, Some(expected), "{of}");
     let entries: usize = contents(&db).iter().map(|bucket| bucket.entries.len()).sum();
     assert_eq!(verified.entries, entries as u64, "{of}");
 }
@@ -96,7 +96,7 @@ pub(super) fn status(path: &Path) -> documents::FileStatus {
 fn revisions_of(source: &Path, between: usize, tombstones: usize) -> Vec<i64> {
     let status = status(source);
     let (lowest, current) =
-        (status.compact_revision.0.expect("etcd's").max(1), status.revision.0.expect("etcd's"));
+        (status.compact_revision.expect("etcd's").max(1), status.revision.expect("etcd's"));
     if current - lowest < 40 {
         return (lowest..=current).collect();
     }
@@ -352,7 +352,7 @@ mod revisions {
     fn current_and_newest_are_revisions_too() {
         let (_folder, source) = sample();
         let (named, report) = digest_of(&source, &["--compact-to", "31"]);
-        assert_eq!(report.compaction.0.map(|done| done.revision), Some(31));
+        assert_eq!(report.compaction.map(|done| done.revision), Some(31));
         for options in [&["--compact-to", "current"][..], &["--keep-revisions", "0"]] {
             assert_eq!(digest_of(&source, options).0, named, "{options:?}");
         }
@@ -361,7 +361,7 @@ mod revisions {
             let (by_revision, _) = digest_of(&source, &["--compact-to", &at]);
             let (by_number, report) = digest_of(&source, &["--keep-revisions", &keep.to_string()]);
             assert_eq!(by_number, by_revision, "{keep}");
-            assert_eq!(report.compaction.0.map(|done| done.revision), Some(31 - keep));
+            assert_eq!(report.compaction.map(|done| done.revision), Some(31 - keep));
         }
     }
 
@@ -370,16 +370,14 @@ mod revisions {
     fn that_leave_everything() {
         let (_folder, source) = sample();
         let (plain, report) = digest_of(&source, &[]);
-        assert!(
-            report.compaction.0.is_none() && report.warnings.iter().all(|note| !note.contains("compact"))
-        );
+        assert!(report.compaction.is_none() && report.warnings.iter().all(|note| !note.contains("compact")));
         let (same, report) = digest_of(&source, &["--compact-to", "9"]);
         assert_eq!(same, plain);
         assert_eq!((report.dropped.superseded, report.dropped.tombstones), (0, 0));
         for keep in ["22", "23", "1000", "9223372036854775807", "18446744073709551615"] {
             let (same, report) = digest_of(&source, &["--keep-revisions", keep]);
             assert_eq!(same, plain, "{keep}");
-            assert!(report.compaction.0.is_none(), "{keep}: {report:?}");
+            assert!(report.compaction.is_none(), "{keep}: {report:?}");
             let noted = report.warnings.iter().any(|note| note.contains("nothing to compact"));
             assert!(noted, "{keep}: {:?}", report.warnings);
         }
@@ -389,10 +387,10 @@ mod revisions {
         let (plain, _) = digest_of(&source, &[]);
         for keep in ["31", "32", "18446744073709551615"] {
             let (same, report) = digest_of(&source, &["--keep-revisions", keep]);
-            assert!(same == plain && report.compaction.0.is_none(), "{keep}: {report:?}");
+            assert!(same == plain && report.compaction.is_none(), "{keep}: {report:?}");
         }
         let (_, report) = digest_of(&source, &["--keep-revisions", "30"]);
-        assert_eq!(report.compaction.0.map(|done| done.revision), Some(1));
+        assert_eq!(report.compaction.map(|done| done.revision), Some(1));
     }
 
     #[test]
@@ -478,11 +476,11 @@ mod cut_short {
             let report = defrag_to(&source, &target, &[]);
             assert_copy(&source, &target, "cut short");
             note(&report, "--compact-to 20 finishes it here");
-            assert!(report.compaction.0.is_none());
+            assert!(report.compaction.is_none());
 
             let report = prove(&source, &target, 20, "finished");
             note(&report, "finished with the one to 20");
-            let compaction = report.compaction.0.expect("one");
+            let compaction = report.compaction.expect("one");
             assert!(compaction.finishes_earlier && compaction.source_compact_revision == 20);
             let finished = digest(&target);
             let db = open(&target);
@@ -493,7 +491,7 @@ mod cut_short {
             );
             for keep in ["11", "12", "22", "1000", "18446744073709551615"] {
                 let report = defrag_to(&source, &target, &["--force", "--keep-revisions", keep]);
-                assert_eq!(report.compaction.0.as_ref().map(|done| done.revision), Some(20), "{keep}");
+                assert_eq!(report.compaction.as_ref().map(|done| done.revision), Some(20), "{keep}");
                 assert_eq!(digest(&target), finished, "{keep}");
                 note(&report, "finished with the one to 20");
             }
@@ -502,7 +500,7 @@ mod cut_short {
             // finished once, there is nothing to say any more
             let report = prove(&target, &folder.path().join("again.db"), 25, "again");
             assert!(report.warnings.iter().all(|note| !note.contains("cut short")), "{report:?}");
-            assert!(!report.compaction.0.expect("one").finishes_earlier);
+            assert!(!report.compaction.expect("one").finishes_earlier);
 
             for below in ["9", "19"] {
                 let other = path_in(&folder, "other.db");
@@ -716,10 +714,10 @@ mod marks_that_lie {
                 let (folder, source) = sample(&scheduled, &finished);
                 let target = folder.path().join("copy.db");
                 let report = prove(&source, &target, at, "above all");
-                assert_eq!(report.compaction.0.map(|done| done.current_revision), Some(at));
+                assert_eq!(report.compaction.map(|done| done.current_revision), Some(at));
                 for options in [&["--compact-to", "current"][..], &["--keep-revisions", "0"]] {
                     let again = defrag_to(&source, &target, &[&["--force"], options].concat());
-                    let done = again.compaction.0.map(|done| done.revision);
+                    let done = again.compaction.map(|done| done.revision);
                     let is_finished = finished == mark(at);
                     assert!(done == Some(at) || (is_finished && done.is_none()), "{at}: {options:?}");
                 }
@@ -747,7 +745,7 @@ fn to_current_is_to_keep_no_revision_whatever_the_marks_say() {
         let other = defrag_to(&source, &by_number, &["--keep-revisions", "0"]);
         assert_eq!(digest(&by_revision), digest(&by_number));
         assert_eq!(one.dropped.superseded, other.dropped.superseded);
-        let planned = plan.choices.iter().find(|choice| choice.keep_revisions.0 == Some(0)).expect("planned");
+        let planned = plan.choices.iter().find(|choice| choice.keep_revisions == Some(0)).expect("planned");
         assert_eq!(planned.file_bytes, one.target.file_bytes);
     }
 }

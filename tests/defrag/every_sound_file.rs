@@ -26,18 +26,18 @@ fn prove_defaults(source: &Path, target: &Path, of: &str) -> documents::Defrag {
         - i64::try_from(report.target.file_bytes).expect("small");
     assert_eq!(report.saved_bytes, saved, "{of}");
     let choice = &plan.choices[0];
-    assert_eq!(choice.compact_to.0, None, "{of}: plan");
+    assert_eq!(choice.compact_to, None, "{of}: plan");
     assert_eq!(choice.file_bytes, report.target.file_bytes, "{of}: plan");
-    assert_eq!((choice.keep_revisions.0, choice.records), (None, report.target.records), "{of}: plan");
+    assert_eq!((choice.keep_revisions, choice.records), (None, report.target.records), "{of}: plan");
     assert_eq!(plan.entry_bytes, report.target.entry_bytes, "{of}");
     assert_eq!(report.source.records, report.target.records, "{of}");
-    assert!(report.verified && !report.dry_run && report.kept_old.0.is_none(), "{of}: {report:?}");
+    assert!(report.verified && !report.dry_run && report.kept_old.is_none(), "{of}: {report:?}");
     assert_eq!((report.dropped.superseded, report.dropped.tombstones), (0, 0), "{of}");
     assert_eq!(
         (report.source.page_size, report.target.page_size),
         (plan_page_size(source), plan_page_size(source))
     );
-    assert_eq!(report.target.sha256.0, None, "{of}");
+    assert_eq!(report.target.sha256, None, "{of}");
     let of_target = target.metadata().expect("written");
     assert_eq!(of_target.mode() & 0o777, metadata.mode() & 0o777, "{of}: mode");
     assert_eq!((of_target.uid(), of_target.gid()), (metadata.uid(), metadata.gid()), "{of}: owner");
@@ -56,18 +56,18 @@ fn prove_gains(source: &Path, plan: &documents::Plan, of: &str) {
     let expected = allocated.saturating_sub(plan.choices[0].file_bytes);
     assert_eq!(gains.defrag_bytes, expected, "{of}: gains");
     assert!(gains.exact, "{of}: {gains:?}");
-    let none = plan.choices.iter().find(|choice| choice.keep_revisions.0 == Some(0));
+    let none = plan.choices.iter().find(|choice| choice.keep_revisions == Some(0));
     let expected = none.map_or(gains.defrag_bytes, |none| allocated.saturating_sub(none.file_bytes));
     assert_eq!(gains.compact_and_defrag_bytes, expected, "{of}: gains");
 }
 
 /// Each length of history comes out as planned, to the byte; so do those that only this test asks for.
 fn prove_histories(source: &Path, usual: &documents::Plan, target: &Path, of: &str) {
-    let Some(revision) = usual.revision.0 else {
+    let Some(revision) = usual.revision else {
         assert_eq!((usual.choices.len(), usual.history.len()), (1, 0), "{of}: not etcd's");
         return;
     };
-    let oldest = usual.compact_revision.0.expect("etcd's").max(1);
+    let oldest = usual.compact_revision.expect("etcd's").max(1);
     let middle = (oldest + revision) / 2;
     let asked = [&oldest.to_string(), &middle.to_string(), "current"].join(",");
     let options = ["--compact-to", &asked, "--keep-revisions", "7,300"];
@@ -76,7 +76,7 @@ fn prove_histories(source: &Path, usual: &documents::Plan, target: &Path, of: &s
     assert_eq!(format!("{first:?}"), format!("{:?}", usual.choices), "{of}: the usual ones come first");
     assert_eq!(plan.choices.len(), usual.choices.len() + 5, "{of}");
     for (number, choice) in plan.choices.iter().enumerate() {
-        let history = match (choice.keep_revisions.0, choice.compact_to.0) {
+        let history = match (choice.keep_revisions, choice.compact_to) {
             (Some(revisions), _) => vec!["--keep-revisions".to_owned(), revisions.to_string()],
             (None, Some(revision)) => vec!["--compact-to".to_owned(), revision.to_string()],
             (None, None) => Vec::new(),
@@ -87,14 +87,14 @@ fn prove_histories(source: &Path, usual: &documents::Plan, target: &Path, of: &s
         assert_eq!(choice.file_bytes, report.target.file_bytes, "{of}");
         assert_eq!(choice.records, report.target.records, "{of}");
         assert_eq!(choice.entry_bytes, report.target.entry_bytes, "{of}");
-        assert_eq!(choice.compact_to.0, report.compaction.0.map(|compaction| compaction.revision), "{of}");
+        assert_eq!(choice.compact_to, report.compaction.map(|compaction| compaction.revision), "{of}");
         let dropped = report.dropped.superseded + report.dropped.tombstones;
         assert_eq!(plan.history.iter().map(|row| row.dropped[number].records).sum::<u64>(), dropped, "{of}");
         let bytes: u64 = plan.history.iter().map(|row| row.dropped[number].bytes).sum();
         // a copy has the marks of its compaction, where its source may have none yet: 51 and 52 bytes, and 16 of a page
         // header where the bucket gets its first entries
         let marks = (choice.entry_bytes + bytes) - plan.entry_bytes;
-        assert!(marks == 0 || (marks <= 119 && choice.compact_to.0.is_some()), "{of}: {marks}");
+        assert!(marks == 0 || (marks <= 119 && choice.compact_to.is_some()), "{of}: {marks}");
     }
 }
 
@@ -111,7 +111,7 @@ fn prove_counts(source: &Path, report: &documents::Defrag, of: &str) {
     let pairs = entries - (contents.len() as u64 - 1);
     let records = key.map_or(pairs, |key| key.entries.len() as u64);
     assert_eq!(report.target.records, records, "{of}: records");
-    let verification = report.verification.0.as_ref().expect("verified");
+    let verification = report.verification.as_ref().expect("verified");
     assert_eq!(verification.entries, entries, "{of}: entries");
     assert_eq!(verification.buckets, contents.len() as u64, "{of}: buckets");
     let freelist = db.meta().freelist.is_some() && key.is_none();
@@ -167,7 +167,7 @@ fn prove_snapshot(source: &Path, target: &Path, of: &str) {
     let bytes = open(target).data().clone();
     assert_eq!(trailer::verify(&bytes), Trailer::Valid, "{of}");
     let last: String = bytes[bytes.len() - 32..].iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(report.target.sha256.0.as_ref(), Some(&last), "{of}");
+    assert_eq!(report.target.sha256.as_ref(), Some(&last), "{of}");
     assert_copy(source, target, &format!("{of}: --snapshot"));
 }
 

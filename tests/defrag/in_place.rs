@@ -25,7 +25,7 @@ fn the_old_file_is_kept_beside_snap() {
     let report = defrag(&data, &["--in-place"]);
     assert_eq!(report.target.path, text(&db));
     let kept = member.join("db.before-defrag");
-    assert_eq!(report.kept_old.0.as_deref(), Some(text(&kept)));
+    assert_eq!(report.kept_old.as_deref(), Some(text(&kept)));
     assert_eq!(report.source.file_bytes, bytes.len() as u64);
     assert_eq!(report.target.file_bytes, db.metadata().expect("there").len());
     assert!(report.verified && report.saved_bytes > 0, "{report:?}");
@@ -44,10 +44,10 @@ fn the_old_file_is_kept_beside_snap() {
     // a second run: what was kept first stays
     let first = digest(&db);
     let report = defrag(&member, &["--in-place"]);
-    assert_eq!(report.kept_old.0.as_deref(), Some(text(&member.join("db.before-defrag-2"))));
+    assert_eq!(report.kept_old.as_deref(), Some(text(&member.join("db.before-defrag-2"))));
     assert_eq!((digest(&db), report.saved_bytes), (first, 0));
     let report = defrag(&db, &["--in-place"]);
-    assert_eq!(report.kept_old.0.as_deref(), Some(text(&member.join("db.before-defrag-3"))));
+    assert_eq!(report.kept_old.as_deref(), Some(text(&member.join("db.before-defrag-3"))));
     assert_eq!(fs::read(&kept).expect("kept"), bytes);
     assert_eq!(
         names_of(&member),
@@ -62,7 +62,7 @@ fn the_old_file_may_be_discarded() {
     let other = folder.path().join("other.db");
     defrag_to(&db, &other, &[]);
     let report = defrag(&folder.path().join("data"), &["--in-place", "--discard-old"]);
-    assert_eq!((report.kept_old.0, digest(&db)), (None, digest(&other)));
+    assert_eq!((report.kept_old, digest(&db)), (None, digest(&other)));
     assert_eq!(names_of(&member), ["snap", "wal"]);
     assert_eq!(names_of(&member.join("snap")), ["0000000000000001-0000000000000002.snap", "db"]);
 }
@@ -86,7 +86,7 @@ fn behind_a_link() {
     fs::create_dir(&snap).expect("made");
     symlink("../../../disk/etcd/db", snap.join("db")).expect("linked");
     let report = defrag(&folder.path().join("data"), &["--in-place"]);
-    let kept = PathBuf::from(report.kept_old.0.expect("kept"));
+    let kept = PathBuf::from(report.kept_old.expect("kept"));
     assert_eq!(fs::read(&kept).unwrap_or_else(|error| panic!("{}: {error}", kept.display())), bytes);
     assert!(snap.join("db").is_symlink(), "the link is still one");
     assert_eq!(names_of(&snap), ["db"]);
@@ -286,6 +286,6 @@ fn a_snapshot_stays_one() {
     let first = defrag_to(&source, &snapshot, &["--snapshot"]);
     let bytes = fs::read(&snapshot).expect("written");
     let report = defrag(&snapshot, &["--in-place", "--discard-old"]);
-    assert_eq!(report.target.sha256.0, first.target.sha256.0);
+    assert_eq!(report.target.sha256, first.target.sha256);
     assert_eq!(fs::read(&snapshot).expect("replaced"), bytes);
 }

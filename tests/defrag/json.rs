@@ -10,8 +10,8 @@ fn every_part_of_the_document() {
     let options = ["-o", &target, "--snapshot", "--compact-to", "current", "--disarm"];
     let options = [&options[..], &["--drop-prefix", "/app/", "--confirm-keys", "1"]].concat();
     let report: documents::Defrag = document("defrag", text(&source), &options);
-    let left_out = report.left_out.0.expect("left out");
-    assert!(report.compaction.0.is_some() && !report.disarmed.is_empty());
+    let left_out = report.left_out.expect("left out");
+    assert!(report.compaction.is_some() && !report.disarmed.is_empty());
     assert!(!left_out.keys.is_empty() && !left_out.prefixes.is_empty());
 }
 

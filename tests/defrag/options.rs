@@ -72,9 +72,9 @@ fn a_dry_run_writes_nothing_and_says_the_same() {
     let target = folder.path().join("copy.db");
     let before = seen_in(folder.path());
     let dry = defrag(&source, &["-o", text(&target), "--dry-run"]);
-    assert!(dry.dry_run && !dry.verified && dry.verification.0.is_none(), "{dry:?}");
+    assert!(dry.dry_run && !dry.verified && dry.verification.is_none(), "{dry:?}");
     let in_place = defrag(&source, &["--in-place", "--dry-run"]);
-    assert!(in_place.dry_run && in_place.kept_old.0.is_none(), "{in_place:?}");
+    assert!(in_place.dry_run && in_place.kept_old.is_none(), "{in_place:?}");
     let ran = run(["defrag", text(&source), "-o", text(&target), "--dry-run"]);
     assert!(ran.code == 0 && ran.out.contains("nothing was written"), "{}", ran.out);
     assert_eq!(seen_in(folder.path()), before);
@@ -91,7 +91,7 @@ fn without_verification() {
     let (folder, source) = small();
     let target = folder.path().join("copy.db");
     let report = defrag_to(&source, &target, &["--no-verify"]);
-    assert!(!report.verified && report.verification.0.is_none());
+    assert!(!report.verified && report.verification.is_none());
     assert_copy(&source, &target, "--no-verify");
 }
 

@@ -70,7 +70,7 @@ fn expected_keys(records: &[Record<'_>], prefixes: &[&str]) -> Vec<(Vec<u8>, boo
 }
 
 fn assert_left_out(report: &documents::Defrag, records: &[Record<'_>], prefixes: &[&str]) -> usize {
-    let left_out = report.left_out.0.as_ref().expect("what is left out");
+    let left_out = report.left_out.as_ref().expect("what is left out");
     let found: Vec<_> = left_out
         .keys
         .iter()
@@ -126,7 +126,7 @@ fn prove(source: &Path, target: &Path, prefixes: &[&str]) -> usize {
     let copy = open(target);
     let after = contents(&copy);
     assert_equal_contents(&rest_of(&buckets), &rest_of(&after), "all else, and leases first of all");
-    let current = report.compaction.0.as_ref().expect("a compaction").current_revision;
+    let current = report.compaction.as_ref().expect("a compaction").current_revision;
     let kept = mvcc::compacted(&records, current);
     let expected: Vec<_> = kept.into_iter().filter(|record| !begins(record, prefixes)).collect();
     assert!(mvcc::records_of(&after) == expected, "{prefixes:?}");
@@ -134,7 +134,7 @@ fn prove(source: &Path, target: &Path, prefixes: &[&str]) -> usize {
     let dropped = report.dropped.superseded + report.dropped.tombstones;
     assert_eq!(report.source.records, report.target.records + lost + dropped, "{report:?}");
     let hash = mvcc::hash_kv(&expected, current, current);
-    assert_eq!(report.verification.0.expect("verified").hash_kv.0, Some(hash), "{prefixes:?}");
+    assert_eq!(report.verification.expect("verified").hash_kv, Some(hash), "{prefixes:?}");
     prove_commands(target, current, hash);
     keys
 }
@@ -142,9 +142,9 @@ fn prove(source: &Path, target: &Path, prefixes: &[&str]) -> usize {
 fn prove_commands(target: &Path, current: i64, hash: u32) {
     let status: documents::Status = document("status", text(target), &[]);
     let status = &status.files[0];
-    assert_eq!((status.revision.0, status.compact_revision.0), (Some(current), Some(current)));
+    assert_eq!((status.revision, status.compact_revision), (Some(current), Some(current)));
     let hashed: documents::Hash = document("hash", text(target), &[]);
-    assert_eq!(hashed.hash_kv.0.map(|it| (it.hash, it.revision)), Some((hash, current)));
+    assert_eq!(hashed.hash_kv.map(|it| (it.hash, it.revision)), Some((hash, current)));
     let checked: documents::Check = document("check", text(target), &[]);
     assert!(checked.sound, "{:?}", checked.findings);
 }
@@ -193,7 +193,7 @@ fn that_is_no_text() {
         let ran: Ran = command.output().expect("ran").into();
         assert_eq!(ran.code, 0, "{prefix:?}: {}", ran.err);
         let report: documents::Defrag = parse("defrag", &ran.out);
-        let left_out = report.left_out.0.expect("one");
+        let left_out = report.left_out.expect("one");
         assert_eq!((left_out.keys.len(), plain(&left_out.prefixes[0].prefix)), (keys, prefix.to_vec()));
         assert!(left_out.keys.iter().all(|row| plain(&row.key).starts_with(prefix)), "{left_out:?}");
     }
@@ -206,7 +206,7 @@ fn only_what_was_counted() {
     let drop = options(&["/a/"]);
     for place in [&["-o", &*target][..], &["--in-place"]] {
         let args = [&["defrag", text(&source)], place, &drop[..]].concat();
-        let says = ["6 keys with 9 records", "--dry-run", "--confirm-keys 6", "Nothing was written"];
+        let says = ["6 keys with 9 records", "--dry-run", "--confirm-keys 6", "nothing was written"];
         assert_refused(folder.path(), &args, &says);
         for wrong in ["0", "5", "7", "9", "18446744073709551615"] {
             let args = [&args[..], &["--confirm-keys", wrong]].concat();
@@ -223,9 +223,9 @@ fn only_what_was_counted() {
     assert_refused(folder.path(), &args, &["0 keys", "--confirm-keys 0"]);
     let args = [&args[2..], &["--confirm-keys", "0"]].concat();
     let report = defrag(&source, &args);
-    assert!(report.verified && report.left_out.0.expect("an empty list").keys.is_empty());
+    assert!(report.verified && report.left_out.expect("an empty list").keys.is_empty());
     let report = defrag(&source, &[&drop[..], &["--in-place", "--confirm-keys", "6"]].concat());
-    assert!(report.verified && report.kept_old.0.is_some(), "{report:?}");
+    assert!(report.verified && report.kept_old.is_some(), "{report:?}");
 }
 
 #[test]

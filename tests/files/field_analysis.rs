@@ -115,13 +115,13 @@ fn resources(report: &documents::Analyze) -> BTreeMap<String, u64> {
 
 /// Objects by tenant.
 fn tenants(report: &documents::Analyze) -> BTreeMap<Option<&str>, u64> {
-    report.tenants.iter().map(|row| (row.tenant.0.as_ref().map(text), row.objects)).collect()
+    report.tenants.iter().map(|row| (row.tenant.as_ref().map(text), row.objects)).collect()
 }
 
 /// Both tables add up to the records' bytes, and every row of a namespace is one of a tenant's.
 #[track_caller]
 fn assert_tenants_add_up(report: &documents::Analyze, of: &str) {
-    let mvcc = report.mvcc.0.as_ref().expect("etcd's");
+    let mvcc = report.mvcc.as_ref().expect("etcd's");
     let bucket =
         report.buckets.iter().find(|bucket| bucket.name == Bytes::Text("key".to_owned())).expect("key");
     let whole = (bucket.disk_bytes - mvcc.unreadable.disk_bytes, mvcc.live.records);
@@ -131,13 +131,13 @@ fn assert_tenants_add_up(report: &documents::Analyze, of: &str) {
     };
     assert_eq!(sum(&mut namespaces.into_iter()), whole, "{of}: namespaces");
     if report.tenants.is_empty() {
-        assert!(report.namespaces.iter().all(|row| row.tenant.0.is_none()), "{of}: one tenant needs no name");
+        assert!(report.namespaces.iter().all(|row| row.tenant.is_none()), "{of}: one tenant needs no name");
         return;
     }
     let rows = report.tenants.iter().map(|row| (row.disk_bytes, row.objects));
     assert_eq!(sum(&mut rows.into_iter()), whole, "{of}: tenants");
     for row in &report.tenants {
-        let own = report.namespaces.iter().filter(|namespace| namespace.tenant.0 == row.tenant.0);
+        let own = report.namespaces.iter().filter(|namespace| namespace.tenant == row.tenant);
         assert_eq!(own.map(|namespace| namespace.objects).sum::<u64>(), row.objects, "{of}: {row:?}");
     }
 }
@@ -151,7 +151,7 @@ fn twenty_tenants_are_told_apart() {
     let names: Vec<_> = (0..20).map(|number| format!("/tcp_tenant-{number:02}")).collect();
     assert_eq!(tenants(&report), names.iter().map(|name| (Some(name.as_str()), 23)).collect());
     assert_tenants_add_up(&report, "tenants-20");
-    assert!(report.top_objects.iter().all(|object| object.tenant.0.is_some()));
+    assert!(report.top_objects.iter().all(|object| object.tenant.is_some()));
     let out = run(["analyze", &path]).out;
     assert!(out.contains("Tenants (20 rows)") && out.contains(" tenant          namespace"), "{out}");
 }
@@ -205,7 +205,7 @@ fn kcps_objects_are_what_they_say() {
     let cleanup: documents::Cleanup = document("cleanup", &path, &["--as-of", "2027-01-01T00:00:00Z"]);
     let events = cleanup.classes.iter().find(|class| class.class == "old-events").expect("a class");
     assert_eq!(events.objects, 30);
-    assert_eq!(events.namespaces.iter().filter(|row| row.tenant.0.is_some()).count(), 3);
+    assert_eq!(events.namespaces.iter().filter(|row| row.tenant.is_some()).count(), 3);
 }
 
 /// Other groups, cluster-wide objects, custom resources with each mark and without one; objects that tell nothing are read by those
@@ -266,7 +266,7 @@ fn kcp_with_other_groups_and_custom_resources() {
     let clusters = ["2cynbfy2m0wtjqcs", "root", "root:org:ws", "system:admin"];
     assert_eq!(tenants(&report), clusters.map(|cluster| (Some(cluster), 11)).into());
     let namespaces: BTreeSet<_> =
-        report.namespaces.iter().map(|row| row.namespace.0.as_ref().map(text)).collect();
+        report.namespaces.iter().map(|row| row.namespace.as_ref().map(text)).collect();
     assert_eq!(namespaces, [None, Some("shop")].into(), "no cluster is taken for a namespace");
 }
 
@@ -343,7 +343,7 @@ fn revisions_that_never_existed_change_no_figure() {
     let plain = Bumped { jumps: Vec::new(), marked: false };
     let (_folder, path) = plain.file().file();
     let before = analyze(&path, &[]);
-    let expected = before.retention.0.as_ref().expect("retention");
+    let expected = before.retention.as_ref().expect("retention");
     assert_eq!(expected.revisions, 3005);
     let billion = 1_000_000_000;
     for jumps in [
@@ -356,13 +356,12 @@ fn revisions_that_never_existed_change_no_figure() {
     ] {
         let (_folder, path) = Bumped { jumps: jumps.clone(), marked: false }.file().file();
         let report = analyze(&path, &[]);
-        let found = report.retention.0.as_ref().expect("retention");
+        let found = report.retention.as_ref().expect("retention");
         let small: i64 = jumps.iter().map(|(_, by)| by).filter(|&&by| by <= 65_536).sum();
         assert_eq!(found.revisions, expected.revisions + small.unsigned_abs(), "{jumps:?}");
         assert_rates_alike(found, expected, &jumps);
         let gaps: Vec<_> = report
             .mvcc
-            .0
             .as_ref()
             .expect("etcd's")
             .gaps
@@ -377,10 +376,9 @@ fn revisions_that_never_existed_change_no_figure() {
 
 fn assert_rates_alike(found: &documents::Retention, expected: &documents::Retention, of: &[(i64, i64)]) {
     let close = |a: f64, b: f64| (a - b).abs() < b * 0.08;
-    let bytes = |retention: &documents::Retention| retention.bytes_per_revision.0.expect("known");
+    let bytes = |retention: &documents::Retention| retention.bytes_per_revision.expect("known");
     assert!(close(bytes(found), bytes(expected)), "{of:?}: {found:?}");
-    let (rate, as_without) =
-        (found.rate.0.as_ref().expect("a rate"), expected.rate.0.as_ref().expect("a rate"));
+    let (rate, as_without) = (found.rate.as_ref().expect("a rate"), expected.rate.as_ref().expect("a rate"));
     assert!(
         close(rate.revisions_per_hour, as_without.revisions_per_hour),
         "{of:?}: {rate:?}, {as_without:?}"
@@ -389,7 +387,7 @@ fn assert_rates_alike(found: &documents::Retention, expected: &documents::Retent
 
 /// Every span lies on one side of each gap, and they hold all records.
 fn assert_timeline_skips(report: &documents::Analyze, gaps: &[(i64, i64)]) {
-    let timeline = report.timeline.0.as_ref().expect("a timeline");
+    let timeline = report.timeline.as_ref().expect("a timeline");
     assert!(timeline.bins.len() > 10 && timeline.bins.len() <= 60, "{}", timeline.bins.len());
     for bin in &timeline.bins {
         let crosses = |&(first, last): &(i64, i64)| bin.first_revision <= last && bin.last_revision >= first;
@@ -405,10 +403,10 @@ fn a_mark_shows_a_gap_below_the_compact_revision() {
         let bumped = Bumped { jumps: vec![(3003, by)], marked: true };
         let (_folder, path) = bumped.file().file();
         let report = analyze(&path, &[]);
-        let mvcc = report.mvcc.0.as_ref().expect("etcd's");
+        let mvcc = report.mvcc.as_ref().expect("etcd's");
         let gaps: Vec<_> = mvcc.gaps.iter().map(|gap| (gap.first_revision, gap.last_revision)).collect();
         assert_eq!(gaps, [(3003, 3002 + by)], "{by}");
-        assert_eq!(report.retention.0.as_ref().expect("retention").revisions, 3, "since the mark");
+        assert_eq!(report.retention.as_ref().expect("retention").revisions, 3, "since the mark");
         assert_timeline_skips(&report, &gaps);
         let cut = report.advice.iter().find(|advice| advice.kind == "compaction-cut-short").expect("advice");
         assert!(cut.text.contains("--bump-revision --mark-compacted"), "{}", cut.text);
@@ -423,7 +421,7 @@ fn what_a_compaction_removed_is_no_gap() {
     let last = made.records.last().expect("one").0;
     made.compacted = Some((last, last));
     let (_folder, path) = made.file();
-    assert!(analyze(&path, &[]).mvcc.0.expect("etcd's").gaps.is_empty());
+    assert!(analyze(&path, &[]).mvcc.expect("etcd's").gaps.is_empty());
 }
 
 /// So many objects of a resource, an even pace apart; in the order of their names or against it.
@@ -459,14 +457,14 @@ fn any_resource_may_be_a_flood_and_its_objects_have_ages() {
             let (_folder, file) = flood(path, api_version, kind, namespace, 1500, backwards).file();
             let found: documents::Cleanup = document("cleanup", &file, &[]);
             let newest = jiff::Timestamp::from_second(START + 1499 * 900).expect("a time").to_string();
-            assert_eq!(found.as_of.time.0.as_deref(), Some(newest.as_str()), "{path}");
+            assert_eq!(found.as_of.time.as_deref(), Some(newest.as_str()), "{path}");
             let flood =
                 found.classes.iter().find(|row| row.class == class).unwrap_or_else(|| panic!("{path}"));
             assert_eq!((flood.objects, found.total.objects), (1500, 1500), "{path}");
-            let ages = flood.ages.0.as_ref().expect("ages");
+            let ages = flood.ages.as_ref().expect("ages");
             let older: Vec<_> = ages.older.iter().map(|row| (row.than_seconds, row.objects)).collect();
             assert_eq!(older, [(3600, 1495), (86_400, 1403), (604_800, 827), (2_592_000, 0)], "{path}");
-            assert_eq!((ages.undated, ages.newest.0.as_deref()), (0, Some(newest.as_str())), "{path}");
+            assert_eq!((ages.undated, ages.newest.as_deref()), (0, Some(newest.as_str())), "{path}");
             let out = run(["cleanup", &file]).out;
             assert!(out.contains("1,403 older than 1d, 827 older than 7d"), "{out}");
         }
@@ -482,11 +480,11 @@ fn what_every_cluster_has_is_no_flood() {
     }
     let (_folder, path) = made.file();
     let found: documents::Cleanup = document("cleanup", &path, &[]);
-    assert!(found.classes.iter().all(|row| row.ages.0.is_none()), "{:?}", found.classes);
+    assert!(found.classes.iter().all(|row| row.ages.is_none()), "{:?}", found.classes);
     let limit: documents::Cleanup = document("cleanup", &path, &["--flood-objects", "600"]);
     let flood = limit.classes.iter().find(|row| row.class == "built-in-flood").expect("a flood");
     assert_eq!(
-        (flood.resource.0.as_deref(), flood.reasons.as_slice()),
+        (flood.resource.as_deref(), flood.reasons.as_slice()),
         (Some("configmaps"), &["objects".to_owned()][..])
     );
 }
@@ -670,7 +668,7 @@ fn rules_hold_in_every_real_file() {
         assert_tenants_add_up(&report, &name);
         let keys: BTreeSet<_> = report.top_objects.iter().map(|object| format!("{:?}", object.key)).collect();
         assert_eq!(keys.len(), report.top_objects.len(), "{name}: each key once");
-        assert!(report.mvcc.0.as_ref().expect("etcd's").gaps.is_empty(), "{name}: nobody has bumped it");
+        assert!(report.mvcc.as_ref().expect("etcd's").gaps.is_empty(), "{name}: nobody has bumped it");
         // of the large files, a few
         let few = if report.file.file_bytes > 16 << 20 { 3 } else { usize::MAX };
         for row in report.resources.iter().take(few) {
@@ -684,21 +682,21 @@ fn rules_hold_in_every_real_file() {
             let listed: documents::Keys = document("keys", &path, &["--resource", &word]);
             assert_eq!(listed.num_keys, objects, "{name}: {word}");
         }
-        for row in report.namespaces.iter().filter_map(|row| row.namespace.0.as_ref().map(text)).take(3) {
+        for row in report.namespaces.iter().filter_map(|row| row.namespace.as_ref().map(text)).take(3) {
             let listed: documents::Keys = document("keys", &path, &["--namespace", row]);
             let own =
-                report.namespaces.iter().filter(|other| other.namespace.0.as_ref().map(text) == Some(row));
+                report.namespaces.iter().filter(|other| other.namespace.as_ref().map(text) == Some(row));
             assert_eq!(listed.num_keys, own.map(|row| row.objects).sum::<u64>(), "{name}: {row}");
         }
         let status: documents::Status = document("status", &path, &[]);
         let cleanup: documents::Cleanup = document("cleanup", &path, &[]);
-        assert_eq!(status.files[0].time.0, cleanup.as_of.time.0, "{name}");
-        assert!(status.files[0].etcd_version.0.is_some(), "{name}");
+        assert_eq!(status.files[0].time, cleanup.as_of.time, "{name}");
+        assert!(status.files[0].etcd_version.is_some(), "{name}");
         let kubernetes = report
             .resources
             .iter()
             .any(|row| text(&row.resource) == "configmaps" || text(&row.resource) == "pods");
-        assert_eq!(status.files[0].time.0.is_some(), kubernetes, "{name}: objects tell the time");
+        assert_eq!(status.files[0].time.is_some(), kubernetes, "{name}: objects tell the time");
         refused(&["analyze", &path, "--resource", "nosuchthing"]);
         refused(&["keys", &path, "/no/such/prefix"]);
         let _: Value = serde_json::from_str(&run(["keys", &path, "--output", "json"]).out).expect("JSON");

@@ -34,7 +34,7 @@ mod headroom {
 
     #[test]
     fn on_a_quota() {
-        let quota = |quota| status(&["--quota", quota]).quota.0.expect("a quota");
+        let quota = |quota| status(&["--quota", quota]).quota.expect("a quota");
         let room = quota("8257536");
         assert_eq!((room.quota_bytes, room.headroom_bytes), (8_257_536, 4_128_768));
         assert!((room.headroom_share - 0.5).abs() < 1e-12);
@@ -42,7 +42,7 @@ mod headroom {
         assert_eq!(over.headroom_bytes, -2_064_384);
         assert!((over.headroom_share - -1.0).abs() < 1e-12);
         assert_eq!(quota("18446744073709551615").headroom_bytes, i64::MAX);
-        assert!(status(&[]).quota.0.is_none());
+        assert!(status(&[]).quota.is_none());
         let ran = run(["status", &frag(), "--quota", "2064384", "--bytes"]);
         assert!(ran.out.contains("-2,064,384 (-100.0 %)"), "{}", ran.out);
     }
@@ -56,24 +56,24 @@ mod headroom {
             document("status", &path_in(&folder, "db"), &["--quota", "8257536", "--disk", "10MB"]);
         let file = &document.files[0];
         assert_eq!(file.file_bytes, 4_136_960);
-        assert_eq!(file.quota.0.as_ref().expect("a quota").headroom_bytes, 4_128_768);
-        assert_eq!(file.disk.0.as_ref().expect("a disk").headroom_bytes, 10_000_000 - 4_136_960);
+        assert_eq!(file.quota.as_ref().expect("a quota").headroom_bytes, 4_128_768);
+        assert_eq!(file.disk.as_ref().expect("a disk").headroom_bytes, 10_000_000 - 4_136_960);
     }
 
     #[test]
     fn on_a_disk() {
-        let disk = |options: &[&str]| status(options).disk.0.expect("a disk");
+        let disk = |options: &[&str]| status(options).disk.expect("a disk");
         let room = disk(&["--disk", "100GB"]);
         assert_eq!((room.disk_bytes, room.headroom_bytes), (100_000_000_000, 99_995_871_232));
         assert_eq!((room.guide.from_disk_bytes, room.guide.quota_bytes), (100_000_000_000, 16 << 30));
-        assert_eq!((room.guide.revisions, room.advised_quota_bytes.0), (2000, Some(16 << 30)));
-        assert!(room.defrag_fits && room.quota_fits.0.is_none());
-        assert_eq!(disk(&["--disk", "100GB", "--quota", "16GiB"]).quota_fits.0, Some(true));
-        assert_eq!(disk(&["--disk", "48GB", "--quota", "16GiB"]).quota_fits.0, Some(false));
+        assert_eq!((room.guide.revisions, room.advised_quota_bytes), (2000, Some(16 << 30)));
+        assert!(room.defrag_fits && room.quota_fits.is_none());
+        assert_eq!(disk(&["--disk", "100GB", "--quota", "16GiB"]).quota_fits, Some(true));
+        assert_eq!(disk(&["--disk", "48GB", "--quota", "16GiB"]).quota_fits, Some(false));
         // the file, and not a byte less than a copy of it
         assert!(disk(&["--disk", "8257536"]).defrag_fits);
         let tight = disk(&["--disk", "8257535"]);
-        assert!(!tight.defrag_fits && tight.advised_quota_bytes.0.is_none());
+        assert!(!tight.defrag_fits && tight.advised_quota_bytes.is_none());
         assert_eq!(disk(&["--disk", "1000000"]).headroom_bytes, 1_000_000 - 4_128_768);
     }
 
@@ -123,7 +123,7 @@ mod retention {
 
     fn retention(path: &str) -> documents::Retention {
         let document: documents::Analyze = document("analyze", path, &[]);
-        document.retention.0.expect("etcd's")
+        document.retention.expect("etcd's")
     }
 
     /// A pod that says when it was created, as the API server writes it: magic, envelope, metadata, timestamp.
@@ -154,7 +154,7 @@ mod retention {
 
     fn rate_of(times: &[(i64, u64)]) -> Option<(i64, i64, u64, f64)> {
         let folder = folder_of(&[("db", &pods(times))]);
-        let rate = retention(&path_in(&folder, "db")).rate.0;
+        let rate = retention(&path_in(&folder, "db")).rate;
         rate.map(|rate| (rate.first_revision, rate.last_revision, rate.seconds, rate.revisions_per_hour))
     }
 
@@ -190,22 +190,22 @@ mod retention {
             let folder = folder_of(&[("db", &bytes)]);
             let ran = run(["analyze", &path_in(&folder, "db"), "--output", "json"]);
             let analysis: documents::Analyze = parse("analyze", &ran.out);
-            assert!(analysis.retention.0.expect("etcd's").rate.0.is_none(), "{create}");
+            assert!(analysis.retention.expect("etcd's").rate.is_none(), "{create}");
         }
     }
 
     #[test]
     fn history_is_what_a_compaction_drops() {
         let analysis: documents::Analyze = document("analyze", &frag(), &[]);
-        let (mvcc, retention) = (analysis.mvcc.0.expect("etcd's"), analysis.retention.0.expect("etcd's"));
+        let (mvcc, retention) = (analysis.mvcc.expect("etcd's"), analysis.retention.expect("etcd's"));
         assert_eq!(retention.revisions, 23, "4321 - 4298");
         let history = mvcc.superseded.disk_bytes + mvcc.tombstones.disk_bytes;
         assert_eq!(retention.history_bytes, history);
-        let each = retention.bytes_per_revision.0.expect("23 revisions");
+        let each = retention.bytes_per_revision.expect("23 revisions");
         assert!((each * 23.0 - history as f64).abs() < 1e-6, "{each}");
         let kept: Vec<u64> = retention.choices.iter().map(|choice| choice.revisions).collect();
         assert_eq!(kept, [1000, 2000, 5000]);
-        let cost = retention.choices[0].bytes.0.expect("known");
+        let cost = retention.choices[0].bytes.expect("known");
         assert!(cost.abs_diff(history * 1000 / 23) <= 1, "{cost}");
     }
 
@@ -214,9 +214,9 @@ mod retention {
     fn what_is_not_known_is_said() {
         let folder =
             folder_of(&[("etcd", &etcd_file::small().bytes()), ("other", &fixture("bolt/empty.db"))]);
-        assert!(retention(&path_in(&folder, "etcd")).rate.0.is_none());
+        assert!(retention(&path_in(&folder, "etcd")).rate.is_none());
         let other: documents::Analyze = document("analyze", &path_in(&folder, "other"), &[]);
-        assert!(other.retention.0.is_none());
+        assert!(other.retention.is_none());
         let ran = run(["analyze", &frag()]);
         assert!(ran.out.contains("keep revisions"), "{}", ran.out);
     }
@@ -357,8 +357,8 @@ mod prometheus {
         let families = strictly(&ran.out);
         let document: documents::Status = document("status", &frag, &options);
         let file = &document.files[0];
-        let quota = file.quota.0.as_ref().expect("a quota");
-        let disk = file.disk.0.as_ref().expect("a disk");
+        let quota = file.quota.as_ref().expect("a quota");
+        let disk = file.disk.as_ref().expect("a disk");
         let expected = [
             ("up", 1.0),
             ("file_size_bytes", file.file_bytes as f64),
@@ -366,14 +366,14 @@ mod prometheus {
             ("in_use_bytes", file.in_use_bytes as f64),
             ("free_bytes", file.free_bytes as f64),
             ("quota_bytes", quota.quota_bytes as f64),
-            ("quota_used_ratio", file.quota_use.0.expect("a quota")),
+            ("quota_used_ratio", file.quota_use.expect("a quota")),
             ("quota_headroom_bytes", quota.headroom_bytes as f64),
             ("disk_bytes", disk.disk_bytes as f64),
             ("disk_headroom_bytes", disk.headroom_bytes as f64),
-            ("revision", file.revision.0.expect("etcd's") as f64),
-            ("compact_revision", file.compact_revision.0.expect("etcd's") as f64),
-            ("keys", file.keys.0.expect("etcd's") as f64),
-            ("records", file.records.0.expect("etcd's") as f64),
+            ("revision", file.revision.expect("etcd's") as f64),
+            ("compact_revision", file.compact_revision.expect("etcd's") as f64),
+            ("keys", file.keys.expect("etcd's") as f64),
+            ("records", file.records.expect("etcd's") as f64),
             ("sound", 1.0),
         ];
         for (name, figure) in expected {

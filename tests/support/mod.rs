@@ -10,7 +10,7 @@
 //! | [`corpus`] | real files of a Kubernetes' etcd, and what etcd's tools said of them |
 //! | [`etcd_file`] | a small etcd file made by hand, with something in each bucket |
 //! | [`peers`] | real etcd, started and asked |
-//! | [`documents`] | the JSON documents of the commands, field by field |
+//! | [`documents`] | what tests read of the JSON documents of the commands |
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`member_log`] | a member's log made byte by byte, and directories of real members |

@@ -243,24 +243,24 @@ fn every_document_has_its_fields() {
     assert_eq!(keys.keys.len() as u64, keys.num_keys);
     assert!(matches!(&keys.keys[keys.keys.len() - 1].key, Bytes::Other(bytes) if bytes.bytes == "//4="));
     let gone: Deleted = document("keys", &db, &["--deleted"]);
-    assert_eq!((gone.num_deleted, gone.deleted[0].deleted_at.0), (1, Some(20)));
-    assert_eq!(gone.deleted[0].recoverable.0.as_ref().map(|put| put.mod_revision), Some(10));
+    assert_eq!((gone.num_deleted, gone.deleted[0].deleted_at), (1, Some(20)));
+    assert_eq!(gone.deleted[0].recoverable.as_ref().map(|put| put.mod_revision), Some(10));
     let history: HistoryOf = document("history", &db, &["/registry/configmaps/shop/kept"]);
     let kept: Vec<_> = history.records.iter().map(|row| (row.mod_revision, row.kept_by_compaction)).collect();
     assert!(history.exists && kept == [(11, false), (12, true)]);
     let get: Get = document("get", &db, &["/registry/configmaps/shop/kept"]);
-    assert_eq!(get.object.0.expect("an object")["metadata"]["name"], "kept");
+    assert_eq!(get.object.expect("an object")["metadata"]["name"], "kept");
     let raw: Get = document("get", &db, &["/app/state", "--format", "raw"]);
-    assert_eq!(raw.value.0, Some(Bytes::Text("no object".to_owned())));
+    assert_eq!(raw.value, Some(Bytes::Text("no object".to_owned())));
     let ran = run(["get", &db, "/registry/configmaps/shop/gone", "--output", "json"]);
     let missing: Get = super::support::documents::parse("get", &ran.out);
-    assert!(ran.code == 1 && missing.found.0.is_none() && missing.elsewhere.len() == 2);
+    assert!(ran.code == 1 && missing.found.is_none() && missing.elsewhere.len() == 2);
     let out = path_in(&folder, "all");
     let ran = run(["export", &db, "-o", &out, "--output", "json"]);
     let export: Export = super::support::documents::parse("export", &ran.out);
     // the encrypted Secret and the one that is no object
     assert_eq!((ran.code, export.exported.withheld, export.exported.redacted), (1, 2, 3));
-    assert_eq!((export.exported.objects, export.exported.raw, export.revision.0), (7, 2, Some(20)));
+    assert_eq!((export.exported.objects, export.exported.raw, export.revision), (7, 2, Some(20)));
 }
 
 #[test]

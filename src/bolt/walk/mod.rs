@@ -129,13 +129,11 @@ impl<'a> Walker<'a> {
     }
 
     /// Every bucket found so far, by [`BucketId`]. Those within a bucket appear when it has been walked.
-    #[must_use]
     pub fn buckets(&self) -> &[Bucket<'a>] {
         &self.buckets
     }
 
     /// The bucket of this id.
-    #[must_use]
     pub fn bucket(&self, id: BucketId) -> Option<&Bucket<'a>> {
         self.buckets.get(id.0 as usize)
     }

@@ -24,7 +24,6 @@ pub struct NodeSizes {
 
 impl NodeSizes {
     /// Bytes that belong to the node's elements: the table, keys, values, and all of the buckets.
-    #[must_use]
     pub fn owned(&self) -> u64 {
         let parts = [self.elements, self.keys, self.values, self.bucket_headers, self.inline_pages];
         parts.into_iter().fold(0, u64::saturating_add)
@@ -57,7 +56,6 @@ pub enum NodeContent<'a> {
 
 impl<'a> Node<'a> {
     /// The page (with its overflow) that it is on.
-    #[must_use]
     pub fn page(&self) -> Page<'a> {
         match self.content {
             NodeContent::Branch(branch) => branch.page(),
@@ -66,7 +64,6 @@ impl<'a> Node<'a> {
     }
 
     /// The leaf, if it is one.
-    #[must_use]
     pub fn leaf(&self) -> Option<Leaf<'a>> {
         match self.content {
             NodeContent::Leaf(leaf) => Some(leaf),

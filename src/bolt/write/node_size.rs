@@ -17,14 +17,12 @@ pub struct EntryBytes {
 }
 
 impl EntryBytes {
-    #[must_use]
     pub fn own(self) -> u64 {
         (ELEMENT_SIZE as u64).saturating_add(self.data)
     }
 }
 
 /// Bytes of a node whose elements, keys and values take `own`.
-#[must_use]
 pub fn node_bytes(own: u64) -> u64 {
     (PAGE_HEADER_SIZE as u64).saturating_add(own)
 }

@@ -52,7 +52,6 @@ impl NodeKind {
 }
 
 /// Cuts a level into nodes: how many entries each has, from the first to the last. Nothing for no entries.
-#[must_use]
 pub fn pack(
     entries: impl ExactSizeIterator<Item = EntryBytes>,
     page_size: u64,

@@ -106,19 +106,16 @@ pub struct PlannedNode {
 
 impl Plan {
     /// Bytes of the whole file.
-    #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.num_pages.saturating_mul(self.page_size)
     }
 
     /// Bytes of its nodes: of all that is written but the metas and a freelist.
-    #[must_use]
     pub fn node_bytes(&self) -> u64 {
         self.nodes().map(|(_, pages)| pages.saturating_mul(self.page_size)).fold(0, u64::saturating_add)
     }
 
     /// The root page of a bucket; 0 for an inline one.
-    #[must_use]
     pub fn root_page(&self, bucket: usize) -> PageId {
         match self.buckets.get(bucket) {
             Some(PlannedBucket::Tree(levels)) => {
@@ -130,7 +127,6 @@ impl Plan {
     }
 
     /// Where the node lies that was planned to begin at this page.
-    #[must_use]
     pub fn page_of(&self, planned: PageId) -> PageId {
         let moved = usize::try_from(planned.0).ok().and_then(|index| self.moved.get(index));
         moved.copied().unwrap_or(planned)
@@ -160,7 +156,6 @@ impl Plan {
     }
 
     /// Bytes of an entry's value in the file.
-    #[must_use]
     pub fn value_bytes(&self, value: ValueSize) -> u64 {
         value_bytes(&self.buckets, value)
     }
@@ -179,7 +174,6 @@ pub struct PlannedSpan {
 
 impl PlannedLevel {
     /// The node at `index`.
-    #[must_use]
     pub fn node_at(&self, index: usize) -> Option<PlannedSpan> {
         let node = self.nodes.get(index)?;
         let next = self.nodes.get(index.saturating_add(1));
@@ -343,7 +337,6 @@ impl<S: EntrySource> Planner<'_, S> {
 }
 
 /// The first entry below a node of the last of `levels`, counted from the bucket's first.
-#[must_use]
 pub fn first_entry(levels: &[PlannedLevel], node: u64) -> u64 {
     levels.iter().rev().fold(node, |index, level| {
         let node = usize::try_from(index).ok().and_then(|index| level.nodes.get(index));

@@ -50,12 +50,17 @@ pub struct ExportArgs {
     force: bool,
 }
 
+/// What was exported. With `-o -`, there is no document: standard output has the lines.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExportDocument {
+    /// Where it was written to, as it was given.
     target: ByteText,
+    /// The revision that was exported; `null` with `--deleted`.
     revision: Option<i64>,
+    /// Faults and records that could not be read on the way: above 0, something may be missing from the answer.
     unreadable: u64,
+    /// Values, by what became of them.
     exported: Exported,
 }
 

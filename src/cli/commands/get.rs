@@ -43,20 +43,31 @@ pub struct GetArgs {
     how: How,
 }
 
+/// A key at a revision.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GetDocument<'g> {
+    /// The key that was asked for.
     key: ByteText,
+    /// The revision that the answer is of.
     revision: i64,
+    /// Revisions up to this one are gone; -1 where the file was never compacted.
     compact_revision: i64,
+    /// Its record; `null` where there is no such key: exit code 1.
     found: Option<KeyRow>,
+    /// How the value is stored: `protobuf`, `json`, `cbor`, `encrypted` or `other`; `null` where nothing was found.
     encoding: Option<&'static str>,
+    /// The object; `null` with `--format raw`, or where there is none.
     object: Option<&'g VisibleObject>,
+    /// The value as it is stored, with `--format raw`; else `null`.
     value: Option<ByteText>,
+    /// Whether data of a Secret was left out, of the object itself or of one in it.
     redacted: bool,
+    /// Fields of protobuf that are not known here, and not in `object`.
     unknown_fields: u64,
+    /// Why the value can't be shown as an object: exit code 2; `null` where it can.
     error: Option<String>,
-    /// Records of the key elsewhere, if it was not found.
+    /// Where the key was not found: its records at other revisions and places.
     elsewhere: Vec<HistoryRow>,
 }
 

@@ -97,22 +97,32 @@ impl<T: Serialize> Serialize for Rows<'_, T> {
     }
 }
 
+/// The keys that exist at a revision, in the order of their bytes.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeysDocument<'r> {
+    /// The revision that the answer is of.
     revision: i64,
+    /// Revisions up to this one are gone; -1 where the file was never compacted.
     compact_revision: i64,
+    /// Length of `keys`.
     num_keys: u64,
+    /// Faults and records that could not be read on the way: above 0, something may be missing from the answer.
     unreadable: u64,
+    /// The keys.
     #[cfg_attr(test, schemars(with = "Vec<KeyRow>"))]
     keys: Rows<'r, KeyRow>,
 }
 
+/// With `--deleted`: the keys that do not exist now, of which a record can be found.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeletedDocument<'r> {
+    /// Length of `deleted`.
     num_deleted: u64,
+    /// Faults and records that could not be read on the way: above 0, something may be missing from the answer.
     unreadable: u64,
+    /// The keys.
     #[cfg_attr(test, schemars(with = "Vec<DeletedRow>"))]
     deleted: Rows<'r, DeletedRow>,
 }

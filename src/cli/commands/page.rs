@@ -32,9 +32,11 @@ pub struct PageArgs {
     show_secrets: bool,
 }
 
+/// Pages, taken apart.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageDocument {
+    /// One for each id, in the order of the arguments.
     pages: Vec<PageView>,
 }
 

@@ -84,20 +84,25 @@ struct Looked<'f> {
     file: &'f PathBuf,
 }
 
+/// The files, a row for each.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatusDocument {
+    /// The files that could be read, in the order of the arguments.
     files: Vec<Status>,
+    /// The files that could not, in the order of the arguments: the exit code is 2 if there are any.
     errors: Vec<FileError>,
 }
 
+/// A file that could not be read.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileError {
-    /// Its path as it was given.
+    /// The path as it was given.
     path: ByteText,
+    /// Why; for people.
     error: String,
-    /// What to do next; `null` where there is no command for it.
+    /// What to do next, such as to unpack it; `null` where there is no command for it.
     command: Option<String>,
 }
 

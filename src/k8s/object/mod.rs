@@ -42,13 +42,11 @@ impl ObjectKind {
     pub const ALL: [Self; 5] = [Self::Event, Self::Job, Self::ReplicaSet, Self::Pod, Self::Lease];
 
     /// The kind of a resource's objects.
-    #[must_use]
     pub fn of(group: &str, resource: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.resource().as_bytes() == resource && kind.is_in(group))
     }
 
     /// The plural, as the API has it.
-    #[must_use]
     pub fn resource(self) -> &'static str {
         match self {
             Self::Event => "events",
@@ -115,7 +113,6 @@ impl ObjectFields {
     }
 
     /// Whether it is a ReplicaSet of a Deployment that wants no replicas and has none.
-    #[must_use]
     pub fn is_at_zero(&self) -> bool {
         self.by_deployment
             && self.replicas_wanted.is_some_and(|replicas| replicas == 0)

@@ -16,7 +16,6 @@ use crate::text::{JsonEscaper, is_unsafe};
 const MAX_SIMPLE_KEY: usize = 1000;
 
 /// The object as a document of YAML.
-#[must_use]
 pub fn yaml(object: &Map<String, Value>) -> String {
     let mut out = String::new();
     if object.is_empty() {

@@ -52,7 +52,6 @@ pub fn shown(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> Result<(Render
 }
 
 /// Whether a value's bytes may hold the data of a Secret: they do not where this says no.
-#[must_use]
 pub fn may_be_in(layout: &KeyLayout<'_>, key: &[u8], value: &[u8]) -> bool {
     if path::is_secret(layout, key, value) {
         return true;

@@ -132,12 +132,11 @@ impl Case<'_> {
         );
         let bumped = command.command.contains(" --bump-revision 1000000000 ");
         let newest = hash_of(&folder.path().join(saved)).snapshot_status.revision;
-        let restored = hash_of(&folder.path().join("NEW")).hash_kv.0.expect("etcd's");
-        let revision =
-            if bumped { newest + 1_000_000_000 } else { report.target.revision.0.expect("etcd's") };
+        let restored = hash_of(&folder.path().join("NEW")).hash_kv.expect("etcd's");
+        let revision = if bumped { newest + 1_000_000_000 } else { report.target.revision.expect("etcd's") };
         assert_eq!(restored.revision, revision, "{of}: the revision that was restored");
         if !bumped {
-            assert_eq!(Some(restored.hash), report.hash_kv.0, "{of}: HashKV as reported");
+            assert_eq!(Some(restored.hash), report.hash_kv, "{of}: HashKV as reported");
         }
         let login = has_auth(&folder.path().join(saved)).then_some("root:throw-away");
         let member = peer.start_on(into_data(folder), &[], login);

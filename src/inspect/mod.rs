@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+mod page;
+
 use std::sync::Arc;
 
 use crc32fast::Hasher;
@@ -9,52 +11,53 @@ use serde::Serialize;
 
 use crate::analyze::{self, BucketUse};
 use crate::bolt::bucket::{BucketId, short_path_of};
-use crate::bolt::entries::top_level;
 use crate::bolt::fault::Findings;
 use crate::bolt::freelist::FreedPages;
-use crate::bolt::page::{ElementError, Entry, Page, PageError};
+use crate::bolt::page::Entry;
 use crate::bolt::walk::{Setup, Subtree, Walker, walk, walk_in_order};
-use crate::bolt::{Db, PageId, PageKind};
-use crate::etcd::schema::{ETCD_BUCKETS, State};
-use crate::etcd::{KeyValue, RecordKey};
+use crate::bolt::{Db, PageId};
+use crate::etcd::schema::State;
 use crate::scan::{self, structure::leaked_runs};
 use crate::text::ByteText;
 
-/// One node, or a run of pages that are alike.
+pub use page::{ElementView, PageView, may_hold_secrets, page};
+
+/// A node, or a run of pages that are alike. Inline buckets have no page of their own, and no row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageRow {
     /// Its first page.
     pub page: u64,
-    /// Byte offset in the file.
+    /// The byte of the file where it begins.
     pub offset: u64,
     /// What it is.
     pub kind: RowKind,
-    /// How many pages it takes, overflow included.
+    /// Pages that it takes, overflow included.
     pub pages: u64,
-    /// Elements of a branch or leaf, ids of a freelist.
+    /// Elements of a branch or leaf, ids of a freelist; `null` for others.
     pub items: Option<u64>,
-    /// The top-level bucket that a branch or leaf belongs to, or the path to a bucket within it; empty for the root.
+    /// Path of a node's bucket (`outer/inner`); empty for the root bucket, `null` for other pages. Of a path above 500 bytes,
+    /// the first 400 and the last 100.
     pub bucket: Option<Arc<ByteText>>,
 }
 
-/// What pages are.
+/// What a page is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, strum::IntoStaticStr)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum RowKind {
-    /// One of the two metas.
+    /// A meta page, valid or not.
     Meta,
-    /// The stored freelist.
+    /// The stored freelist, unless it shares pages with a tree: then what it has for itself is `damaged`.
     Freelist,
     /// A branch that can be reached.
     Branch,
     /// A leaf that can be reached.
     Leaf,
-    /// Referred to by something, but not readable as a node.
+    /// Something refers to it, but it can't be read as a node.
     Damaged,
-    /// Free.
+    /// A free page.
     Free,
     /// Neither reachable nor in the stored freelist.
     Leaked,
@@ -68,20 +71,18 @@ pub struct PageList {
     pub page_size: u64,
     /// Pages allocated so far.
     pub high_water_mark: u64,
-    /// All of them, in ascending order.
+    /// Every page below the high water mark that the file has, ascending and without gaps.
     pub pages: Vec<PageRow>,
 }
 
 impl PageList {
     /// Lists the pages of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { page_size: db.page_size(), high_water_mark: db.high_water_mark(), pages: pages(db) }
     }
 }
 
 /// Every page below the high water mark that the file has, in ascending order.
-#[must_use]
 pub fn pages(db: &Db) -> Vec<PageRow> {
     let freelist = FreedPages::read(db, &mut Findings::default(), 0);
     let setup = Setup { freed: freelist, ..Setup::default() };
@@ -183,14 +184,16 @@ fn fill_with_damaged(db: &Db, rows: Vec<PageRow>) -> Vec<PageRow> {
     filled
 }
 
-/// One bucket, and what tells its content from another's.
+/// A bucket.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketRow {
     /// What it takes.
     #[serde(flatten)]
     pub usage: BucketUse,
-    /// See [`fingerprints`]: 8 hexadecimal digits.
+    /// What its content can be compared by, 8 hexadecimal digits: a defrag keeps it. It is the CRC-32 (IEEE) of, for each
+    /// plain entry in order, the key's length (4 bytes, little-endian), the key, the value's length, and the value;
+    /// `00000000` without entries. It shows what came to differ, not what was forged.
     pub fingerprint: String,
 }
 
@@ -198,20 +201,18 @@ pub struct BucketRow {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BucketList {
-    /// All of them, in the order of the tree.
+    /// The root bucket first, then the buckets in it by name, then those within these.
     pub buckets: Vec<BucketRow>,
 }
 
 impl BucketList {
     /// Lists the buckets of a file.
-    #[must_use]
     pub fn of(db: &Db) -> Self {
         Self { buckets: buckets(db) }
     }
 }
 
 /// Every bucket, in the order in which a scan finds them.
-#[must_use]
 pub fn buckets(db: &Db) -> Vec<BucketRow> {
     let options = scan::ScanOptions { max_findings: 0, ..scan::ScanOptions::default() };
     let usage = analyze::buckets(&scan::scan(db, &State::default(), options)).into_iter();
@@ -224,7 +225,6 @@ pub fn buckets(db: &Db) -> Vec<BucketRow> {
 ///
 /// It is the CRC-32 (IEEE) of, for each entry in order, the key's length (4 bytes, little-endian), the key, the value's
 /// length, and the value. It tells what changed by chance or by use, not what was changed on purpose.
-#[must_use]
 pub fn fingerprints(db: &Db) -> Vec<u32> {
     walk(db, Setup::default(), fingerprints_of).0
 }
@@ -257,196 +257,5 @@ pub(crate) fn add_to_fingerprint(fingerprint: &mut Hasher, entry: &Entry<'_>) {
         // bbolt's keys and values are far below 4 GiB
         fingerprint.update(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
         fingerprint.update(part);
-    }
-}
-
-/// One page, taken apart.
-#[derive(Clone, Debug, Default, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct PageView {
-    /// Its id, by where it lies.
-    pub page: u64,
-    /// Byte offset in the file.
-    pub offset: u64,
-    /// The id that its header says.
-    pub header_page: u64,
-    /// What its flags say.
-    pub kind: Option<PageKind>,
-    /// The flags.
-    pub flags: u16,
-    /// Elements, or ids.
-    pub count: u16,
-    /// Further pages.
-    pub overflow: u32,
-    /// What is wrong with the page as a whole.
-    pub error: Option<String>,
-    /// What a meta says.
-    pub meta: Option<crate::bolt::meta::Meta>,
-    /// What a branch or leaf holds.
-    pub elements: Vec<ElementView>,
-    /// What a freelist holds.
-    pub free_pages: Vec<u64>,
-    /// The bytes themselves, for whom asks for them.
-    #[serde(skip)]
-    pub bytes: Vec<u8>,
-}
-
-/// One element of a page, without its value.
-#[derive(Clone, Debug, Default, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ElementView {
-    /// Its position.
-    pub index: u64,
-    /// Its key.
-    pub key: Option<ByteText>,
-    /// The page below, in a branch.
-    pub child_page: Option<u64>,
-    /// Bytes of its value, in a leaf.
-    pub value_bytes: Option<u64>,
-    /// Whether the value is a bucket.
-    pub is_bucket: bool,
-    /// Root page of that bucket; 0 for an inline one.
-    pub bucket_root: Option<u64>,
-    /// The key, where it is a revision of etcd's: `main.sub`.
-    pub revision: Option<String>,
-    /// Whether the revision deleted its key.
-    pub tombstone: bool,
-    /// The etcd key, where the value is a record of etcd's.
-    pub etcd_key: Option<ByteText>,
-    /// What is wrong with it.
-    pub error: Option<String>,
-}
-
-/// Takes a page apart, whatever it is: in use, free, or damaged.
-///
-/// # Errors
-/// No such page, or the file ends before it.
-pub fn page(db: &Db, id: PageId) -> Result<PageView, PageError> {
-    let (page, error) = match db.page_as_is(id) {
-        Ok(page) => (page, None),
-        Err(error) => match db.first_bytes(id).filter(|_| id.0 < db.high_water_mark()) {
-            Some(bytes) => {
-                (Page::new(id, db.offset_of(id), bytes).ok_or(error)?, Some(error.kind.to_string()))
-            }
-            None => return Err(error),
-        },
-    };
-    let header = page.header();
-    let kind = PageKind::from_flags(header.flags.get());
-    let mut view = PageView {
-        page: id.0,
-        offset: page.offset(),
-        header_page: header.id.get(),
-        kind,
-        flags: header.flags.get(),
-        count: header.count.get(),
-        overflow: header.overflow.get(),
-        error: error.or_else(|| {
-            (header.id.get() != id.0).then(|| format!("identifies itself as page {}", header.id))
-        }),
-        meta: None,
-        elements: Vec::new(),
-        free_pages: Vec::new(),
-        bytes: page.bytes().to_vec(),
-    };
-    let content = match kind {
-        Some(PageKind::Meta) => {
-            let slot = usize::try_from(id.0).unwrap_or(usize::MAX);
-            match db.metas().slots.get(slot).copied() {
-                Some(Ok(meta)) => view.meta = Some(meta),
-                Some(Err(error)) => view.error = Some(error.to_string()),
-                None => {}
-            }
-            Ok(())
-        }
-        Some(PageKind::Branch) => page.branch().map(|branch| {
-            let children = (0..branch.num_children()).filter_map(|index| branch.child_at(index));
-            view.elements = children.map(|child| child.map(child_view)).enumerate().map(numbered).collect();
-        }),
-        Some(PageKind::Leaf) => page.leaf().map(|leaf| {
-            let entries = (0..leaf.num_entries()).filter_map(|index| leaf.entry_at(index));
-            view.elements = entries
-                .map(|entry| entry.map(|entry| entry_view(&entry)))
-                .enumerate()
-                .map(numbered)
-                .collect();
-        }),
-        Some(PageKind::Freelist) => {
-            page.freelist().map(|ids| view.free_pages = ids.iter().map(|id| id.get()).collect())
-        }
-        None => page.kind().map(drop),
-    };
-    if let Err(error) = content {
-        view.error.get_or_insert(error.kind.to_string());
-    }
-    Ok(view)
-}
-
-/// Whether the file may be etcd's, and so have Secrets in its pages: one of etcd's buckets is in its root, or none can be read.
-#[must_use]
-pub fn may_hold_secrets(db: &Db) -> bool {
-    let buckets = top_level(db);
-    buckets.is_empty() || buckets.iter().any(|bucket| ETCD_BUCKETS.contains(&bucket.name))
-}
-
-impl PageView {
-    /// Takes out what was read as revisions: in another program's file, keys may have their shape.
-    pub fn forget_revisions(&mut self) {
-        for element in &mut self.elements {
-            *element =
-                ElementView { revision: None, tombstone: false, etcd_key: None, ..std::mem::take(element) };
-        }
-    }
-
-    /// Takes out what may be a piece of a value: there is no header where a larger page goes on, or went on.
-    pub fn hide_values(&mut self, db: &Db) {
-        let is_header = self.kind.is_some() && self.header_page < db.high_water_mark();
-        if !is_header && self.meta.is_none() {
-            *self = Self {
-                page: self.page,
-                offset: self.offset,
-                error: Some("no header of a page: a larger page goes on here, or did".to_owned()),
-                ..Self::default()
-            };
-        }
-    }
-}
-
-fn numbered((index, element): (usize, Result<ElementView, ElementError>)) -> ElementView {
-    let failed =
-        |error: ElementError| ElementView { error: Some(error.to_string()), ..ElementView::default() };
-    ElementView { index: index as u64, ..element.unwrap_or_else(failed) }
-}
-
-fn child_view(child: crate::bolt::page::Child<'_>) -> ElementView {
-    let view = ElementView { child_page: Some(child.page.0), ..ElementView::default() };
-    with_key(view, child.key)
-}
-
-fn entry_view(entry: &Entry<'_>) -> ElementView {
-    let is_record = RecordKey::parse(entry.key).is_some() && !entry.is_bucket();
-    let kv = Some(entry.value).filter(|_| is_record).and_then(|value| KeyValue::parse(value).ok());
-    // of another revision, its lengths may lie, and what they call a key be a piece of a value
-    let kv = kv.filter(|kv| {
-        RecordKey::parse(entry.key)
-            .is_some_and(|record| record.tombstone || record.revision.main == kv.mod_revision)
-    });
-    let view = ElementView {
-        value_bytes: Some(entry.value.len() as u64),
-        is_bucket: entry.is_bucket(),
-        bucket_root: entry.bucket_header().map(|header| header.root.get()),
-        etcd_key: kv.map(|kv| kv.key.into()),
-        ..ElementView::default()
-    };
-    with_key(view, entry.key)
-}
-
-fn with_key(view: ElementView, key: &[u8]) -> ElementView {
-    let record = RecordKey::parse(key);
-    ElementView {
-        key: Some(key.into()),
-        revision: record.map(|record| record.revision.to_string()),
-        tombstone: record.is_some_and(|record| record.tombstone),
-        ..view
     }
 }
