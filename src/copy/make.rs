@@ -38,7 +38,6 @@ pub struct Copied<P> {
 }
 
 /// Bytes of the file that a plan gives, with its trailer.
-#[must_use]
 pub fn file_bytes(plan: &Plan, snapshot: bool) -> u64 {
     plan.file_bytes().saturating_add(if snapshot { TRAILER_SIZE as u64 } else { 0 })
 }

@@ -54,7 +54,6 @@ pub enum LogError {
 
 impl Beside {
     /// Looks beside the db at `db`; the log is in `wal_dir`, if that is named.
-    #[must_use]
     pub fn of(db: &Path, wal_dir: Option<&Path>) -> Self {
         let member = data_dir::member_folder(db);
         let wal = match (wal_dir, &member) {

@@ -73,7 +73,6 @@ impl Mapped {
     }
 
     /// Bytes of the file.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.data.as_ref().len() as u64
     }

@@ -49,7 +49,6 @@ enum Use {
 
 impl Received {
     /// The latest one beside the db that a path means; whether there is a db does not matter.
-    #[must_use]
     pub fn beside(path: &Path) -> Option<Self> {
         let places = if path.is_dir() { data_dir::places(path).to_vec() } else { vec![path.to_owned()] };
         places.iter().find_map(|db| Self::beside_db(db))
@@ -83,7 +82,6 @@ impl Received {
     }
 
     /// The command that uses it, or shows what is wrong with it.
-    #[must_use]
     pub fn next(&self) -> ShellCommand {
         match self.use_of {
             Use::Damaged => return ShellCommand::new("etcd-medic check").path(&self.path),

@@ -107,20 +107,17 @@ impl Folder {
     }
 
     /// The path that it was opened by.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The path of a name in it.
-    #[must_use]
     pub fn path_of(&self, name: &OsStr) -> PathBuf {
         // the path as the user wrote it
         if self.path == Path::new(".") { PathBuf::from(name) } else { self.path.join(name) }
     }
 
     /// Where the link `name` leads to; `None` where it is none.
-    #[must_use]
     pub fn link_at(&self, name: &OsStr) -> Option<PathBuf> {
         let to = readlinkat(self, name, Vec::new()).ok()?;
         Some(PathBuf::from(OsString::from_vec(to.into_bytes())))
@@ -247,7 +244,6 @@ impl AsFd for Folder {
 }
 
 /// Whether a file system, or an older Linux, can't exchange names, or rename only if the name is free.
-#[must_use]
 pub fn is_unsupported(error: &io::Error) -> bool {
     let unsupported = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|error| unsupported.contains(&error))

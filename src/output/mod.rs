@@ -29,7 +29,6 @@ pub use unfinished::{Output, done, end, is_done};
 use std::path::Path;
 
 /// The folder that a path lies in.
-#[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -81,7 +81,6 @@ impl Target {
     }
 
     /// Its path, as the user named it.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -53,14 +53,12 @@ pub fn is_done(what: String) {
 }
 
 /// What is finished. Nothing that fails after it undoes it.
-#[must_use]
 pub fn done() -> Option<String> {
     registry().done.clone()
 }
 
 /// Removes the temporary files. Until the returned guard is dropped, no file is begun or finished: for a process that is about to
 /// end.
-#[must_use]
 pub fn end() -> Ending {
     let mut registry = registry();
     for (folder, name) in registry.unfinished.drain(..) {
@@ -76,7 +74,6 @@ pub struct Ending(MutexGuard<'static, Registry>);
 
 impl Ending {
     /// What is finished, in words.
-    #[must_use]
     pub fn done(&self) -> Option<&str> {
         self.0.done.as_deref()
     }
@@ -159,18 +156,15 @@ impl Output {
     }
 
     /// The file, to write to.
-    #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
     /// The path that it will have.
-    #[must_use]
     pub fn target(&self) -> &Path {
         self.target.path()
     }
 
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -213,19 +213,16 @@ impl<'a> Changes<'a> {
     }
 
     /// What a compaction changes outside of the `key` bucket: for a plan, which knows by itself what is kept there.
-    #[must_use]
     pub fn marks_only(revision: i64) -> Self {
         Self { compaction: Some(revision), ..Self::default() }
     }
 
     /// The same rules, but for what a compaction keeps of the records.
-    #[must_use]
     pub fn without_kept(self) -> Self {
         Self { kept: None, ..self }
     }
 
     /// The same rules, with what a compaction keeps read from the file again.
-    #[must_use]
     pub fn afresh(&self, db: &'a Db, state: &State<'a>) -> Self {
         let kept = self.compaction.zip(state.key_bucket.as_ref());
         let kept = kept.map(|(revision, key_bucket)| Kept::at(db, key_bucket, revision));
@@ -238,20 +235,17 @@ impl<'a> Changes<'a> {
     }
 
     /// Whether the copy holds all that its source holds, and nothing else.
-    #[must_use]
     pub fn is_none(&self) -> bool {
         self.compaction.is_none() && self.disarm.is_empty() && self.drop_prefixes.is_empty()
     }
 
     /// The revision of the compaction.
-    #[must_use]
     pub fn compaction(&self) -> Option<i64> {
         self.compaction
     }
 
     /// What becomes of an entry of the `key` bucket.
     #[inline]
-    #[must_use]
     pub fn record(&self, entry: &Entry<'a>) -> Verdict<'a> {
         if let Some(key) = self.left_out(entry.value) {
             return Verdict::LeftOut(key);
@@ -268,7 +262,6 @@ impl<'a> Changes<'a> {
 
     /// The key of a record, if it is left out because of its prefix.
     #[inline]
-    #[must_use]
     pub fn left_out<'v>(&self, value: &'v [u8]) -> Option<&'v [u8]> {
         if self.drop_prefixes.is_empty() {
             return None;
@@ -278,32 +271,27 @@ impl<'a> Changes<'a> {
     }
 
     /// The alarm that an entry of the `alarm` bucket is, if it is disarmed.
-    #[must_use]
     pub fn disarmed(&self, key: &[u8]) -> Option<Alarm> {
         Alarm::decode(key).ok().filter(|alarm| self.disarms(alarm))
     }
 
     /// Whether an alarm is disarmed.
-    #[must_use]
     pub fn disarms(&self, alarm: &Alarm) -> bool {
         self.disarm.iter().any(|kind| kind.name() == alarm.name())
     }
 
     /// Whether an entry of the `meta` bucket is one of the marks that a compaction sets.
-    #[must_use]
     pub fn is_mark(&self, key: &[u8]) -> bool {
         self.compaction.is_some() && MARKS.contains(&key)
     }
 
     /// The marks that a compaction sets, in the order of their keys.
-    #[must_use]
     pub fn marks(&self) -> Vec<(&'static [u8], Vec<u8>)> {
         let value = self.compaction().map(|main| Revision { main, sub: 0 }.to_bytes());
         value.iter().flat_map(|value| MARKS.map(|key| (key, value.to_vec()))).collect()
     }
 
     /// Whether an entry of a bucket stays as it is.
-    #[must_use]
     pub fn keeps(&self, part: Part, entry: &Entry<'a>) -> bool {
         match part {
             _ if entry.is_bucket() => true,
@@ -333,7 +321,6 @@ pub enum Part {
 
 impl Part {
     /// Which part a bucket is.
-    #[must_use]
     pub fn of(bucket: &Bucket<'_>) -> Self {
         match bucket.name {
             _ if bucket.parent != Some(BucketId::ROOT) => Self::Other,

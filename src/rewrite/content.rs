@@ -214,13 +214,11 @@ impl<'a> CopyContent<'a> {
     }
 
     /// Entries of all buckets, buckets among them.
-    #[must_use]
     pub fn num_entries(&self) -> u64 {
         self.entries.len() as u64
     }
 
     /// Buckets below the root bucket.
-    #[must_use]
     pub fn num_buckets(&self) -> u64 {
         (self.buckets.len() as u64).saturating_sub(1)
     }
@@ -232,7 +230,6 @@ impl<'a> CopyContent<'a> {
     }
 
     /// The number of the top-level bucket of this name.
-    #[must_use]
     pub fn position(&self, name: &[u8]) -> Option<usize> {
         let mut entries = self.buckets.first()?.entries.clone();
         entries.find_map(|entry| match self.sizes(entry).value {
@@ -242,7 +239,6 @@ impl<'a> CopyContent<'a> {
     }
 
     /// Entries of the top-level bucket of this name.
-    #[must_use]
     pub fn num_entries_of(&self, name: &[u8]) -> Option<u64> {
         self.buckets.get(self.position(name)?).map(|spec| spec.entries.end - spec.entries.start)
     }

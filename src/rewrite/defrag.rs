@@ -206,7 +206,6 @@ fn disarmed(alarm: &Alarm) -> Disarmed {
 }
 
 /// Entries of the `key` bucket; of all buckets where there is none, the buckets themselves apart.
-#[must_use]
 pub fn records_of(content: &CopyContent<'_>) -> u64 {
     let pairs = || content.num_entries().saturating_sub(content.num_buckets());
     content.num_entries_of(KEY_BUCKET).unwrap_or_else(pairs)

@@ -73,7 +73,6 @@ pub enum Refusal {
 
 impl Surroundings {
     /// Looks around the db at `db`. Its log lies in `wal_dir`, if that is named.
-    #[must_use]
     pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
         let cluster_minor = state.cluster_minor();
         // another program's file has no log, even if one is beside it
@@ -92,14 +91,12 @@ impl Surroundings {
     }
 
     /// Members of the cluster, by this and by what the user says.
-    #[must_use]
     pub fn num_members(&self, wish: &Wish) -> u64 {
         let count = self.membership.count();
         if wish.only_member { count.min(1) } else { count }
     }
 
     /// Why a copy with these changes, compacted to this revision, may not take the place of the db; `None`: it may.
-    #[must_use]
     pub fn refusal(&self, wish: &Wish, compaction: Option<i64>) -> Option<Refusal> {
         if wish.is_none() {
             return None;
@@ -149,7 +146,6 @@ impl Surroundings {
 }
 
 /// The same changes by etcd's own means, in their order.
-#[must_use]
 pub fn on_a_running_etcd(wish: &Wish, compaction: Option<i64>) -> Vec<String> {
     let mut commands = Vec::new();
     for prefix in &wish.drop_prefixes {

@@ -13,7 +13,6 @@ use super::request::DefragRequest;
 const ALARMS_NAMED: usize = 10;
 
 /// Warnings about the source, its history, its alarms.
-#[must_use]
 pub fn of(
     source: &DbFile,
     harmless: &Findings,
@@ -68,7 +67,6 @@ fn of_source(source: &DbFile, harmless: &Findings) -> Vec<String> {
 }
 
 /// What a copy lacks that its source's log has: a copy that begins a new log loses it.
-#[must_use]
 pub fn of_log(tail: &Tail, request: &DefragRequest) -> Option<String> {
     if request.destination.is_in_place() || (!request.snapshot && request.wish.is_none()) {
         return None;

@@ -188,7 +188,6 @@ pub struct Verification {
 
 impl LeftOut {
     /// Sums up the keys that were left out because of their prefixes.
-    #[must_use]
     pub fn of(prefixes: &[Vec<u8>], keys: &BTreeMap<&[u8], OmittedKey>) -> Option<Self> {
         if prefixes.is_empty() {
             return None;

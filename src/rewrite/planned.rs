@@ -16,18 +16,15 @@ pub struct Records<'s> {
 }
 
 impl<'s> Records<'s> {
-    #[must_use]
     pub fn all(outline: &'s Outline) -> Self {
         Self { outline, numbers: None }
     }
 
     /// Those that a compaction keeps, by its number in the outline.
-    #[must_use]
     pub fn kept(outline: &'s Outline, compaction: usize) -> Self {
         Self { outline, numbers: Some(outline.kept(compaction).collect()) }
     }
 
-    #[must_use]
     pub fn count(&self) -> usize {
         self.numbers.as_ref().map_or(self.outline.num_entries(), Vec::len)
     }
@@ -52,7 +49,6 @@ pub struct Planned<'s> {
 
 impl<'s> Planned<'s> {
     /// The records take the place of the `key` bucket, which is empty in `others`.
-    #[must_use]
     pub fn new(others: &'s CopyContent<'s>, records: Records<'s>) -> Self {
         let mut buckets = others.buckets().to_vec();
         let first = others.num_entries();

@@ -11,7 +11,6 @@ use super::saved_bucket::SavedBucket;
 use super::trunk::Trunk;
 
 /// Merges what several roots have, the best first.
-#[must_use]
 pub fn merge<'a>(trunks: &[(Tier, &Trunk<'a>)]) -> Vec<SavedBucket<'a>> {
     let roots = trunks.iter().map(|(tier, trunk)| (*tier, *trunk, 0)).collect();
     let mut waiting: VecDeque<(Option<usize>, Sources<'_, 'a>)> = VecDeque::from([(None, roots)]);
@@ -74,7 +73,6 @@ pub struct Saved<'a> {
 impl<'a> Saved<'a> {
     /// The buckets, each with its entries. A bucket that was not saved is left out of the one around it, and one whose entry
     /// there was not, with all within.
-    #[must_use]
     pub fn of(saved: &'a [SavedBucket<'_>]) -> Self {
         let numbered = saved
             .iter()
@@ -125,7 +123,6 @@ impl<'a> Saved<'a> {
     }
 
     /// Entries of all buckets but the root bucket, whose entries are buckets.
-    #[must_use]
     pub fn num_entries(&self) -> u64 {
         let entries = |bucket: &BucketSpec| bucket.entries.end.saturating_sub(bucket.entries.start);
         self.buckets.iter().skip(1).map(entries).fold(0, u64::saturating_add)

@@ -44,7 +44,6 @@ pub struct Material<'a> {
 }
 
 /// Decides what belongs to the copy.
-#[must_use]
 pub fn decide<'a>(mut material: Material<'a>) -> Finds<'a> {
     let zeroed = Zeroed::of(&material.wreck.db, material.roots.iter().map(|candidate| &candidate.trunk));
     let db = &material.wreck.db;

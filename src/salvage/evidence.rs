@@ -58,7 +58,6 @@ pub struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Gathers it from all that was found. There is none where nothing is missing, as then nothing is judged by it.
-    #[must_use]
     pub fn of(case: &Case<'_, 'a>) -> Self {
         let mut evidence = Self { compacted: case.compacted, ..Self::default() };
         if case.gaps.is_empty() {
@@ -93,7 +92,6 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether there is a newer record of the key at or below the compaction, or this is a tombstone below it.
-    #[must_use]
     pub fn is_superseded(&self, found: &Found<'_>) -> bool {
         let newest = KeyValue::leading_key(found.entry.value).and_then(|key| self.newest.get(key));
         let (revision, tombstone) = found.order();
@@ -102,7 +100,6 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether it was removed for sure: 1 and 2.
-    #[must_use]
     pub fn is_dead(&self, found: &Found<'_>) -> bool {
         self.is_superseded(found) || self.empty.enclose(found.place.revision)
     }
@@ -115,7 +112,6 @@ impl<'a> Evidence<'a> {
     }
 
     /// Whether a leaf, by its number, was written before the compaction: 3.
-    #[must_use]
     pub fn is_old_leaf(&self, number: usize) -> bool {
         self.old.get(number).copied().unwrap_or(false)
     }

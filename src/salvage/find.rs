@@ -11,7 +11,6 @@ use super::request::Trust;
 use super::roots::{self, Candidate, RootSource};
 
 /// Searches a file.
-#[must_use]
 pub fn find<'a>(wreck: &'a Wreck, trust: Trust, progress: &(dyn Fn(u64) + Sync)) -> Finds<'a> {
     let mut roots = roots::of_metas(wreck);
     let newest_meta = roots.first().map(|first| first.root);

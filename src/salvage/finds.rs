@@ -56,7 +56,6 @@ pub struct Finds<'a> {
 impl Finds<'_> {
     /// Whether a compaction may have removed a record, although nothing shows that it did. A root that was found by its content, and
     /// is not the newest, is no better founded than a leaf that no root reaches.
-    #[must_use]
     pub fn is_doubtful(&self, found: &Found<'_>) -> bool {
         let may_be_gone = found.place.revision.main <= self.compacted.unwrap_or(0);
         let is_old = self.root_is_older && self.root.from == RootSource::Searched;
@@ -64,14 +63,12 @@ impl Finds<'_> {
     }
 
     /// Whether the active root led to all that it should.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         self.root.from == RootSource::ActiveMeta
             && self.buckets.iter().all(|bucket| bucket.first_gaps.is_empty())
     }
 
     /// The program that the file belongs to.
-    #[must_use]
     pub fn owner(&self) -> Owner {
         if self.is_etcd { Owner::Etcd } else { Owner::Other }
     }

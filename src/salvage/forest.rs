@@ -36,7 +36,6 @@ pub struct Forest<'o, 'a> {
 
 impl<'o, 'a> Forest<'o, 'a> {
     /// Determines which nodes refer to which.
-    #[must_use]
     pub fn of(db: &Db, orphans: &'o Orphans<'a>) -> Self {
         let leaves = orphans.leaves.iter().map(|leaf| (leaf.page, TreeNodeKind::Leaf(leaf)));
         let branches = orphans.branches.iter().map(|branch| (branch.page, TreeNodeKind::Branch(branch)));
@@ -61,7 +60,6 @@ impl<'o, 'a> Forest<'o, 'a> {
     }
 
     /// Those that no other refers to first, then those with most below them.
-    #[must_use]
     pub fn ranked(&self) -> Vec<TreeNode<'o, 'a>> {
         let mut ranked = self.nodes.clone();
         ranked.sort_by_key(|node| (!node.is_top, Reverse(node.reach), node.page));
@@ -69,7 +67,6 @@ impl<'o, 'a> Forest<'o, 'a> {
     }
 
     /// The first leaf below a node.
-    #[must_use]
     pub fn first_leaf(&self, node: &TreeNode<'o, 'a>) -> Option<&'o OrphanLeaf<'a>> {
         let mut kind = node.kind;
         for _ in 0..MAX_DEPTH {
@@ -83,7 +80,6 @@ impl<'o, 'a> Forest<'o, 'a> {
 
     /// The node that a branch refers to. Its first key is the one that the branch has for it, as bbolt writes it (`node.go`,
     /// `spill`): if not, another node was written to that page since.
-    #[must_use]
     pub fn child(&self, child: &Child<'_>) -> Option<&TreeNode<'o, 'a>> {
         let node = self.nodes.get(*self.in_place.get(&child.page)?)?;
         let first_key = match node.kind {

@@ -32,7 +32,6 @@ pub struct Found<'a> {
 
 impl Found<'_> {
     /// What it is sorted by. A revision is either a put or a tombstone, but a damaged file may have both.
-    #[must_use]
     pub fn order(&self) -> (Revision, bool) {
         (self.place.revision, self.place.tombstone)
     }
@@ -49,7 +48,6 @@ pub struct Conflict {
 }
 
 /// The place of a sound record: its key is a revision, and its value can be read and names the same revision.
-#[must_use]
 pub fn sound_record(entry: &Entry<'_>) -> Option<RecordKey> {
     let place = RecordKey::parse(entry.key).filter(|_| !entry.is_bucket())?;
     if !place.tombstone && KeyValue::is_revision_mark(entry.value) {
@@ -60,7 +58,6 @@ pub fn sound_record(entry: &Entry<'_>) -> Option<RecordKey> {
 }
 
 /// Records of a tree, and the positions of its entries that are no records, or partly zeroed.
-#[must_use]
 pub fn of_tree<'a>(
     entries: &[Entry<'a>],
     tier: Tier,
@@ -77,14 +74,12 @@ pub fn of_tree<'a>(
 }
 
 /// Whether a leaf is one of the `key` bucket: most of its keys are revisions.
-#[must_use]
 pub fn is_of_records(leaf: &OrphanLeaf<'_>) -> bool {
     let records = leaf.entries.iter().filter(|entry| RecordKey::parse(entry.key).is_some()).count();
     records > leaf.entries.len() / 2
 }
 
 /// Whether such a leaf shows that the file is etcd's: one of its values is a record, too.
-#[must_use]
 pub fn shows_records(leaf: &OrphanLeaf<'_>) -> bool {
     let is_record = |entry: &Entry<'_>| !entry.value.is_empty() && sound_record(entry).is_some();
     is_of_records(leaf) && leaf.entries.iter().any(is_record)

@@ -22,7 +22,6 @@ pub struct Gap<'a> {
 
 impl Gap<'_> {
     /// Whether a key lies in the range.
-    #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
         self.lower <= key && self.upper.is_none_or(|upper| key < upper)
     }
@@ -38,7 +37,6 @@ pub struct Gaps<'a> {
 
 impl<'a> Gaps<'a> {
     /// These gaps, in any order.
-    #[must_use]
     pub fn new(mut gaps: Vec<Gap<'a>>) -> Self {
         gaps.sort_by(|a, b| a.lower.cmp(b.lower));
         let further = |reach: &mut Option<&'a [u8]>, gap: &Gap<'a>| {
@@ -50,13 +48,11 @@ impl<'a> Gaps<'a> {
     }
 
     /// Whether a key lies in one of them.
-    #[must_use]
     pub fn contain(&self, key: &[u8]) -> bool {
         self.reach_beyond(self.gaps.partition_point(|gap| gap.lower <= key), key)
     }
 
     /// Whether a gap overlaps one of them.
-    #[must_use]
     pub fn meet(&self, gap: &Gap<'_>) -> bool {
         let below = |upper| self.gaps.partition_point(|theirs| theirs.lower < upper);
         self.reach_beyond(gap.upper.map_or(self.gaps.len(), below), gap.lower)
@@ -80,12 +76,10 @@ impl<'a> Gaps<'a> {
             .filter(move |gap| gap.contains(key))
     }
 
-    #[must_use]
     pub fn all(&self) -> &[Gap<'a>] {
         &self.gaps
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.gaps.is_empty()
     }

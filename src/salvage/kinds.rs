@@ -50,7 +50,6 @@ impl Small {
         Self::Meta,
     ];
 
-    #[must_use]
     pub fn name(self) -> &'static [u8] {
         match self {
             Self::Alarm => b"alarm",
@@ -66,7 +65,6 @@ impl Small {
     }
 
     /// The bucket whose entries most of a leaf's are.
-    #[must_use]
     pub fn of_leaf(leaf: &OrphanLeaf<'_>) -> Option<Self> {
         let most = |kind: &Self| {
             let fitting = leaf.entries.iter().filter(|entry| kind.takes(entry)).count();
@@ -76,7 +74,6 @@ impl Small {
     }
 
     /// Whether an entry is one of this bucket's: its key and its value agree.
-    #[must_use]
     pub fn takes(self, entry: &Entry<'_>) -> bool {
         let (key, value) = (entry.key, entry.value);
         !entry.is_bucket()
@@ -111,7 +108,6 @@ impl Small {
     }
 
     /// A number in a leaf that only increases: the later of two versions of the leaf has the higher one.
-    #[must_use]
     pub fn version_of(self, leaf: &OrphanLeaf<'_>) -> u64 {
         let counter: &[u8] = match self {
             Self::Auth => b"authRevision",
@@ -124,7 +120,6 @@ impl Small {
 }
 
 /// The id of a lease: the key has it in 8 bytes, big-endian, and the value has it, too (`lease.go`, `leaseIDToBytes`).
-#[must_use]
 pub fn lease_id(entry: &Entry<'_>) -> Option<u64> {
     let id = u64::from_be_bytes(entry.key.try_into().ok()?);
     let lease = Lease::decode(entry.value).ok()?;

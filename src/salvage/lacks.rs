@@ -58,7 +58,6 @@ pub enum What {
 
 impl What {
     /// Its name, for people.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Auth => "AUTH",
@@ -86,7 +85,6 @@ pub enum LackState {
 
 impl LackState {
     /// Its name, for people.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Older => "of an older state",
@@ -105,7 +103,6 @@ pub fn disable_auth(buckets: &mut [SavedBucket<'_>]) -> bool {
 }
 
 /// What the copy lacks, what matters most first. `target` is where the copy goes.
-#[must_use]
 pub fn lacks(finds: &Finds<'_>, target: &Path) -> Vec<Lack> {
     if !finds.is_etcd {
         return Vec::new();

@@ -38,7 +38,6 @@ pub struct Leases {
 
 impl Leases {
     /// Gathers it from the records that were saved, those that were left out, and the leaves of leases.
-    #[must_use]
     pub fn of<'l, 'a: 'l>(
         saved: &[Found<'a>],
         left_out: &[Found<'a>],
@@ -77,19 +76,16 @@ impl Leases {
     }
 
     /// Whether a key that exists is attached to it: 1.
-    #[must_use]
     pub fn is_needed(&self, id: u64) -> bool {
         self.needed.contains(&id)
     }
 
     /// Whether it was gone for sure: 2 and 3.
-    #[must_use]
     pub fn is_gone(&self, id: u64) -> bool {
         !self.is_needed(id) && (self.ended.contains(&id) || self.empty.cover(id, id))
     }
 
     /// Whether a leaf was written before some of its leases were gone: 4.
-    #[must_use]
     pub fn is_old(&self, leaf: &OrphanLeaf<'_>) -> bool {
         leaf.entries.iter().filter_map(lease_id).any(|id| self.is_gone(id))
     }
@@ -113,7 +109,6 @@ fn empty_ranges(leaf: &OrphanLeaf<'_>) -> Vec<(u64, u64)> {
 pub struct Newest(HashMap<u64, u64>);
 
 impl Newest {
-    #[must_use]
     pub fn of(ids: impl Iterator<Item = u64>) -> Self {
         let mut newest: HashMap<u64, u64> = HashMap::new();
         for id in ids {
@@ -124,7 +119,6 @@ impl Newest {
     }
 
     /// Whether a lease was granted later than all of these.
-    #[must_use]
     pub fn is_before(&self, id: u64) -> bool {
         self.0.get(&(id >> COUNTER_BITS)).is_none_or(|&last| last < id)
     }

@@ -82,7 +82,6 @@ pub struct AffectedKey {
 }
 
 /// The ranges with losses, in order: one for each gap, and one for each run of revisions that no gap explains.
-#[must_use]
 pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     let compacted = finds.compacted.unwrap_or(0);
     let counts = Counts::of(&finds.records);
@@ -180,7 +179,6 @@ fn unexplained(finds: &Finds<'_>, compacted: i64, gaps: &[Lost]) -> Vec<Lost> {
 }
 
 /// What the losses mean for keys.
-#[must_use]
 pub fn affected(finds: &Finds<'_>, lost: &[Lost]) -> Affected {
     let mut affected = Affected::default();
     if lost.is_empty() {

@@ -61,7 +61,6 @@ pub fn open(
 
 impl Wreck {
     /// These bytes; `None` where no page of them is one of bbolt's.
-    #[must_use]
     pub fn new(path: PathBuf, data: Bytes) -> Option<Self> {
         let metas = read_metas(&data);
         let known = metas.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
@@ -86,7 +85,6 @@ impl Wreck {
 
 impl Wreck {
     /// Whether a meta is damaged that may have been later than the one that is sound.
-    #[must_use]
     pub fn newer_meta_may_be_lost(&self) -> bool {
         let sound = self.metas.iter().filter_map(|meta| meta.ok()).map(|meta| meta.txid).max();
         let is_older = |meta: &Meta| sound.is_some_and(|sound| meta.txid < sound);
@@ -95,7 +93,6 @@ impl Wreck {
 
     /// Whether other commands would read all of it: where a reference or a number is wrong, what was found may be what it should
     /// have led to, or may not.
-    #[must_use]
     pub fn is_readable(&self) -> bool {
         let Ok(db) = Db::new(self.db.data().clone()) else { return false };
         let structure = Structure::of(&db);

@@ -17,7 +17,6 @@ use super::unreached::LooseTree;
 
 /// If exactly one bucket has a gap, completes it from leaves of trees that lie in the gap, or counts what would. Returns the rest of
 /// the trees.
-#[must_use]
 pub fn complete<'a>(
     db: &Db,
     buckets: &mut [SavedBucket<'a>],

@@ -5,7 +5,6 @@
 pub struct Ranges<T>(Vec<(T, T)>);
 
 impl<T: Copy + Ord> Ranges<T> {
-    #[must_use]
     pub fn of(mut ranges: Vec<(T, T)>) -> Self {
         ranges.sort_unstable();
         let mut highest = None;
@@ -17,13 +16,11 @@ impl<T: Copy + Ord> Ranges<T> {
     }
 
     /// Whether one of them has all from `first` to `last`.
-    #[must_use]
     pub fn cover(&self, first: T, last: T) -> bool {
         self.highest_end(|start| start <= first).is_some_and(|end| last <= end)
     }
 
     /// Whether something lies between the two ends of one of them.
-    #[must_use]
     pub fn enclose(&self, at: T) -> bool {
         self.highest_end(|start| start < at).is_some_and(|end| at < end)
     }

@@ -32,7 +32,6 @@ pub struct Judged<'a> {
 }
 
 /// Separates the records of the state from the others.
-#[must_use]
 pub fn judge<'a>(case: Case<'_, 'a>) -> Judged<'a> {
     let evidence = Evidence::of(&case);
     let compacted = evidence.compacted;

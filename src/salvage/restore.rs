@@ -50,7 +50,6 @@ pub struct VersionCommand {
 }
 
 /// A copy goes into the data dir only if it has all that the file held: etcd applies the later entries of the raft log to it.
-#[must_use]
 pub fn restore(
     finds: &Finds<'_>,
     lost: &[Lost],

@@ -84,7 +84,6 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether it leads to any bucket, or a meta that can be believed leads to a root without one.
-    #[must_use]
     pub fn leads_somewhere(&self) -> bool {
         let is_of_a_meta = matches!(self.root.from, RootSource::ActiveMeta | RootSource::OlderMeta);
         self.trunk.buckets.len() > 1 || (is_of_a_meta && self.trunk.num_gaps() == 0)
@@ -92,7 +91,6 @@ impl<'a> Candidate<'a> {
 }
 
 /// Only the pages of the metas are claimed.
-#[must_use]
 pub fn new_claims(wreck: &Wreck) -> Claims {
     let claims = Claims::new(wreck.db.num_pages());
     for page in [PageId(0), PageId(1)] {
@@ -102,7 +100,6 @@ pub fn new_claims(wreck: &Wreck) -> Claims {
 }
 
 /// The roots that the metas name, the latest first.
-#[must_use]
 pub fn of_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
     let mut metas: Vec<_> = wreck.metas.iter().filter_map(|meta| meta.ok()).collect();
     metas.sort_by_key(|meta| Reverse(meta.txid));
@@ -112,7 +109,6 @@ pub fn of_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
 }
 
 /// The roots that metas name of which the checksum alone is wrong, the latest first.
-#[must_use]
 pub fn of_unsealed_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
     let read = |meta| Candidate::of_meta(wreck, meta, Tier::OlderRoot, RootSource::UnsealedMeta);
     wreck.unsealed.iter().map(read).collect()
@@ -121,7 +117,6 @@ pub fn of_unsealed_metas(wreck: &Wreck) -> Vec<Candidate<'_>> {
 /// Roots that no meta leads to, the likeliest first: in a file of etcd's those of the latest state, in another program's the one node
 /// that no other refers to and that reaches most. Where a valid meta names a page that is lost, such a node is not that root, but
 /// may be the root of a bucket.
-#[must_use]
 pub fn searched<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>) -> Vec<Candidate<'a>> {
     let forest = Forest::of(&wreck.db, orphans);
     let roots = of_etcd(wreck, orphans, &forest);

@@ -40,7 +40,6 @@ pub struct SavedBucket<'a> {
 }
 
 impl<'a> SavedBucket<'a> {
-    #[must_use]
     pub fn empty(parent: Option<usize>, name: &'a [u8]) -> Self {
         Self {
             parent,
@@ -87,7 +86,6 @@ impl<'a> SavedBucket<'a> {
         self.entries.sort_by(|a, b| a.key.cmp(b.key));
     }
 
-    #[must_use]
     pub fn num_values(&self) -> u64 {
         let plain = self.entries.iter().filter(|entry| !entry.is_bucket()).count();
         plain.saturating_add(self.made.len()) as u64
@@ -107,13 +105,11 @@ impl<'a> SavedBucket<'a> {
     }
 
     /// Whether it is this bucket of etcd's.
-    #[must_use]
     pub fn is_of(&self, kind: Small) -> bool {
         self.parent == Some(0) && self.name == kind.name()
     }
 
     /// The value of a plain key.
-    #[must_use]
     pub fn value(&self, key: &[u8]) -> Option<&'a [u8]> {
         let entry = self.entries.iter().find(|entry| entry.key == key && !entry.is_bucket());
         entry.map(|entry| entry.value)

@@ -27,7 +27,6 @@ pub struct SmallLeaves<'a> {
 
 impl<'a> SmallLeaves<'a> {
     /// Sorts leaves by their buckets. Returns also what belongs to none: whole leaves, and the other entries of sorted ones.
-    #[must_use]
     pub fn sort(leaves: Vec<OrphanLeaf<'a>>) -> (Vec<Self>, Vec<OrphanLeaf<'a>>) {
         let mut sorted: BTreeMap<Small, Vec<OrphanLeaf<'a>>> = BTreeMap::new();
         let mut others = Vec::new();
@@ -55,7 +54,6 @@ impl<'a> SmallLeaves<'a> {
     }
 
     /// The highest revision that a `meta` leaf, of whatever age, has under a key: compactions only go forward.
-    #[must_use]
     pub fn highest_revision(&self, key: &[u8]) -> Option<i64> {
         let values = self.entries().filter(|(_, entry)| entry.key == key);
         values.filter_map(|(_, entry)| Some(crate::etcd::Revision::parse(entry.value)?.main)).max()

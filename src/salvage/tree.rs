@@ -29,7 +29,6 @@ pub struct Tree<'a> {
 
 impl Tree<'_> {
     /// A tree of which nothing can be read, as the page that leads to it is damaged.
-    #[must_use]
     pub fn missing(page: PageId) -> Self {
         let why = "what leads to it is damaged".to_owned();
         let gap = Gap { lower: &[], upper: None, page, leaf: false, why };
@@ -47,7 +46,6 @@ struct Pending<'a> {
 }
 
 /// Reads a tree. Pages that it takes are claimed; a page that another tree has claimed is a gap.
-#[must_use]
 pub fn read<'a>(db: &'a Db, root: BucketRoot<'a>, claims: &Claims) -> Tree<'a> {
     let metas = db.metas().slots.iter().filter_map(|meta| meta.ok());
     let claimed = metas.map(|meta| meta.high_water_mark).max().unwrap_or(u64::MAX);

@@ -40,7 +40,6 @@ pub struct Trunk<'a> {
 
 impl<'a> Trunk<'a> {
     /// Reads all buckets below a root page.
-    #[must_use]
     pub fn read(db: &'a Db, root: PageId, sequence: u64, claims: &Claims) -> Self {
         let mut tree = tree::read(db, BucketRoot::Page(root), claims);
         let restored = restore_flags(&mut tree.entries);
@@ -48,7 +47,6 @@ impl<'a> Trunk<'a> {
     }
 
     /// Reads all buckets below entries of a root.
-    #[must_use]
     pub fn of_entries(db: &'a Db, entries: Vec<Entry<'a>>, claims: &Claims) -> Self {
         Self::of_tree(db, Tree { entries, ..Tree::default() }, 0, claims)
     }
@@ -102,7 +100,6 @@ impl<'a> Trunk<'a> {
     }
 
     /// A root bucket that can't be read.
-    #[must_use]
     pub fn lost(root: PageId) -> Self {
         let why = "another page lies in the place of the root bucket".to_owned();
         let gaps = Gaps::new(vec![Gap { lower: &[], upper: None, page: root, leaf: false, why }]);
@@ -112,45 +109,38 @@ impl<'a> Trunk<'a> {
 
     /// Whether the root bucket may be one: it holds a bucket, or nothing at all. bbolt puts only buckets there (`tx.go`), and accepts
     /// plain values beside them; a page with values alone is another one.
-    #[must_use]
     pub fn may_be_root(&self) -> bool {
         let root = self.buckets.first().map(|root| &root.tree.entries);
         root.is_some_and(|entries| entries.is_empty() || entries.iter().any(Entry::is_bucket))
     }
 
     /// Whether there is a root bucket of which nothing is missing, and it is empty.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self.buckets.as_slice(), [root] if root.tree.entries.is_empty() && root.tree.gaps.is_empty())
     }
 
     /// Entries of all buckets, buckets among them.
-    #[must_use]
     pub fn num_entries(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.tree.entries.len()).sum()
     }
 
     /// Plain entries of all buckets.
-    #[must_use]
     pub fn num_values(&self) -> u64 {
         let entries = self.buckets.iter().flat_map(|bucket| &bucket.tree.entries);
         entries.filter(|entry| !entry.is_bucket()).count() as u64
     }
 
     /// The top-level bucket of this name.
-    #[must_use]
     pub fn top_level(&self, name: &[u8]) -> Option<&TrunkBucket<'a>> {
         self.buckets.get(self.inside(0, name)?)
     }
 
     /// The number of the bucket of this name within another.
-    #[must_use]
     pub fn inside(&self, bucket: usize, name: &[u8]) -> Option<usize> {
         self.index.get(&(bucket, name)).copied()
     }
 
     /// Ranges that are missing, over all buckets.
-    #[must_use]
     pub fn num_gaps(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.tree.gaps.all().len()).sum()
     }
@@ -162,13 +152,11 @@ impl<'a> Trunk<'a> {
     }
 
     /// etcd's consistent index: the raft log up to which this state came.
-    #[must_use]
     pub fn consistent_index(&self) -> Option<u64> {
         self.meta(b"consistent_index")?.try_into().ok().map(u64::from_be_bytes)
     }
 
     /// The revision of the last compaction that was begun, whether or not it was finished.
-    #[must_use]
     pub fn compaction(&self) -> Option<i64> {
         let revision = |key| Some(Revision::parse(self.meta(key)?)?.main);
         revision(FINISHED_COMPACT).max(revision(SCHEDULED_COMPACT))

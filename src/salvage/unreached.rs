@@ -66,7 +66,6 @@ pub struct LooseTree<'a> {
 }
 
 /// Reads all that lies in these nodes and below none of the roots. Each page is read once, with the tree that has most below it.
-#[must_use]
 pub fn read<'a>(wreck: &'a Wreck, orphans: &Orphans<'a>, roots: &[Candidate<'a>]) -> Vec<LooseTree<'a>> {
     let claims = new_claims(wreck);
     roots.iter().for_each(|root| claims.add(&root.claims));
@@ -119,7 +118,6 @@ fn left_over<'t, 'a: 't>(
 }
 
 /// What the report says about them.
-#[must_use]
 pub fn summary(trees: &[LooseTree<'_>], taken: bool) -> Unreached {
     let tree = |tree: &LooseTree<'_>| UnreachedTree {
         page: tree.page.0,

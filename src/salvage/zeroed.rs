@@ -19,7 +19,6 @@ pub struct Zeroed {
 }
 
 impl Zeroed {
-    #[must_use]
     pub fn of<'a>(db: &Db, trunks: impl IntoIterator<Item = &'a Trunk<'a>>) -> Self {
         let is_zeroed =
             |page: u64| db.first_bytes(PageId(page)).is_some_and(|bytes| bytes.iter().all(|&byte| byte == 0));
@@ -34,7 +33,6 @@ impl Zeroed {
     }
 
     /// Whether part of an entry lies on one of them.
-    #[must_use]
     pub fn hit(&self, db: &Db, entry: &Entry<'_>) -> bool {
         if self.pages.is_empty() {
             return false;

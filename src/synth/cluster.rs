@@ -46,7 +46,6 @@ pub struct KeyText<'t> {
 
 impl Cluster {
     /// A cluster of `num_keys` keys, with no value above `max_value` bytes.
-    #[must_use]
     pub fn new(seed: u64, num_keys: u32, max_value: u32) -> Self {
         let total: u64 = KINDS.iter().map(|kind| u64::from(kind.share)).sum();
         let mut before = 0u64;
@@ -68,7 +67,6 @@ impl Cluster {
     }
 
     /// The object of a key.
-    #[must_use]
     pub fn object(&self, key: u32) -> Option<Object> {
         let number = self.starts.partition_point(|&start| start <= key).checked_sub(1)?;
         let (kind, start) = (KINDS.get(number)?, *self.starts.get(number)?);
@@ -98,7 +96,6 @@ impl Cluster {
     }
 
     /// Bytes that the value of a version has.
-    #[must_use]
     pub fn value_len(&self, object: Object, key: &KeyText<'_>, version: u32) -> u64 {
         let filler = self.filler_len(object, key, version);
         value_len(object.kind, key, filler)

@@ -85,13 +85,11 @@ impl SynthContent {
     }
 
     /// All records, and what etcd knows beside them.
-    #[must_use]
     pub fn history(&self) -> &SynthHistory {
         &self.history
     }
 
     /// How many leases there are.
-    #[must_use]
     pub fn leases(&self) -> u32 {
         self.leases
     }

@@ -83,25 +83,21 @@ impl Record {
         Self { main: time, key, version: 0, packed: 0 }
     }
 
-    #[must_use]
     pub fn main(self) -> u32 {
         self.main
     }
 
     /// The change within it.
-    #[must_use]
     pub fn sub(self) -> u32 {
         self.packed >> SIZE_BITS & ((1 << SUB_BITS) - 1)
     }
 
     /// Whether it deleted its key.
-    #[must_use]
     pub fn is_tombstone(self) -> bool {
         self.packed & TOMBSTONE != 0
     }
 
     /// Bytes of its value in the `key` bucket.
-    #[must_use]
     pub fn size(self) -> u32 {
         self.packed & ((1 << SIZE_BITS) - 1)
     }

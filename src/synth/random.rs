@@ -41,7 +41,6 @@ pub struct Random(Pcg64Dxsm);
 
 impl Random {
     /// The answers to `question` about `number`.
-    #[must_use]
     pub fn new(seed: u64, question: Question, number: u64) -> Self {
         Self(Pcg64Dxsm::new(u128::from(number) << 64 | u128::from(seed), question as u128))
     }

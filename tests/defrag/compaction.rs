@@ -404,7 +404,10 @@ mod revisions {
             }
         };
         for revision in ["1", "8"] {
-            refused(revision, &[&format!("revision {revision} "), "compact revision is 9", "31", "from 9 to 31"]);
+            refused(
+                revision,
+                &[&format!("revision {revision} "), "compact revision is 9", "31", "from 9 to 31"],
+            );
         }
         for revision in ["32", "9223372036854775807"] {
             refused(revision, &[&format!("revision {revision} "), "future", "31", "compact revision 9"]);

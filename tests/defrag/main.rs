@@ -43,8 +43,7 @@ use etcd_medic::internals::copy::{CopyError, Destination, Progress};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
 use etcd_medic::internals::input::DbFile;
-use etcd_medic::internals::output::OutputError;
-use etcd_medic::internals::output::unfinished::TEMPORARY_SUFFIX;
+use etcd_medic::internals::output::{OutputError, unfinished::TEMPORARY_SUFFIX};
 use etcd_medic::internals::rewrite::changes::Wish;
 use etcd_medic::internals::rewrite::{
     defrag::{self},

@@ -22,8 +22,9 @@ use etcd_medic::internals::report;
 use etcd_medic::internals::rewrite::changes::{History, Wish};
 use etcd_medic::internals::rewrite::{self, Changes, CopyContent};
 use etcd_medic::internals::rewrite::{defrag, error::DefragError};
+use etcd_medic::internals::salvage::error::SalvageError;
 use etcd_medic::internals::salvage::open::Wreck;
-use etcd_medic::internals::salvage::request::Trust;
+use etcd_medic::internals::salvage::request::{SalvageRequest, Trust};
 use etcd_medic::internals::salvage::run;
 use etcd_medic::internals::scan::health::Health;
 use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
@@ -80,7 +81,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     let silent = Progress::SILENT;
     let mut found = Vec::new();
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
-        let mut request = etcd_medic::SalvageRequest::to("copy");
+        let mut request = SalvageRequest::to("copy");
         (request.trust, request.dry_run) = (trust, true);
         match run::salvage(&wreck, &request, silent) {
             Ok(report) => {
@@ -98,11 +99,11 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
                 found.push((report.target.revision.is_some(), report.target.records));
             }
             // all that was found may have been deleted
-            Err(etcd_medic::SalvageError::Doubtful { .. }) if trust == Trust::Strict => {}
+            Err(SalvageError::Doubtful { .. }) if trust == Trust::Strict => {}
             Err(error) => {
                 let known = match error {
-                    etcd_medic::SalvageError::Nothing { .. } => true,
-                    etcd_medic::SalvageError::Unplaced { .. } => trust != Trust::BestEffort,
+                    SalvageError::Nothing { .. } => true,
+                    SalvageError::Unplaced { .. } => trust != Trust::BestEffort,
                     _ => false,
                 };
                 assert!(known, "{error}");
@@ -121,7 +122,7 @@ pub fn saved_copy(file: &Bytes) {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("copy.db");
     let request = |target: &Path, dry_run| {
-        let mut request = etcd_medic::SalvageRequest::to(target);
+        let mut request = SalvageRequest::to(target);
         request.dry_run = dry_run;
         request
     };
