@@ -305,7 +305,7 @@ fn the_program_refuses_what_it_cannot_do() {
         (["--page-size", "5000"], "power of two"),
         (["--fill", "5%"], "10 %"),
         (["--compact-revision", "5"], "too low"),
-        (["--size", "8KiB"], "--size"),
+        (["--size", "8KiB"], "24576 bytes"),
         (["--alarm", "corrupt"], "nospace"),
     ];
     for (args, words) in refused {
