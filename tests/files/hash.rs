@@ -244,7 +244,7 @@ mod rule {
             let error =
                 HashError::from(RevisionError::Compacted { asked, compact_revision, current_revision });
             assert_eq!(hashes(&db, asked), Err(error));
-            assert!(error.to_string().contains("from revision 9 on"), "{error}");
+            assert!(error.to_string().contains("the compact revision is 9"), "{error}");
         }
         for asked in [22, i64::MAX] {
             let error = RevisionError::Future { asked, compact_revision, current_revision };
