@@ -90,7 +90,7 @@ pub struct BucketHash {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum HashError {
     /// `--rev` was given, and the file is not etcd's.
-    #[error("has no bucket `key` that can be read, and so no revisions")]
+    #[error("has no bucket `key` that can be read")]
     NoRevisions,
     /// No such revision.
     #[error(transparent)]
