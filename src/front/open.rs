@@ -31,8 +31,15 @@ pub fn open(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
 ///
 /// # Examples
 /// ```
-/// let file = etcd_medic::open_exclusively("testdata/k8s-frag/frag.db")?;
-/// # Ok::<(), etcd_medic::SourceError>(())
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let db = folder.path().join("db");
+/// # std::fs::copy("testdata/k8s-frag/frag.db", &db)?;
+/// let file = etcd_medic::open_exclusively(&db)?;
+/// let report = file.defrag(&etcd_medic::DefragRequest::in_place(), etcd_medic::Progress::SILENT)?;
+/// println!("the old file is {}", report.kept_old.expect("kept"));
+/// # Ok(())
+/// # }
 /// ```
 pub fn open_exclusively(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
     DbFile::open(path.as_ref(), Lock::Exclusive)
