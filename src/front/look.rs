@@ -181,7 +181,7 @@ impl DbFile {
         inspect::pages(&self.db)
     }
 
-    /// One page, taken apart.
+    /// One page, taken apart. Numbers that may be parts of a value are 0, unless `show_secrets`.
     ///
     /// # Errors
     /// There is no such page, or the file ends before it.
@@ -190,12 +190,19 @@ impl DbFile {
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let file = etcd_medic::open("testdata/bolt/nested.db")?;
-    /// assert_eq!(file.page(0)?.page, 0);
+    /// assert_eq!(file.page(0, false)?.page, 0);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn page(&self, id: u64) -> Result<PageView, PageError> {
-        inspect::page(&self.db, PageId(id))
+    pub fn page(&self, id: u64, show_secrets: bool) -> Result<PageView, PageError> {
+        let mut view = inspect::page(&self.db, PageId(id))?;
+        if !show_secrets && inspect::may_hold_secrets(&self.db) {
+            view.hide_values(&self.db);
+        }
+        if !self.owner().is_etcd() {
+            view.forget_revisions();
+        }
+        Ok(view)
     }
 
     /// Every bucket: entries, pages, levels, and a fingerprint of its content.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use crate::bolt::PageId;
 use crate::inspect::{self, PageView};
 use crate::report;
 use crate::text::shown;
@@ -49,17 +48,10 @@ impl PageArgs {
             "{}: its bytes may be those of Secrets: --hex shows them with --show-secrets only",
             shown(&source.path)
         );
-        let is_etcd = source.owner().is_etcd();
         let mut document = PageDocument { pages: Vec::new() };
         for &id in &self.ids {
-            let view = inspect::page(&source.db, PageId(id));
-            let mut view = view.with_context(|| shown(&source.path).into_owned())?;
-            if hide {
-                view.hide_values(&source.db);
-            }
-            if !is_etcd {
-                view.forget_revisions();
-            }
+            let view = source.page(id, self.show_secrets);
+            let view = view.with_context(|| shown(&source.path).into_owned())?;
             document.pages.push(view);
         }
         context.render("page", &document, |out| {
