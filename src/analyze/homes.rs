@@ -1,7 +1,8 @@
 //! Where objects live: bytes by tenant and by namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::k8s::Tenant;
@@ -69,7 +70,7 @@ impl HomeUse {
 /// Sums by tenant and namespace, and of what a filter keeps out.
 #[derive(Debug, Default)]
 pub(super) struct Homes<'a> {
-    sums: BTreeMap<(Option<Tenant<'a>>, Option<&'a [u8]>), KeySum>,
+    sums: HashMap<(Option<Tenant<'a>>, Option<&'a [u8]>), KeySum, RandomState>,
     rest: KeySum,
 }
 

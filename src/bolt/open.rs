@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
+use rayon::prelude::*;
 use thiserror::Error;
 
 /// Whether to ask for bbolt's lock before reading.
@@ -48,6 +49,29 @@ struct LockedMap {
     map: Option<Mmap>,
     file: File,
     lock: Lock,
+}
+
+/// Bytes that a thread gives back at once when a mapping ends.
+const RELEASED_AT_ONCE: usize = 32 << 20;
+
+impl Drop for LockedMap {
+    /// Gives the pages back on all threads: the system takes a sixth of a whole scan's time to do it on one.
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(map) = self.map.as_ref().filter(|map| map.len() > RELEASED_AT_ONCE) {
+            let parts = (0..map.len()).into_par_iter().step_by(RELEASED_AT_ONCE);
+            parts
+                .for_each(|start| release(map, start, RELEASED_AT_ONCE.min(map.len().saturating_sub(start))));
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the mapping's own pages")]
+fn release(map: &Mmap, start: usize, len: usize) {
+    // SAFETY: nobody has a view of the mapping any more, as it is being dropped; and a page of a file that is mapped shared
+    // and read-only would come back from the file, with the same bytes.
+    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };
 }
 
 impl AsRef<[u8]> for Mapping {

@@ -355,6 +355,7 @@ impl<'a> Leaf<'a> {
             let key_at = element_at.saturating_add(element.pos.get() as usize);
             prefetch_index(self.page.bytes, key_at);
             prefetch_index(self.page.bytes, key_at.saturating_add(64));
+            prefetch_index(self.page.bytes, key_at.saturating_add(128));
             let len = (element.key_size.get() as usize).saturating_add(element.value_size.get() as usize);
             prefetch_index(self.page.bytes, key_at.saturating_add(len).saturating_sub(1));
         }

@@ -9,45 +9,54 @@ use crate::etcd::KeyValue;
 use crate::k8s::{KeyLayout, value};
 
 /// Folders that are kept. A cluster has one for each resource and namespace; beyond this many, keys go the long way.
-const MAX_FOLDERS: usize = 1024;
+const MAX_FOLDERS: usize = 1 << 14;
 
-/// Where keys were found to belong, by everything up to their last slash.
+/// The folders whose keys were found to belong together, each with a number.
 #[derive(Debug, Default)]
-pub struct Folders<'a> {
-    table: HashTable<Folder<'a>>,
+pub(super) struct KeyFolders<'a> {
+    table: HashTable<(KeyFolder<'a>, u32)>,
     hasher: RandomState,
 }
 
-#[derive(Debug)]
-struct Folder<'a> {
+/// Keys with the same path up to their last slash, of which [`KeyLayout::classify`] makes the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct KeyFolder<'a> {
     path: &'a [u8],
     /// What a value must begin with; empty where the path alone decides.
     head: &'a [u8],
-    resource: u16,
-    home: u32,
 }
 
-impl<'a> Folders<'a> {
-    /// The numbers of the resource and home of a key, if its folder is known.
+impl<'a> KeyFolders<'a> {
+    /// The number of a key's folder, if it is known.
     #[inline]
-    pub fn find(&self, kv: &KeyValue<'_>) -> Option<(u16, u32)> {
+    pub(super) fn find(&self, kv: &KeyValue<'_>) -> Option<u32> {
         let path = folder_of(kv.key)?;
-        let found = self.table.find(self.hasher.hash_one(path), |folder| folder.path == path)?;
-        kv.value.starts_with(found.head).then_some((found.resource, found.home))
+        let (folder, number) =
+            self.table.find(self.hasher.hash_one(path), |(folder, _)| folder.path == path)?;
+        kv.value.starts_with(folder.head).then_some(*number)
     }
 
-    /// Keeps what [`KeyLayout::classify`] made of a key, where it would make the same of all keys in its folder.
-    pub fn learn(&mut self, kv: &KeyValue<'a>, (resource, home): (u16, u32), layout: &KeyLayout<'_>) {
-        let Some(path) = folder_of(kv.key).filter(|_| self.table.len() < MAX_FOLDERS) else { return };
-        let head =
-            if layout.decides_by_path(kv.key) { Some(&[][..]) } else { value::protobuf_head(kv.value) };
-        let Some(head) = head else { return };
+    /// Adds a folder, unless its path is known.
+    pub(super) fn add(&mut self, folder: KeyFolder<'a>) {
         let Self { table, hasher } = self;
-        let hash = hasher.hash_one(path);
-        if table.find(hash, |folder| folder.path == path).is_none() {
-            let folder = Folder { path, head, resource, home };
-            table.insert_unique(hash, folder, |folder| hasher.hash_one(folder.path));
+        let hash = hasher.hash_one(folder.path);
+        let is_known = table.find(hash, |(known, _)| known.path == folder.path).is_some();
+        if let Ok(number) = u32::try_from(table.len())
+            && !is_known
+            && table.len() < MAX_FOLDERS
+        {
+            table.insert_unique(hash, (folder, number), |(folder, _)| hasher.hash_one(folder.path));
         }
+    }
+}
+
+impl<'a> KeyFolder<'a> {
+    /// The folder of a key, where `layout` makes the same of all keys in it.
+    pub(super) fn of(kv: &KeyValue<'a>, layout: &KeyLayout<'_>) -> Option<Self> {
+        let path = folder_of(kv.key)?;
+        let decides = layout.decides_by_path(kv.key);
+        let head = if decides { Some(&[][..]) } else { value::protobuf_head(kv.value) };
+        Some(Self { path, head: head? })
     }
 }
 

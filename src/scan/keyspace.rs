@@ -14,10 +14,14 @@ use crate::etcd::history::RecordFault;
 use crate::etcd::{KeyValue, RecordKey};
 use crate::k8s::KeyLayout;
 
+use super::folders::KeyFolders;
 use super::outline::Outline;
 use super::record::{FirstRecord, KnownKey, NUM_SHARDS, PartRecords, RecordFinding, RecordSum, Shards};
 use super::shard::{AddContext, Shard};
 use super::timeline::Bins;
+
+/// Records that the processor is asked for ahead of their turn.
+const AHEAD: usize = 8;
 
 /// The keys of the `key` bucket.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub struct Keyspace<'a> {
     /// Another in every run, so that nobody can make keys that all fall into one slot.
     hasher: RandomState,
     spare: Mutex<Vec<Shards<'a>>>,
+    folders: KeyFolders<'a>,
     /// The sizes of the records, where they are wanted.
     pub outline: Option<Outline>,
     bins: Bins,
@@ -45,6 +50,7 @@ impl<'a> Keyspace<'a> {
             unreadable: RecordSum::default(),
             hasher: RandomState::default(),
             spare: Mutex::default(),
+            folders: KeyFolders::default(),
             outline: outline.map(Outline::new),
             bins,
             last: None,
@@ -61,7 +67,10 @@ impl<'a> Keyspace<'a> {
     /// What is known of the key of a record that will be absorbed later.
     #[inline]
     pub fn known_key(&self, shard: usize, hash: u64, kv: &KeyValue<'a>) -> KnownKey {
-        self.shards.get(shard).map_or(KnownKey::New, |shard| shard.known_key(hash, kv))
+        if let Some(number) = self.shards.get(shard).and_then(|shard| shard.find(hash, kv.key)) {
+            return KnownKey::Known(number);
+        }
+        self.folders.find(kv).map_or(KnownKey::New, KnownKey::InFolder)
     }
 
     /// Empty vectors for a part's records: those of a window that was absorbed, where there are any.
@@ -88,7 +97,11 @@ impl<'a> Keyspace<'a> {
             let mut max_revision = 0;
             let mut faults = Vec::new();
             for part in &parts {
-                for record in part.shards.get(number).into_iter().flatten() {
+                let records = part.shards.get(number).map_or(&[][..], Vec::as_slice);
+                for (at, record) in records.iter().enumerate() {
+                    if let Some(ahead) = records.get(at + AHEAD) {
+                        shard.prefetch(ahead);
+                    }
                     max_revision = max_revision.max(record.revision);
                     let entry = part.first_entry.saturating_add(record.number);
                     faults.extend(shard.add(record, entry, context));
@@ -100,6 +113,9 @@ impl<'a> Keyspace<'a> {
         for (max_revision, shard_faults) in done {
             self.max_revision = self.max_revision.max(max_revision);
             faults.extend(shard_faults);
+        }
+        for folder in self.shards.iter_mut().flat_map(Shard::take_folders) {
+            self.folders.add(folder);
         }
         faults.sort_by_key(|finding| finding.at);
         self.keep_spare(parts);

@@ -10,6 +10,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `part`, [`record`] | what one thread makes of a subtree; a record on its way to its shard |
+//! | `unsorted` | records whose keys are looked up together, on their way to the shards |
 //! | [`keyspace`], [`shard`] | all keys; a part of them, to which records are added |
 //! | [`key_state`], [`key_sum`] | what the records of one key add up to, and of several |
 //! | [`resource_row`] | what is counted for a resource while records go by |
@@ -38,6 +39,7 @@ pub mod structure;
 pub mod tally;
 pub mod tenants;
 pub mod timeline;
+mod unsorted;
 
 use crate::bolt::bucket::{Bucket, BucketId};
 use crate::bolt::fault::Findings;

@@ -10,8 +10,9 @@ use crate::k8s::ValueKind;
 
 use super::keyspace::Keyspace;
 use super::outline::PartOutline;
-use super::record::{FirstRecord, Location, PartRecords, RecordFinding, RecordSum, ScannedRecord};
+use super::record::{FirstRecord, KnownKey, Location, PartRecords, RecordFinding, RecordSum, ScannedRecord};
 use super::tally::Tally;
+use super::unsorted::Unsorted;
 
 /// What one subtree came to.
 #[derive(Debug, Default)]
@@ -38,17 +39,25 @@ pub fn with_records<'a>(subtree: &mut Subtree<'_, 'a>, keyspace: &Keyspace<'a>) 
     let outline = keyspace.outline.is_some().then(PartOutline::default);
     let records = PartRecords { shards: keyspace.spare_shards(), outline, ..PartRecords::default() };
     let mut part = ScanPart { records, ..ScanPart::default() };
+    let mut unsorted = Unsorted::default();
     for node in subtree {
         part.tally.add(&node);
         if let Some(leaf) = node.leaf() {
-            part.add_leaf(&leaf, &node, keyspace);
+            part.add_leaf(&leaf, &node, keyspace, &mut unsorted);
         }
     }
+    unsorted.sort_into(&mut part.records.shards, keyspace);
     part
 }
 
 impl<'a> ScanPart<'a> {
-    fn add_leaf(&mut self, leaf: &Leaf<'a>, node: &Node<'a>, keyspace: &Keyspace<'a>) {
+    fn add_leaf(
+        &mut self,
+        leaf: &Leaf<'a>,
+        node: &Node<'a>,
+        keyspace: &Keyspace<'a>,
+        unsorted: &mut Unsorted<'a>,
+    ) {
         let page = leaf.page();
         let unreadable = (leaf.num_entries() as u64 - node.readable) * ELEMENT_SIZE as u64;
         let own = node.sizes.owned() - unreadable;
@@ -62,7 +71,13 @@ impl<'a> ScanPart<'a> {
             }
             let at = Location { page: page.id(), offset: page.offset() + entry.start as u64 };
             match self.read(&entry, at) {
-                Ok((place, kv)) => self.add_record(entry.value, place, &kv, at, leaf_bytes, keyspace),
+                Ok((place, kv)) => {
+                    if unsorted.is_full() {
+                        unsorted.sort_into(&mut self.records.shards, keyspace);
+                    }
+                    let record = self.record(entry.value, place, &kv, at, leaf_bytes);
+                    unsorted.push(record, kv, keyspace);
+                }
                 Err(fault) => {
                     let one = RecordSum { records: 1, own_bytes: entry.own_bytes(), leaf_bytes };
                     self.records.unreadable.add(&one);
@@ -74,24 +89,22 @@ impl<'a> ScanPart<'a> {
     }
 
     #[inline]
-    fn add_record(
-        &mut self,
+    fn record(
+        &self,
         message: &'a [u8],
         place: RecordKey,
         kv: &KeyValue<'a>,
         at: Location,
         leaf_bytes: u64,
-        keyspace: &Keyspace<'a>,
-    ) {
-        let (shard, hash) = keyspace.place_of(kv.key);
+    ) -> ScannedRecord<'a> {
         let state = match place.tombstone {
             true => Previous::Tombstone,
             false if KeyValue::is_revision_mark(message) => Previous::None,
             false => Previous::Put { create_revision: kv.create_revision, version: kv.version },
         };
-        let record = ScannedRecord {
+        ScannedRecord {
             message,
-            hash,
+            hash: 0,
             revision: place.revision.main,
             state,
             leaf_bytes,
@@ -101,10 +114,7 @@ impl<'a> ScanPart<'a> {
             key_len: u32::try_from(kv.key.len()).unwrap_or(u32::MAX),
             value_len: u32::try_from(kv.value.len()).unwrap_or(u32::MAX),
             encoding: ValueKind::of(kv.value),
-            key: keyspace.known_key(shard, hash, kv),
-        };
-        if let Some(shard) = self.records.shards.get_mut(shard) {
-            shard.push(record);
+            key: KnownKey::New,
         }
     }
 

@@ -88,14 +88,9 @@ impl ScannedRecord<'_> {
 pub enum KnownKey {
     /// The key has this number in its shard.
     Known(u32),
-    /// The key is new, and of this resource and home (by their numbers in the shard).
-    Classified {
-        /// Number of the resource.
-        resource: u16,
-        /// Number of the home.
-        home: u32,
-    },
-    /// The key is new, and so is its resource or home.
+    /// The key is new, and in the folder of this number.
+    InFolder(u32),
+    /// The key is new, and so is its folder, if it has one.
     New,
 }
 

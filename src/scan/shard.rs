@@ -2,12 +2,13 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use prefetch_index::prefetch_index;
 
 use crate::etcd::KeyValue;
 use crate::etcd::history;
 use crate::k8s::{GroupResource, KeyLayout, ObjectKey, Tenant};
 
-use super::folders::Folders;
+use super::folders::KeyFolder;
 use super::key_state::{KeyState, NONE};
 use super::numbered::Numbered;
 use super::outline::Outline;
@@ -41,7 +42,10 @@ pub struct Shard<'a> {
     leases: Numbered<i64>,
     last_lease: LastLease,
     bin_cursor: BinCursor,
-    folders: Folders<'a>,
+    /// Where the keys of each folder belong, by its number.
+    folders: Vec<Option<KeyPlace>>,
+    /// Folders that were found since the last window.
+    new_folders: Vec<KeyFolder<'a>>,
     /// What is known of each resource, by its number.
     rows: Vec<ResourceRow>,
     pub tombstones: RecordSum,
@@ -54,6 +58,13 @@ pub struct Home<'a> {
     pub tenant: u32,
     /// Its namespace, where it has one.
     pub namespace: Option<&'a [u8]>,
+}
+
+/// Where a key belongs, by numbers of its shard.
+#[derive(Clone, Copy, Debug)]
+struct KeyPlace {
+    resource: u16,
+    home: u32,
 }
 
 /// A key, and where it belongs.
@@ -143,21 +154,29 @@ impl<'a> Shard<'a> {
         })
     }
 
-    /// What is known of the key of a record that will be added later.
+    /// Asks the processor for the state of the key that is likely to have this hash, and gives back its number.
     #[inline]
-    pub(super) fn known_key(&self, hash: u64, kv: &KeyValue<'a>) -> KnownKey {
-        if let Some(number) = self.find(hash, kv.key) {
-            return KnownKey::Known(number);
-        }
-        match self.folders.find(kv) {
-            Some((resource, home)) => KnownKey::Classified { resource, home },
-            None => KnownKey::New,
+    pub(super) fn prefetch_state(&self, hash: u64) -> Option<u32> {
+        let hash = shorten(hash);
+        let number = self.index.find(lengthen(hash), |slot| slot.hash == hash)?.number;
+        prefetch_index(self.blocks.get(number as usize / BLOCK)?, number as usize % BLOCK);
+        Some(number)
+    }
+
+    /// Asks the processor for the bytes of a key, which its state knows.
+    #[inline]
+    pub(super) fn prefetch_key(&self, number: u32) {
+        let state =
+            self.blocks.get(number as usize / BLOCK).and_then(|block| block.get(number as usize % BLOCK));
+        if let Some(state) = state {
+            prefetch_index(state.newest_bytes(), 0);
+            prefetch_index(state.newest_bytes(), 64);
         }
     }
 
     /// The number of a key that has been seen.
     #[inline]
-    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let hash = shorten(hash);
         let is_it = |slot: &Slot| slot.hash == hash && key_at(&self.blocks, slot.number) == Some(key);
         self.index.find(lengthen(hash), is_it).map(|slot| slot.number)
@@ -170,6 +189,22 @@ impl<'a> Shard<'a> {
         self.index = HashTable::new();
     }
 
+    /// Asks the processor for what a record that comes soon is added to.
+    #[inline]
+    pub(super) fn prefetch(&self, record: &ScannedRecord<'_>) {
+        match record.key {
+            KnownKey::Known(number) => {
+                if let Some(block) = self.blocks.get(number as usize / BLOCK) {
+                    prefetch_index(block, number as usize % BLOCK);
+                }
+            }
+            KnownKey::InFolder(_) | KnownKey::New => {
+                prefetch_index(record.message, 0);
+                self.prefetch_state(record.hash);
+            }
+        }
+    }
+
     /// Takes in the next record, whose entry has this number in the bucket; what is wrong with it comes back.
     pub(super) fn add(
         &mut self,
@@ -179,7 +214,7 @@ impl<'a> Shard<'a> {
     ) -> Option<RecordFinding<'a>> {
         let number = match record.key {
             KnownKey::Known(number) => number,
-            KnownKey::Classified { .. } | KnownKey::New => self.find_or_insert(record, context.layout),
+            KnownKey::InFolder(_) | KnownKey::New => self.find_or_insert(record, context.layout),
         };
         let lease = match record.lease {
             0 => NONE,
@@ -249,19 +284,45 @@ impl<'a> Shard<'a> {
             Entry::Occupied(slot) => return slot.get().number,
             Entry::Vacant(slot) => drop(slot.insert(Slot { hash, number })),
         }
-        let (resource, home) = match record.key {
-            KnownKey::Classified { resource, home } => (resource, home),
-            _ => {
-                // it was read before, so the default never comes about
-                let kv = KeyValue::parse(record.message).unwrap_or_default();
-                let value = Some(kv.value).filter(|_| !record.is_tombstone());
-                let numbers = self.number_names(kv.key, layout.classify(kv.key, value));
-                self.folders.learn(&kv, numbers, layout);
-                numbers
-            }
+        let folder = match record.key {
+            KnownKey::InFolder(folder) => Some(folder as usize),
+            _ => None,
         };
+        let known = folder.and_then(|folder| *self.folders.get(folder)?);
+        let KeyPlace { resource, home } = known.unwrap_or_else(|| self.place(record, folder, layout));
         self.push(KeyState::before(record, resource, home));
         number
+    }
+
+    /// Finds out where a key belongs, and remembers it for its folder.
+    fn place(
+        &mut self,
+        record: &ScannedRecord<'a>,
+        folder: Option<usize>,
+        layout: &KeyLayout<'_>,
+    ) -> KeyPlace {
+        // it was read before, so the default never comes about
+        let kv = KeyValue::parse(record.message).unwrap_or_default();
+        let value = Some(kv.value).filter(|_| !record.is_tombstone());
+        let place = self.number_names(kv.key, layout.classify(kv.key, value));
+        match folder {
+            Some(folder) => {
+                if self.folders.len() <= folder {
+                    self.folders.resize(folder + 1, None);
+                }
+                self.folders.get_mut(folder).into_iter().for_each(|known| *known = Some(place));
+            }
+            None => {
+                let folder = KeyFolder::of(&kv, layout);
+                self.new_folders.extend(folder.filter(|folder| self.new_folders.last() != Some(folder)));
+            }
+        }
+        place
+    }
+
+    /// The folders that were found since this was asked last.
+    pub(super) fn take_folders(&mut self) -> Vec<KeyFolder<'a>> {
+        std::mem::take(&mut self.new_folders)
     }
 
     fn push(&mut self, state: KeyState<'a>) {
@@ -277,7 +338,7 @@ impl<'a> Shard<'a> {
     }
 
     /// The numbers of a key's resource and home, new ones if need be.
-    fn number_names(&mut self, key: &[u8], object: ObjectKey<'a>) -> (u16, u32) {
+    fn number_names(&mut self, key: &[u8], object: ObjectKey<'a>) -> KeyPlace {
         let mut resource = GroupResource { group: object.group, resource: object.resource };
         // a leading path is where the key itself begins; Kubernetes' resources are never there
         let is_leading_path = object.resource.as_ptr() == key.as_ptr();
@@ -296,7 +357,7 @@ impl<'a> Shard<'a> {
             let tenant = self.tenants.number_of(tenant);
             self.homes.number_of(Home { tenant, namespace: object.namespace })
         });
-        (u16::try_from(number).unwrap_or(u16::MAX), home)
+        KeyPlace { resource: u16::try_from(number).unwrap_or(u16::MAX), home }
     }
 
     /// For a key that began with tombstones: its first value may tell its resource better than its path did. Moves the
@@ -311,7 +372,8 @@ impl<'a> Shard<'a> {
     ) -> Option<u16> {
         // it was read before, so the default never comes about
         let kv = KeyValue::parse(put.message).unwrap_or_default();
-        let (resource, home) = self.number_names(kv.key, context.layout.classify(kv.key, Some(kv.value)));
+        let KeyPlace { resource, home } =
+            self.number_names(kv.key, context.layout.classify(kv.key, Some(kv.value)));
         let state = state_at(&mut self.blocks, number)?;
         (state.resource, state.home) = (resource, home);
         let moved = RecordSum {

@@ -55,6 +55,7 @@ impl<'w, 'a> Driver<'w, 'a> {
             return Some(subtree);
         }
         loop {
+            spine.prefetch_ahead();
             let pending = spine.stack.pop()?;
             if pending.depth >= self.leaf_depth {
                 subtree.stack.push(pending);

@@ -76,7 +76,7 @@ impl<'w, 'a> Subtree<'w, 'a> {
     /// Asks the processor for what nodes to come begin with, and then for their keys: a walk waits for memory more than
     /// for anything else.
     #[inline]
-    fn prefetch_ahead(&self) {
+    pub(super) fn prefetch_ahead(&self) {
         let ahead = |nodes: usize| self.stack.get(self.stack.len().wrapping_sub(nodes));
         if let Some(pending) = ahead(6) {
             self.shared.db.prefetch(pending.page);
