@@ -139,7 +139,7 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
                 .to_owned(),
         ),
         Refusal::LogUnclear { commands, .. } => Some(format!(
-            ". If etcd starts from this directory, run {commands} there; if it does not, write the copy to a file (-o FILE \
+            ". If the log is in another folder, name that with --wal-dir. If etcd starts from this directory, run {commands} there; if it does not, write the copy to a file (-o FILE \
              --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
         )),
         Refusal::BehindItsLog { .. } => None,

@@ -37,10 +37,7 @@ pub struct MemberLog {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// It is not there.
-    #[error(
-        "there is no log in {}: where etcd runs with --wal-dir, name that folder with --wal-dir",
-        shown(folder)
-    )]
+    #[error("there is no log in {}, where etcd keeps it unless it was told another folder", shown(folder))]
     Missing {
         /// Where it should be.
         folder: PathBuf,
