@@ -67,10 +67,12 @@ impl HomeUse {
     }
 }
 
+type TenantAndNamespace<'a> = (Option<Tenant<'a>>, Option<&'a [u8]>);
+
 /// Sums by tenant and namespace, and of what a filter keeps out.
 #[derive(Debug, Default)]
 pub(super) struct Homes<'a> {
-    sums: HashMap<(Option<Tenant<'a>>, Option<&'a [u8]>), KeySum, RandomState>,
+    sums: HashMap<TenantAndNamespace<'a>, KeySum, RandomState>,
     rest: KeySum,
 }
 
