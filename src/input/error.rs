@@ -155,7 +155,7 @@ impl Reason {
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
             Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) => false,
             #[cfg(feature = "packed")]
-            Self::Unpack(_) => false,
+            Self::Unpack(error) => error.is_of_file(),
         }
     }
 }

@@ -116,6 +116,12 @@ pub enum UnpackError {
 }
 
 impl UnpackError {
+    /// Whether the file is the reason, rather than the machine.
+    #[must_use]
+    pub fn is_of_file(&self) -> bool {
+        !matches!(self, Self::NoFolder { .. } | Self::NoSpace { .. } | Self::Write { .. } | Self::Read(_))
+    }
+
     /// The command to go on with, where there is one.
     #[must_use]
     pub fn next(&self, path: &Path) -> Option<ShellCommand> {
