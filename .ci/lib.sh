@@ -64,7 +64,7 @@ install_cargo_tools() {
 
 install_debian_packages() {
   local package missing=()
-  for package in zstd etcd-server etcd-client jq strace; do
+  for package in zstd etcd-server etcd-client jq strace shellcheck; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   ((${#missing[@]})) || { echo "nothing to install"; return; }
@@ -91,6 +91,19 @@ fetch_promtool() {
 need_go() {
   command -v go >/dev/null || fail "Go is missing: install it (https://go.dev/dl), it builds the etcds that tests compare with"
   go version
+}
+
+# each shell script, those in the workflows, and the workflows
+scripts() {
+  git ls-files -z -- .ci/run .ci/long 'packaging/*' tests/peers/build tests/peers/pin '*.sh' docs/monitoring/etcd-medic-metrics |
+    xargs -0 shellcheck --external-sources
+  go -C .ci/actionlint tool actionlint "$PWD"/.github/workflows/*.yml
+}
+
+# a release's program for x86-64: two minutes of one processor, and behind everything else
+build_static() {
+  renice -n 10 "$BASHPID"
+  packaging/build
 }
 
 # about four minutes on two cores the first time, then half a minute from Go's cache

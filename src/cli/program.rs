@@ -20,10 +20,13 @@ Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
 A target that is a symbolic link, or in use by another process, is refused, even with --force.
 FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). Nothing is ever written to it.";
 
+/// What `--version` says; `-V` only says the version.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ETCD_MEDIC_BUILD"), ")");
+
 /// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
 #[derive(Parser, Debug)]
 #[command(
-    name = "etcd-medic", bin_name = "etcd-medic", version, arg_required_else_help = true,
+    name = "etcd-medic", bin_name = "etcd-medic", version, long_version = VERSION, arg_required_else_help = true,
     help_template = help_template(), after_help = AFTER_HELP
 )]
 pub(super) struct Args {
