@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # not every script uses all of it
 # What `.ci/run` and `.ci/long` share; both are run from the root of the clone.
 set -euo pipefail
 
@@ -93,10 +94,10 @@ need_go() {
   go version
 }
 
-# each shell script, those in the workflows, and the workflows
+# each shell script with what it sources, and each workflow with the commands in it
 scripts() {
-  git ls-files -z -- .ci/run .ci/long 'packaging/*' tests/peers/build tests/peers/pin '*.sh' docs/monitoring/etcd-medic-metrics |
-    xargs -0 shellcheck --external-sources
+  git ls-files -z -- .ci/run .ci/long packaging tests/peers/build tests/peers/pin '*.sh' docs/monitoring/etcd-medic-metrics \
+    ':!:*/lib.sh' | xargs -0 shellcheck --check-sourced
   go -C .ci/actionlint tool actionlint "$PWD"/.github/workflows/*.yml
 }
 
@@ -152,7 +153,7 @@ fuzzing() { # SECONDS
     echo "=== fuzz target $target, $seconds s"
     "$work/cargo-fuzz/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" \
       "$work/corpus/$target" "$work/seeds/$seeds" \
-      -- -max_total_time=$seconds -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
+      -- -max_total_time="$seconds" -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
   done
 }
 readonly fuzzing_shows='^(=== fuzz|Done|stat::number_of_executed_units)'

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # not every script uses all of it
 # What the scripts here share; each is run from anywhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -36,5 +37,7 @@ machine() { # amd64|arm64
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 
 checksums() {
-  (cd "$dist" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum >SHA256SUMS)
+  local sums
+  sums=$(cd "$dist" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum)
+  printf '%s\n' "$sums" >"$dist/SHA256SUMS"
 }
