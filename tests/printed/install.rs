@@ -29,7 +29,7 @@ fn object<T: Serialize + DeserializeOwned>(yaml: &str) -> T {
 
 fn cronjob_pod() -> PodSpec {
     let cronjob: CronJob = object(&document("monitoring/etcd-medic.cronjob.yml"));
-    let job = cronjob.spec.expect("a spec").job_template.spec.expect("a Job");
+    let job = cronjob.spec.job_template.spec.expect("a Job");
     job.template.spec.expect("a Pod")
 }
 
