@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the exercises and the bounds that `tests/robust.rs` has, too, and libFuzzer's hooks.
+//! What the fuzz targets share: the exercises and the bounds that `tests/bounds` has, too, and libFuzzer's hooks.
 
 #[path = "../support/counting.rs"]
 pub mod counting;

@@ -13,6 +13,7 @@ use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
 use etcd_medic::internals::travel::{SearchIn, Select, at};
 use k8s_pb::api::core::v1::Secret;
 use prost::Message;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::generated::everything_printed;
@@ -45,7 +46,7 @@ fn an_adversarys_file() {
 
 #[test]
 fn the_corpora_of_testdata() {
-    let secrets: usize = Corpus::all_in(&testdata("")).iter().map(search).sum();
+    let secrets: usize = Corpus::all_in(&testdata("")).par_iter().map(search).sum();
     assert!(secrets > 40, "{secrets} Secrets");
 }
 
@@ -56,7 +57,7 @@ fn the_large_corpora() {
             writeln!(stderr(), "LEFT OUT: the large corpora. ETCD_MEDIC_CORPORA=FOLDER names where they are");
         return;
     };
-    let secrets: usize = Corpus::all_in(Path::new(&folder)).iter().map(search).sum();
+    let secrets: usize = Corpus::all_in(Path::new(&folder)).par_iter().map(search).sum();
     assert!(secrets > 100, "{secrets} Secrets");
 }
 

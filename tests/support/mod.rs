@@ -21,7 +21,7 @@
 //! | [`random`] | numbers that look random |
 //! | [`workshop`] | a sound file, damaged in each way that is met in the field, and what can be saved of it |
 //!
-//! Apart from these: `counting.rs` and `everything.rs`, which only `robust/` and the fuzz targets include, as they bring an
+//! Apart from these: `counting.rs` and `everything.rs`, which only `bounds/` and the fuzz targets include, as they bring an
 //! allocator of their own.
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 

@@ -301,7 +301,7 @@ const FIRST: &str = "ETCD_MEDIC_FIRST_MUTATION";
 /// Small files, sound and damaged, changed as [`mutate`] does it, each time otherwise. A million of them:
 ///
 /// ```text
-/// ETCD_MEDIC_MUTATIONS=1000000 cargo test --test robust changed_in_structure
+/// ETCD_MEDIC_MUTATIONS=1000000 cargo test --test bounds changed_in_structure
 /// ```
 #[test]
 fn changed_in_structure() {

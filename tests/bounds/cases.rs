@@ -108,7 +108,7 @@ impl Cases {
         }
         let answer = result.unwrap_or_else(|_| {
             // to be looked at with the program
-            let kept = std::env::temp_dir().join("etcd-medic-robust.db");
+            let kept = std::env::temp_dir().join("etcd-medic-bounds.db");
             let written = std::fs::write(&kept, &file).is_ok();
             panic!("{}: {}: a panic; the file is kept ({written}): {}", self.sort, name(), kept.display())
         });
