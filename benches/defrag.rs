@@ -10,10 +10,8 @@ use std::error::Error;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::bolt::write::{self, Packing, Settings};
 use etcd_medic::internals::copy::Progress;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::rewrite::{Changes, CopyContent};
 use etcd_medic::internals::synth::{Extent, SynthOptions, SynthRequest, synth};
 
@@ -24,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = folder.path().join("synth.db");
     let options = SynthOptions { free: 0.66, ..SynthOptions::new(1, Extent::Bytes(64 << 20)) };
     synth(&SynthRequest { target: target.clone(), force: false, snapshot: false, options }, SILENT)?;
-    let source = DbFile::open(&target, Lock::Shared)?;
+    let source = etcd_medic::open(&target)?;
     let read =
         || CopyContent::read(&source.db, &Changes::default(), &|_| {}).map_err(|_| "a made-up file is sound");
     let content = read()?;

@@ -17,7 +17,6 @@ use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::bucket::BucketId;
 use etcd_medic::internals::bolt::fault::Findings;
 use etcd_medic::internals::bolt::freelist::FreedPages;
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::bolt::walk::{Setup, walk};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
@@ -47,7 +46,7 @@ fn bench_file(
     path: &Path,
     samples: usize,
 ) -> Result<(), Box<dyn Error>> {
-    let DbFile { db, path, .. } = DbFile::open(path, Lock::Shared)?;
+    let DbFile { db, path, .. } = etcd_medic::open(path)?;
     let path = path.display().to_string();
     let mut bench = |what: &str, work: &dyn Fn(&Db)| {
         let mut group = criterion.benchmark_group(what);

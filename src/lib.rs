@@ -88,16 +88,20 @@ pub use front::options::{
     AnalyzeOptions, CheckOptions, CleanupOptions, GetOptions, HashOptions, KeysOptions, PlanOptions,
     StatusOptions,
 };
-pub use front::{KeysError, StoredObject, open, open_exclusively, open_unlocked, salvage, synth};
+pub use front::{KeysError, StoredObject, open, open_exclusively, open_unlocked, open_with, salvage, synth};
 
 pub use analyze::Analysis;
+pub use bolt::open::Lock;
 pub use bolt::page::PageError;
 pub use check::{Checked, Finding};
 pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
 pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
 pub use filter::{FilterWords, NoSuchName};
 pub use hash::{HashError, Hashes};
-pub use input::{DbFile, Reason, SourceError};
+pub use input::mapped::Packed;
+#[cfg(feature = "packed")]
+pub use input::unpack::error::UnpackError;
+pub use input::{DbFile, OpenOptions, Reason, SourceError, UnpackOptions};
 pub use inspect::{BucketRow, PageRow, PageView};
 pub use output::OutputError;
 pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};

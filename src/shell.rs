@@ -1,6 +1,7 @@
 //! Commands that are printed, to be pasted: each is one line, whatever the paths in it are.
 //!
-//! A path is quoted for any POSIX shell. One that begins with a dash is written as `./-…`, so that no program takes it for an option.
+//! A path is quoted for any POSIX shell. One that begins with a dash is written as `./-…`, so that no program takes it for an option;
+//! `-` alone is standard input.
 //! What can't be shown as it is (a line feed, an escape sequence, bytes that aren't UTF-8) is written by `printf`, which each shell
 //! has; `$'…'`, which dash does not know, isn't used.
 
@@ -35,7 +36,7 @@ impl ShellCommand {
 
     pub fn path(mut self, path: &Path) -> Self {
         let bytes = path.as_os_str().as_bytes();
-        let before: &[u8] = if bytes.starts_with(b"-") { b"./" } else { b"" };
+        let before: &[u8] = if bytes.starts_with(b"-") && bytes != b"-" { b"./" } else { b"" };
         self.0.push(Word::Given([before, bytes].concat()));
         self
     }

@@ -11,14 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use etcd_medic::internals::analyze::{self, Analysis};
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::bolt::write::Packing;
 use etcd_medic::internals::check;
 use etcd_medic::internals::copy::Progress;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
 use etcd_medic::internals::filter::Filter;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::scan::{self, ScanOptions};
 use etcd_medic::internals::synth::history::HistoryError;
 use etcd_medic::internals::synth::scatter::Scatter;
@@ -58,7 +56,7 @@ fn make_with(options: SynthOptions, snapshot: bool) -> Made {
 
 /// Reads a file; nothing may be wrong with it.
 fn read(path: &Path) -> Analysis {
-    let source = DbFile::open(path, Lock::Shared).expect("opens");
+    let source = etcd_medic::open(path).expect("opens");
     let state = State::read(&source.db);
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());

@@ -1,21 +1,25 @@
 //! What commands use: the global options, opening a file, writing a result.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
-use crate::input::DbFile;
+use crate::input::mapped::Packed;
+use crate::input::{DbFile, OpenOptions};
 use crate::report::{View, json};
-use crate::text::shown;
+use crate::text::{escape, shown};
 
 use super::messages::report_error;
+use super::progress;
 use super::signals;
+#[cfg(feature = "packed")]
+use super::values::parse_bytes;
 
-#[derive(clap::Args, Clone, Copy, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(super) struct GlobalOptions {
     /// Format of the result
     #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
@@ -28,6 +32,32 @@ pub(super) struct GlobalOptions {
     /// Read even if a running etcd has locked the file: it may change meanwhile
     #[arg(long, global = true)]
     pub no_lock: bool,
+
+    #[cfg(feature = "packed")]
+    #[command(flatten)]
+    pub packed: PackedOptions,
+}
+
+/// How packed files are read.
+#[cfg(feature = "packed")]
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Packed files")]
+pub(super) struct PackedOptions {
+    /// The file of an archive that is meant, by its path in it
+    #[arg(long, global = true, value_name = "NAME")]
+    member: Option<String>,
+
+    /// Unpack into this folder, not into $TMPDIR, /var/tmp or /tmp; nothing is left there
+    #[arg(long, global = true, value_name = "DIR")]
+    tmp_dir: Option<PathBuf>,
+
+    /// Stop when more than this comes out
+    #[arg(long, global = true, value_name = "SIZE", default_value = "64GiB", value_parser = parse_bytes)]
+    max_unpacked: u64,
+
+    /// Allow a decoder this much memory, rather than 128 MiB for zstd and 64 MiB for xz
+    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_bytes)]
+    max_window: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -58,7 +88,12 @@ impl Context {
     /// Opens a file under this lock, unless the user wants none.
     pub fn open_under(&self, file: &Path, lock: Lock) -> Result<DbFile> {
         signals::read_from_now_on(file);
-        let source = DbFile::open(file, self.lock(lock))?;
+        let options = self.open_options(lock);
+        let source =
+            progress::watch(|progress| DbFile::open(file, &options, &progress::unpacking(progress)))?;
+        if let Some(packed) = &source.packed {
+            say_what_was_unpacked(&source.path, packed);
+        }
         if self.options.no_lock {
             let path = shown(&source.path);
             report_error(&format!(
@@ -69,9 +104,19 @@ impl Context {
         Ok(source)
     }
 
-    /// This lock, unless the user wants none.
-    pub fn lock(&self, lock: Lock) -> Lock {
-        if self.options.no_lock { Lock::None } else { lock }
+    /// How a file is opened under this lock, or under none, if the user wants that.
+    pub fn open_options(&self, lock: Lock) -> OpenOptions {
+        let mut options = OpenOptions::from(if self.options.no_lock { Lock::None } else { lock });
+        options.standard_input = true;
+        #[cfg(feature = "packed")]
+        {
+            let PackedOptions { member, tmp_dir, max_unpacked, max_window } = self.options.packed.clone();
+            options.unpack.member = member;
+            options.unpack.folder = tmp_dir;
+            options.unpack.max_unpacked = max_unpacked;
+            options.unpack.max_window = max_window;
+        }
+        options
     }
 
     pub fn view(&self) -> View {
@@ -96,6 +141,19 @@ impl Context {
     /// Writes a result as the JSON document of a command.
     pub fn write_json<T: Serialize>(&self, command: &str, result: &T) -> Result<()> {
         write_out(|out| json::write(out, command, self.options.no_lock, result))
+    }
+}
+
+fn say_what_was_unpacked(path: &Path, packed: &Packed) {
+    if !packed.member.is_empty() {
+        report_error(&format!("{}: its file {} is read", shown(path), escape(packed.member.as_bytes())));
+    }
+    if packed.in_memory {
+        report_error(&format!(
+            "{}: unpacked into {}, which is in memory: --tmp-dir names another folder",
+            shown(path),
+            shown(&packed.folder)
+        ));
     }
 }
 

@@ -18,7 +18,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
 const AFTER_HELP: &str = "\
 Exit codes: 0 sound, 1 problems found or a threshold passed, 2 could not do it.
 A target that is a symbolic link, or in use by another process, is refused, even with --force.
-FILE may be a db, a snapshot, or an etcd data dir (its member/snap/db is read). Nothing is ever written to it.";
+FILE may be a db, a snapshot, an etcd data dir (its member/snap/db is read), any of these packed (gzip, zstd, xz, bzip2, lz4, \
+ZIP, tar), or - for standard input. Nothing is ever written to it.";
 
 /// What `--version` says; `-V` only says the version.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ETCD_MEDIC_BUILD"), ")");

@@ -1,5 +1,6 @@
 //! A progress bar on stderr, on a terminal only.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,10 +12,12 @@ use crate::copy::Progress;
 /// A bar for a file of this many bytes to read. Away from a terminal it does nothing.
 pub(super) fn bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template(
-        "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}",
-    );
-    if let Ok(style) = style {
+    let template = match bytes {
+        // it is not known how many
+        0 => "{msg} {binary_bytes} {binary_bytes_per_sec}",
+        _ => "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     // most files are read before the first tick. A tick needs a thread, and indicatif panics if it can't start one
@@ -23,6 +26,17 @@ pub(super) fn bar(bytes: u64) -> ProgressBar {
         bar.enable_steady_tick(Duration::from_millis(300));
     }
     bar
+}
+
+/// The step in which a packed file is unpacked: it begins with its first byte.
+pub(super) fn unpacking(progress: Progress<'_>) -> impl Fn(u64) + '_ {
+    let begun = Cell::new(false);
+    move |bytes| {
+        if !begun.replace(true) {
+            (progress.begin)("unpacking", 0);
+        }
+        (progress.advance)(bytes);
+    }
 }
 
 /// Does a longer work, with a bar on a terminal for each of its steps.

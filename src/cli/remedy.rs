@@ -8,6 +8,8 @@ use crate::copy::CopyError;
 use crate::etcd::RevisionError;
 use crate::front::KeysError;
 use crate::hash::HashError;
+#[cfg(feature = "packed")]
+use crate::input::unpack::error::UnpackError;
 use crate::input::{Reason, SourceError};
 use crate::output::OutputError;
 use crate::rewrite::changes::ChangeError;
@@ -61,8 +63,25 @@ fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> 
             Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
         }
         Reason::Scratch(_) => Some(": --disk-errors needs room there".to_owned()),
+        #[cfg(feature = "packed")]
+        Reason::Unpack(error) => of_unpack(error),
         _ => None,
     }
+}
+
+#[cfg(feature = "packed")]
+fn of_unpack(error: &UnpackError) -> Option<String> {
+    let remedy = match error {
+        UnpackError::Window { .. } => ": allow it with --max-window SIZE, or unpack it first:",
+        UnpackError::TooLarge(_) => ": if you expect that, allow it with --max-unpacked SIZE",
+        UnpackError::Several { .. } => ": name one with --member NAME, such as:",
+        UnpackError::NoDb { .. } => ". If one of them is a damaged db, name it with --member NAME",
+        UnpackError::NoSpace { .. } | UnpackError::NoFolder { .. } | UnpackError::Write { .. } => {
+            ": name a folder with room for it with --tmp-dir DIR"
+        }
+        _ => return None,
+    };
+    Some(remedy.to_owned())
 }
 
 fn of_copy(error: &CopyError) -> Option<String> {
@@ -78,6 +97,7 @@ fn of_output(error: &OutputError) -> Option<String> {
         OutputError::IsSource(_) => {
             ": name another file; --in-place puts a verified copy in its place and keeps the old one"
         }
+        OutputError::IsPacked(_) => ": write the copy to another file with -o",
         OutputError::NotLocked => ": leave --no-lock out",
         OutputError::NoSpace { .. } => ": make room, or write to another disk with -o",
         OutputError::Io { error, .. } => match error.kind() {

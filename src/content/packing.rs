@@ -54,6 +54,11 @@ impl ArchiveFormat {
         matches!(self, Self::Zip | Self::Tar | Self::SevenZip)
     }
 
+    /// Whether it is read here as it is, rather than refused.
+    pub fn can_be_unpacked(self) -> bool {
+        !matches!(self, Self::Compress | Self::SevenZip)
+    }
+
     /// The command that unpacks the file at `path`, beside it and under a name that is not there yet; the file itself stays.
     pub fn unpack(self, path: &Path) -> ShellCommand {
         let program = match self {

@@ -34,6 +34,9 @@ impl Destination {
     pub fn target(&self, source: &DbFile) -> Result<Option<Target>, OutputError> {
         match self {
             Self::File { path, force } => Target::new(path, Some(&source.path), *force).map(Some),
+            Self::InPlace { .. } if source.packed.is_some() => {
+                Err(OutputError::IsPacked(source.path.clone()))
+            }
             Self::InPlace { keep_old } => {
                 let mapping = source.db.mapping().ok_or(OutputError::NotLocked)?;
                 Target::in_place(&source.path, mapping, *keep_old).map(Some)

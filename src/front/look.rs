@@ -9,7 +9,7 @@ use crate::check::{self, Checked};
 use crate::cleanup::{self, Cleanup, CleanupError, CleanupRequest};
 use crate::copy::Progress;
 use crate::etcd::schema::State;
-use crate::etcd::trailer::{self, Trailer};
+use crate::etcd::trailer::Trailer;
 use crate::filter::NoSuchName;
 use crate::hash::{self, HashError, Hashes};
 use crate::input::DbFile;
@@ -34,7 +34,7 @@ impl DbFile {
     ) -> (Scan<'a>, Trailer) {
         (progress.begin)("reading", self.db.file_size());
         let options = ScanOptions { max_findings, outline, progress: progress.advance };
-        rayon::join(|| scan::scan(&self.db, state, options), || trailer::verify(self.db.data()))
+        rayon::join(|| scan::scan(&self.db, state, options), || self.trailer())
     }
 
     /// Size, use, revision, keys and verdict, and what the limits make of them.

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use crate::bolt::open::Lock;
 use crate::copy::Progress;
 use crate::input::DbFile;
 use crate::output::folder_of;
@@ -70,9 +69,8 @@ pub fn salvage(
     request: &SalvageRequest,
     progress: Progress<'_>,
 ) -> Result<SalvageReport, SalvageError> {
-    let lock = if request.without_lock { Lock::None } else { Lock::Shared };
     let scratch = request.disk_errors.then(|| folder_of(&request.target));
-    let wreck = open::open(path.as_ref(), lock, scratch, progress)?;
+    let wreck = open::open(path.as_ref(), &request.open, scratch, progress)?;
     run::salvage(&wreck, request, progress)
 }
 

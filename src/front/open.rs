@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use crate::bolt::open::Lock;
-use crate::input::{DbFile, SourceError};
+use crate::copy::Progress;
+use crate::input::{DbFile, OpenOptions, SourceError};
 
 /// Opens a db, a snapshot, or the db of a data dir, to read it. Until it is dropped, it holds bbolt's shared lock, so no etcd
 /// can start from the file.
@@ -21,7 +22,7 @@ use crate::input::{DbFile, SourceError};
 /// # Ok::<(), etcd_medic::SourceError>(())
 /// ```
 pub fn open(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
-    DbFile::open(path.as_ref(), Lock::Shared)
+    open_with(path, &OpenOptions::default(), Progress::SILENT)
 }
 
 /// Opens a db under bbolt's exclusive lock, as [`DbFile::defrag`] needs it to replace the file.
@@ -42,7 +43,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
 /// # }
 /// ```
 pub fn open_exclusively(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
-    DbFile::open(path.as_ref(), Lock::Exclusive)
+    open_with(path, &Lock::Exclusive.into(), Progress::SILENT)
 }
 
 /// Opens a db without a lock, even if etcd has it open: what is read may be changing.
@@ -57,5 +58,28 @@ pub fn open_exclusively(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
 /// # Ok::<(), etcd_medic::SourceError>(())
 /// ```
 pub fn open_unlocked(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
-    DbFile::open(path.as_ref(), Lock::None)
+    open_with(path, &Lock::None.into(), Progress::SILENT)
+}
+
+/// Opens a db in any other way: a file of an archive, with a folder for what is unpacked, with limits.
+///
+/// # Errors
+/// As [`open`]; also if the file is packed and no db comes out of it.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut options = etcd_medic::OpenOptions::default();
+/// options.unpack.max_unpacked = 1 << 30;
+/// let file = etcd_medic::open_with("testdata/k8s-3.6/snapshot.db.zst", &options, etcd_medic::Progress::SILENT)?;
+/// assert!(file.packed.is_some() && file.check(&Default::default()).sound);
+/// # Ok(())
+/// # }
+/// ```
+pub fn open_with(
+    path: impl AsRef<Path>,
+    options: &OpenOptions,
+    progress: Progress<'_>,
+) -> Result<DbFile, SourceError> {
+    DbFile::open(path.as_ref(), options, progress.advance)
 }

@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bolt::open::Lock;
 use crate::bolt::{Db, probe};
+use crate::etcd::trailer::{self, Trailer};
 use crate::owner::Owner;
 
+use super::OpenOptions;
 use super::error::{Reason, SourceError};
-use super::mapped::Mapped;
+use super::mapped::{Mapped, Packed};
 
 /// An opened file.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct DbFile {
     pub db: Db,
     /// Whether it was read without a lock.
     pub read_without_lock: bool,
+    /// What it was unpacked from, if it was packed.
+    pub packed: Option<Packed>,
 }
 
 impl DbFile {
@@ -27,15 +30,22 @@ impl DbFile {
     ///
     /// # Errors
     /// It does not exist, another program is writing to it, or it is no bbolt file.
-    pub fn open(path: &Path, lock: Lock) -> Result<Self, SourceError> {
-        let mapped = Mapped::open(path, lock)?;
+    pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
+        let mapped = Mapped::open(path, options, progress)?;
         mapped.refuse_other_content()?;
-        let Mapped { path, data, read_without_lock, .. } = mapped;
+        let Mapped { path, data, read_without_lock, packed, .. } = mapped;
         let db = Db::of_mapping(data.clone()).map_err(|error| {
             let has_pages = probe::page_size_of(data.as_ref()).is_some();
             SourceError::new(&path, Reason::Format { error, has_pages })
         })?;
-        Ok(Self { path, db, read_without_lock })
+        Ok(Self { path, db, read_without_lock, packed })
+    }
+
+    /// Whether there is a snapshot's trailer, and whether it is right: reads the whole file, unless that was done while it was
+    /// unpacked.
+    #[must_use]
+    pub fn trailer(&self) -> Trailer {
+        self.packed.as_ref().map_or_else(|| trailer::verify(self.db.data()), |packed| packed.trailer)
     }
 
     /// The program that the file belongs to.

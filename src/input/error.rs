@@ -15,6 +15,8 @@ use crate::shell::ShellCommand;
 use crate::text::shown;
 
 use super::received::Received;
+#[cfg(feature = "packed")]
+use super::unpack::error::UnpackError;
 
 /// Why a file could not be opened, and what to do next.
 #[derive(Debug, Error)]
@@ -64,6 +66,10 @@ pub enum Reason {
         /// Whether pages of bbolt's lie in it.
         has_pages: bool,
     },
+    /// It is packed, and no db came out of it.
+    #[cfg(feature = "packed")]
+    #[error("not a bbolt file, but {0}")]
+    Unpack(UnpackError),
     /// What the disk gives can't be kept in this folder.
     #[error("{0}: what the disk gives can't be copied there")]
     Scratch(std::io::Error),
@@ -131,6 +137,8 @@ impl SourceError {
                 Some(ShellCommand::new("etcdctl snapshot save snapshot.db"))
             }
             Reason::Content(content) => content.unpack(&self.path),
+            #[cfg(feature = "packed")]
+            Reason::Unpack(error) => error.next(&self.path),
             Reason::Format { has_pages: true, .. } => {
                 Some(ShellCommand::new("etcd-medic salvage").path(&self.path).and("-o saved.db"))
             }
@@ -146,6 +154,8 @@ impl Reason {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
             Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) => false,
+            #[cfg(feature = "packed")]
+            Self::Unpack(_) => false,
         }
     }
 }

@@ -5,12 +5,18 @@ use std::path::{Path, PathBuf};
 
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file, map_opened};
 use crate::content;
+#[cfg(feature = "packed")]
+use crate::content::FileContent;
 use crate::content::folder::FolderContent;
 use crate::etcd::data_dir;
+use crate::etcd::trailer::Trailer;
 use crate::processes;
 
+use super::OpenOptions;
 use super::error::{Reason, SourceError};
 use super::readable;
+#[cfg(feature = "packed")]
+use super::unpack::{self, Unpacked};
 
 /// The bytes of a file.
 #[derive(Debug)]
@@ -21,14 +27,75 @@ pub struct Mapped {
     /// Parts that the disk did not give, as (byte offset, bytes): they are zeros here.
     pub unreadable: Vec<(u64, u64)>,
     pub read_without_lock: bool,
+    /// What it was unpacked from, if it was packed.
+    pub packed: Option<Packed>,
+}
+
+/// A packed file: what came out of it, and where that is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Packed {
+    /// The path of the db in the archives that it was in; empty where there was none.
+    pub member: String,
+    /// Whether the 32 bytes at its end are the SHA-256 of the rest.
+    pub trailer: Trailer,
+    /// The folder that the unpacked file is in, without a name.
+    pub folder: PathBuf,
+    /// Whether that folder is in memory.
+    pub in_memory: bool,
 }
 
 impl Mapped {
-    /// Maps a db, a snapshot, or the db of a data dir.
+    /// Maps a db, a snapshot, or the db of a data dir; what is packed is unpacked first, and `progress` is told the bytes that
+    /// came out.
+    ///
+    /// # Errors
+    /// It does not exist, another program is writing to it, or it is packed and no db came out.
+    pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
+        #[cfg(feature = "packed")]
+        if options.standard_input && path == Path::new("-") {
+            return Self::of_standard_input(options, progress);
+        }
+        Self::of_file(path, options.lock)?.unpacked(options, progress)
+    }
+
+    #[cfg(feature = "packed")]
+    fn of_standard_input(options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
+        let path = Path::new("-");
+        let unpacked = unpack::of_stream(&mut std::io::stdin().lock(), &options.unpack, progress)
+            .map_err(|error| SourceError::new(path, Reason::Unpack(error)))?;
+        Self::of_unpacked(path, unpacked)
+    }
+
+    /// What comes out of it, if it is packed.
+    ///
+    /// # Errors
+    /// No db comes out of it.
+    pub fn unpacked(self, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
+        #[cfg(feature = "packed")]
+        if let Some(FileContent::Packed { packing, .. }) = content::of(self.data.as_ref())
+            && packing.can_be_unpacked()
+        {
+            let unpacked = unpack::of_bytes(&self.path, self.data.as_ref(), &options.unpack, progress)
+                .map_err(|error| SourceError::new(&self.path, Reason::Unpack(error)))?;
+            let unpacked = Self::of_unpacked(&self.path, unpacked)?;
+            return Ok(Self { read_without_lock: self.read_without_lock, ..unpacked });
+        }
+        let _ = (options, progress);
+        Ok(self)
+    }
+
+    #[cfg(feature = "packed")]
+    fn of_unpacked(path: &Path, Unpacked { file, from }: Unpacked) -> Result<Self, SourceError> {
+        let data = map_opened(file).map_err(|error| SourceError::new(path, Reason::Scratch(error)))?;
+        let (path, packed) = (path.to_owned(), Some(from));
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: false, packed })
+    }
+
+    /// Maps a db, a snapshot, the db of a data dir, or a packed file, and touches none of its bytes.
     ///
     /// # Errors
     /// It does not exist, or another program is writing to it.
-    pub fn open(path: &Path, lock: Lock) -> Result<Self, SourceError> {
+    pub fn of_file(path: &Path, lock: Lock) -> Result<Self, SourceError> {
         let path = data_dir::resolve(path).map_err(|error| {
             let reason = match path.is_dir() {
                 true => Reason::Folder { error, folder: FolderContent::of(path) },
@@ -43,7 +110,8 @@ impl Mapped {
             };
             SourceError::new(&path, reason)
         })?;
-        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: lock == Lock::None })
+        let read_without_lock = lock == Lock::None;
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock, packed: None })
     }
 
     /// The same, from a copy of what a failing disk still gives: a file without a name in this folder. Not one byte of the mapping

@@ -7,14 +7,22 @@
 //! | [`error`] | why a file can't be opened, and the command to go on with |
 //! | [`readable`] | what a failing disk still gives of a file |
 //! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
+//! | [`folder`] | the backups in a folder |
+//! | [`options`] | how a file is opened |
+//! | [`unpack`] | a packed file's db, in a file without a name |
 //! | [`db_file`] | a sound db, opened; `salvage` opens a damaged one |
 
 pub mod beside;
 pub mod db_file;
 pub mod error;
+pub mod folder;
 pub mod mapped;
+pub mod options;
 pub mod readable;
 pub mod received;
+#[cfg(feature = "packed")]
+pub mod unpack;
 
 pub use db_file::DbFile;
 pub use error::{Reason, SourceError};
+pub use options::{OpenOptions, UnpackOptions};

@@ -39,6 +39,9 @@ pub enum OutputError {
     /// The target is the source itself, by whatever name.
     #[error("{}: is the source itself, which is never written to", shown(.0))]
     IsSource(PathBuf),
+    /// The source is packed, and a copy is not.
+    #[error("{}: is packed, and a copy would not be: it can't take its place", shown(.0))]
+    IsPacked(PathBuf),
     /// The folder is missing.
     #[error("{}: there is no such folder to write into: make it first, or name another", shown(.0))]
     NoFolder(PathBuf),

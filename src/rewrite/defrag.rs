@@ -10,7 +10,7 @@ use crate::bolt::write::{self, Plan};
 use crate::copy::{self, Copied, CopyError, Order, Progress};
 use crate::etcd::HexId;
 use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
-use crate::etcd::trailer::{self, Trailer};
+use crate::etcd::trailer::Trailer;
 use crate::input::DbFile;
 use crate::text::shown;
 
@@ -113,7 +113,7 @@ pub fn read<'a>(
 /// # Errors
 /// [`DefragError::Trailer`], unless that is not to be looked at.
 pub fn check_trailer(source: &DbFile, skip: bool) -> Result<(), DefragError> {
-    let invalid = !skip && trailer::verify(source.db.data()) == Trailer::Invalid;
+    let invalid = !skip && source.trailer() == Trailer::Invalid;
     if invalid { Err(DefragError::Trailer { path: shown(&source.path).into_owned() }) } else { Ok(()) }
 }
 

@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use crate::copy::CopyError;
 use crate::etcd::schema::State;
-use crate::etcd::trailer;
 use crate::input::DbFile;
 use crate::scan::health::Health;
 use crate::scan::{ScanOptions, scan};
@@ -89,7 +88,7 @@ impl DefragError {
     pub(super) fn damaged(source: &DbFile, Unreadable { first }: Unreadable) -> Self {
         let state = State::read(&source.db);
         let scan = scan(&source.db, &state, ScanOptions { max_findings: 0, ..ScanOptions::default() });
-        let health = Health::of(&source.db, &state, &scan, trailer::verify(source.db.data()));
+        let health = Health::of(&source.db, &state, &scan, source.trailer());
         Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
     }
 

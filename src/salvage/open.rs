@@ -7,11 +7,10 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::bolt::meta::{Meta, MetaError};
-use crate::bolt::open::Lock;
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
 use crate::input::mapped::Mapped;
-use crate::input::{Reason, SourceError};
+use crate::input::{OpenOptions, Reason, SourceError};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
 
@@ -40,17 +39,20 @@ pub struct Wreck {
 /// See [`SourceError`].
 pub fn open(
     path: &Path,
-    lock: Lock,
+    options: &OpenOptions,
     scratch: Option<&Path>,
     progress: Progress<'_>,
 ) -> Result<Wreck, SourceError> {
-    let mut mapped = Mapped::open(path, lock)?;
-    if let Some(folder) = scratch {
-        (progress.begin)("reading", mapped.size());
-        mapped = mapped.readable(folder, progress.advance)?;
-    }
+    let mapped = match scratch {
+        None => Mapped::open(path, options, progress.advance)?,
+        Some(folder) => {
+            let mapped = Mapped::of_file(path, options.lock)?;
+            (progress.begin)("reading", mapped.size());
+            mapped.readable(folder, progress.advance)?.unpacked(options, progress.advance)?
+        }
+    };
     mapped.refuse_other_content()?;
-    let Mapped { path, data, unreadable, read_without_lock } = mapped;
+    let Mapped { path, data, unreadable, read_without_lock, .. } = mapped;
     let nothing = || {
         let error = Db::new(data.bytes()).err().unwrap_or(FormatError::NotBolt);
         SourceError::new(&path, Reason::Format { error, has_pages: false })

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::copy::Layout;
+use crate::input::OpenOptions;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -26,8 +27,8 @@ pub struct SalvageRequest {
     pub dry_run: bool,
     /// Whether to copy first what a failing disk still gives.
     pub disk_errors: bool,
-    /// Whether to read although a program may be writing to the file.
-    pub without_lock: bool,
+    /// How the file is opened.
+    pub open: OpenOptions,
 }
 
 impl SalvageRequest {
@@ -42,7 +43,7 @@ impl SalvageRequest {
             snapshot: false,
             dry_run: false,
             disk_errors: false,
-            without_lock: false,
+            open: OpenOptions::default(),
         }
     }
 }

@@ -22,8 +22,6 @@ use cases::{Answer, Cases};
 use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::format::{MetaBytes, PAGE_HEADER_SIZE};
 use etcd_medic::internals::bolt::meta::checksum;
-use etcd_medic::internals::bolt::open::Lock;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::inspect;
 use support::mutate::mutate;
 use support::random::Random;
@@ -131,11 +129,11 @@ fn no_db_at_all() {
     cases.done();
 
     for path in [testdata("bolt"), testdata("nowhere"), testdata("README.md")] {
-        let error = DbFile::open(&path, Lock::Shared).expect_err("refused").to_string();
+        let error = etcd_medic::open(&path).expect_err("refused").to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
     }
     if Path::new("/dev/null").exists() {
-        assert!(DbFile::open(Path::new("/dev/null"), Lock::Shared).is_err(), "a device");
+        assert!(etcd_medic::open(Path::new("/dev/null")).is_err(), "a device");
     }
 }
 

@@ -7,12 +7,10 @@ use std::path::Path;
 use etcd_medic::internals::analyze::resources::ResourceUse;
 use etcd_medic::internals::analyze::{self, analyze};
 use etcd_medic::internals::bolt::Db;
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cleanup};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::resource_name;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 use jiff::Timestamp;
@@ -55,7 +53,7 @@ pub fn cleanup_of(db: &Db, thresholds: GarbageLimits, as_of: Option<Timestamp>) 
 fn compare(corpus: &Corpus) -> usize {
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
+        let source = etcd_medic::open(file.path()).expect("opened");
         let name = format!("{}/{name}", corpus.name());
         let usual = GarbageLimits::default();
         let found = compare_with(&source.db, &name, usual, None);

@@ -112,7 +112,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
     let request = DefragRequest::in_place();
     let quiet = Progress::SILENT;
-    let source = DbFile::open(&db, Lock::Exclusive).expect("opened");
+    let source = etcd_medic::open_exclusively(&db).expect("opened");
     // as bbolt waits: it asks again and again
     let waiting = File::options().read(true).write(true).open(&db).expect("opened");
     assert!(waiting.try_lock().is_err());
@@ -133,7 +133,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
 #[test]
 fn never_under_a_shared_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
-    let source = DbFile::open(&db, Lock::Shared).expect("opened");
+    let source = etcd_medic::open(&db).expect("opened");
     let before = seen_in(folder.path());
     let mut request = DefragRequest::at(Destination::InPlace { keep_old: false });
     request.dry_run = true;

@@ -42,7 +42,6 @@ use etcd_medic::internals::bolt::open::{Lock, map_file};
 use etcd_medic::internals::copy::{CopyError, Destination, Progress};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::output::{OutputError, unfinished::TEMPORARY_SUFFIX};
 use etcd_medic::internals::rewrite::changes::Wish;
 use etcd_medic::internals::rewrite::{

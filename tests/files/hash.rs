@@ -11,14 +11,12 @@ use crate::support::builder::{Entry, FileBuilder, bucket, inline_bucket, plain};
 use crate::support::corpus::Corpus;
 use crate::support::{etcd_file, fixture, fixture_text, names_in, testdata};
 use etcd_medic::internals::bolt::Db;
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::RevisionError;
 use etcd_medic::internals::etcd::hash::{hash_kv, hash_kv_of};
 use etcd_medic::internals::etcd::kept::Kept;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::{RecordKey, Revision};
 use etcd_medic::internals::hash::{HashError, Hashes};
-use etcd_medic::internals::input::DbFile;
 use serde_json::Value;
 
 fn hashes(db: &Db, revision: i64) -> Result<Hashes, HashError> {
@@ -425,7 +423,7 @@ mod truth {
         for (name, truth) in &corpus.truth.files {
             let path = corpus.folder.join(name).display().to_string();
             let file = corpus.file(name);
-            let db = DbFile::open(file.path(), Lock::Shared).expect("opened").db;
+            let db = etcd_medic::open(file.path()).expect("opened").db;
             let found = hashes(&db, 0).expect("hashes");
             assert!(found.sound, "{path}");
             let status = &found.snapshot_status;

@@ -21,13 +21,11 @@ use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::bucket::BucketRoot;
 use etcd_medic::internals::bolt::entries::for_each_entry;
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::check::check;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
 use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use etcd_medic::internals::filter::Filter;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::inspect::{self, RowKind};
 use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
 use etcd_medic::internals::status::{Limits, Status};
@@ -99,7 +97,7 @@ fn compare(corpus: &Corpus) -> usize {
     for (name, truth) in &corpus.truth.files {
         let path = corpus.folder.join(name).display().to_string();
         let file = corpus.file(name);
-        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
+        let source = etcd_medic::open(file.path()).expect("opened");
         read(&source.db, &path, |made| {
             file_figures(made, name, truth);
             bbolt_stats(made, &truth.bbolt_stats);

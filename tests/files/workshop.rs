@@ -450,6 +450,14 @@ fn seeds_of_the_fuzz_targets() {
             write("page", &format!("{name}-{number}"), page);
         }
     }
+    let (_, small) = seeds
+        .iter()
+        .filter(|(name, _)| name.ends_with(".db"))
+        .min_by_key(|(_, bytes)| bytes.len())
+        .expect("a db");
+    for (number, (_, bytes)) in super::support::packing::forms(small).iter().enumerate() {
+        write("packed", &number.to_string(), bytes);
+    }
     // of each sort of object, one as it was stored
     let base = frag();
     let mut sorts = std::collections::BTreeSet::new();

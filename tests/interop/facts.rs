@@ -9,7 +9,6 @@ use std::path::Path;
 use crate::support::peers::{
     Key, Member, Peer, fingerprint, from_hex, medic, medic_json, number, untouched, with_each_etcd,
 };
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::scan::{ScanOptions, scan};
@@ -279,7 +278,7 @@ fn assert_adds_up(path: &Path, said: &Said) {
 
 /// Every key that exists, as our reader finds it.
 fn live_keys(path: &Path) -> BTreeMap<Vec<u8>, Key> {
-    let DbFile { db, .. } = DbFile::open(path, Lock::Shared).expect("a readable db");
+    let DbFile { db, .. } = etcd_medic::open(path).expect("a readable db");
     let state = State::read(&db);
     let scan = scan(&db, &state, ScanOptions::default());
     let newest = scan

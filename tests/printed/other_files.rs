@@ -191,18 +191,31 @@ fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
     folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
 }
 
+/// The command that unpacks a file: printed where nothing here reads it; otherwise the one that would be.
+fn command_for(folder: &Path, file: &OsStr, bytes: &[u8], what: &str) -> String {
+    let content = content::of(bytes);
+    if !matches!(content, Some(FileContent::Packed { packing, .. }) if packing.can_be_unpacked()) {
+        let commands = said_of(folder, file, what);
+        assert_eq!(commands.len(), 1, "{file:?}");
+        return commands.into_iter().next().expect("one");
+    }
+    let content = content.expect("packed");
+    assert!(content.to_string().contains(what), "{file:?}: {what}: {content}");
+    let status = program().current_dir(folder).args(["status", "--"]).arg(file).output().expect("ran");
+    assert_eq!(status.status.code(), Some(0), "{file:?}: {status:?}");
+    content.unpack(&folder.join(file)).expect("a command").to_string()
+}
+
 /// Pastes what is printed of a file until a db comes out of it.
 fn unpack(folder: &Path, file: &OsStr, what: &str, snapshot: &[u8]) {
     let bytes = fs::read(folder.join(file)).expect("read");
     let (mut file, mut what) = (file.to_owned(), what);
     for _ in 0..3 {
-        let commands = said_of(folder, &file, what);
-        assert_eq!(commands.len(), 1, "{file:?}");
+        let command = command_for(folder, &file, &fs::read(folder.join(&file)).expect("read"), what);
         let before = entries(folder);
-        let ran =
-            Command::new("sh").args(["-c", &commands[0]]).current_dir(folder).output().expect("a shell");
-        assert!(ran.status.success(), "{}: {ran:?}", commands[0]);
-        let made = made(folder, &before).unwrap_or_else(|| panic!("{}: nothing came out", commands[0]));
+        let ran = Command::new("sh").args(["-c", &command]).current_dir(folder).output().expect("a shell");
+        assert!(ran.status.success(), "{command}: {ran:?}");
+        let made = made(folder, &before).unwrap_or_else(|| panic!("{command}: nothing came out"));
         if fs::read(&made).expect("read") == snapshot {
             let status = program().args(["status", "--"]).arg(&made).output().expect("ran");
             assert_eq!(status.status.code(), Some(0));
@@ -307,15 +320,15 @@ fn among_others() {
     let folder = TempDir::new().expect("a folder");
     let snapshot = snapshot();
     fs::write(folder.path().join("a.db"), &snapshot).expect("written");
-    fs::write(folder.path().join("b.zip"), zip(&snapshot)).expect("written");
+    fs::write(folder.path().join("b.7z"), b"7z\xbc\xaf\x27\x1c\0\x04").expect("written");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let ran = run(["status", &path("a.db"), &path("b.zip"), "--output", "json"]);
+    let ran = run(["status", &path("a.db"), &path("b.7z"), "--output", "json"]);
     assert_eq!(ran.code, 2);
     let document: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(document["files"].as_array().map(Vec::len), Some(1));
     let error = &document["errors"][0];
-    assert!(error["error"].as_str().is_some_and(|text| text.contains("ZIP")), "{error}");
-    assert!(error["command"].as_str().is_some_and(|text| text.starts_with("unzip -d ")), "{error}");
+    assert!(error["error"].as_str().is_some_and(|text| text.contains("a 7z archive")), "{error}");
+    assert!(error["command"].as_str().is_some_and(|text| text.starts_with("7z x ")), "{error}");
 }
 
 /// A db whose pages lie where they belong is damaged, whatever was written over its first ones, and salvage is the way on.

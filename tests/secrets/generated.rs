@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::travel::export::{self, Format};
 use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
 use etcd_medic::internals::travel::{SearchIn, Select, at};
@@ -34,7 +32,7 @@ fn nothing_of_a_hostile_secret_is_shown() {
     for seed in 0..files {
         let (hidden, needles, bytes) = made(seed, 12);
         let folder = folder_of(&[("db", &bytes)]);
-        let source = DbFile::open(&folder.path().join("db"), Lock::Shared).expect("opened");
+        let source = etcd_medic::open(folder.path().join("db")).expect("opened");
         let state = State::read(&source.db);
         let mut shown_records = 0;
         for format in FORMATS {

@@ -5,9 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::travel::export::{self, Format};
 use etcd_medic::internals::travel::shown::{ShowOptions, Shower};
 use etcd_medic::internals::travel::{SearchIn, Select, at};
@@ -95,7 +93,7 @@ fn search(corpus: &Corpus) -> usize {
     // a snapshot has the same in it
     for name in corpus.truth.files.keys().filter(|name| !name.contains("snapshot")) {
         let file = corpus.file(name);
-        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
+        let source = etcd_medic::open(file.path()).expect("opened");
         let state = State::read(&source.db);
         let answer = at(&source.db, &state, SearchIn::Any, None, Select::Prefix(b"")).expect("an etcd file");
         let mut needles = Needles::of_runs(8);

@@ -16,6 +16,7 @@
 //! | [`member_log`] | a member's log made byte by byte, and directories of real members |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
+//! | [`packing`] | files packed in each way that the field has |
 //! | [`mutate`] | changes to a file of a sort that random bytes seldom hit |
 //! | [`schemas`] | the JSON of the program, held against docs/schema |
 //! | [`random`] | numbers that look random |
@@ -37,6 +38,7 @@ pub mod member_log;
 pub mod memory;
 pub mod mutate;
 pub mod mvcc;
+pub mod packing;
 pub mod peers;
 pub mod program;
 pub mod random;

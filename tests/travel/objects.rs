@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::render::{Unrenderable, change, render, yaml};
 use etcd_medic::internals::travel::{SearchIn, Select, at};
 use jiff::Timestamp;
@@ -53,7 +51,7 @@ fn compare(corpus: &Corpus, kinds: &mut Kinds) -> usize {
     let mut objects = 0;
     for name in corpus.truth.files.keys() {
         let file = corpus.file(name);
-        let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
+        let source = etcd_medic::open(file.path()).expect("opened");
         let state = State::read(&source.db);
         let answer = at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");
         assert_eq!(answer.found.len(), corpus.live.len(), "{name}: live keys");

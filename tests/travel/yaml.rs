@@ -8,9 +8,7 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::process::Command;
 
-use etcd_medic::internals::bolt::open::Lock;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::k8s::render::{render, yaml};
 use etcd_medic::internals::text::is_unsafe;
 use etcd_medic::internals::travel::{SearchIn, Select, at};
@@ -350,7 +348,7 @@ fn real_objects() -> Vec<Value> {
     for corpus in Corpus::all_in(&testdata("")) {
         for name in corpus.truth.files.keys() {
             let file = corpus.file(name);
-            let source = DbFile::open(file.path(), Lock::Shared).expect("opened");
+            let source = etcd_medic::open(file.path()).expect("opened");
             let state = State::read(&source.db);
             let answer =
                 at(&source.db, &state, SearchIn::Live, None, Select::Prefix(b"")).expect("an etcd file");

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::bolt::open::Lock;
 use crate::copy::Layout;
 use crate::front;
+use crate::input::OpenOptions;
 use crate::report;
 use crate::salvage::request::SalvageRequest;
 use crate::salvage::request::Trust;
@@ -65,14 +67,14 @@ impl SalvageArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
         signals::read_from_now_on(&self.source);
-        let request = self.request(context.options.no_lock);
+        let request = self.request(context.open_options(Lock::Shared));
         let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
         Ok(Outcome::of(report.is_whole()))
     }
 
-    fn request(&self, without_lock: bool) -> SalvageRequest {
+    fn request(&self, open: OpenOptions) -> SalvageRequest {
         let trust = match (self.strict, self.best_effort) {
             (true, _) => Trust::Strict,
             (_, true) => Trust::BestEffort,
@@ -87,7 +89,7 @@ impl SalvageArgs {
             snapshot: self.snapshot,
             dry_run: self.dry_run,
             disk_errors: self.disk_errors,
-            without_lock,
+            open,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::report::prometheus::{Run, Sample};
 use crate::status::{Level, Limits, Status, Thresholds};
 use crate::text::ByteText;
 
+use crate::input::folder::backups_in;
+
 use crate::cli::context::{Context, OutputFormat, write_out};
 use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
@@ -26,9 +28,9 @@ use crate::cli::values::{parse_bytes, parse_percent};
   etcd-medic status --quota 8GiB --warn 80% --crit 95% /var/lib/etcd || mail -s 'etcd is filling up' ops
   etcd-medic status --quota 8GiB --disk 100GB snapshot.db        # what is left, and what to set there
   etcd-medic status --quota 8GiB --output prometheus snapshot.db # for node_exporter: docs/monitoring/
-  etcd-medic status backups/*.db")]
+  etcd-medic status /backups # each file in it, packed or not, the oldest first")]
 pub struct StatusArgs {
-    /// Dbs, snapshots, or data dirs
+    /// Dbs, snapshots, data dirs, or folders of these: their files are shown by age, the oldest first
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// etcd's --quota-backend-bytes, to compare the file with: `8GiB`, `2147483648`
@@ -50,7 +52,8 @@ impl StatusArgs {
         let thresholds = self.quota.map(|quota| Thresholds { quota, warn: self.warn, crit: self.crit });
         let limits = Limits { thresholds, disk: self.disk };
         // one after the other: each takes all threads, and its mapping is gone before the next is made
-        let looked: Vec<_> = self.files.iter().map(|file| look(context, file, limits)).collect();
+        let files: Vec<_> = self.files.iter().flat_map(|file| backups_in(file)).collect();
+        let looked: Vec<_> = files.iter().map(|file| look(context, file, limits)).collect();
         if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }

@@ -1,0 +1,84 @@
+//! Packed files: the db in a compressed file or an archive, unpacked into a file without a name.
+//!
+//! ```text
+//!   bytes ──► layer: what is it, by its first bytes?
+//!               ├─ compressed ──► decoder ──► layer
+//!               ├─ an archive ──► each of its files ──► layer
+//!               └─ anything else ──► spool, if it is the db
+//! ```
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `layer` | one layer after the other, down to the db |
+//! | `decoder` | compressed files as streams |
+//! | `tar`, `zip` | the files of an archive |
+//! | `spool` | the file without a name: written on a thread of its own, holes where there are zeros, its SHA-256 on the way |
+//! | `place` | the folder that it is in, and the room there |
+//! | [`error`] | why nothing came out |
+//!
+//! Nothing that an archive says is believed: names are shown only, sizes are counted, and links and devices are skipped.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod error;
+
+mod decoder;
+mod layer;
+mod place;
+mod spool;
+mod tar;
+mod zip;
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use crate::content::packing::ArchiveFormat;
+
+use super::UnpackOptions;
+use super::mapped::Packed;
+use error::UnpackError;
+use layer::{Layers, Origin};
+use place::Place;
+
+/// What came out of a packed file.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Without a name: it is gone when it is closed.
+    pub file: File,
+    pub from: Packed,
+}
+
+/// Unpacks the bytes of the file at `path`.
+///
+/// # Errors
+/// No db is in it, or several are; it is damaged; a limit was passed; there is no room.
+pub fn of_bytes(
+    path: &Path,
+    data: &[u8],
+    options: &UnpackOptions,
+    progress: &dyn Fn(u64),
+) -> Result<Unpacked, UnpackError> {
+    let mut layers = Layers::new(Place::choose(path.parent(), options)?, options, progress);
+    match ArchiveFormat::of(data) {
+        // a file that is there needs no copy to be read from its end
+        Some(ArchiveFormat::Zip) => layers.read_zip(Cursor::new(data))?,
+        _ => layers.read(&mut &*data, Origin::FILE)?,
+    }
+    layers.finish()
+}
+
+/// Unpacks what a stream gives, which may be packed or not.
+///
+/// # Errors
+/// As [`of_bytes`].
+pub fn of_stream(
+    stream: &mut dyn Read,
+    options: &UnpackOptions,
+    progress: &dyn Fn(u64),
+) -> Result<Unpacked, UnpackError> {
+    let mut layers = Layers::new(Place::choose(None, options)?, options, progress);
+    let mut stream = layers.metered(stream);
+    layers.read(&mut stream, Origin::FILE)?;
+    layers.finish()
+}
