@@ -1,7 +1,9 @@
 //! What commands use: the global options, opening a file, writing a result.
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "packed")]
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;

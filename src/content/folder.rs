@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::format::MAGIC;
+use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
 use crate::text::shown;
 
@@ -48,8 +49,23 @@ impl FolderContent {
 
 /// Whether a file begins with a bbolt meta; what is no file is not opened.
 fn begins_as_db(path: &Path) -> bool {
-    let mut start = [0; 20];
-    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
-    let read = |mut file: File| file.read_exact(&mut start).is_ok();
-    is_file && File::open(path).is_ok_and(read) && start.ends_with(&MAGIC.to_le_bytes())
+    start_of(path).get(16..20) == Some(&MAGIC.to_le_bytes())
+}
+
+/// Whether a file begins as a db does, or is packed.
+pub fn begins_as_backup(path: &Path) -> bool {
+    let start = start_of(path);
+    start.get(16..20) == Some(&MAGIC.to_le_bytes()) || ArchiveFormat::of(&start).is_some()
+}
+
+/// The first bytes of a file: as many as a tar archive's header has.
+fn start_of(path: &Path) -> Vec<u8> {
+    let mut start = Vec::new();
+    if path.metadata().is_ok_and(|metadata| metadata.is_file())
+        && let Ok(file) = File::open(path)
+    {
+        // what can't be read begins as nothing
+        let _ = file.take(512).read_to_end(&mut start);
+    }
+    start
 }

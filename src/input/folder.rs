@@ -4,19 +4,27 @@ use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::content::folder::begins_as_backup;
 use crate::etcd::data_dir;
 
+use super::received::Received;
+
 /// The files of a folder that is no data dir, and the data dirs in it, the oldest first; hidden files are left out. Any other path
-/// stands for itself, and so does a folder with nothing in it.
+/// stands for itself, and so does a folder with no backup in it.
 pub fn backups_in(path: &Path) -> Vec<PathBuf> {
     let alone = || vec![path.to_owned()];
-    if !path.is_dir() || data_dir::resolve(path).is_ok() {
+    // a data dir without its db is no folder of backups, even if the leader's db lies in it
+    if !path.is_dir() || data_dir::resolve(path).is_ok() || Received::beside(path).is_some() {
         return alone();
     }
     let Ok(entries) = fs::read_dir(path) else { return alone() };
     let mut found: Vec<_> = entries.filter_map(|entry| aged(&entry.ok()?)).collect();
     found.sort();
-    if found.is_empty() { alone() } else { found.into_iter().map(|(_, path)| path).collect() }
+    let is_backup = |path: &Path| path.is_dir() || begins_as_backup(path);
+    if !found.iter().any(|(_, path)| is_backup(path)) {
+        return alone();
+    }
+    found.into_iter().map(|(_, path)| path).collect()
 }
 
 /// A file, or a data dir, with the time of its last change.
