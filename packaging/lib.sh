@@ -36,6 +36,10 @@ machine() { # amd64|arm64
 # All files of a release get the time of the commit, so that the same commit makes the same files.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 
+reproducible_tar() { # ARGUMENTS of tar
+  tar --create --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" "$@"
+}
+
 checksums() {
   local sums
   sums=$(cd "$dist" && find . -type f ! -name SHA256SUMS -printf '%P\0' | sort -z | xargs -0 sha256sum)
