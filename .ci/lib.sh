@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # not every script uses all of it
 # What `.ci/run` and `.ci/long` share; both are run from the root of the clone.
 set -euo pipefail
 
@@ -64,7 +65,7 @@ install_cargo_tools() {
 
 install_debian_packages() {
   local package missing=()
-  for package in zstd etcd-server etcd-client jq strace; do
+  for package in zstd etcd-server etcd-client jq strace shellcheck; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done
   ((${#missing[@]})) || { echo "nothing to install"; return; }
@@ -91,6 +92,19 @@ fetch_promtool() {
 need_go() {
   command -v go >/dev/null || fail "Go is missing: install it (https://go.dev/dl), it builds the etcds that tests compare with"
   go version
+}
+
+# each shell script with what it sources, and each workflow with the commands in it
+scripts() {
+  git ls-files -z -- .ci/run .ci/long packaging tests/peers/build tests/peers/pin '*.sh' docs/monitoring/etcd-medic-metrics \
+    ':!:*/lib.sh' ':!:*.toml' | xargs -0 shellcheck --check-sourced
+  go -C .ci/actionlint tool actionlint "$PWD"/.github/workflows/*.yml
+}
+
+# a release's program for x86-64: two minutes of one processor, and behind everything else
+build_static() {
+  renice -n 10 "$BASHPID"
+  packaging/build
 }
 
 # about four minutes on two cores the first time, then half a minute from Go's cache
@@ -139,7 +153,7 @@ fuzzing() { # SECONDS
     echo "=== fuzz target $target, $seconds s"
     "$work/cargo-fuzz/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" \
       "$work/corpus/$target" "$work/seeds/$seeds" \
-      -- -max_total_time=$seconds -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
+      -- -max_total_time="$seconds" -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
   done
 }
 readonly fuzzing_shows='^(=== fuzz|Done|stat::number_of_executed_units)'

@@ -78,7 +78,7 @@ start() { # WHAT [etcd flags]
     client=$(free_port)
     peer=$(free_port)
     [[ $client != "$peer" ]] || continue
-    rm -rf "$work/$what"
+    rm -rf "${work:?}/$what"
     "$bin/etcd" --name fixture --data-dir "$work/$what" \
       --listen-client-urls "http://127.0.0.1:$client" --advertise-client-urls "http://127.0.0.1:$client" \
       --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \

@@ -649,7 +649,16 @@ mod help {
         let all = run(["--help"]);
         assert!(COMMANDS.iter().all(|command| all.out.contains(command)), "{}", all.out);
         assert!(all.out.contains("Exit codes"), "{}", all.out);
-        assert!(run(["--version"]).out.starts_with("etcd-medic "));
+    }
+
+    /// What a report of a bug needs: the build script knows the target, and the commit where there is one to know.
+    #[test]
+    fn the_version_says_which_build_this_is() {
+        let short = format!("etcd-medic {}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(run(["-V"]).out, format!("{short}\n"));
+        let build = env!("ETCD_MEDIC_BUILD");
+        assert!(build.contains(std::env::consts::ARCH) && build.contains(std::env::consts::OS), "{build}");
+        assert_eq!(run(["--version"]).out, format!("{short} ({build})\n"));
     }
 
     #[test]

@@ -77,6 +77,17 @@ fn simple_commands(line: &str) -> Vec<Vec<String>> {
     commands
 }
 
+/// Takes off what starts a command elsewhere: on another machine, or in a container of this program's image.
+fn take_off_start(command: &mut Vec<String>) {
+    if command.len() > 2 && command[0] == "ssh" {
+        command.drain(..2);
+    }
+    if let Some(program) = command.iter().position(|word| word == "/etcd-medic") {
+        command.drain(..program);
+        command[0] = "etcd-medic".to_owned();
+    }
+}
+
 /// The commands of this program in a text, with examples in place of placeholders.
 fn commands_of_ours<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Vec<String>> {
     let text = lines.into_iter().map(|line| format!("{line}\n")).collect::<String>().replace("\\\n", " ");
@@ -84,6 +95,7 @@ fn commands_of_ours<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Vec<Str
     for command in &mut commands {
         let before = command.iter().take_while(|word| BEFORE_COMMANDS.contains(&word.as_str())).count();
         command.drain(..before);
+        take_off_start(command);
     }
     commands.retain(|command| command.first().is_some_and(|program| program == "etcd-medic"));
     for word in commands.iter_mut().flatten() {
@@ -109,6 +121,11 @@ fn a_shell_line_is_taken_apart() {
     assert_eq!(commands_of_ours([line]), [["etcd-medic", "check", "my db", "--output", "json"]]);
     let lines = ["x=$(etcd-medic status \\", "  a.db) && do etcd-medic plan db; done"];
     assert_eq!(commands_of_ours(lines), [["etcd-medic", "status", "a.db"], ["etcd-medic", "plan", "db"]]);
+    let lines = [
+        "ssh root@node etcd-medic status db",
+        "ctr run x etcd-medic /etcd-medic plan db && scp etcd-medic a:",
+    ];
+    assert_eq!(commands_of_ours(lines), [["etcd-medic", "status", "db"], ["etcd-medic", "plan", "db"]]);
 }
 
 #[test]

@@ -21,10 +21,13 @@ A target that is a symbolic link, or in use by another process, is refused, even
 FILE may be a db, a snapshot, an etcd data dir (its member/snap/db is read), any of these packed (gzip, zstd, xz, bzip2, lz4, \
 ZIP, tar), or - for standard input. Nothing is ever written to it.";
 
+/// What `--version` says; `-V` only says the version.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ETCD_MEDIC_BUILD"), ")");
+
 /// Reads etcd's database file without etcd: says where every byte went, and what is wrong with it.
 #[derive(Parser, Debug)]
 #[command(
-    name = "etcd-medic", bin_name = "etcd-medic", version, arg_required_else_help = true,
+    name = "etcd-medic", bin_name = "etcd-medic", version, long_version = VERSION, arg_required_else_help = true,
     help_template = help_template(), after_help = AFTER_HELP
 )]
 pub(super) struct Args {

@@ -7,6 +7,7 @@ mod support;
 
 mod commands;
 mod hidden;
+mod install;
 mod json;
 mod other_files;
 mod owners;
