@@ -45,10 +45,8 @@ fn has(mask: u64, signal: i32) -> bool {
     mask & (1 << (signal - 1)) != 0
 }
 
-/// again until the program is ended here.
 /// Ends the program with a message if a part of the file can't be read. The file is mapped: a thread that reads a page that the
 /// disk can't read, or that was cut off meanwhile, gets SIGBUS, again and again until the program ends.
-/// again until the program is ended here.
 pub(super) fn say_what_cannot_be_read() -> Result<()> {
     let code = i32::from(Outcome::Failed.code());
     forget_handler_of_sigbus();

@@ -129,7 +129,10 @@ fn the_cronjob_fails_where_nothing_can_be_read_and_its_metrics_say_so() {
 #[test]
 fn address_and_version_are_those_of_the_package() {
     let install = document("install.md");
-    let address = format!("REPO={}", env!("CARGO_PKG_REPOSITORY"));
+    let manifest = include_str!("../../Cargo.toml");
+    let url = manifest.lines().find_map(|line| line.strip_prefix("pkg-url = \""));
+    let (address, _) = url.expect("an address").split_once("/releases/").expect("releases");
+    let address = format!("REPO={address}");
     assert_eq!(
         install.lines().filter(|line| line.starts_with("REPO=")).collect::<Vec<_>>(),
         [address.as_str()]
