@@ -17,8 +17,9 @@ use crate::input::mapped::Packed;
 
 /// Bytes by which it is decided what a file is.
 const HEAD: usize = 256 << 10;
-/// Layers of packing; the field has three (a compressed db in an archive that is compressed).
-const MAX_DEPTH: u32 = 8;
+/// Layers of packing; the field has three (a compressed db in an archive that is compressed). Each decoder has a window in memory,
+/// so more of them would be a way to fill it.
+const MAX_DEPTH: u32 = 4;
 
 /// What was found so far.
 pub(super) struct Layers<'u> {

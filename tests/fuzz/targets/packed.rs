@@ -9,8 +9,9 @@ use etcd_medic_fuzz::counting;
 use libfuzzer_sys::fuzz_target;
 
 const MAX_UNPACKED: u64 = 1 << 20;
-/// Buffers of all layers, and of the file that is written; the decoders' own memory in C is not counted here.
-const MAX_MEMORY: usize = 16 << 20;
+/// Buffers of all layers, and of the file that is written; and two blocks of lz4's in each of four layers. The memory of the
+/// decoders in C is not counted here.
+const MAX_MEMORY: usize = (16 + 4 * 16) << 20;
 
 fuzz_target!(|data: &[u8]| {
     let mut options = UnpackOptions::default();
