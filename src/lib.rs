@@ -98,7 +98,7 @@ pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
 pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
 pub use filter::{FilterWords, NoSuchName};
 pub use hash::{HashError, Hashes};
-pub use input::mapped::Packed;
+pub use input::packed::Packed;
 #[cfg(feature = "packed")]
 pub use input::unpack::error::UnpackError;
 pub use input::{DbFile, OpenOptions, Reason, SourceError, UnpackOptions};

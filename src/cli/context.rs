@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
-use crate::input::mapped::Packed;
+use crate::input::packed::Packed;
 use crate::input::{DbFile, OpenOptions};
 use crate::report::{View, json};
 use crate::text::{escape, shown};

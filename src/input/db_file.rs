@@ -10,7 +10,8 @@ use crate::owner::Owner;
 
 use super::OpenOptions;
 use super::error::{Reason, SourceError};
-use super::mapped::{Mapped, Packed};
+use super::mapped::Mapped;
+use super::packed::Packed;
 
 /// An opened file.
 #[derive(Debug)]

@@ -9,11 +9,11 @@ use crate::content;
 use crate::content::FileContent;
 use crate::content::folder::FolderContent;
 use crate::etcd::data_dir;
-use crate::etcd::trailer::Trailer;
 use crate::processes;
 
 use super::OpenOptions;
 use super::error::{Reason, SourceError};
+use super::packed::Packed;
 use super::readable;
 #[cfg(feature = "packed")]
 use super::unpack::{self, Unpacked};
@@ -29,19 +29,6 @@ pub struct Mapped {
     pub read_without_lock: bool,
     /// What it was unpacked from, if it was packed.
     pub packed: Option<Packed>,
-}
-
-/// A packed file: what came out of it, and where that is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Packed {
-    /// The path of the db in the archives that it was in; empty where there was none.
-    pub member: String,
-    /// Whether the 32 bytes at its end are the SHA-256 of the rest.
-    pub trailer: Trailer,
-    /// The folder that the unpacked file is in, without a name.
-    pub folder: PathBuf,
-    /// Whether that folder is in memory.
-    pub in_memory: bool,
 }
 
 impl Mapped {

@@ -1,7 +1,6 @@
 //! Compressed files as streams of what was compressed. Each checks the checksums that its format has, and reads files that were
 //! written one after the other as one (as `gzip -d`, `zstd -d`, `xz -d`, `bzip2 -d` and `lz4 -d` do).
 
-use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
@@ -14,6 +13,7 @@ use lz4_flex::frame::FrameDecoder;
 use crate::content::packing::ArchiveFormat;
 
 use super::error::{Limit, UnpackError, of_reading};
+use super::watched::{Seen, Watched};
 
 /// Bytes that are read from below at once.
 const BUFFER: usize = 64 << 10;
@@ -74,7 +74,7 @@ impl<R: Read> Read for Windowed<R> {
 
 fn is_of_window(error: &io::Error) -> bool {
     let of_xz = error.get_ref().and_then(|inner| inner.downcast_ref::<liblzma::stream::Error>());
-    // `ZSTD_error_frameParameter_windowTooLarge` in its `zstd_errors.c`: it comes as words only
+    // `ZSTD_error_frameParameter_windowTooLarge` in its `error_private.c`: it comes as words only
     matches!(of_xz, Some(liblzma::stream::Error::MemLimit))
         || error.to_string().contains("requires too much memory")
 }
@@ -88,32 +88,10 @@ struct Lz4<R: Read> {
     is_between_frames: bool,
 }
 
-/// What was read below.
-#[derive(Default)]
-struct Seen {
-    bytes: Cell<u64>,
-    end: Cell<bool>,
-}
-
-struct Watched<R> {
-    input: R,
-    seen: Rc<Seen>,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.input.read(buffer)?;
-        self.seen.bytes.set(self.seen.bytes.get().saturating_add(read as u64));
-        self.seen.end.set(read == 0 && !buffer.is_empty());
-        Ok(read)
-    }
-}
-
 impl<R: Read> Lz4<R> {
     fn new(input: R) -> Self {
-        let seen = Rc::new(Seen::default());
-        let frames = FrameDecoder::new(Watched { input, seen: Rc::clone(&seen) });
-        Self { frames, seen, is_between_frames: false }
+        let (input, seen) = Watched::new(input);
+        Self { frames: FrameDecoder::new(input), seen, is_between_frames: false }
     }
 }
 

@@ -13,7 +13,7 @@ use super::place::Place;
 use super::spool::{SpoolError, Spooled, fill, spool};
 use super::{Unpacked, tar, zip};
 use crate::input::UnpackOptions;
-use crate::input::mapped::Packed;
+use crate::input::packed::Packed;
 
 /// Bytes by which it is decided what a file is.
 const HEAD: usize = 256 << 10;
@@ -57,6 +57,8 @@ impl Names {
 pub(super) struct Origin<'o> {
     /// The path in the archives above; empty outside of any.
     pub(super) name: &'o str,
+    /// The bytes that an archive says that it has: enough for a first look at the disk.
+    pub(super) size: Option<u64>,
     /// Layers above.
     pub(super) depth: u32,
     /// The format of the layer above.
@@ -65,7 +67,7 @@ pub(super) struct Origin<'o> {
 
 impl Origin<'_> {
     /// The file itself.
-    pub(super) const FILE: Self = Self { name: "", depth: 0, format: None };
+    pub(super) const FILE: Self = Self { name: "", size: None, depth: 0, format: None };
 }
 
 impl<'u> Layers<'u> {
@@ -104,11 +106,12 @@ impl<'u> Layers<'u> {
         if self.format.is_none_or(|outer| format.is_archive() && !outer.is_archive()) {
             self.format = Some(format);
         }
-        let below = Origin { depth: origin.depth.saturating_add(1), format: Some(format), ..origin };
+        let depth = origin.depth.saturating_add(1);
+        let below = Origin { size: None, depth, format: Some(format), ..origin };
         match format {
             ArchiveFormat::Tar => tar::files(self, &mut whole, below),
             ArchiveFormat::Zip => {
-                let archive = self.spool(&mut whole, None, origin)?;
+                let archive = self.spool(&mut whole, origin)?;
                 zip::files(self, io::BufReader::new(archive.file), below)
             }
             _ => match decoder(format, whole, self.options.max_window)? {
@@ -165,18 +168,13 @@ impl<'u> Layers<'u> {
         if name.split(['/', '\\']).any(|part| part == "..") {
             return Err(UnpackError::Outside(name.to_owned()));
         }
-        let spooled = self.spool(input, None, origin)?;
+        let spooled = self.spool(input, origin)?;
         self.found = Some((name.to_owned(), spooled));
         Ok(())
     }
 
-    fn spool(
-        &self,
-        input: &mut dyn Read,
-        expected: Option<u64>,
-        origin: Origin<'_>,
-    ) -> Result<Spooled, UnpackError> {
-        spool(&self.place, input, expected).map_err(|error| match error {
+    fn spool(&self, input: &mut dyn Read, origin: Origin<'_>) -> Result<Spooled, UnpackError> {
+        spool(&self.place, input, origin.size).map_err(|error| match error {
             SpoolError::Read(error) => failed(origin.format, error),
             SpoolError::Write(error) => error,
         })
@@ -193,6 +191,9 @@ impl<'u> Layers<'u> {
         let Self { place, options, format, found, dbs, files, unread, .. } = self;
         let format = format.unwrap_or(ArchiveFormat::Tar);
         let member = options.member.clone();
+        if let Some(error) = unread.filter(|_| found.is_none()) {
+            return Err(error);
+        }
         match (found, member) {
             (Some((member, spooled)), named) if named.is_some() || dbs.count <= 1 => {
                 let Spooled { file, trailer } = spooled;
@@ -200,7 +201,6 @@ impl<'u> Layers<'u> {
                 Ok(Unpacked { file, from: Packed { member, trailer, folder, in_memory } })
             }
             (Some(_), _) => Err(UnpackError::Several { format, names: dbs.first, count: dbs.count }),
-            (None, _) if unread.is_some() => Err(unread.unwrap_or(UnpackError::TooDeep(MAX_DEPTH))),
             (None, Some(member)) => {
                 Err(UnpackError::NoSuchMember { format, member, names: dbs.first, count: dbs.count })
             }

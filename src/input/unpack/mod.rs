@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `layer` | one layer after the other, down to the db |
 //! | `decoder` | compressed files as streams |
+//! | `watched` | a stream of which it is known how far it was read |
 //! | `tar`, `zip` | the files of an archive |
 //! | `spool` | the file without a name: written on a thread of its own, holes where there are zeros, its SHA-256 on the way |
 //! | `place` | the folder that it is in, and the room there |
@@ -27,6 +28,7 @@ mod layer;
 mod place;
 mod spool;
 mod tar;
+mod watched;
 mod zip;
 
 use std::fs::File;
@@ -36,7 +38,7 @@ use std::path::Path;
 use crate::content::packing::ArchiveFormat;
 
 use super::UnpackOptions;
-use super::mapped::Packed;
+use super::packed::Packed;
 use error::UnpackError;
 use layer::{Layers, Origin};
 use place::Place;

@@ -30,13 +30,14 @@ pub(super) fn files(
             layers.could_not_read(UnpackError::Encrypted(name));
             continue;
         }
+        let origin = Origin { name: &name, size: Some(entry.size()), ..origin };
         match entry.with_reader(entries.reader_mut(), ZipReadOptions::new()) {
             Ok(file) => {
                 let mut file = layers.metered(file);
-                layers.read_member(&mut file, Origin { name: &name, ..origin })?;
+                layers.read_member(&mut file, origin)?;
             }
             Err(ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_)) => {
-                layers.could_not_read(UnpackError::Method(name));
+                layers.could_not_read(UnpackError::Method(name.clone()));
             }
             Err(error) => layers.could_not_read(of_directory(error)),
         }
