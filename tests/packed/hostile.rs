@@ -192,3 +192,19 @@ fn another_damaged_file_does_no_harm() {
         assert!(code < 2, "{err}");
     }
 }
+
+/// Its first pages are lost, so nothing shows that it is a db; by its name, it is read and saved.
+#[test]
+fn a_db_that_is_not_recognised_is_read_by_its_name() {
+    let mut db = fixture("k8s-frag/frag.db");
+    db[..300 << 10].fill(0);
+    let folder = TempDir::new().unwrap();
+    let (packed, saved) = (path_in(&folder, "packed.tar"), path_in(&folder, "saved.db"));
+    fs::write(&packed, tar(&[("snapshot.db", &db)])).unwrap();
+    let salvage = ["salvage", &packed, "-o", &saved];
+    let ran = run(salvage);
+    assert!(ran.code == 2 && ran.err.contains("--member NAME"), "{}", ran.err);
+    let ran = run([&salvage[..], &["--member", "snapshot.db"]].concat());
+    assert!(ran.code < 2, "{}", ran.err);
+    assert_eq!(run(["check", &saved]).code, 0);
+}
