@@ -31,7 +31,7 @@
 //!   clock               the file's own time
 //!   filter              names that a user gives, and the nearest names in the file
 //!   guide               the quota and the retention that a disk has room for
-//!   rewrite  salvage  synth    what a new file holds, and the proof that nothing was lost
+//!   rewrite  salvage  replay  synth    what a new file holds, and the proof that nothing was lost
 //!   copy                the one road to a new file: place, write, seal, prove
 //!   input               a path, opened; the log and the db from the leader beside it
 //!   output              files that appear whole or not at all, and what they may replace
@@ -71,6 +71,7 @@ mod output;
 mod owner;
 mod processes;
 mod protobuf;
+mod replay;
 #[cfg(feature = "cli")]
 mod report;
 mod rewrite;
@@ -96,14 +97,19 @@ pub use bolt::page::PageError;
 pub use check::{Checked, Finding};
 pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
 pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
+pub use etcd::apply::{Refused, Version};
 pub use filter::{FilterWords, NoSuchName};
 pub use hash::{HashError, Hashes};
+pub use input::beside::LogError;
 pub use input::packed::Packed;
 #[cfg(feature = "packed")]
 pub use input::unpack::error::UnpackError;
-pub use input::{DbFile, OpenOptions, Reason, SourceError, UnpackOptions};
+pub use input::{DbFile, LogFiles, OpenOptions, Reason, SourceError, UnpackOptions};
 pub use inspect::{BucketRow, PageRow, PageView};
 pub use output::OutputError;
+pub use replay::document::ReplayReport;
+pub use replay::error::ReplayError;
+pub use replay::request::{ReplayRequest, Until};
 pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};
 pub use rewrite::error::DefragError;
 pub use rewrite::guard::Refusal;
@@ -131,6 +137,6 @@ pub mod internals {
     }
     internals! {
         analyze, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, input, inspect, k8s, member, output, owner,
-        protobuf, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
+        protobuf, replay, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
     }
 }

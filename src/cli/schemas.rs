@@ -9,7 +9,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 use crate::report::json::{Envelope, version};
-use crate::{analyze, check, cleanup, hash, inspect, rewrite, salvage, synth, travel};
+use crate::{analyze, check, cleanup, hash, inspect, replay, rewrite, salvage, synth, travel};
 
 use super::commands::schema::SCHEMAS;
 use super::commands::{
@@ -31,6 +31,7 @@ fn made(name: &str) -> Value {
         "plan" => document::<rewrite::plan::PlanReport>(name),
         "defrag" => document::<rewrite::outcome::DefragReport>(name),
         "salvage" => document::<salvage::document::SalvageReport>(name),
+        "replay" => document::<replay::document::ReplayReport>(name),
         "cleanup" => document::<cleanup::Cleanup>(name),
         "keys" => schema_of::<KeysOrDeleted>(name),
         "history" => document::<travel::history::KeyHistory>(name),

@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::encoding::{DecodeContext, decode_key, encode_varint, encoded_len_varint, skip_field};
 use thiserror::Error;
 
 use crate::protobuf::{self, WireError};
@@ -80,6 +80,55 @@ impl<'a> KeyValue<'a> {
             },
             _ => Self::parse(message).map(|kv| kv.key).unwrap_or_default(),
         }
+    }
+
+    /// Bytes of the message.
+    pub fn encoded_len(&self) -> usize {
+        let bytes = |bytes: &[u8]| match bytes.len() {
+            0 => 0,
+            len => encoded_len_varint(len as u64).saturating_add(len).saturating_add(1),
+        };
+        let number = |&(_, number): &(u8, i64)| match number {
+            0 => 0,
+            number => encoded_len_varint(number.cast_unsigned()).saturating_add(1),
+        };
+        let numbers = self.numbers();
+        let numbers = numbers.iter().map(number).fold(0, usize::saturating_add);
+        bytes(self.key).saturating_add(bytes(self.value)).saturating_add(numbers)
+    }
+
+    /// Writes the message as etcd does: fields in their order, 0 and empty ones left out.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let bytes = |tag: u8, bytes: &[u8], out: &mut Vec<u8>| {
+            if !bytes.is_empty() {
+                out.push(tag);
+                encode_varint(bytes.len() as u64, out);
+                out.extend_from_slice(bytes);
+            }
+        };
+        let number = |(tag, number): (u8, i64), out: &mut Vec<u8>| {
+            if number != 0 {
+                out.push(tag);
+                encode_varint(number.cast_unsigned(), out);
+            }
+        };
+        let [create_revision, mod_revision, version, lease] = self.numbers();
+        bytes(KEY, self.key, out);
+        number(create_revision, out);
+        number(mod_revision, out);
+        number(version, out);
+        bytes(VALUE, self.value, out);
+        number(lease, out);
+    }
+
+    /// Its numbers, each with its tag.
+    fn numbers(&self) -> [(u8, i64); 4] {
+        [
+            (CREATE_REVISION, self.create_revision),
+            (MOD_REVISION, self.mod_revision),
+            (VERSION, self.version),
+            (LEASE, self.lease),
+        ]
     }
 
     /// Whether a put's value marks a revision, and holds no key: `etcdutl snapshot restore --bump-revision` raises the

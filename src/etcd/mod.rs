@@ -14,11 +14,13 @@
 //! | [`hex_id`] | ids of members and leases |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
 //! | [`request`] | what an entry of the log asks for |
+//! | [`apply`] | what etcd does with it |
 //! | [`membership`] | whether a member is the only one of its cluster |
 //! | [`tail`] | how far a db is in the log beside it |
 //! | [`trailer`] | the SHA-256 after a snapshot |
 //! | [`data_dir`] | from a path that a user names to the db in it |
 
+pub mod apply;
 pub mod crc;
 pub mod data_dir;
 pub mod find;

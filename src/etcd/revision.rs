@@ -18,15 +18,15 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Bytes of a put's key: main, `_`, sub.
-const PUT_LEN: usize = 17;
-
 impl Revision {
+    /// Bytes of it: those of a put's key.
+    pub const LEN: usize = 17;
+
     /// Reads the 17 bytes: main (8, big-endian), `_`, sub (8, big-endian). `None` where they are anything else, or a
     /// number is negative, as etcd asserts (`BytesToBucketKey`).
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; PUT_LEN] = bytes.try_into().ok()?;
+        let bytes: &[u8; Revision::LEN] = bytes.try_into().ok()?;
         let (main, rest) = bytes.split_first_chunk::<8>()?;
         let (&[separator], rest) = rest.split_first_chunk::<1>()?;
         let sub: &[u8; 8] = rest.try_into().ok()?;
@@ -35,8 +35,8 @@ impl Revision {
     }
 
     /// The 17 bytes that [`Revision::parse`] reads.
-    pub fn to_bytes(self) -> [u8; PUT_LEN] {
-        let mut bytes = [b'_'; PUT_LEN];
+    pub fn to_bytes(self) -> [u8; Revision::LEN] {
+        let mut bytes = [b'_'; Self::LEN];
         let (main, rest) = bytes.split_at_mut(8);
         main.copy_from_slice(&self.main.to_be_bytes());
         if let Some((_, sub)) = rest.split_first_mut() {
@@ -59,7 +59,7 @@ impl RecordKey {
     /// Reads the 17 bytes of a put's key, or the 18 of a tombstone's.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (revision, mark) = bytes.split_at_checked(PUT_LEN)?;
+        let (revision, mark) = bytes.split_at_checked(Revision::LEN)?;
         let tombstone = match mark {
             [] => false,
             [b't'] => true,

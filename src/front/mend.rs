@@ -5,8 +5,12 @@
 use std::path::Path;
 
 use crate::copy::Progress;
-use crate::input::DbFile;
+use crate::input::{DbFile, LogFiles};
 use crate::output::folder_of;
+use crate::replay;
+use crate::replay::document::ReplayReport;
+use crate::replay::error::ReplayError;
+use crate::replay::request::ReplayRequest;
 use crate::rewrite::defrag;
 use crate::rewrite::error::DefragError;
 use crate::rewrite::outcome::DefragReport;
@@ -41,6 +45,31 @@ impl DbFile {
         progress: Progress<'_>,
     ) -> Result<DefragReport, DefragError> {
         defrag(self, request, progress)
+    }
+
+    /// Rolls the db forward along a log, into a new one.
+    ///
+    /// # Errors
+    /// See [`ReplayError`]. Neither the file nor the log is changed.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = etcd_medic::open("backup.db")?;
+    /// let log = etcd_medic::LogFiles::open("/var/lib/etcd".as_ref(), None)?;
+    /// let request = etcd_medic::ReplayRequest::to("new.db");
+    /// let report = file.replay(&log, &request, etcd_medic::Progress::SILENT)?;
+    /// println!("revision {} to {}", report.from.revision, report.to.revision);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replay(
+        &self,
+        log: &LogFiles,
+        request: &ReplayRequest,
+        progress: Progress<'_>,
+    ) -> Result<ReplayReport, ReplayError> {
+        replay::run::replay(self, log, request, progress)
     }
 }
 

@@ -1,18 +1,16 @@
 //! The log of a member, beside its db: opened and read whole.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, OpenError, map_file};
+use crate::bolt::open::OpenError;
 use crate::etcd::data_dir;
-use crate::member::log::Segment;
 use crate::member::message::Snapshot;
-use crate::member::names::{SegmentName, parse_snap};
-use crate::member::{Log, LogFault, snap};
+use crate::member::{Log, LogFault};
 use crate::text::shown;
+
+use super::log_files::{LogFiles, read_snaps};
 
 /// What is beside a db.
 #[derive(Debug)]
@@ -59,46 +57,13 @@ impl Beside {
             (None, None) => return Self::Nothing,
         };
         match read_log(&wal) {
-            Ok(log) => Self::Log(MemberLog { log, snaps: read_snaps(db.parent()) }),
+            Ok(log) => Self::Log(MemberLog { log, snaps: db.parent().map(read_snaps).unwrap_or_default() }),
             Err(error) => Self::Unreadable(error),
         }
     }
 }
 
 fn read_log(folder: &Path) -> Result<Log, LogError> {
-    let names = names_in(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => LogError::Missing { folder: folder.to_owned() },
-        _ => LogError::Io { path: folder.to_owned(), error: error.into() },
-    })?;
-    let mut files = Vec::new();
-    for name in names.into_iter().filter(|name| SegmentName::is_taken_for_one(name)) {
-        let path = folder.join(&name);
-        let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
-        files.push((name, data));
-    }
-    if files.is_empty() {
-        return Err(LogError::Missing { folder: folder.to_owned() });
-    }
-    let segments: Vec<_> = files.iter().map(|(name, data)| Segment { name, data: data.as_ref() }).collect();
-    Log::read(&segments).map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })
-}
-
-/// The heads of the `.snap` files beside the db. Those that can't be read are left out.
-fn read_snaps(folder: Option<&Path>) -> Vec<Snapshot> {
-    let Some(folder) = folder else { return Vec::new() };
-    let names = names_in(folder).unwrap_or_default();
-    let read = |name: &String| {
-        let (term, index) = parse_snap(name)?;
-        let file = map_file(&folder.join(name), Lock::None).ok()?;
-        let snapshot = snap::parse(file.as_ref()).ok()?;
-        ((snapshot.term, snapshot.index) == (term, index)).then_some(snapshot)
-    };
-    names.iter().filter_map(read).collect()
-}
-
-/// The names in a folder that are text; a segment's is.
-fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = fs::read_dir(folder)?;
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    names.collect()
+    let files = LogFiles::of_folder(folder)?;
+    Log::read(&files.segments()).map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })
 }

@@ -7,6 +7,7 @@
 //! | [`error`] | why a file can't be opened, and the command to go on with |
 //! | [`readable`] | what a failing disk still gives of a file |
 //! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
+//! | [`log_files`] | the files of a member's log |
 //! | [`folder`] | the backups in a folder |
 //! | [`options`] | how a file is opened |
 //! | [`packed`] | what a db was unpacked from |
@@ -17,6 +18,7 @@ pub mod beside;
 pub mod db_file;
 pub mod error;
 pub mod folder;
+pub mod log_files;
 pub mod mapped;
 pub mod options;
 pub mod packed;
@@ -27,4 +29,5 @@ pub mod unpack;
 
 pub use db_file::DbFile;
 pub use error::{Reason, SourceError};
+pub use log_files::LogFiles;
 pub use options::{OpenOptions, UnpackOptions};

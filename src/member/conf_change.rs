@@ -26,18 +26,18 @@ pub enum ConfChangeType {
 }
 
 impl ConfChange {
-    /// Reads a `ConfChange`.
+    /// Reads a `ConfChange`, and its context: the member, as JSON.
     ///
     /// # Errors
     /// Other fields, an unknown kind, no member.
-    pub fn parse(message: &[u8]) -> Read<Self> {
+    pub fn parse(message: &[u8]) -> Read<(Self, &[u8])> {
         let mut found = [None; 3];
-        let mut has_context = false;
+        let mut context = None;
         for field in Fields::of(message) {
             let field = field?;
             match field.value {
                 Value::Varint(value) => set(&mut found, field.number, value)?,
-                Value::Bytes(_) if field.number == 4 && !has_context => has_context = true,
+                Value::Bytes(bytes) if field.number == 4 && context.is_none() => context = Some(bytes),
                 _ => return Err(MessageError::Field(field.number)),
             }
         }
@@ -52,6 +52,6 @@ impl ConfChange {
         if node_id == 0 {
             return Err(MessageError::Missing("member id"));
         }
-        Ok(Self { kind, node_id })
+        Ok((Self { kind, node_id }, context.unwrap_or_default()))
     }
 }

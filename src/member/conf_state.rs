@@ -39,6 +39,19 @@ impl ConfState {
         Ok(config)
     }
 
+    /// Of these members.
+    pub fn new(voters: impl IntoIterator<Item = u64>, learners: impl IntoIterator<Item = u64>) -> Self {
+        Self { voters: voters.into_iter().collect(), learners: learners.into_iter().collect() }
+    }
+
+    pub fn voters(&self) -> &BTreeSet<u64> {
+        &self.voters
+    }
+
+    pub fn learners(&self) -> &BTreeSet<u64> {
+        &self.learners
+    }
+
     /// The members after a change. etcd may have refused it: then it changed nothing (`etcdserver/server.go`,
     /// `applyConfChange`), and here are more members than there were, never fewer.
     pub fn apply(&mut self, change: ConfChange) {

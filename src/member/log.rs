@@ -70,6 +70,13 @@ impl Log {
         self.entries.term_at(index).or(of_snapshot)
     }
 
+    /// Whether an entry of the log adds this member.
+    pub fn adds(&self, id: u64) -> bool {
+        let adds =
+            |change: &ConfChange| matches!(change.kind, ConfChangeType::Add | ConfChangeType::AddLearner);
+        self.entries.changes.iter().any(|(_, change)| change.node_id == id && adds(change))
+    }
+
     /// Whether the log holds nothing but the members with which it begins, as a restore writes it.
     pub fn is_restored_only(&self) -> bool {
         self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
@@ -151,7 +158,7 @@ impl Entries {
         if before < entry.term || self.terms.is_empty() {
             self.terms.push((index, entry.term));
         }
-        if let EntryData::ConfChange(change) = entry.content {
+        if let EntryData::ConfChange(change, _) = entry.content {
             self.changes.push((index, change));
         }
         Ok(())

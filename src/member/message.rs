@@ -35,8 +35,8 @@ pub struct RaftEntry<'a> {
 pub enum EntryData<'a> {
     /// A request; nothing in a new leader's first entry.
     Request(&'a [u8]),
-    /// A change of the members.
-    ConfChange(ConfChange),
+    /// A change of the members, and the member as JSON.
+    ConfChange(ConfChange, &'a [u8]),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -95,7 +95,10 @@ impl<'a> RaftEntry<'a> {
         let data = data.unwrap_or_default();
         let content = match kind {
             0 => EntryData::Request(data),
-            1 => EntryData::ConfChange(ConfChange::parse(data)?),
+            1 => {
+                let (change, context) = ConfChange::parse(data)?;
+                EntryData::ConfChange(change, context)
+            }
             _ => return Err(MessageError::Value("entry type")),
         };
         Ok(Self { index, term, content })
@@ -155,7 +158,7 @@ mod tests {
         assert_eq!(RaftEntry::parse(b"\x10\x02\x18\xac\x02\x22\x02ab"), Ok(entry));
         let empty = RaftEntry { index: 2, term: 2, content: EntryData::Request(b"") };
         assert_eq!(RaftEntry::parse(b"\x08\x00\x10\x02\x18\x02"), Ok(empty));
-        let change = EntryData::ConfChange(ConfChange { kind: ConfChangeType::Remove, node_id: 9 });
+        let change = EntryData::ConfChange(ConfChange { kind: ConfChangeType::Remove, node_id: 9 }, b"");
         let bytes = b"\x08\x01\x10\x01\x18\x01\x22\x08\x08\x05\x10\x01\x18\x09\x22\x00";
         assert_eq!(RaftEntry::parse(bytes), Ok(RaftEntry { index: 1, term: 1, content: change }));
         assert_eq!(Metadata::parse(b"\x08\x07\x10\x09"), Ok(Metadata { node_id: 7, cluster_id: 9 }));

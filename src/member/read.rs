@@ -275,7 +275,9 @@ impl<'a> Reader<'a> {
         let kind = match last {
             None => Some(LogFaultKind::NoSegments),
             Some(_) if self.metadata.is_none() => Some(LogFaultKind::Head),
-            Some(_) if commit > last_index => Some(LogFaultKind::CommitBeyondEnd { commit, last: last_index }),
+            Some(_) if commit > last_index => {
+                Some(LogFaultKind::CommitBeyondEnd { commit, last: last_index })
+            }
             Some(_) if log.entries.first > 1 && !has_beginning => {
                 Some(LogFaultKind::NoBeginning { first: log.entries.first })
             }

@@ -9,6 +9,7 @@
 //! | [`cleanup`] | `cleanup` |
 //! | [`hash`] | `hash` |
 //! | [`prometheus`] | `status`, for node_exporter's textfile collector |
+//! | [`replay`] | `replay` |
 //! | [`rewrite`] | `defrag`, `plan` |
 //! | [`status`] | `status`, and what suits a disk |
 //! | [`synth`] | `synth` |
@@ -20,6 +21,7 @@ pub mod cleanup;
 pub mod hash;
 pub mod json;
 pub mod prometheus;
+pub mod replay;
 pub mod rewrite;
 pub mod salvage;
 pub mod simple;

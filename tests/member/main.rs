@@ -10,6 +10,7 @@ mod bytes;
 mod decided;
 mod real;
 mod received;
+mod replayed;
 
 use etcd_medic::internals::member::log::Segment;
 use etcd_medic::internals::member::{Log, LogFault, LogFaultKind};

@@ -18,6 +18,7 @@ mod man;
 mod page;
 mod pages;
 mod plan;
+mod replay;
 mod salvage;
 pub(super) mod schema;
 mod select;
@@ -49,6 +50,7 @@ pub(super) enum Command {
     Buckets(buckets::BucketsArgs),
     Defrag(defrag::DefragArgs),
     Salvage(salvage::SalvageArgs),
+    Replay(replay::ReplayArgs),
     Plan(plan::PlanArgs),
     Hash(hash::HashArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -77,6 +79,7 @@ impl Command {
             Self::Buckets(command) => command.run(context),
             Self::Defrag(command) => command.run(context),
             Self::Salvage(command) => command.run(context),
+            Self::Replay(command) => command.run(context),
             Self::Plan(command) => command.run(context),
             Self::Hash(command) => command.run(context),
             Self::Cleanup(command) => command.run(context),

@@ -13,7 +13,7 @@ macro_rules! schemas {
 }
 
 /// The schemas, made from the structs by the tests of [`crate::cli::schemas`].
-pub const SCHEMAS: [(&str, &str); 17] = schemas![
+pub const SCHEMAS: [(&str, &str); 18] = schemas![
     "analyze",
     "status",
     "check",
@@ -24,6 +24,7 @@ pub const SCHEMAS: [(&str, &str); 17] = schemas![
     "plan",
     "defrag",
     "salvage",
+    "replay",
     "cleanup",
     "keys",
     "history",

@@ -41,11 +41,7 @@ pub(super) fn number_of(message: &[u8], wanted: u32, others: &[u32]) -> Result<i
 }
 
 /// The text in field `wanted`.
-pub(super) fn text_of<'a>(
-    message: &'a [u8],
-    wanted: u32,
-    others: &[u32],
-) -> Result<&'a str, RequestError> {
+pub(super) fn text_of<'a>(message: &'a [u8], wanted: u32, others: &[u32]) -> Result<&'a str, RequestError> {
     Ok(texts_of(message, wanted, others)?.last().copied().unwrap_or_default())
 }
 

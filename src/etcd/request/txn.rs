@@ -49,8 +49,7 @@ pub enum CompareTarget<'a> {
     Version(i64),
     CreateRevision(i64),
     ModRevision(i64),
-    /// `None` where the client named no value: nothing is equal to it.
-    Value(Option<&'a [u8]>),
+    Value(&'a [u8]),
     Lease(i64),
 }
 
@@ -103,7 +102,7 @@ impl<'a> Op<'a> {
 impl<'a> Compare<'a> {
     fn parse(message: &'a [u8]) -> Result<Self, RequestError> {
         let (mut keys, mut result, mut target) = (KeyRange::default(), 0, 0);
-        let (mut numbers, mut value) = ([0; 4], None);
+        let (mut numbers, mut value) = ([0; 4], &[][..]);
         for field in Fields::of(message) {
             let field = field?;
             let [version, create_revision, mod_revision, lease] = &mut numbers;
@@ -114,7 +113,7 @@ impl<'a> Compare<'a> {
                 4 => *version = signed_of(field)?,
                 5 => *create_revision = signed_of(field)?,
                 6 => *mod_revision = signed_of(field)?,
-                7 => value = Some(bytes_of(field)?),
+                7 => value = bytes_of(field)?,
                 8 => *lease = signed_of(field)?,
                 64 => keys.range_end = bytes_of(field)?,
                 number => return Err(RequestError::Field(number)),

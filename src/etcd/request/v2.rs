@@ -66,9 +66,7 @@ impl<'a> V2Request<'a> {
         }
         let member = self.path.strip_prefix("/0/members/").and_then(|rest| rest.strip_suffix("/attributes"));
         let member_id = member.and_then(|id| u64::from_str_radix(id, 16).ok());
-        member_id.map_or(V2Effect::Nothing, |member_id| V2Effect::MemberAttributes {
-            member_id,
-            json: self.value,
-        })
+        member_id
+            .map_or(V2Effect::Nothing, |member_id| V2Effect::MemberAttributes { member_id, json: self.value })
     }
 }

@@ -1,0 +1,147 @@
+//! The keys that exist, in their order, and the leases that they are attached to. Keys and values stay where they are: in the db or
+//! in the log.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use super::super::request::KeyRange;
+
+/// A key that exists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveKey<'a> {
+    pub create_revision: i64,
+    pub mod_revision: i64,
+    pub version: i64,
+    /// 0 for none.
+    pub lease: i64,
+    pub value: &'a [u8],
+}
+
+/// All keys that exist.
+#[derive(Clone, Debug, Default)]
+pub struct LiveKeys<'a> {
+    keys: BTreeMap<&'a [u8], LiveKey<'a>>,
+    leased: HashMap<i64, BTreeSet<&'a [u8]>>,
+}
+
+impl<'a> LiveKeys<'a> {
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<&LiveKey<'a>> {
+        self.keys.get(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &LiveKey<'a>)> {
+        self.keys.iter().map(|(key, live)| (*key, live))
+    }
+
+    /// The keys of a range, in order.
+    pub fn range<'s>(&'s self, range: KeyRange<'s>) -> impl Iterator<Item = (&'a [u8], &'s LiveKey<'a>)> {
+        let (from, end) = (range.key, range.range_end);
+        let to = match end {
+            [] => Bound::Included(from),
+            [0] => Bound::Unbounded,
+            end => Bound::Excluded(end),
+        };
+        // a range that ends before it begins has no keys
+        let is_empty = matches!(to, Bound::Excluded(end) if end <= from);
+        let to = if is_empty { Bound::Included(from) } else { to };
+        let keys = self.keys.range::<[u8], _>((Bound::Included(from), to));
+        keys.take(if is_empty { 0 } else { usize::MAX }).map(|(key, live)| (*key, live))
+    }
+
+    pub fn put(&mut self, key: &'a [u8], live: LiveKey<'a>) {
+        let before = match self.keys.entry(key) {
+            Entry::Occupied(mut place) => place.insert(live).lease,
+            Entry::Vacant(place) => {
+                place.insert(live);
+                0
+            }
+        };
+        if before != live.lease {
+            self.detach(before, key);
+            if live.lease != 0 {
+                self.leased.entry(live.lease).or_default().insert(key);
+            }
+        }
+    }
+
+    pub fn remove(&mut self, key: &[u8]) {
+        if let Some((key, live)) = self.keys.remove_entry(key) {
+            self.detach(live.lease, key);
+        }
+    }
+
+    /// The keys that are attached to a lease, in order.
+    pub fn of_lease(&self, lease: i64) -> Vec<&'a [u8]> {
+        self.leased.get(&lease).into_iter().flatten().copied().collect()
+    }
+
+    fn detach(&mut self, lease: i64, key: &[u8]) {
+        if lease == 0 {
+            return;
+        }
+        if let Some(keys) = self.leased.get_mut(&lease) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.leased.remove(&lease);
+            }
+        }
+    }
+}
+
+impl<'a> FromIterator<(&'a [u8], LiveKey<'a>)> for LiveKeys<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a [u8], LiveKey<'a>)>>(keys: I) -> Self {
+        // in order, the map is built at once
+        let keys: BTreeMap<_, _> = keys.into_iter().collect();
+        let mut leased: HashMap<i64, BTreeSet<&'a [u8]>> = HashMap::new();
+        for (key, live) in keys.iter().filter(|(_, live)| live.lease != 0) {
+            leased.entry(live.lease).or_default().insert(key);
+        }
+        Self { keys, leased }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(lease: i64) -> LiveKey<'static> {
+        LiveKey { create_revision: 2, mod_revision: 2, version: 1, lease, value: b"" }
+    }
+
+    #[test]
+    fn ranges_are_those_of_etcd() {
+        let mut keys = LiveKeys::default();
+        for key in [&b"a"[..], b"b", b"ba", b"c"] {
+            keys.put(key, live(0));
+        }
+        let found = |key: &'static [u8], range_end: &'static [u8]| -> Vec<&[u8]> {
+            keys.range(KeyRange { key, range_end }).map(|(key, _)| key).collect()
+        };
+        assert_eq!(found(b"b", b""), [b"b"]);
+        assert_eq!(found(b"b", b"c"), [&b"b"[..], b"ba"]);
+        assert_eq!(found(b"b", b"\0"), [&b"b"[..], b"ba", b"c"]);
+        assert!(found(b"b", b"b").is_empty() && found(b"c", b"a").is_empty() && found(b"x", b"").is_empty());
+    }
+
+    #[test]
+    fn leases_know_their_keys() {
+        let mut keys = LiveKeys::default();
+        keys.put(b"b", live(7));
+        keys.put(b"a", live(7));
+        assert_eq!(keys.of_lease(7), [b"a", b"b"]);
+        keys.put(b"a", live(8));
+        keys.remove(b"b");
+        assert!(keys.of_lease(7).is_empty() && keys.leased.len() == 1);
+        keys.put(b"a", live(0));
+        assert!(keys.leased.is_empty());
+    }
+}

@@ -1,0 +1,113 @@
+//! The files of a member's log, opened.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bolt::open::{Lock, Mapping, map_file};
+use crate::member::log::Segment;
+use crate::member::message::Snapshot;
+use crate::member::names::{SegmentName, parse_snap};
+use crate::member::{ReadLog, snap};
+
+use super::beside::LogError;
+
+/// Where the log of a data dir may lie below a folder: that may be the data dir, `member`, or `wal`.
+const BELOW: [&str; 3] = ["member/wal", "wal", ""];
+/// Where its db is, from the folder `member` on.
+const DB: &str = "snap/db";
+
+/// A log's files, and what is beside them.
+#[derive(Debug)]
+pub struct LogFiles {
+    /// The folder that they are in.
+    pub folder: PathBuf,
+    files: Vec<(String, Mapping)>,
+    /// The db of the same member, if it is beside the log.
+    pub db: Option<PathBuf>,
+    /// The heads of the `.snap` files that can be read.
+    pub snaps: Vec<Snapshot>,
+}
+
+impl LogFiles {
+    /// Opens the log that a path names: a data dir, `member`, or the folder of the log.
+    ///
+    /// # Errors
+    /// There is none, or it can't be opened.
+    pub fn open(path: &Path, wal_dir: Option<&Path>) -> Result<Self, LogError> {
+        let folder = match wal_dir {
+            Some(folder) => folder.to_owned(),
+            None => {
+                let mut folders = BELOW.into_iter().map(|below| path.join(below));
+                let found = folders.find(|folder| has_segments(folder));
+                found.unwrap_or_else(|| path.join("member/wal"))
+            }
+        };
+        let mut log = Self::of_folder(&folder)?;
+        let member = match wal_dir {
+            Some(_) => ["member", ""]
+                .into_iter()
+                .map(|below| path.join(below))
+                .find(|member| member.join(DB).is_file()),
+            None => folder.canonicalize().ok().and_then(|folder| Some(folder.parent()?.to_owned())),
+        };
+        if let Some(member) = member {
+            log.db = Some(member.join(DB)).filter(|db| db.is_file());
+            log.snaps = read_snaps(&member.join("snap"));
+        }
+        Ok(log)
+    }
+
+    /// Opens all segments in a folder.
+    ///
+    /// # Errors
+    /// There is none, or one can't be opened.
+    pub fn of_folder(folder: &Path) -> Result<Self, LogError> {
+        let names = names_in(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LogError::Missing { folder: folder.to_owned() },
+            _ => LogError::Io { path: folder.to_owned(), error: error.into() },
+        })?;
+        let mut files = Vec::new();
+        for name in names.into_iter().filter(|name| SegmentName::is_taken_for_one(name)) {
+            let path = folder.join(&name);
+            let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
+            files.push((name, data));
+        }
+        if files.is_empty() {
+            return Err(LogError::Missing { folder: folder.to_owned() });
+        }
+        Ok(Self { folder: folder.to_owned(), files, db: None, snaps: Vec::new() })
+    }
+
+    pub fn segments(&self) -> Vec<Segment<'_>> {
+        self.files.iter().map(|(name, data)| Segment { name, data: data.as_ref() }).collect()
+    }
+
+    /// Reads them, as far as they can be read.
+    pub fn read(&self) -> ReadLog<'_> {
+        ReadLog::read(&self.segments())
+    }
+}
+
+fn has_segments(folder: &Path) -> bool {
+    names_in(folder).is_ok_and(|names| names.iter().any(|name| SegmentName::is_taken_for_one(name)))
+}
+
+/// The heads of the `.snap` files in a folder. Those that can't be read are left out.
+pub(super) fn read_snaps(folder: &Path) -> Vec<Snapshot> {
+    let names = names_in(folder).unwrap_or_default();
+    let read = |name: &String| {
+        let (term, index) = parse_snap(name)?;
+        let file = map_file(&folder.join(name), Lock::None).ok()?;
+        let snapshot = snap::parse(file.as_ref()).ok()?;
+        ((snapshot.term, snapshot.index) == (term, index)).then_some(snapshot)
+    };
+    names.iter().filter_map(read).collect()
+}
+
+/// The names in a folder that are text; a segment's is.
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = fs::read_dir(folder)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    names.collect()
+}

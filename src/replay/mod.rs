@@ -1,0 +1,29 @@
+//! A db rolled forward along a log, to its end or to any entry before.
+//!
+//! What an entry does is etcd's own rule ([`crate::etcd::apply`]); here it is read, counted and written.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`request`] | what a replay is asked to do |
+//! | [`base`] | the db that it begins with |
+//! | [`steps`] | the entries one by one, and what became of them |
+//! | [`until`] | the entry that it ends with |
+//! | [`writer`] | the version whose rules apply, and what they decide |
+//! | [`compact`](mod@compact) | what a compaction leaves |
+//! | [`small`] | the small buckets after it |
+//! | [`content`] | all of it, as a source for the writer of the file |
+//! | [`document`] | the report |
+//! | [`error`] | why there is no new db |
+//! | [`run`] | all of it, in order |
+
+pub mod base;
+pub mod compact;
+pub mod content;
+pub mod document;
+pub mod error;
+pub mod request;
+pub mod run;
+pub mod small;
+pub mod steps;
+pub mod until;
+pub mod writer;

@@ -1,0 +1,109 @@
+//! The version whose rules apply: the one that wrote the log.
+
+use crate::etcd::apply::{Machine, Rules, Version};
+use crate::etcd::schema::State;
+use crate::member::ReadLog;
+
+use super::error::ReplayError;
+use super::steps::run;
+
+/// Another db of the same log, further on: what a member made of these entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness {
+    pub index: u64,
+    pub revision: i64,
+}
+
+/// How it was found which rules apply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum KnownBy {
+    /// It was named.
+    Named,
+    /// Every patch of the minor version does the same with these entries.
+    NoDifference,
+    /// The member's own db has the revision that these rules make.
+    Db,
+    /// By nothing but the minor version: its most usual patch is taken.
+    MinorVersion,
+}
+
+/// The rules that apply.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    pub version: Version,
+    pub rules: Rules,
+    pub known_by: KnownBy,
+    /// Entries that the patch decides.
+    pub decided: u64,
+}
+
+/// Rules that no version is older than.
+pub const OLDEST: Version = Version::new(3, 4, 0);
+
+/// Patches of a minor version that differ in their rules, the most usual first.
+fn candidates(minor: u32) -> &'static [u32] {
+    match minor {
+        5 => &[21, 35],
+        6 => &[14, 8],
+        7 => &[1],
+        _ => &[0],
+    }
+}
+
+/// Finds the version: the one that was named, or the one that fits.
+///
+/// # Errors
+/// The log can't be applied at all.
+pub fn find<'a>(
+    named: Option<Version>,
+    state: &State<'_>,
+    machine: &Machine<'a>,
+    log: &ReadLog<'a>,
+    committed: u64,
+    witness: Option<Witness>,
+) -> Result<Writer, ReplayError> {
+    let minor = state.cluster_minor().unwrap_or(4);
+    let of = |version: Version, known_by, decided| Writer {
+        version,
+        rules: Rules::of(version),
+        known_by,
+        decided,
+    };
+    let versions: Vec<_> = match named {
+        Some(version) => vec![version],
+        None => candidates(minor).iter().map(|&patch| Version::new(3, minor, patch)).collect(),
+    };
+    let usual = versions.first().copied().unwrap_or(Version::new(3, minor, 0));
+    let dry = |version: Version, until: u64| {
+        let mut machine = machine.clone();
+        machine.rules = Rules::of(version);
+        let tally = run(&mut machine, log, until, &mut |_| {}, &mut |_| true);
+        (machine.store.revision, tally)
+    };
+    let differing = |version: Version| Rules::of(version).nested_cost != Rules::of(usual).nested_cost;
+    if named.is_none() && !versions.iter().any(|&version| differing(version)) {
+        return Ok(of(usual, KnownBy::NoDifference, 0));
+    }
+    // an entry that can't be applied ends the count, and is said later
+    let decided = dry(usual, committed).1.map_or(0, |tally| tally.by_nested_cost);
+    match (named, decided) {
+        (Some(version), decided) => return Ok(of(version, KnownBy::Named, decided)),
+        (None, 0) => return Ok(of(usual, KnownBy::NoDifference, 0)),
+        _ => {}
+    }
+    let witness = witness.filter(|witness| (machine.index..=committed).contains(&witness.index));
+    let fits = |version: &Version| {
+        witness.is_some_and(|witness| {
+            let (revision, tally) = dry(*version, witness.index);
+            tally.is_ok() && revision == witness.revision
+        })
+    };
+    let fitting: Vec<_> = versions.iter().copied().filter(fits).collect();
+    Ok(match *fitting {
+        [version] => of(version, KnownBy::Db, decided),
+        _ => of(usual, KnownBy::MinorVersion, decided),
+    })
+}
