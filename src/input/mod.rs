@@ -9,6 +9,7 @@
 //! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
 //! | [`folder`] | the backups in a folder |
 //! | [`options`] | how a file is opened |
+//! | [`named`] | a file as it was named, for commands that are printed |
 //! | [`packed`] | what a db was unpacked from |
 //! | [`unpack`] | a packed file's db, in a file without a name |
 //! | [`db_file`] | a sound db, opened; `salvage` opens a damaged one |
@@ -18,6 +19,7 @@ pub mod db_file;
 pub mod error;
 pub mod folder;
 pub mod mapped;
+pub mod named;
 pub mod options;
 pub mod packed;
 pub mod readable;

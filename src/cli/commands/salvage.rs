@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bolt::open::Lock;
 use crate::copy::Layout;
 use crate::front;
 use crate::input::OpenOptions;
+use crate::input::named::Named;
 use crate::report;
 use crate::salvage::request::SalvageRequest;
 use crate::salvage::request::Trust;
@@ -66,7 +67,12 @@ pub struct SalvageArgs {
 impl SalvageArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
-        signals::read_from_now_on(&self.source);
+        let named = Named::new(&self.source, &context.open_options(Lock::Shared));
+        ensure!(
+            !(self.disk_errors && named.is_standard_input),
+            "--disk-errors reads a file block by block, which standard input can't be: name the file"
+        );
+        signals::read_from_now_on(named);
         let request = self.request(context.open_options(Lock::Shared));
         let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
         let view = context.view();
