@@ -46,8 +46,11 @@ impl Named {
         let UnpackOptions { folder, max_unpacked, max_window, member } = &self.unpack;
         let mut command = ShellCommand::new(words);
         if let Some(member) = member {
-            // one word, as it may begin with a dash
-            command = command.word(&[b"--member=", member.as_bytes()].concat());
+            // what begins with a dash would be an option
+            command = match member.starts_with('-') {
+                true => command.word(&[b"--member=", member.as_bytes()].concat()),
+                false => command.and("--member").word(member.as_bytes()),
+            };
         }
         if let Some(folder) = folder {
             command = command.and("--tmp-dir").path(folder);

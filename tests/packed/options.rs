@@ -55,7 +55,7 @@ fn a_member_is_refused_by_a_command_that_reads_no_file() {
     for command in [
         vec!["schema", "hash"],
         vec!["completions", "bash"],
-        vec!["man"],
+        vec!["man", &made],
         vec!["synth", "-o", &made, "--keys", "500"],
     ] {
         let ran = run([&command[..], &["--member", "db"]].concat());
