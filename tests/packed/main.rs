@@ -7,6 +7,7 @@
 //! | [`killed`] | ended by a signal while it unpacks: nothing is left |
 //! | [`memory`] | no more than a format's window and 16 MiB is held in memory |
 //! | [`options`] | options that cannot apply are refused |
+//! | [`sizes`] | the sizes that packed files state |
 
 #![cfg(test)]
 
@@ -18,3 +19,4 @@ mod hostile;
 mod killed;
 mod memory;
 mod options;
+mod sizes;
