@@ -64,7 +64,7 @@ fn no_more_than_the_window_and_16_mib() {
     let hold = |name: &str, window: usize| {
         let peak = peak(&packed, &unpacked);
         let bound = (window + 16) * MIB;
-        println!("{name}: {:.1} MiB of {}", peak as f64 / MIB as f64, bound / MIB);
+        let _ = writeln!(std::io::stderr(), "{name}: {:.1} MiB of {}", peak as f64 / MIB as f64, bound / MIB);
         assert!(peak > MIB as u64 && peak <= bound as u64, "{name}: {peak} of {bound} bytes");
     };
 
@@ -94,7 +94,8 @@ fn no_more_than_the_window_and_16_mib() {
     frame.block_size = lz4_flex::frame::BlockSize::Max4MB;
     frame.block_mode = lz4_flex::frame::BlockMode::Linked;
     content.write(64 * MIB, lz4_flex::frame::FrameEncoder::with_frame_info(frame, create()).auto_finish());
-    hold("lz4 -9 -B7 -BD", 16);
+    // its blocks have up to 4 MiB
+    hold("lz4 -9 -B7 -BD", 4);
 
     let mut zip = zip::ZipWriter::new(create());
     zip.start_file("db", SimpleFileOptions::default().compression_level(Some(1))).expect("begun");
