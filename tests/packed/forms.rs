@@ -1,6 +1,7 @@
 //! Each form, on each command: the same answer as unpacked.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use super::support::documents::{FolderHashes, Hash, parse};
 use super::support::packing::{forms, tar, zstd};
-use super::support::program::{Ran, document, path_in, program, run};
+use super::support::program::{Ran, document, folder_of, path_in, program, run};
 use super::support::random::Random;
 use super::support::{fixture, testdata};
 
@@ -149,6 +150,22 @@ fn a_packed_file_is_never_replaced_by_a_copy() {
         assert_eq!(folder.path().read_dir().unwrap().count(), 1, "{args:?}");
     }
     assert!(run(["defrag", "--in-place", &packed]).err.contains("is packed"), "the reason");
+}
+
+/// Nobody chose the attributes of what was unpacked: its copies are for their owner only, as they may hold Secrets.
+#[test]
+fn a_copy_of_a_packed_file_is_not_for_others() {
+    let folder = folder_of(&[("frag.db.zst", &zstd(&fixture("k8s-frag/frag.db")))]);
+    let (packed, copy) = (path_in(&folder, "frag.db.zst"), path_in(&folder, "copy.db"));
+    for command in ["defrag", "salvage"] {
+        for file in [packed.as_str(), "-"] {
+            let stdin = Stdio::from(fs::File::open(&packed).unwrap());
+            let ran: Ran = program().args([command, file, "-o", &copy]).stdin(stdin).output().unwrap().into();
+            assert!(ran.code < 2, "{command} {file}: {}", ran.err);
+            assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600, "{command} {file}");
+            fs::remove_file(&copy).unwrap();
+        }
+    }
 }
 
 #[test]
