@@ -147,7 +147,7 @@ impl Context {
     }
 }
 
-fn say_what_was_unpacked(path: &Path, packed: &Packed) {
+pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed) {
     if !packed.member.is_empty() {
         report_error(&format!("{}: its file {} is read", shown(path), escape(packed.member.as_bytes())));
     }

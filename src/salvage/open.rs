@@ -11,6 +11,7 @@ use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
 use crate::input::mapped::Mapped;
 use crate::input::named::Named;
+use crate::input::packed::Packed;
 use crate::input::{OpenOptions, Reason, SourceError};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
@@ -32,6 +33,7 @@ pub struct Wreck {
     /// Parts that the disk did not give, as (byte offset, bytes): they are zeros here.
     pub unreadable: Vec<(u64, u64)>,
     pub named: Named,
+    pub packed: Option<Packed>,
 }
 
 /// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
@@ -54,13 +56,13 @@ pub fn open(
         }
     };
     mapped.refuse_other_content()?;
-    let Mapped { path, data, unreadable, read_without_lock, named, .. } = mapped;
+    let Mapped { path, data, unreadable, read_without_lock, packed, named } = mapped;
     let nothing = || {
         let error = Db::new(data.bytes()).err().unwrap_or(FormatError::NotBolt);
         SourceError::of(&named, Reason::Format { error, has_pages: false })
     };
     let wreck = Wreck::new(path.clone(), data.bytes()).ok_or_else(nothing)?;
-    Ok(Wreck { read_without_lock, unreadable, named, ..wreck })
+    Ok(Wreck { read_without_lock, unreadable, packed, named, ..wreck })
 }
 
 impl Wreck {
@@ -85,6 +87,7 @@ impl Wreck {
             read_without_lock: false,
             unreadable: Vec::new(),
             named,
+            packed: None,
         })
     }
 }

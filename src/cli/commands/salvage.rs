@@ -13,7 +13,7 @@ use crate::report;
 use crate::salvage::request::SalvageRequest;
 use crate::salvage::request::Trust;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, say_what_was_unpacked};
 use crate::cli::outcome::Outcome;
 use crate::cli::progress;
 use crate::cli::signals;
@@ -75,6 +75,9 @@ impl SalvageArgs {
         signals::read_from_now_on(named);
         let request = self.request(context.open_options(Lock::Shared));
         let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
+        if let Some(packed) = &report.packed {
+            say_what_was_unpacked(&self.source, packed);
+        }
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
         Ok(Outcome::of(report.is_whole()))
