@@ -22,6 +22,7 @@ use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
 use etcd_medic::internals::input::DbFile;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
 
 const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/k8s-frag/frag.db");
@@ -95,7 +96,7 @@ fn analyzed(db: &Db, path: &str) -> Analysis {
     let options = ScanOptions { outline: Some(&[]), ..COUNT_ONLY };
     let ((state, scan), trailer) = rayon::join(|| scanned(db, options), || trailer::verify(db.data()));
     let request = AnalyzeRequest {
-        path: path.as_ref(),
+        named: &Named::plain(path),
         trailer,
         read_without_lock: false,
         filter: Filter::default(),

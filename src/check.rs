@@ -8,7 +8,6 @@ pub mod pattern;
 pub mod touched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,6 +18,7 @@ use crate::bolt::fault::Fault;
 use crate::etcd::history::RecordFault;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::trailer::Trailer;
+use crate::input::named::Named;
 use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::scan::health::{FileFault, Health, of_whole_file, orphans};
@@ -130,16 +130,16 @@ pub struct Finding {
     pub message: String,
 }
 
-/// Puts together all that is wrong with a file that was scanned, and what to do about it: `path` is for its commands.
+/// Puts together all that is wrong with a file that was scanned, and what to do about it: `named` is for its commands.
 pub fn check<'a>(
-    path: &Path,
+    named: &Named,
     db: &'a Db,
     state: &State<'a>,
     scan: &Scan<'a>,
     trailer: Trailer,
     max_findings: usize,
 ) -> Checked {
-    let owner = Owner::of(db).at(path);
+    let owner = Owner::of(db).at(&named.path);
     let mut paths = Paths { scan, known: BTreeMap::new() };
     let structure = scan.structure.faults.iter().map(|fault| of_structure(fault, &mut paths));
     let key_bucket = Arc::new(ByteText::from(KEY_BUCKET));
@@ -159,10 +159,10 @@ pub fn check<'a>(
     } else {
         let orphaned = orphans.iter().map(|_| Pattern::LeaseMissing);
         let of_whole: Vec<_> = of_whole.chain(orphaned).collect();
-        let named = scan.records.iter().filter_map(|finding| finding.key);
-        let keys: BTreeSet<&[u8]> = named.chain(orphans.iter().map(|(_, key)| key.key())).collect();
+        let of_records = scan.records.iter().filter_map(|finding| finding.key);
+        let keys: BTreeSet<&[u8]> = of_records.chain(orphans.iter().map(|(_, key)| key.key())).collect();
         let touched = touched::touched(db, state, scan, &of_whole, &keys, owner);
-        let next = touched::next(path, db, health, &touched, owner);
+        let next = touched::next(named, db, health, &touched, owner);
         (touched, next)
     };
     findings.extend(orphans.iter().take(max_findings).map(|(_, key)| of_orphan(db, key, &key_bucket)));

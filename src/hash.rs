@@ -46,6 +46,17 @@ pub struct Hashes {
     pub owner: Owner,
 }
 
+/// The hashes of one of several files.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FileHashes {
+    /// Its path.
+    pub path: ByteText,
+    /// Its hashes.
+    #[serde(flatten)]
+    pub hashes: Hashes,
+}
+
 /// HashKV.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

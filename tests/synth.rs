@@ -61,7 +61,7 @@ fn read(path: &Path) -> Analysis {
     let scanned = scan::scan(&source.db, &state, ScanOptions { max_findings: 100, ..ScanOptions::default() });
     let trailer = trailer::verify(source.db.data());
     let request = analyze::AnalyzeRequest {
-        path,
+        named: &source.named,
         trailer,
         read_without_lock: false,
         filter: Filter::default(),
@@ -69,7 +69,7 @@ fn read(path: &Path) -> Analysis {
         cure_refused: None,
     };
     let analysis = analyze::analyze(&source.db, &state, &scanned, &request);
-    let checked = check::check(path, &source.db, &state, &scanned, trailer, 100);
+    let checked = check::check(&source.named, &source.db, &state, &scanned, trailer, 100);
     assert!(checked.findings.is_empty(), "{:?}", checked.findings.first());
     analysis
 }

@@ -6,7 +6,6 @@ use crate::k8s::object::ObjectKind;
 use crate::k8s::resource_name;
 use crate::k8s::resources::by_name;
 use crate::owner::Owner;
-use crate::shell::ShellCommand;
 use crate::text::brief;
 use crate::units::{bytes, count, percent};
 
@@ -103,7 +102,7 @@ fn unknown_members(report: &Analysis) -> Option<Advice> {
 }
 
 fn of_file(words: &str, report: &Analysis) -> String {
-    ShellCommand::new(words).path(report.file.path.as_path()).to_string()
+    report.named.ours(words).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{TRAILER_SIZE, Trailer};
+use crate::input::named::Named;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
 use crate::shell::ShellCommand;
@@ -99,14 +100,13 @@ pub(super) fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command =
-        ShellCommand::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
+    let command = report.named.ours(&format!("etcd-medic plan{}", without_hash_check(report)));
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command.to_string()))
 }
 
 /// What commands that make or plan a copy need to take a snapshot that was changed.
 fn without_hash_check(report: &Analysis) -> &'static str {
-    if report.file.snapshot_trailer == Trailer::Invalid { "--skip-hash-check" } else { "" }
+    if report.file.snapshot_trailer == Trailer::Invalid { " --skip-hash-check" } else { "" }
 }
 
 pub(super) fn defrag(report: &Analysis, copies: Option<&Copies>) -> Option<Advice> {
@@ -145,7 +145,7 @@ impl Copy {
     fn of(report: &Analysis, copies: Option<&Copies>, cure: bool, to_restore: bool) -> Option<Self> {
         let copies = copies?;
         let path = report.file.path.as_path();
-        let data_dir = data_dir_of(path).filter(|_| !to_restore);
+        let data_dir = data_dir_of(path).filter(|_| !to_restore && !report.named.is_unpacked());
         let kind = |steady| CopyKind { compacted: cure, steady };
         let worth = |steady| share(copies.gives_back(kind(steady)), report.file.allocated_bytes) >= WORTH_IT;
         // a member that has no room left needs it now, even if it grows again later
@@ -155,16 +155,16 @@ impl Copy {
         let is_sealed = trailer != Trailer::None && (report.owner.is_etcd() || data_dir.is_some());
         let snapshot = is_sealed || to_restore;
         let trailer_bytes = if snapshot { TRAILER_SIZE as u64 } else { 0 };
-        let command = ShellCommand::new("etcd-medic defrag")
-            .and(if cure { "--compact-to current --disarm" } else { "" })
-            .and(without_hash_check(report));
+        let cure = if cure { " --compact-to current --disarm" } else { "" };
+        let words = format!("etcd-medic defrag{cure}{}", without_hash_check(report));
         let command = match data_dir {
             Some(data_dir) => {
-                command.and("--in-place").and(if steady { "--steady" } else { "" }).path(data_dir)
+                let steady = if steady { "--steady" } else { "" };
+                ShellCommand::new(&words).and("--in-place").and(steady).path(data_dir)
             }
             None => {
                 let out = if snapshot { "--snapshot -o" } else { "-o" };
-                command.path(path).and(out).path(&packed(path))
+                report.named.ours(&words).and(out).path(&packed(&report.named))
             }
         };
         let copy_bytes = copies.bytes(kind(steady))?.saturating_add(trailer_bytes);
@@ -206,10 +206,11 @@ impl Copy {
 }
 
 /// Where a copy goes: beside the file; that of a data dir's db outside of `snap`, which is etcd's.
-fn packed(path: &Path) -> PathBuf {
-    if let Some(data_dir) = data_dir_of(path) {
+fn packed(named: &Named) -> PathBuf {
+    if let Some(data_dir) = data_dir_of(&named.path) {
         return data_dir.join("member/db.packed");
     }
+    let path = if named.is_standard_input { Path::new("stdin") } else { &named.path };
     let mut packed = OsString::from(path);
     packed.push(".packed");
     packed.into()

@@ -40,8 +40,6 @@ pub mod space;
 pub mod timeline;
 pub mod top;
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::bolt::Db;
@@ -50,6 +48,7 @@ use crate::etcd::HexId;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::Filter;
+use crate::input::named::Named;
 use crate::owner::Owner;
 use crate::rewrite::guard::Refusal;
 use crate::scan::Scan;
@@ -114,6 +113,9 @@ pub struct Analysis {
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
+    /// The file, for commands about it.
+    #[serde(skip)]
+    pub named: Named,
 }
 
 /// One bucket.
@@ -167,8 +169,8 @@ pub struct Auth {
 /// What a report is made of, beside the file.
 #[derive(Clone, Debug)]
 pub struct AnalyzeRequest<'r> {
-    /// The file's path.
-    pub path: &'r Path,
+    /// The file.
+    pub named: &'r Named,
     /// What follows the db in its file.
     pub trailer: Trailer,
     /// Whether the file was read without a lock.
@@ -188,12 +190,12 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeReq
     let key_disk =
         scan.key_bucket.and_then(|id| buckets.get(id.0 as usize)).map_or(0, |bucket| bucket.disk_bytes);
     let sums = || keys::sum_up(scan, &request.filter, request.top, key_disk);
-    let steady = copy_advice::also_steady(request.path, state);
+    let steady = copy_advice::also_steady(&request.named.path, state);
     let (copies, sums) = rayon::join(|| Copies::of(db, scan, steady), sums);
     let is_etcd = scan.key_bucket.is_some();
     let mvcc = is_etcd.then(|| Mvcc::of(state, scan, sums.states));
     let mut analysis = Analysis {
-        file: FileInfo::of(request.path, db, state, request.trailer),
+        file: FileInfo::of(&request.named.path, db, state, request.trailer),
         health: Health::of(db, state, scan, request.trailer),
         fragmentation: Fragmentation::of(scan, &space),
         space,
@@ -214,7 +216,8 @@ pub fn analyze(db: &Db, state: &State<'_>, scan: &Scan<'_>, request: &AnalyzeReq
             roles: state.auth_roles,
         }),
         advice: Vec::new(),
-        owner: Owner::of(db).at(request.path),
+        owner: Owner::of(db).at(&request.named.path),
+        named: request.named.clone(),
     };
     analysis.advice = advise::advise(&analysis, request, copies.as_ref());
     analysis

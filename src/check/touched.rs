@@ -1,7 +1,6 @@
 //! What damage touches, and which command comes next.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -11,6 +10,7 @@ use crate::bolt::page::Page;
 use crate::bolt::{Db, PageId};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey};
+use crate::input::named::Named;
 use crate::owner::Owner;
 use crate::scan::Scan;
 use crate::scan::health::Health;
@@ -250,10 +250,10 @@ pub(super) fn is_written_past_end(db: &Db) -> bool {
 }
 
 /// What to do about it.
-pub(super) fn next(path: &Path, db: &Db, health: Health, touched: &Touched, owner: Owner) -> Vec<Next> {
+pub(super) fn next(named: &Named, db: &Db, health: Health, touched: &Touched, owner: Owner) -> Vec<Next> {
     let has = |wanted: fn(Pattern) -> bool| touched.patterns.iter().any(|row| wanted(row.pattern));
     let of_entries = has(|pattern| matches!(pattern, Pattern::RevisionDamage | Pattern::GarbageInsidePage));
-    let of_file = |words| ShellCommand::new(words).path(path);
+    let of_file = |words| named.ours(words);
     let either = |etcd, other| if owner.is_etcd() { etcd } else { other };
     let mut next = Vec::new();
     let mut add = |command: ShellCommand, why| next.push(Next { command: command.to_string(), why });

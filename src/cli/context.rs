@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::bolt::open::Lock;
+use crate::input::named::Named;
 use crate::input::packed::Packed;
 use crate::input::{DbFile, OpenOptions};
 use crate::report::{View, json};
@@ -47,7 +48,7 @@ pub(super) struct GlobalOptions {
 pub(super) struct PackedOptions {
     /// The file of an archive that is meant, by its path in it
     #[arg(long, global = true, value_name = "NAME")]
-    member: Option<String>,
+    pub member: Option<String>,
 
     /// Unpack into this folder, not into $TMPDIR, /var/tmp or /tmp; nothing is left there
     #[arg(long, global = true, value_name = "DIR")]
@@ -89,8 +90,8 @@ impl Context {
 
     /// Opens a file under this lock, unless the user wants none.
     pub fn open_under(&self, file: &Path, lock: Lock) -> Result<DbFile> {
-        signals::read_from_now_on(file);
         let options = self.open_options(lock);
+        signals::read_from_now_on(Named::new(file, &options));
         let source =
             progress::watch(|progress| DbFile::open(file, &options, &progress::unpacking(progress)))?;
         if let Some(packed) = &source.packed {
@@ -146,7 +147,7 @@ impl Context {
     }
 }
 
-fn say_what_was_unpacked(path: &Path, packed: &Packed) {
+pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed) {
     if !packed.member.is_empty() {
         report_error(&format!("{}: its file {} is read", shown(path), escape(packed.member.as_bytes())));
     }

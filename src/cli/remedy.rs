@@ -62,6 +62,7 @@ fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> 
         Reason::Open(OpenError::LockUnsupported(_)) => {
             Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
         }
+        Reason::NoArchive(_) => Some(": leave --member out".to_owned()),
         Reason::Scratch(_) => Some(": --disk-errors needs room there".to_owned()),
         #[cfg(feature = "packed")]
         Reason::Unpack(error) => of_unpack(error),

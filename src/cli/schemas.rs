@@ -13,7 +13,7 @@ use crate::{analyze, check, cleanup, hash, inspect, replay, rewrite, salvage, sy
 
 use super::commands::schema::SCHEMAS;
 use super::commands::{
-    DeletedDocument, ExportDocument, GetDocument, KeysDocument, PageDocument, StatusDocument,
+    DeletedDocument, ExportDocument, FolderHashes, GetDocument, KeysDocument, PageDocument, StatusDocument,
 };
 
 /// Renews what is stale.
@@ -27,7 +27,7 @@ fn made(name: &str) -> Value {
         "pages" => document::<inspect::PageList>(name),
         "page" => document::<PageDocument>(name),
         "buckets" => document::<inspect::BucketList>(name),
-        "hash" => document::<hash::Hashes>(name),
+        "hash" => schema_of::<HashOrFolder>(name),
         "plan" => document::<rewrite::plan::PlanReport>(name),
         "defrag" => document::<rewrite::outcome::DefragReport>(name),
         "salvage" => document::<salvage::document::SalvageReport>(name),
@@ -52,6 +52,17 @@ enum KeysOrDeleted {
     Keys(Envelope<'static, KeysDocument<'static>>),
     /// With it.
     Deleted(Envelope<'static, DeletedDocument<'static>>),
+}
+
+/// The hashes of a file; of a folder, another document.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema counts")]
+enum HashOrFolder {
+    /// Of a file.
+    File(Envelope<'static, hash::Hashes>),
+    /// Of a folder.
+    Folder(Envelope<'static, FolderHashes>),
 }
 
 fn document<T: JsonSchema + 'static>(command: &str) -> Value {

@@ -1,6 +1,5 @@
 //! Signals that end the program: temporary files are removed, and what is finished is said.
 
-use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +9,8 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGBUS, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use crate::input::named::Named;
 use crate::output;
-use crate::shell::ShellCommand;
 
 use super::messages::{report_error, report_next};
 use super::outcome::Outcome;
@@ -52,10 +51,9 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
     forget_handler_of_sigbus();
     wait_for(&[SIGBUS], move |_| {
         let ending = output::end();
-        let path = being_read().clone();
-        let salvage = path.map(|path| {
-            ShellCommand::new("etcd-medic salvage --disk-errors").path(&path).and("-o saved.db").to_string()
-        });
+        let file = being_read().clone();
+        let salvage =
+            file.map(|file| file.ours("etcd-medic salvage --disk-errors").and("-o saved.db").to_string());
         report_error(
             "a part of the file can't be read: its disk fails there, or the file was cut short meanwhile. Nothing was \
              written to it. `salvage --disk-errors` reads past such parts, in a folder of another disk:",
@@ -69,15 +67,15 @@ pub(super) fn say_what_cannot_be_read() -> Result<()> {
 }
 
 /// The file that is being read.
-static BEING_READ: Mutex<Option<PathBuf>> = Mutex::new(None);
+static BEING_READ: Mutex<Option<Named>> = Mutex::new(None);
 
-fn being_read() -> MutexGuard<'static, Option<PathBuf>> {
+fn being_read() -> MutexGuard<'static, Option<Named>> {
     BEING_READ.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Remembers which file is read from now on, for a message about it.
-pub(super) fn read_from_now_on(path: &Path) {
-    *being_read() = Some(path.to_owned());
+pub(super) fn read_from_now_on(file: Named) {
+    *being_read() = Some(file);
 }
 
 /// Removes the handler that Rust's runtime has for SIGBUS, to detect stack overflows. At the first SIGBUS of another cause that

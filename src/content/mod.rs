@@ -123,6 +123,10 @@ pub fn of(data: &[u8]) -> Option<FileContent> {
     if probe::page_size_of(data).is_some_and(|page_size| !moved::has_more_pages(data, page_size)) {
         return None;
     }
+    // a compressed file may have the magic number of what is in it where a meta would have it
+    if ArchiveFormat::of(data).is_some() {
+        return Some(of_others(data));
+    }
     match errors {
         [MetaError::ByteSwapped, _]
         | [MetaError::Magic { .. } | MetaError::Missing, MetaError::ByteSwapped] => {

@@ -15,6 +15,9 @@ use super::FileContent;
 /// Bytes of a file that are looked at for changed line ends: both metas, whatever the page size, and some pages.
 const LOOKED_AT: usize = MAX_PAGE_SIZE as usize + (MAX_PAGE_SIZE as usize >> 4);
 
+/// Bytes in which the first meta is, even if each of its bytes were a line feed.
+const FIRST_META: usize = 256;
+
 /// What is wrong with a db that has a valid meta where one belongs. Costs nothing where nothing is odd.
 pub fn of_db(data: &[u8], metas: &Metas) -> Option<FileContent> {
     let size = data.len() as u64;
@@ -66,14 +69,9 @@ pub fn has_more_pages(data: &[u8], page_size: u32) -> bool {
 /// these are taken out again.
 pub fn line_ends(data: &[u8]) -> Option<FileContent> {
     let part = data.get(..LOOKED_AT).unwrap_or(data);
-    let mut undone = Vec::with_capacity(part.len());
-    let mut rest = part;
-    while let Some(at) = memmem::find(rest, b"\r\n") {
-        let (before, from) = rest.split_at_checked(at)?;
-        undone.extend_from_slice(before);
-        rest = from.get(1..)?;
-    }
-    undone.extend_from_slice(rest);
+    // most files are no such db: a copy of the first bytes is enough to see that
+    Meta::read(&without_carriage_returns(data.get(..FIRST_META).unwrap_or(data))?, 0).ok()?;
+    let undone = without_carriage_returns(part)?;
     if undone.len() == part.len() {
         return None;
     }
@@ -81,6 +79,18 @@ pub fn line_ends(data: &[u8]) -> Option<FileContent> {
     let page_size = metas.active.page_size;
     let before = pages_in_place(part, page_size);
     (pages_in_place(&undone, page_size) > before).then_some(FileContent::LineEnds)
+}
+
+fn without_carriage_returns(data: &[u8]) -> Option<Vec<u8>> {
+    let mut undone = Vec::with_capacity(data.len());
+    let mut rest = data;
+    while let Some(at) = memmem::find(rest, b"\r\n") {
+        let (before, from) = rest.split_at_checked(at)?;
+        undone.extend_from_slice(before);
+        rest = from.get(1..)?;
+    }
+    undone.extend_from_slice(rest);
+    Some(undone)
 }
 
 /// The magic number and what is beside it, as it looks where each byte that is no UTF-8 was replaced by U+FFFD.

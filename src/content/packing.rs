@@ -63,7 +63,8 @@ impl ArchiveFormat {
     pub fn unpack(self, path: &Path) -> ShellCommand {
         let program = match self {
             Self::Gzip | Self::Compress => "gunzip -c",
-            Self::Zstd => "zstd -dc",
+            // takes any window: without it, none above 128 MiB
+            Self::Zstd => "zstd -dc --long=31",
             Self::Xz => "xz -dc",
             Self::Bzip2 => "bzip2 -dc",
             Self::Lz4 => "lz4 -dc",

@@ -73,7 +73,7 @@ impl DbFile {
         let current = compaction_of(&self.db, &state, History::Current).ok().flatten();
         let (scan, trailer) = self.scan(&state, 0, Some(current.as_slice()), options.progress);
         let request = AnalyzeRequest {
-            path: &self.path,
+            named: &self.named,
             trailer,
             read_without_lock: self.read_without_lock,
             filter: options.words.of(&scan)?,
@@ -99,7 +99,7 @@ impl DbFile {
     pub fn check(&self, options: &CheckOptions<'_>) -> Checked {
         let state = State::read(&self.db);
         let (scan, trailer) = self.scan(&state, options.max_findings, None, options.progress);
-        check::check(&self.path, &self.db, &state, &scan, trailer, options.max_findings)
+        check::check(&self.named, &self.db, &state, &scan, trailer, options.max_findings)
     }
 
     /// What could be deleted from the cluster, and the commands for it.

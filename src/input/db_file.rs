@@ -11,6 +11,7 @@ use crate::owner::Owner;
 use super::OpenOptions;
 use super::error::{Reason, SourceError};
 use super::mapped::Mapped;
+use super::named::Named;
 use super::packed::Packed;
 
 /// An opened file.
@@ -24,6 +25,8 @@ pub struct DbFile {
     pub read_without_lock: bool,
     /// What it was unpacked from, if it was packed.
     pub packed: Option<Packed>,
+    /// How it was named.
+    pub named: Named,
 }
 
 impl DbFile {
@@ -34,12 +37,12 @@ impl DbFile {
     pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
         let mapped = Mapped::open(path, options, progress)?;
         mapped.refuse_other_content()?;
-        let Mapped { path, data, read_without_lock, packed, .. } = mapped;
+        let Mapped { path, data, read_without_lock, packed, named, .. } = mapped;
         let db = Db::of_mapping(data.clone()).map_err(|error| {
             let has_pages = probe::page_size_of(data.as_ref()).is_some();
-            SourceError::new(&path, Reason::Format { error, has_pages })
+            SourceError::of(&named, Reason::Format { error, has_pages })
         })?;
-        Ok(Self { path, db, read_without_lock, packed })
+        Ok(Self { path, db, read_without_lock, packed, named })
     }
 
     /// Whether there is a snapshot's trailer, and whether it is right: reads the whole file, unless that was done while it was

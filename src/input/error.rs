@@ -14,6 +14,7 @@ use crate::owner::Owner;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 
+use super::named::Named;
 use super::received::Received;
 #[cfg(feature = "packed")]
 use super::unpack::error::UnpackError;
@@ -30,6 +31,8 @@ pub struct SourceError {
     pub owner: Owner,
     /// A received db that could take its place.
     pub received: Option<Box<Received>>,
+    /// How the file was named.
+    named: Box<Named>,
 }
 
 /// Why a file could not be opened.
@@ -70,6 +73,9 @@ pub enum Reason {
     #[cfg(feature = "packed")]
     #[error("not a bbolt file, but {0}")]
     Unpack(UnpackError),
+    /// A file of an archive was asked for, and there is no archive.
+    #[error("no archive, so there is no file {} in it", shown(Path::new(.0)))]
+    NoArchive(String),
     /// What the disk gives can't be kept in this folder.
     #[error("{0}: what the disk gives can't be copied there")]
     Scratch(std::io::Error),
@@ -85,12 +91,19 @@ impl SourceError {
     /// Adds the owner of the file at this path, and a received db beside it.
     #[must_use]
     pub fn new(path: &Path, reason: Reason) -> Self {
+        Self::of(&Named::plain(path), reason)
+    }
+
+    /// The same, of a file that may be packed.
+    #[must_use]
+    pub fn of(named: &Named, reason: Reason) -> Self {
+        let path = named.path.as_path();
         let owner = match &reason {
             Reason::Locked { .. } | Reason::Format { has_pages: true, .. } => Owner::of_file(path),
             _ => Owner::Unknown.at(path),
         };
         let received = if reason.leaves_nothing() { Received::beside(path).map(Box::new) } else { None };
-        Self { path: path.to_owned(), reason, owner, received }
+        Self { path: path.to_owned(), reason, owner, received, named: Box::new(named.clone()) }
     }
 
     /// The reason, and what to do. If there is a command for that, it follows.
@@ -107,6 +120,16 @@ impl SourceError {
             return format!("{}. {received}", reason.trim_end_matches(':'));
         }
         match reason {
+            Reason::Content(content) if self.first_step(content).is_some() => {
+                let reason = reason.to_string();
+                let reason = reason.trim_end_matches(':');
+                match self.named.is_standard_input {
+                    true => format!("{reason}. Keep it in a file first, and name that:"),
+                    false => format!(
+                        "{reason}. It came out of a packed file: unpack that first, and name what comes out:"
+                    ),
+                }
+            }
             Reason::Content(content) if content.has_nothing() => format!("{reason}: look for {backup}"),
             Reason::Format { has_pages: true, .. } => {
                 format!("{reason}; keep the file. More than what can be saved of it may be in {backup}:")
@@ -136,14 +159,19 @@ impl SourceError {
             Reason::Locked { .. } if self.owner.is_etcd() => {
                 Some(ShellCommand::new("etcdctl snapshot save snapshot.db"))
             }
-            Reason::Content(content) => content.unpack(&self.path),
+            Reason::Content(content) => self.first_step(content).or_else(|| content.unpack(&self.path)),
             #[cfg(feature = "packed")]
-            Reason::Unpack(error) => error.next(&self.path),
+            Reason::Unpack(error) => error.next(&self.named),
             Reason::Format { has_pages: true, .. } => {
-                Some(ShellCommand::new("etcd-medic salvage").path(&self.path).and("-o saved.db"))
+                Some(self.named.ours("etcd-medic salvage").and("-o saved.db"))
             }
             _ => None,
         }
+    }
+
+    /// What comes before another program's command, where there is one for this content.
+    fn first_step(&self, content: &FileContent) -> Option<ShellCommand> {
+        content.unpack(&self.path).and_then(|_| self.named.plain_file_first())
     }
 }
 
@@ -153,7 +181,7 @@ impl Reason {
         match self {
             Self::Io(error) => error.kind() == std::io::ErrorKind::NotFound,
             Self::Folder { .. } | Self::Content(_) | Self::Format { .. } | Self::Disk { .. } => true,
-            Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) => false,
+            Self::Locked { .. } | Self::Open(_) | Self::Scratch(_) | Self::NoArchive(_) => false,
             #[cfg(feature = "packed")]
             Self::Unpack(error) => error.is_of_file(),
         }

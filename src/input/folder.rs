@@ -9,22 +9,19 @@ use crate::etcd::data_dir;
 
 use super::received::Received;
 
-/// The files of a folder that is no data dir, and the data dirs in it, the oldest first; hidden files are left out. Any other path
-/// stands for itself, and so does a folder with no backup in it.
-pub fn backups_in(path: &Path) -> Vec<PathBuf> {
-    let alone = || vec![path.to_owned()];
+/// The files of a folder that is no data dir, and the data dirs in it, the oldest first; hidden files are left out. `None`: the path
+/// is any other, or a folder with no backup in it, and stands for itself.
+pub fn backups_in(path: &Path) -> Option<Vec<PathBuf>> {
     // a data dir without its db is no folder of backups, even if the leader's db lies in it
     if !path.is_dir() || data_dir::resolve(path).is_ok() || Received::beside(path).is_some() {
-        return alone();
+        return None;
     }
-    let Ok(entries) = fs::read_dir(path) else { return alone() };
+    let entries = fs::read_dir(path).ok()?;
     let mut found: Vec<_> = entries.filter_map(|entry| aged(&entry.ok()?)).collect();
     found.sort();
     let is_backup = |path: &Path| path.is_dir() || begins_as_backup(path);
-    if !found.iter().any(|(_, path)| is_backup(path)) {
-        return alone();
-    }
-    found.into_iter().map(|(_, path)| path).collect()
+    let has_one = found.iter().any(|(_, path)| is_backup(path));
+    has_one.then(|| found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// A file, or a data dir, with the time of its last change.

@@ -13,6 +13,7 @@ use crate::processes;
 
 use super::OpenOptions;
 use super::error::{Reason, SourceError};
+use super::named::Named;
 use super::packed::Packed;
 use super::readable;
 #[cfg(feature = "packed")]
@@ -29,6 +30,7 @@ pub struct Mapped {
     pub read_without_lock: bool,
     /// What it was unpacked from, if it was packed.
     pub packed: Option<Packed>,
+    pub named: Named,
 }
 
 impl Mapped {
@@ -42,15 +44,15 @@ impl Mapped {
         if options.standard_input && path == Path::new("-") {
             return Self::of_standard_input(options, progress);
         }
-        Self::of_file(path, options.lock)?.unpacked(options, progress)
+        Self::of_file(path, options)?.unpacked(options, progress)
     }
 
     #[cfg(feature = "packed")]
     fn of_standard_input(options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
-        let path = Path::new("-");
+        let named = Named::new(Path::new("-"), options);
         let unpacked = unpack::of_stream(&mut std::io::stdin().lock(), &options.unpack, progress)
-            .map_err(|error| SourceError::new(path, Reason::Unpack(error)))?;
-        Self::of_unpacked(path, unpacked)
+            .map_err(|error| SourceError::of(&named, Reason::Unpack(error)))?;
+        Self::of_unpacked(named, unpacked)
     }
 
     /// What comes out of it, if it is packed.
@@ -62,9 +64,10 @@ impl Mapped {
         if let Some(FileContent::Packed { packing, .. }) = content::of(self.data.as_ref())
             && packing.can_be_unpacked()
         {
+            let named = Named { packing: Some(packing), ..self.named };
             let unpacked = unpack::of_bytes(&self.path, self.data.as_ref(), &options.unpack, progress)
-                .map_err(|error| SourceError::new(&self.path, Reason::Unpack(error)))?;
-            let unpacked = Self::of_unpacked(&self.path, unpacked)?;
+                .map_err(|error| SourceError::of(&named, Reason::Unpack(error)))?;
+            let unpacked = Self::of_unpacked(named, unpacked)?;
             return Ok(Self { read_without_lock: self.read_without_lock, ..unpacked });
         }
         let _ = (options, progress);
@@ -72,17 +75,18 @@ impl Mapped {
     }
 
     #[cfg(feature = "packed")]
-    fn of_unpacked(path: &Path, Unpacked { file, from }: Unpacked) -> Result<Self, SourceError> {
-        let data = map_opened(file).map_err(|error| SourceError::new(path, Reason::Scratch(error)))?;
-        let (path, packed) = (path.to_owned(), Some(from));
-        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: false, packed })
+    fn of_unpacked(named: Named, Unpacked { file, from }: Unpacked) -> Result<Self, SourceError> {
+        let data = map_opened(file).map_err(|error| SourceError::of(&named, Reason::Scratch(error)))?;
+        let (path, packed) = (named.path.clone(), Some(from));
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: false, packed, named })
     }
 
     /// Maps a db, a snapshot, the db of a data dir, or a packed file, and touches none of its bytes.
     ///
     /// # Errors
     /// It does not exist, or another program is writing to it.
-    pub fn of_file(path: &Path, lock: Lock) -> Result<Self, SourceError> {
+    pub fn of_file(path: &Path, options: &OpenOptions) -> Result<Self, SourceError> {
+        let lock = options.lock;
         let path = data_dir::resolve(path).map_err(|error| {
             let reason = match path.is_dir() {
                 true => Reason::Folder { error, folder: FolderContent::of(path) },
@@ -98,7 +102,8 @@ impl Mapped {
             SourceError::new(&path, reason)
         })?;
         let read_without_lock = lock == Lock::None;
-        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock, packed: None })
+        let named = Named { is_standard_input: false, ..Named::new(&path, options) };
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock, packed: None, named })
     }
 
     /// The same, from a copy of what a failing disk still gives: a file without a name in this folder. Not one byte of the mapping
@@ -118,13 +123,19 @@ impl Mapped {
         Ok(Self { data, unreadable: found.unreadable, ..self })
     }
 
-    /// Refuses what is no db, sound or damaged: every command says the same of it.
+    /// Refuses what is no db, sound or damaged, and a file of an archive where there is none: every command says the same of it.
     ///
     /// # Errors
     /// What it is.
     pub fn refuse_other_content(&self) -> Result<(), SourceError> {
-        let content = content::of(self.data.as_ref());
-        content.map_or(Ok(()), |content| Err(SourceError::new(&self.path, Reason::Content(content))))
+        if let Some(content) = content::of(self.data.as_ref()) {
+            return Err(SourceError::of(&self.named, Reason::Content(content)));
+        }
+        let is_of_archive = self.packed.as_ref().is_some_and(|packed| !packed.member.is_empty());
+        match self.named.unpack.member.clone().filter(|_| !is_of_archive) {
+            Some(member) => Err(SourceError::of(&self.named, Reason::NoArchive(member))),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of the file.

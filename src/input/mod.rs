@@ -10,6 +10,7 @@
 //! | [`log_files`] | the files of a member's log |
 //! | [`folder`] | the backups in a folder |
 //! | [`options`] | how a file is opened |
+//! | [`named`] | a file as it was named, for commands that are printed |
 //! | [`packed`] | what a db was unpacked from |
 //! | [`unpack`] | a packed file's db, in a file without a name |
 //! | [`db_file`] | a sound db, opened; `salvage` opens a damaged one |
@@ -20,6 +21,7 @@ pub mod error;
 pub mod folder;
 pub mod log_files;
 pub mod mapped;
+pub mod named;
 pub mod options;
 pub mod packed;
 pub mod readable;

@@ -2,14 +2,42 @@
 
 use std::io::{self, Write};
 
-use crate::hash::{BucketHash, Hashes};
+use crate::hash::{BucketHash, FileHashes, Hashes};
 use crate::text::brief;
 use crate::units::{count, grouped};
 
 use super::table::{self, Align, Column};
-use super::view::{BAD, View, styled};
+use super::view::{BAD, GOOD, View, styled};
 
 use Align::{Left, Right};
+
+/// One line a file, for comparing: HashKV in decimal and the snapshot status' hash in hexadecimal, as etcd's tools print them.
+///
+/// # Errors
+/// The writer's.
+pub fn write_all(out: &mut impl Write, files: &[FileHashes]) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let columns = [
+        Column("HashKV", Right),
+        Column("revision", Right),
+        Column("compacted", Right),
+        Column("snapshot status", Right),
+        Column("verdict", Left),
+        Column("file", Left),
+    ];
+    let row = |FileHashes { path, hashes }: &FileHashes| {
+        let of_kv = hashes
+            .hash_kv
+            .map(|of| [of.hash.to_string(), of.revision.to_string(), of.compact_revision.to_string()]);
+        let verdict = if hashes.sound { styled(GOOD, "sound") } else { styled(BAD, "FAULTS") };
+        let status = format!("{:08x}", hashes.snapshot_status.hash);
+        let of_kv = of_kv.unwrap_or_else(|| ["-"; 3].map(str::to_owned));
+        of_kv.into_iter().chain([status, verdict, path.to_string()]).collect()
+    };
+    table::write_unwrapped(out, &columns, files.iter().map(row).collect())
+}
 
 /// etcd's hashes, in decimal as its JSON has them and in hexadecimal as its snapshot status has it, then the buckets.
 ///

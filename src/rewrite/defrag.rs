@@ -60,7 +60,9 @@ pub fn defrag(
     let copied = match target.filter(|_| !request.dry_run) {
         Some(target) => {
             check_confirmed(left_out.as_ref(), &request.wish)?;
-            let attributes_of = source.db.mapping().map(|mapping| mapping.file());
+            // what was unpacked has attributes that nobody chose
+            let mapping = source.db.mapping().filter(|_| !source.named.is_unpacked());
+            let attributes_of = mapping.map(|mapping| mapping.file());
             let order = Order { target, plan: &plan, snapshot: request.snapshot, attributes_of };
             let prove = |copy: &_| {
                 request.verify.then(|| verify::prove(&source.db, copy, &changes, progress)).transpose()

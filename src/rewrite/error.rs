@@ -33,6 +33,8 @@ pub enum DefragError {
         first: String,
         /// How many.
         count: u64,
+        /// The command that lists all of them.
+        next: ShellCommand,
     },
     /// A snapshot that was changed.
     #[error("{path}: its SHA-256 is not that of its content: it was cut short or changed")]
@@ -79,7 +81,7 @@ impl DefragError {
     #[must_use]
     pub fn next(&self) -> Option<ShellCommand> {
         match self {
-            Self::Damaged { path, .. } => Some(ShellCommand::new("etcd-medic check").path(path)),
+            Self::Damaged { next, .. } => Some(next.clone()),
             _ => None,
         }
     }
@@ -89,7 +91,8 @@ impl DefragError {
         let state = State::read(&source.db);
         let scan = scan(&source.db, &state, ScanOptions { max_findings: 0, ..ScanOptions::default() });
         let health = Health::of(&source.db, &state, &scan, source.trailer());
-        Self::Damaged { path: source.path.clone(), first, count: health.num_faults }
+        let (path, next) = (source.path.clone(), source.named.ours("etcd-medic check"));
+        Self::Damaged { path, first, count: health.num_faults, next }
     }
 
     pub(super) fn change(source: &DbFile, error: ChangeError) -> Self {

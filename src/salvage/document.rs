@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::input::packed::Packed;
 use crate::owner::Owner;
 use crate::text::ByteText;
 
@@ -59,6 +60,9 @@ pub struct SalvageReport {
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
+    /// What the file was unpacked from, if it was packed.
+    #[serde(skip)]
+    pub packed: Option<Packed>,
     /// Whether all that the file held is in the copy, and nothing is doubtful.
     #[serde(skip)]
     pub(super) whole: bool,

@@ -10,6 +10,8 @@ use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
 use crate::input::mapped::Mapped;
+use crate::input::named::Named;
+use crate::input::packed::Packed;
 use crate::input::{OpenOptions, Reason, SourceError};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
@@ -30,6 +32,8 @@ pub struct Wreck {
     pub read_without_lock: bool,
     /// Parts that the disk did not give, as (byte offset, bytes): they are zeros here.
     pub unreadable: Vec<(u64, u64)>,
+    pub named: Named,
+    pub packed: Option<Packed>,
 }
 
 /// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
@@ -46,19 +50,19 @@ pub fn open(
     let mapped = match scratch {
         None => Mapped::open(path, options, progress.advance)?,
         Some(folder) => {
-            let mapped = Mapped::of_file(path, options.lock)?;
+            let mapped = Mapped::of_file(path, options)?;
             (progress.begin)("reading", mapped.size());
             mapped.readable(folder, progress.advance)?.unpacked(options, progress.advance)?
         }
     };
     mapped.refuse_other_content()?;
-    let Mapped { path, data, unreadable, read_without_lock, .. } = mapped;
+    let Mapped { path, data, unreadable, read_without_lock, packed, named } = mapped;
     let nothing = || {
         let error = Db::new(data.bytes()).err().unwrap_or(FormatError::NotBolt);
-        SourceError::new(&path, Reason::Format { error, has_pages: false })
+        SourceError::of(&named, Reason::Format { error, has_pages: false })
     };
     let wreck = Wreck::new(path.clone(), data.bytes()).ok_or_else(nothing)?;
-    Ok(Wreck { read_without_lock, unreadable, ..wreck })
+    Ok(Wreck { read_without_lock, unreadable, packed, named, ..wreck })
 }
 
 impl Wreck {
@@ -72,6 +76,7 @@ impl Wreck {
             Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
         let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };
         let unsealed = read_unsealed(&data, page_size);
+        let named = Named::plain(&path);
         Some(Self {
             path,
             db: Db::assuming(data, metas, active),
@@ -81,6 +86,8 @@ impl Wreck {
             page_size_derived: known.is_none(),
             read_without_lock: false,
             unreadable: Vec::new(),
+            named,
+            packed: None,
         })
     }
 }

@@ -10,7 +10,6 @@ use crate::etcd::hash;
 use crate::etcd::schema::State;
 use crate::output::{OutputError, Target};
 use crate::owner::Owner;
-use crate::shell::ShellCommand;
 use crate::text::shown;
 
 use super::assemble::Saved;
@@ -47,9 +46,10 @@ pub fn salvage(
     let copied = match target {
         Some(target) => {
             check_conflicts(wreck, request, &finds)?;
-            let file =
-                File::open(&wreck.path).map_err(OutputError::io(&wreck.path)).map_err(CopyError::from)?;
-            let order = Order { target, plan: &plan, snapshot: request.snapshot, attributes_of: Some(&file) };
+            let open = || File::open(&wreck.path).map_err(OutputError::io(&wreck.path));
+            let file = (!wreck.named.is_unpacked()).then(open).transpose().map_err(CopyError::from)?;
+            let (snapshot, attributes_of) = (request.snapshot, file.as_ref());
+            let order = Order { target, plan: &plan, snapshot, attributes_of };
             let prove = |copy: &Db| {
                 (progress.begin)("verifying", copy.file_size());
                 proof::against(&saved, copy, progress.advance)?;
@@ -73,8 +73,10 @@ fn check_found(
     let path = shown(&wreck.path).into_owned();
     if entries == 0 && finds.unreached.entries > 0 && !finds.is_sound() {
         let Unreached { entries, buckets, .. } = finds.unreached;
-        let next = ShellCommand::new("etcd-medic salvage").path(&wreck.path).and("-o").path(&request.target);
-        let next = next.and("--best-effort").and(if request.force { "--force" } else { "" });
+        let next =
+            wreck.named.ours("etcd-medic salvage").and("-o").path(&request.target).and("--best-effort");
+        let next = next.and(if request.force { "--force" } else { "" });
+        let next = next.and(if request.disk_errors { "--disk-errors" } else { "" });
         return Err(SalvageError::Unplaced { path, entries, buckets, next });
     }
     if entries == 0 && request.trust == Trust::Strict && !finds.left_out.is_empty() {

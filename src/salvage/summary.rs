@@ -69,6 +69,7 @@ impl Summary<'_> {
             target: self.target_file(&recovered, copied.sha256),
             elapsed_seconds: 0.0,
             owner: finds.owner(),
+            packed: wreck.packed.clone(),
             whole,
         }
     }

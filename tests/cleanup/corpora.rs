@@ -11,6 +11,7 @@ use etcd_medic::internals::cleanup::{Cleanup, CleanupRequest, GarbageLimits, cle
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::k8s::resource_name;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 use jiff::Timestamp;
@@ -152,7 +153,7 @@ fn disk_bytes_are_those_of_analyze(db: &Db, name: &str, found: &Cleanup) {
     let trailer = trailer::verify(db.data());
     let filter = Filter::default();
     let request = analyze::AnalyzeRequest {
-        path: "db".as_ref(),
+        named: &Named::plain("db"),
         trailer,
         read_without_lock: false,
         filter,

@@ -26,6 +26,7 @@ use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};
 use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use etcd_medic::internals::filter::Filter;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::inspect::{self, RowKind};
 use etcd_medic::internals::scan::{Scan, ScanOptions, scan};
 use etcd_medic::internals::status::{Limits, Status};
@@ -52,7 +53,7 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     let scan = scan(db, &state, ScanOptions::default());
     let trailer = trailer::verify(db.data());
     let request = AnalyzeRequest {
-        path: path.as_ref(),
+        named: &Named::plain(path),
         trailer,
         read_without_lock: false,
         filter: Filter::default(),
@@ -61,7 +62,7 @@ fn read(db: &Db, path: &str, test: impl FnOnce(&Made<'_, '_>)) {
     };
     let report = analyze(db, &state, &scan, &request);
     let status = Status::of(path.as_ref(), db, &state, &scan, trailer, Limits::default());
-    let checked = check(path.as_ref(), db, &state, &scan, trailer, 10);
+    let checked = check(&Named::plain(path), db, &state, &scan, trailer, 10);
     assert!(checked.sound, "{path}: {:?}", checked.findings);
     assert!(status.sound && report.health.sound, "{path}");
     let mut records = Vec::new();

@@ -24,6 +24,7 @@ use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
 use etcd_medic::internals::hash::hashes;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::inspect;
 use etcd_medic::internals::scan::health::Health;
 use etcd_medic::internals::scan::{ScanOptions, scan};
@@ -217,7 +218,7 @@ const NO_META: &[&str] = &["metas-zeroed", "meta-checksums"];
 fn checked(db: &Db) -> Checked {
     let state = State::read(db);
     let found = scan(db, &state, ScanOptions::default());
-    check("db".as_ref(), db, &state, &found, trailer::verify(db.data()), usize::MAX)
+    check(&Named::plain("db"), db, &state, &found, trailer::verify(db.data()), usize::MAX)
 }
 
 fn patterns_of(checked: &Checked) -> Vec<&'static str> {
@@ -343,11 +344,11 @@ fn read_all(base: &Base) {
             let trailer = trailer::verify(db.data());
             let health = Health::of(&db, &state, &found, trailer);
             let sound = health.sound;
-            let checked = check("db".as_ref(), &db, &state, &found, trailer, 1000);
+            let checked = check(&Named::plain("db"), &db, &state, &found, trailer, 1000);
             assert_eq!(checked.sound, sound, "{of}");
             assert_eq!(checked.next.is_empty(), sound, "{of}");
             let request = AnalyzeRequest {
-                path: "damaged.db".as_ref(),
+                named: &Named::plain("damaged.db"),
                 trailer,
                 read_without_lock: false,
                 filter: Filter::default(),

@@ -15,6 +15,7 @@ use etcd_medic::internals::bolt::write::{
 use etcd_medic::internals::check::check;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 
 /// Writes it, and reads it back: sound, every page reachable, equal, inline what bbolt would inline.
@@ -39,7 +40,7 @@ fn assert_sound(db: &Db, of: &str) {
     let state = State::read(db);
     let scan = scan(db, &state, ScanOptions::default());
     assert_accounted(db, &scan);
-    let checked = check("db".as_ref(), db, &state, &scan, Trailer::None, usize::MAX);
+    let checked = check(&Named::plain("db"), db, &state, &scan, Trailer::None, usize::MAX);
     assert_eq!(checked.findings, [], "{of}");
     assert_eq!(scan.unreached, [], "{of}: every page is reachable");
     assert_eq!(scan.free_pages() + scan.leaked_pages(), 0, "{of}");

@@ -24,6 +24,7 @@ use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::check::check;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 use tempfile::TempDir;
 
@@ -155,7 +156,7 @@ fn own_check(bytes: &[u8]) -> String {
     let Ok(db) = Db::new(bytes.to_vec()) else { return "can't be opened: names `salvage`".to_owned() };
     let state = State::read(&db);
     let found = scan(&db, &state, ScanOptions::default());
-    let checked = check("db".as_ref(), &db, &state, &found, trailer::verify(db.data()), usize::MAX);
+    let checked = check(&Named::plain("db"), &db, &state, &found, trailer::verify(db.data()), usize::MAX);
     let patterns: Vec<_> = checked.touched.patterns.iter().map(|row| row.pattern.words()).collect();
     if patterns.is_empty() { "sound".to_owned() } else { patterns.join(", ") }
 }

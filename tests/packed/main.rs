@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`forms`] | each form, on each command: the same answer as unpacked |
 //! | [`hostile`] | what is cut off, damaged, made to do harm, or no db at all: a message, and nothing is left |
+//! | [`killed`] | ended by a signal while it unpacks: nothing is left |
+//! | [`memory`] | no more than a format's window and 16 MiB is held in memory |
+//! | [`options`] | options that cannot apply are refused |
 //! | [`sizes`] | the sizes that packed files state |
 
 #![cfg(test)]
@@ -13,4 +16,7 @@ mod support;
 
 mod forms;
 mod hostile;
+mod killed;
+mod memory;
+mod options;
 mod sizes;

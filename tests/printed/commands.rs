@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use etcd_medic::internals::text::is_unsafe;
 use serde_json::Value;
@@ -18,13 +19,13 @@ use super::{NAMES, name};
 const PROMPT: &str = "     $ ";
 
 /// A folder to work in, and programs that write down how they were called.
-struct Bench {
+pub(super) struct Bench {
     folder: TempDir,
     programs: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (folder, programs) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
         let called = programs.path().join("called");
         // ours runs, too; the others only say how they were called
@@ -43,11 +44,15 @@ impl Bench {
         Self { folder, programs }
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn path(&self, name: &OsStr) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &OsStr, bytes: &[u8]) -> PathBuf {
+    pub(super) fn write(&self, name: &OsStr, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(&path, bytes).expect("written");
@@ -66,6 +71,10 @@ impl Bench {
 
     /// Runs a line; how its program was called, and how it ended.
     fn paste(&self, shell: &str, line: &str) -> (Vec<OsString>, Ran) {
+        self.paste_with(shell, line, Stdio::null())
+    }
+
+    pub(super) fn paste_with(&self, shell: &str, line: &str, stdin: Stdio) -> (Vec<OsString>, Ran) {
         let path =
             format!("{}:{}", self.programs.path().display(), std::env::var("PATH").unwrap_or_default());
         let called = self.programs.path().join("called");
@@ -75,6 +84,7 @@ impl Bench {
             .args(["-c", line])
             .env("PATH", path)
             .current_dir(self.folder.path())
+            .stdin(stdin)
             .output()
             .expect("ran");
         let words = fs::read(&called)
@@ -85,12 +95,12 @@ impl Bench {
 }
 
 /// The commands in a text; each line that has one has nothing else.
-fn commands_in(text: &str) -> Vec<String> {
+pub(super) fn commands_in(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| Some(line.strip_prefix(PROMPT)?.to_owned())).collect()
 }
 
 /// The commands in a document, by the names of their fields.
-fn commands_of(value: &Value, found: &mut Vec<String>) {
+pub(super) fn commands_of(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {

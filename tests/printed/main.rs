@@ -11,6 +11,7 @@ mod install;
 mod json;
 mod other_files;
 mod owners;
+mod packed;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

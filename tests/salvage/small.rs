@@ -6,6 +6,7 @@ use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::check::check;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::Trailer;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::salvage::document::{BucketReport, SalvageReport};
 use etcd_medic::internals::salvage::error::SalvageError;
 use etcd_medic::internals::salvage::request::Trust;
@@ -275,7 +276,7 @@ fn a_bucket_that_lost_its_flag() {
         let db = Db::new(damage.bytes.clone()).expect("a db");
         let state = State::read(&db);
         let found = scan(&db, &state, ScanOptions::default());
-        let checked = check("db".as_ref(), &db, &state, &found, Trailer::None, 1000);
+        let checked = check(&Named::plain("db"), &db, &state, &found, Trailer::None, 1000);
         let kinds: Vec<_> = checked.findings.iter().map(|finding| finding.kind).collect();
         assert!(kinds.contains(&"values-in-root"), "{index}: {kinds:?}");
         let saved = salvage(&damage, Trust::Strict).expect("saved");

@@ -166,6 +166,8 @@ objects! {
         snapshot_status: SnapshotStatus,
         buckets: Vec<BucketHash>,
     }
+    FolderHashes { files: Vec<FileHashes>, errors: Vec<FileError> }
+    FileHashes { path: String, sound: bool, hash_kv: Option<HashKv>, buckets: Vec<BucketHash> }
     HashKv { hash: u32, revision: i64, compact_revision: i64 }
     SnapshotStatus { revision: i64, total_key: u64, total_size: u64 }
     BucketHash { name: Bytes, entries: u64, fingerprint: String }

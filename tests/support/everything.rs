@@ -17,6 +17,7 @@ use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
 use etcd_medic::internals::hash::hashes;
 use etcd_medic::internals::input::DbFile;
+use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::inspect;
 use etcd_medic::internals::report;
 use etcd_medic::internals::rewrite::changes::{History, Wish};
@@ -174,7 +175,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
 
 fn source_of(file: &Bytes) -> DbFile {
     let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
-    DbFile { path, db, read_without_lock: false, packed: None }
+    DbFile { path, db, read_without_lock: false, packed: None, named: Named::default() }
 }
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.
@@ -203,7 +204,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
         status
     });
     step("check", || {
-        let checked = check("file".as_ref(), db, state, &scan, trailer, max_findings);
+        let checked = check(&Named::plain("file"), db, state, &scan, trailer, max_findings);
         print(file.len(), "check", &checked, |out| {
             report::simple::check(out, &view(top), "file".as_ref(), &checked)
         });
@@ -222,7 +223,7 @@ fn scanned(file: &Bytes, db: &Db, state: &State<'_>, Asked { top, max_findings }
     step("analyze", || {
         let filter = Filter::default();
         let request = AnalyzeRequest {
-            path: "file".as_ref(),
+            named: &Named::plain("file"),
             trailer,
             read_without_lock: false,
             filter,

@@ -9,6 +9,7 @@ mod cleanup;
 mod completions;
 mod defrag;
 mod export;
+mod files;
 mod get;
 mod hash;
 mod history;
@@ -35,6 +36,7 @@ use super::outcome::Outcome;
 pub(super) use self::{
     export::ExportDocument,
     get::GetDocument,
+    hash::FolderHashes,
     keys::{DeletedDocument, KeysDocument},
     page::PageDocument,
     status::StatusDocument,
@@ -70,6 +72,11 @@ impl Command {
             context.options.output != OutputFormat::Prometheus || matches!(self, Self::Status(_)),
             "--output prometheus is for `status` only: text or json here"
         );
+        #[cfg(feature = "packed")]
+        ensure!(
+            context.options.packed.member.is_none() || self.reads_a_file(),
+            "--member names a file of an archive, and this command reads none: leave it out"
+        );
         match self {
             Self::Analyze(command) => command.run(context),
             Self::Status(command) => command.run(context),
@@ -92,5 +99,10 @@ impl Command {
             Self::Completions(command) => command.run(context),
             Self::Man(command) => command.run(context),
         }
+    }
+
+    #[cfg(feature = "packed")]
+    fn reads_a_file(&self) -> bool {
+        !matches!(self, Self::Synth(_) | Self::Schema(_) | Self::Completions(_) | Self::Man(_))
     }
 }

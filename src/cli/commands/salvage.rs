@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bolt::open::Lock;
 use crate::copy::Layout;
 use crate::front;
 use crate::input::OpenOptions;
+use crate::input::named::Named;
 use crate::report;
 use crate::salvage::request::SalvageRequest;
 use crate::salvage::request::Trust;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, say_what_was_unpacked};
 use crate::cli::outcome::Outcome;
 use crate::cli::progress;
 use crate::cli::signals;
@@ -66,9 +67,17 @@ pub struct SalvageArgs {
 impl SalvageArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
-        signals::read_from_now_on(&self.source);
+        let named = Named::new(&self.source, &context.open_options(Lock::Shared));
+        ensure!(
+            !(self.disk_errors && named.is_standard_input),
+            "--disk-errors reads a file block by block, which standard input can't be: name the file"
+        );
+        signals::read_from_now_on(named);
         let request = self.request(context.open_options(Lock::Shared));
         let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
+        if let Some(packed) = &report.packed {
+            say_what_was_unpacked(&self.source, packed);
+        }
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;
         Ok(Outcome::of(report.is_whole()))

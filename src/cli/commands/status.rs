@@ -8,18 +8,16 @@ use serde::Serialize;
 
 use crate::cli::progress;
 use crate::front::options::StatusOptions;
+use crate::input::folder::backups_in;
 use crate::report;
 use crate::report::prometheus::{Run, Sample};
 use crate::status::{Level, Limits, Status, Thresholds};
-use crate::text::ByteText;
-
-use crate::input::folder::backups_in;
 
 use crate::cli::context::{Context, OutputFormat, write_out};
-use crate::cli::messages::{next_command, report_error, report_next};
 use crate::cli::outcome::Outcome;
-use crate::cli::remedy;
 use crate::cli::values::{parse_bytes, parse_percent};
+
+use super::files::{self, FileError};
 
 /// Print one line for each file: size, use, revision, keys, verdict; for people and cron
 #[derive(clap::Args, Clone, Debug)]
@@ -52,32 +50,21 @@ impl StatusArgs {
         let thresholds = self.quota.map(|quota| Thresholds { quota, warn: self.warn, crit: self.crit });
         let limits = Limits { thresholds, disk: self.disk };
         // one after the other: each takes all threads, and its mapping is gone before the next is made
-        let files: Vec<_> = self.files.iter().flat_map(|file| backups_in(file)).collect();
+        let of_file = |file: &PathBuf| backups_in(file).unwrap_or_else(|| vec![file.clone()]);
+        let files: Vec<_> = self.files.iter().flat_map(of_file).collect();
         let looked: Vec<_> = files.iter().map(|file| look(context, file, limits)).collect();
         if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }
-        let mut document = StatusDocument { files: Vec::new(), errors: Vec::new() };
-        for Looked { found, .. } in looked {
-            match found {
-                Ok((status, _)) => document.files.push(status),
-                Err(error) => document.errors.push(error),
-            }
-        }
+        let statuses = looked.into_iter().map(|looked| Ok(looked.found?.0));
+        let (files, errors) = files::split(statuses);
+        let document = StatusDocument { files, errors };
         if context.options.output != OutputFormat::Prometheus {
             let view = context.view();
             context.render("status", &document, |out| report::status::write(out, &view, &document.files))?;
         }
-        for error in &document.errors {
-            report_error(&error.error);
-            report_next(error.command.as_deref());
-        }
         let problems = document.files.iter().any(|file| !file.sound || file.level > Level::Ok);
-        Ok(match (document.errors.is_empty(), problems) {
-            (false, _) => Outcome::Failed,
-            (true, true) => Outcome::Problems,
-            (true, false) => Outcome::Sound,
-        })
+        Ok(files::end(&document.errors, problems))
     }
 }
 
@@ -97,24 +84,8 @@ pub struct StatusDocument {
     errors: Vec<FileError>,
 }
 
-/// A file that could not be read.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FileError {
-    /// The path as it was given.
-    path: ByteText,
-    /// Why; for people.
-    error: String,
-    /// What to do next, such as to unpack it; `null` where there is no command for it.
-    command: Option<String>,
-}
-
 fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
-    let found = context.open(file).map_err(|error| FileError {
-        path: file.as_path().into(),
-        error: remedy::with_remedy(&error),
-        command: next_command(&error),
-    });
+    let found = context.open(file).map_err(|error| FileError::of(file, &error));
     let found = found.map(|source| {
         let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
         (progress::watch(|progress| source.status(&StatusOptions { limits, progress })), modified)

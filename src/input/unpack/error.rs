@@ -1,11 +1,12 @@
 //! Why nothing came out of a packed file.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::content::packing::ArchiveFormat;
+use crate::input::named::Named;
 use crate::shell::ShellCommand;
 use crate::text::{escape, shown};
 use crate::units::bytes;
@@ -124,14 +125,12 @@ impl UnpackError {
 
     /// The command to go on with, where there is one.
     #[must_use]
-    pub fn next(&self, path: &Path) -> Option<ShellCommand> {
+    pub fn next(&self, named: &Named) -> Option<ShellCommand> {
         match self {
             Self::Several { names, .. } | Self::NoSuchMember { names, .. } => {
-                let name = names.first()?;
-                Some(ShellCommand::new("etcd-medic status --member").word(name.as_bytes()).path(path))
+                Some(named.with_member(names.first()?).ours("etcd-medic status"))
             }
-            Self::Window { format, .. } => Some(format.unpack(path)),
-            Self::Encrypted(_) | Self::Method(_) => Some(ArchiveFormat::Zip.unpack(path)),
+            Self::Window { .. } | Self::Encrypted(_) | Self::Method(_) => named.plain_file_first(),
             _ => None,
         }
     }
