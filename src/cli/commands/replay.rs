@@ -91,7 +91,6 @@ impl ReplayArgs {
         signals::end_cleanly()?;
         let file = context.open_under(&self.base, Lock::Shared)?;
         let log = LogFiles::open(&self.log, self.wal_dir.as_deref())?;
-        signals::read_from_now_on(&log.folder);
         let request = ReplayRequest {
             target: self.out.clone().filter(|_| !self.dry_run),
             force: self.force,
