@@ -103,7 +103,7 @@ fn unknown_members(report: &Analysis) -> Option<Advice> {
 }
 
 fn of_file(words: &str, report: &Analysis) -> String {
-    ShellCommand::new(words).path(report.file.path.as_path()).to_string()
+    ShellCommand::new(words).path(&report.file.path.as_path()).to_string()
 }
 
 fn dominant(report: &Analysis) -> Option<Advice> {

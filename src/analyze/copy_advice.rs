@@ -99,8 +99,9 @@ pub(super) fn history(report: &Analysis) -> Option<Advice> {
         percent(part)
     );
     // what a shorter history would give is the plan's to say
-    let command =
-        ShellCommand::new("etcd-medic plan").and(without_hash_check(report)).path(report.file.path.as_path());
+    let command = ShellCommand::new("etcd-medic plan")
+        .and(without_hash_check(report))
+        .path(&report.file.path.as_path());
     (part >= WORTH_IT).then(|| new("history", Severity::Warning, text, command.to_string()))
 }
 
@@ -144,7 +145,7 @@ impl Copy {
     /// The db of a data dir is replaced in place; where that can't be done, the copy is a snapshot to be restored from.
     fn of(report: &Analysis, copies: Option<&Copies>, cure: bool, to_restore: bool) -> Option<Self> {
         let copies = copies?;
-        let path = report.file.path.as_path();
+        let path = &*report.file.path.as_path();
         let data_dir = data_dir_of(path).filter(|_| !to_restore);
         let kind = |steady| CopyKind { compacted: cure, steady };
         let worth = |steady| share(copies.gives_back(kind(steady)), report.file.allocated_bytes) >= WORTH_IT;
