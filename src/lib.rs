@@ -88,7 +88,7 @@ pub use front::options::{
     AnalyzeOptions, CheckOptions, CleanupOptions, GetOptions, HashOptions, KeysOptions, PlanOptions,
     StatusOptions,
 };
-pub use front::{KeysError, StoredObject, open, open_exclusively, open_unlocked, open_with, salvage, synth};
+pub use front::{KeysError, StoredObject, open, open_with, salvage, synth};
 
 pub use analyze::Analysis;
 pub use bolt::open::Lock;

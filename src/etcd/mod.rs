@@ -13,6 +13,7 @@
 //! | [`crc`] | CRC-32C, in parts |
 //! | [`hex_id`] | ids of members and leases |
 //! | [`schema`] | the other buckets: meta, lease, alarm, members, auth |
+//! | [`request`] | what an entry of the log asks for |
 //! | [`membership`] | whether a member is the only one of its cluster |
 //! | [`tail`] | how far a db is in the log beside it |
 //! | [`trailer`] | the SHA-256 after a snapshot |
@@ -29,6 +30,7 @@ pub mod kept;
 pub mod key_value;
 pub mod known_revisions;
 pub mod membership;
+pub mod request;
 pub mod revision;
 pub mod schema;
 pub mod tail;

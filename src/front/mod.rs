@@ -18,4 +18,4 @@ pub mod options;
 
 pub use history::{KeysError, StoredObject};
 pub use mend::{salvage, synth};
-pub use open::{open, open_exclusively, open_unlocked, open_with};
+pub use open::{open, open_with};

@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use crate::bolt::open::Lock;
 use crate::copy::Progress;
 use crate::input::{DbFile, OpenOptions, SourceError};
 
@@ -25,46 +24,11 @@ pub fn open(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
     open_with(path, &OpenOptions::default(), Progress::SILENT)
 }
 
-/// Opens a db under bbolt's exclusive lock, as [`DbFile::defrag`] needs it to replace the file.
+/// Opens a db in any other way: under bbolt's exclusive lock, as [`DbFile::defrag`] needs it to replace the file; without a lock,
+/// even if etcd has it open, so that what is read may be changing; a file of an archive; with limits for what is unpacked.
 ///
 /// # Errors
-/// As [`open`]; also if another program reads the file.
-///
-/// # Examples
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let folder = tempfile::tempdir()?;
-/// # let db = folder.path().join("db");
-/// # std::fs::copy("testdata/k8s-frag/frag.db", &db)?;
-/// let file = etcd_medic::open_exclusively(&db)?;
-/// let report = file.defrag(&etcd_medic::DefragRequest::in_place(), etcd_medic::Progress::SILENT)?;
-/// println!("the old file is {}", report.kept_old.expect("kept"));
-/// # Ok(())
-/// # }
-/// ```
-pub fn open_exclusively(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
-    open_with(path, &Lock::Exclusive.into(), Progress::SILENT)
-}
-
-/// Opens a db without a lock, even if etcd has it open: what is read may be changing.
-///
-/// # Errors
-/// As [`open`], but for a lock.
-///
-/// # Examples
-/// ```
-/// let file = etcd_medic::open_unlocked("testdata/k8s-frag/frag.db")?;
-/// assert!(file.read_without_lock);
-/// # Ok::<(), etcd_medic::SourceError>(())
-/// ```
-pub fn open_unlocked(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
-    open_with(path, &Lock::None.into(), Progress::SILENT)
-}
-
-/// Opens a db in any other way: a file of an archive, with a folder for what is unpacked, with limits.
-///
-/// # Errors
-/// As [`open`]; also if the file is packed and no db comes out of it.
+/// As [`open`]; also if the file is packed and no db comes out of it, or another program holds a lock that is in the way.
 ///
 /// # Examples
 /// ```
@@ -73,6 +37,13 @@ pub fn open_unlocked(path: impl AsRef<Path>) -> Result<DbFile, SourceError> {
 /// options.unpack.max_unpacked = 1 << 30;
 /// let file = etcd_medic::open_with("testdata/k8s-3.6/snapshot.db.zst", &options, etcd_medic::Progress::SILENT)?;
 /// assert!(file.packed.is_some() && file.check(&Default::default()).sound);
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let db = folder.path().join("db");
+/// # std::fs::copy("testdata/k8s-frag/frag.db", &db)?;
+/// let file = etcd_medic::open_with(&db, &etcd_medic::Lock::Exclusive.into(), etcd_medic::Progress::SILENT)?;
+/// let report = file.defrag(&etcd_medic::DefragRequest::in_place(), etcd_medic::Progress::SILENT)?;
+/// println!("the old file is {}", report.kept_old.expect("kept"));
 /// # Ok(())
 /// # }
 /// ```

@@ -46,7 +46,8 @@ impl DbFile {
     /// unpacked.
     #[must_use]
     pub fn trailer(&self) -> Trailer {
-        self.packed.as_ref().map_or_else(|| trailer::verify(self.db.data()), |packed| packed.trailer)
+        let on_the_way = self.packed.as_ref().and_then(|packed| packed.trailer);
+        on_the_way.unwrap_or_else(|| trailer::verify(self.db.data()))
     }
 
     /// The program that the file belongs to.

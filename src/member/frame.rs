@@ -49,7 +49,12 @@ pub struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     pub fn of(data: &'a [u8]) -> Self {
-        Self { data, next: 0 }
+        Self::at(data, 0)
+    }
+
+    /// Those from an offset on.
+    pub fn at(data: &'a [u8], next: usize) -> Self {
+        Self { data, next }
     }
 
     /// Where the next frame begins.

@@ -1,5 +1,4 @@
-//! A log, whole: all segments, one after the other, as etcd reads them at its start (`server/storage/wal/wal.go`, `ReadAll`,
-//! `ValidSnapshotEntries`), and more strictly: whatever etcd would repair, refuse or pass over in silence is a fault.
+//! What a log says: whose it is, how far it goes, who is a member.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -8,10 +7,8 @@ use std::collections::BTreeSet;
 use super::conf_change::{ConfChange, ConfChangeType};
 use super::conf_state::ConfState;
 use super::fault::{LogFault, LogFaultKind};
-use super::frame::FramesEnd;
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
-use super::names::SegmentName;
-use super::record::{RecordType, WalRecord, WalRecords};
+use super::read::ReadLog;
 
 /// A file of the folder `wal/` that etcd takes for a segment.
 #[derive(Clone, Copy, Debug)]
@@ -27,15 +24,15 @@ pub struct Log {
     pub state: HardState,
     /// The snapshot records, in their order.
     pub snapshots: Vec<Snapshot>,
-    entries: Entries,
+    pub(super) entries: Entries,
 }
 
-/// The entries of a log: those that a later one did not replace.
+/// Entries that follow each other: those that a later one did not replace.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Entries {
+pub(super) struct Entries {
     /// The first index; 0 for none.
-    first: u64,
-    last: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
     /// Where a term begins, as (first index, term).
     terms: Vec<(u64, u64)>,
     /// Changes of the members, by their index.
@@ -43,23 +40,16 @@ struct Entries {
 }
 
 impl Log {
-    /// Reads a log.
+    /// Reads a log that must be whole.
     ///
     /// # Errors
     /// The first fault.
     pub fn read(segments: &[Segment<'_>]) -> Result<Self, LogFault> {
-        let segments = in_order(segments)?;
-        let mut reader = Reader::default();
-        let mut crc = None;
-        for (number, (name, segment)) in segments.iter().enumerate() {
-            let is_last = number.checked_add(1) == Some(segments.len());
-            // whatever came before the oldest segment that is left was removed
-            reader.may_begin_anywhere = number == 0 && name.sequence > 0;
-            crc = reader.read_segment(segment, crc, is_last)?;
+        let ReadLog { log, faults, .. } = ReadLog::read(segments);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(log),
         }
-        let (_, last) = segments.last().ok_or_else(|| no_segments("wal"))?;
-        let fault = |kind| LogFault { segment: last.name.to_owned(), offset: last.data.len() as u64, kind };
-        reader.finish().map_err(fault)
     }
 
     /// The first entry that is there; `None` where there is none.
@@ -114,11 +104,11 @@ impl Log {
 
 impl Entries {
     /// Whether no entry between this index and the last one is missing.
-    fn follow(&self, index: u64) -> bool {
+    pub(super) fn follow(&self, index: u64) -> bool {
         self.last <= index || (1..=index.saturating_add(1)).contains(&self.first)
     }
 
-    fn term_at(&self, index: u64) -> Option<u64> {
+    pub(super) fn term_at(&self, index: u64) -> Option<u64> {
         if !(self.first..=self.last).contains(&index) {
             return None;
         }
@@ -126,165 +116,44 @@ impl Entries {
         begun.map(|(_, term)| *term)
     }
 
-    /// Takes an entry. One with an index that was there before replaces that one and all after it, which is what a leader
-    /// does to entries that were never committed.
-    fn take(
+    /// Takes an entry that follows the last one, or replaces one of them and all after it, which is what a leader does to entries
+    /// that were never committed.
+    ///
+    /// # Errors
+    /// There are entries missing between, unless it `may_begin` anew: then those before are dropped. Its index or term goes back
+    /// behind what was committed.
+    pub(super) fn take(
         &mut self,
         entry: &RaftEntry<'_>,
         committed: u64,
-        may_begin: impl FnOnce() -> bool,
+        may_begin: bool,
     ) -> Result<(), LogFaultKind> {
         let index = entry.index;
         let next = self.last.saturating_add(1);
         if index > next || self.first == 0 && index != 1 {
-            if !may_begin() {
+            if !may_begin {
                 return Err(LogFaultKind::Gap { last: self.last, found: index });
             }
             *self = Self::default();
-        } else if index < next {
-            if index <= committed || index < self.first {
-                return Err(LogFaultKind::GoesBack { what: "index", from: self.last, to: index });
-            }
-            self.terms.retain(|(first, _)| *first < index);
-            self.changes.retain(|(at, _)| *at < index);
+        } else if index < next && (index <= committed || index < self.first) {
+            return Err(LogFaultKind::GoesBack { what: "index", from: self.last, to: index });
         }
+        let before = self.terms.iter().rev().find(|(first, _)| *first < index).map_or(0, |(_, term)| *term);
+        if before > entry.term {
+            return Err(LogFaultKind::GoesBack { what: "term", from: before, to: entry.term });
+        }
+        self.terms.retain(|(first, _)| *first < index);
+        self.changes.retain(|(at, _)| *at < index);
         if self.terms.is_empty() {
             self.first = index;
         }
         self.last = index;
-        match self.terms.last() {
-            Some(&(_, term)) if term > entry.term => {
-                return Err(LogFaultKind::GoesBack { what: "term", from: term, to: entry.term });
-            }
-            Some(&(_, term)) if term == entry.term => {}
-            _ => self.terms.push((index, entry.term)),
+        if before < entry.term || self.terms.is_empty() {
+            self.terms.push((index, entry.term));
         }
         if let EntryData::ConfChange(change) = entry.content {
             self.changes.push((index, change));
         }
         Ok(())
     }
-}
-
-/// What was read so far.
-#[derive(Default)]
-struct Reader {
-    metadata: Option<Metadata>,
-    state: HardState,
-    snapshots: Vec<Snapshot>,
-    entries: Entries,
-    may_begin_anywhere: bool,
-}
-
-impl Reader {
-    /// Reads a segment after one that ended with this checksum; gives back its own.
-    fn read_segment(
-        &mut self,
-        segment: &Segment<'_>,
-        crc: Option<u32>,
-        is_last: bool,
-    ) -> Result<Option<u32>, LogFault> {
-        let mut records = WalRecords::of(segment.data, crc);
-        let mut count = 0u64;
-        loop {
-            let at = records.position();
-            let fault = |kind| LogFault { segment: segment.name.to_owned(), offset: at, kind };
-            let Some(record) = records.next_record().map_err(fault)? else {
-                let end = records.end().map_err(fault)?;
-                return match (count, end) {
-                    (0 | 1, _) => Err(fault(LogFaultKind::Head)),
-                    (_, FramesEnd::File) if is_last => Err(fault(LogFaultKind::EndNotMarked)),
-                    _ => Ok(records.crc()),
-                };
-            };
-            if count == 1 && record.kind != RecordType::Metadata {
-                return Err(fault(LogFaultKind::Head));
-            }
-            self.take(&record).map_err(fault)?;
-            count = count.saturating_add(1);
-        }
-    }
-
-    fn take(&mut self, record: &WalRecord<'_>) -> Result<(), LogFaultKind> {
-        match record.kind {
-            RecordType::Checksum => Ok(()),
-            RecordType::Metadata => {
-                self.take_metadata(Metadata::parse(record.data).map_err(LogFaultKind::Message)?)
-            }
-            RecordType::State => {
-                self.take_state(HardState::parse(record.data).map_err(LogFaultKind::Message)?)
-            }
-            RecordType::Snapshot => {
-                self.snapshots.push(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
-                Ok(())
-            }
-            RecordType::Entry => {
-                let entry = RaftEntry::parse(record.data).map_err(LogFaultKind::Message)?;
-                let is_first = self.may_begin_anywhere && self.entries.first == 0;
-                // a snapshot that the leader sent takes the place of all entries up to its own
-                let is_before = |snapshot: &Snapshot| {
-                    snapshot.index > 0 && snapshot.index.checked_add(1) == Some(entry.index)
-                };
-                let may_begin = || is_first || self.snapshots.iter().any(is_before);
-                self.entries.take(&entry, self.state.commit, may_begin)
-            }
-        }
-    }
-
-    fn take_metadata(&mut self, metadata: Metadata) -> Result<(), LogFaultKind> {
-        if *self.metadata.get_or_insert(metadata) == metadata {
-            Ok(())
-        } else {
-            Err(LogFaultKind::OtherMember)
-        }
-    }
-
-    fn take_state(&mut self, state: HardState) -> Result<(), LogFaultKind> {
-        let before = self.state;
-        for (what, from, to) in [("term", before.term, state.term), ("commit", before.commit, state.commit)] {
-            if from > to {
-                return Err(LogFaultKind::GoesBack { what, from, to });
-            }
-        }
-        self.state = state;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Log, LogFaultKind> {
-        let Self { metadata, state, snapshots, entries, .. } = self;
-        let metadata = metadata.ok_or(LogFaultKind::Head)?;
-        let log = Log { metadata, state, snapshots, entries };
-        let (commit, last) = (log.state.commit, log.last_index());
-        if commit > last {
-            return Err(LogFaultKind::CommitBeyondEnd { commit, last });
-        }
-        let has_beginning = log.snapshots.iter().any(|snapshot| log.entries.follow(snapshot.index));
-        match log.entries.first {
-            first @ 2.. if !has_beginning => Err(LogFaultKind::NoBeginning { first }),
-            _ => Ok(log),
-        }
-    }
-}
-
-/// The segments by their names, none missing between.
-fn in_order<'s, 'a>(segments: &'s [Segment<'a>]) -> Result<Vec<(SegmentName, &'s Segment<'a>)>, LogFault> {
-    let mut named = Vec::with_capacity(segments.len());
-    for segment in segments {
-        let fault = || LogFault { segment: segment.name.to_owned(), offset: 0, kind: LogFaultKind::Name };
-        named.push((SegmentName::parse(segment.name).ok_or_else(fault)?, segment));
-    }
-    named.sort_by_key(|(name, _)| *name);
-    let pairs = named.iter().zip(named.iter().skip(1));
-    for ((before, _), (name, segment)) in pairs {
-        let expected = before.sequence.saturating_add(1);
-        if name.sequence != expected {
-            let kind = LogFaultKind::MissingSegment { expected };
-            return Err(LogFault { segment: segment.name.to_owned(), offset: 0, kind });
-        }
-    }
-    if named.is_empty() { Err(no_segments("wal")) } else { Ok(named) }
-}
-
-fn no_segments(folder: &str) -> LogFault {
-    LogFault { segment: folder.to_owned(), offset: 0, kind: LogFaultKind::NoSegments }
 }

@@ -9,7 +9,9 @@
 //! | `numbers` | the fields of a message |
 //! | [`conf_state`] | who is a member, as raft counts |
 //! | [`snap`] | a `.snap` file: its index, term, and members |
-//! | [`log`](mod@log) | all segments, in order |
+//! | [`log`](mod@log) | what a log says: whose it is, how far it goes, who is a member |
+//! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
+//! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
 //! A directory is a set of named files, opened above. What the entries ask for is not known here. The format is the same
@@ -24,9 +26,12 @@ pub mod log;
 pub mod message;
 pub mod names;
 mod numbers;
+pub mod read;
 pub mod record;
+pub mod resync;
 pub mod snap;
 
 pub use conf_state::ConfState;
 pub use fault::{LogFault, LogFaultKind};
 pub use log::Log;
+pub use read::{ReadLog, Stretch};

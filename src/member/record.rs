@@ -87,6 +87,11 @@ impl<'a> WalRecords<'a> {
         Self { frames: Frames::of(segment), crc, at_head: true }
     }
 
+    /// Those from an offset on, after a record with this checksum.
+    pub fn behind(segment: &'a [u8], offset: usize, crc: u32) -> Self {
+        Self { frames: Frames::at(segment, offset), crc: Some(crc), at_head: false }
+    }
+
     /// Where the next frame begins: where a fault is, if there is one.
     pub fn position(&self) -> u64 {
         self.frames.position() as u64

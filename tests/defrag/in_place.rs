@@ -112,7 +112,7 @@ fn never_under_somebody_who_waits_for_the_lock() {
     let (folder, db) = data_dir(&etcd_file::small().bytes());
     let request = DefragRequest::in_place();
     let quiet = Progress::SILENT;
-    let source = etcd_medic::open_exclusively(&db).expect("opened");
+    let source = etcd_medic::open_with(&db, &Lock::Exclusive.into(), Progress::SILENT).expect("opened");
     // as bbolt waits: it asks again and again
     let waiting = File::options().read(true).write(true).open(&db).expect("opened");
     assert!(waiting.try_lock().is_err());

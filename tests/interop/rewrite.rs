@@ -211,7 +211,8 @@ fn etcd_started_meanwhile_keeps_its_file(peer: &Peer) {
     let content = Content::of(&member, &revisions);
     member.stop();
     // a defrag that has begun, and that goes on when the test likes
-    let source = etcd_medic::open_exclusively(member.db()).expect("the db");
+    let source = etcd_medic::open_with(member.db(), &etcd_medic::Lock::Exclusive.into(), Progress::SILENT)
+        .expect("the db");
     let (mut etcd, endpoint) = peer.spawn(member.folder(), member.data_dir(), &Vec::new());
     await_that("etcd opens the db", || has_open(etcd.id(), &member.db()));
     assert_nothing_is_replaced(&member, &source, &format!("is in use by etcd (process {})", etcd.id()));
@@ -227,7 +228,8 @@ fn who_waits_for_the_lock_keeps_the_file(peer: &Peer) {
     let revisions = write_some(&member);
     let content = Content::of(&member, &revisions);
     member.stop();
-    let source = etcd_medic::open_exclusively(member.db()).expect("the db");
+    let source = etcd_medic::open_with(member.db(), &etcd_medic::Lock::Exclusive.into(), Progress::SILENT)
+        .expect("the db");
     let mut flock = Command::new("flock");
     flock.arg("--exclusive").arg(member.db()).arg("true").stdin(Stdio::null());
     let mut waiter = Process(flock.spawn().expect("flock, of util-linux"));

@@ -24,7 +24,7 @@ fn tried(bytes: &[u8], options: &[&str]) -> Tried {
     Tried { ran, left: fs::read_dir(&tmp_dir).unwrap().count() }
 }
 
-fn assert_refused(name: &str, bytes: &[u8], options: &[&str], says: &str) {
+pub fn assert_refused(name: &str, bytes: &[u8], options: &[&str], says: &str) {
     let Tried { ran: Ran { code, out, err }, left } = tried(bytes, options);
     assert_eq!(code, 2, "{name}: {out}{err}");
     assert!(err.contains(says), "{name}: {err}");

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`forms`] | each form, on each command: the same answer as unpacked |
 //! | [`hostile`] | what is cut off, damaged, made to do harm, or no db at all: a message, and nothing is left |
+//! | [`sizes`] | the sizes that packed files state |
 
 #![cfg(test)]
 
@@ -12,3 +13,4 @@ mod support;
 
 mod forms;
 mod hostile;
+mod sizes;

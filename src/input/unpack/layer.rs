@@ -10,8 +10,8 @@ use crate::content::packing::ArchiveFormat;
 use super::decoder::decoder;
 use super::error::{Limit, SHOWN, UnpackError, of_reading};
 use super::place::Place;
-use super::spool::{SpoolError, Spooled, fill, spool};
-use super::{Unpacked, tar, zip};
+use super::spool::{Hashed, SpoolError, Spooled, fill, spool};
+use super::{Unpacked, stated, tar, zip};
 use crate::input::UnpackOptions;
 use crate::input::packed::Packed;
 
@@ -57,8 +57,10 @@ impl Names {
 pub(super) struct Origin<'o> {
     /// The path in the archives above; empty outside of any.
     pub(super) name: &'o str,
-    /// The bytes that an archive says that it has: enough for a first look at the disk.
+    /// The bytes that it has, as the archive or the compressed file that it is in states.
     pub(super) size: Option<u64>,
+    /// The bytes that come out of it if it is a compressed file, as its end states.
+    pub(super) unpacked: Option<u64>,
     /// Layers above.
     pub(super) depth: u32,
     /// The format of the layer above.
@@ -67,7 +69,7 @@ pub(super) struct Origin<'o> {
 
 impl Origin<'_> {
     /// The file itself.
-    pub(super) const FILE: Self = Self { name: "", size: None, depth: 0, format: None };
+    pub(super) const FILE: Self = Self { name: "", size: None, unpacked: None, depth: 0, format: None };
 }
 
 impl<'u> Layers<'u> {
@@ -107,11 +109,15 @@ impl<'u> Layers<'u> {
             self.format = Some(format);
         }
         let depth = origin.depth.saturating_add(1);
-        let below = Origin { size: None, depth, format: Some(format), ..origin };
+        let size = stated::in_head(format, &head).or(origin.unpacked);
+        if size.is_some_and(|size| size > self.options.max_unpacked) {
+            return Err(UnpackError::TooLarge(self.options.max_unpacked));
+        }
+        let below = Origin { size, unpacked: None, depth, format: Some(format), ..origin };
         match format {
             ArchiveFormat::Tar => tar::files(self, &mut whole, below),
             ArchiveFormat::Zip => {
-                let archive = self.spool(&mut whole, origin)?;
+                let archive = self.spool(&mut whole, origin, Hashed::Never)?;
                 zip::files(self, io::BufReader::new(archive.file), below)
             }
             _ => match decoder(format, whole, self.options.max_window)? {
@@ -168,13 +174,18 @@ impl<'u> Layers<'u> {
         if name.split(['/', '\\']).any(|part| part == "..") {
             return Err(UnpackError::Outside(name.to_owned()));
         }
-        let spooled = self.spool(input, origin)?;
+        let spooled = self.spool(input, origin, Hashed::if_snapshot(origin.size))?;
         self.found = Some((name.to_owned(), spooled));
         Ok(())
     }
 
-    fn spool(&self, input: &mut dyn Read, origin: Origin<'_>) -> Result<Spooled, UnpackError> {
-        spool(&self.place, input, origin.size).map_err(|error| match error {
+    fn spool(
+        &self,
+        input: &mut dyn Read,
+        origin: Origin<'_>,
+        hashed: Hashed,
+    ) -> Result<Spooled, UnpackError> {
+        spool(&self.place, input, origin.size, hashed).map_err(|error| match error {
             SpoolError::Read(error) => failed(origin.format, error),
             SpoolError::Write(error) => error,
         })

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `layer` | one layer after the other, down to the db |
 //! | `decoder` | compressed files as streams |
+//! | `stated` | the size that a compressed file states of what comes out of it |
 //! | `watched` | a stream of which it is known how far it was read |
 //! | `tar`, `zip` | the files of an archive |
 //! | `spool` | the file without a name: written on a thread of its own, holes where there are zeros, its SHA-256 on the way |
@@ -27,6 +28,7 @@ mod decoder;
 mod layer;
 mod place;
 mod spool;
+mod stated;
 mod tar;
 mod watched;
 mod zip;
@@ -65,7 +67,7 @@ pub fn of_bytes(
     match ArchiveFormat::of(data) {
         // a file that is there needs no copy to be read from its end
         Some(ArchiveFormat::Zip) => layers.read_zip(Cursor::new(data))?,
-        _ => layers.read(&mut &*data, Origin::FILE)?,
+        _ => layers.read(&mut &*data, Origin { unpacked: stated::at_end(data), ..Origin::FILE })?,
     }
     layers.finish()
 }

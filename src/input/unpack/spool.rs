@@ -26,7 +26,22 @@ const STRETCH: u64 = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Spooled {
     pub(super) file: File,
-    pub(super) trailer: Trailer,
+    /// `None` where it was not looked at.
+    pub(super) trailer: Option<Trailer>,
+}
+
+/// Whether what is written is hashed on the way, so that a snapshot's trailer can be judged without a second pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hashed {
+    OnTheWay,
+    Never,
+}
+
+impl Hashed {
+    /// Where the size is known, and is not a snapshot's, nothing would come of it.
+    pub(super) fn if_snapshot(size: Option<u64>) -> Self {
+        if size.is_some_and(|size| trailer_size(size) == 0) { Self::Never } else { Self::OnTheWay }
+    }
 }
 
 /// Why it was not.
@@ -41,13 +56,14 @@ pub(super) fn spool(
     place: &Place,
     input: &mut dyn Read,
     expected: Option<u64>,
+    hashed: Hashed,
 ) -> Result<Spooled, SpoolError> {
     let file = place.file().map_err(SpoolError::Write)?;
     place.need(&file, expected.unwrap_or(0)).map_err(SpoolError::Write)?;
     let (full, to_write) = sync_channel(BUFFERS);
     let (written, empty) = sync_channel(BUFFERS);
     let (read, written) = thread::scope(|scope| {
-        let write = || Writer::new(place, file).run(to_write, written);
+        let write = || Writer::new(place, file, hashed).run(to_write, written);
         match thread::Builder::new().spawn_scoped(scope, write) {
             Ok(writer) => (read_all(input, full, &empty), writer.join()),
             Err(error) => (Ok(()), Ok(Err(place.failed(error)))),
@@ -97,14 +113,15 @@ struct Writer<'p> {
     file: File,
     bytes: u64,
     checked_at: u64,
-    hash: Sha256,
+    hash: Option<Sha256>,
     /// The last bytes so far, which may be the trailer.
     last: Vec<u8>,
 }
 
 impl<'p> Writer<'p> {
-    fn new(place: &'p Place, file: File) -> Self {
-        Self { place, file, bytes: 0, checked_at: 0, hash: Sha256::new(), last: Vec::new() }
+    fn new(place: &'p Place, file: File, hashed: Hashed) -> Self {
+        let hash = (hashed == Hashed::OnTheWay).then(Sha256::new);
+        Self { place, file, bytes: 0, checked_at: 0, hash, last: Vec::new() }
     }
 
     fn run(mut self, full: Receiver<Vec<u8>>, empty: SyncSender<Vec<u8>>) -> Result<Self, UnpackError> {
@@ -142,26 +159,27 @@ impl<'p> Writer<'p> {
     }
 
     fn hash_all_but_the_last(&mut self, buffer: &[u8]) {
+        let Some(hash) = &mut self.hash else { return };
         if let Some((before, last)) = buffer.split_last_chunk::<TRAILER_SIZE>() {
-            self.hash.update(&self.last);
-            self.hash.update(before);
+            hash.update(&self.last);
+            hash.update(before);
             self.last = last.to_vec();
             return;
         }
         self.last.extend_from_slice(buffer);
         let over = self.last.len().saturating_sub(TRAILER_SIZE);
-        self.hash.update(self.last.drain(..over).as_slice());
+        hash.update(self.last.drain(..over).as_slice());
     }
 
     fn finish(self) -> Result<Spooled, UnpackError> {
         let Self { place, file, bytes, hash, last, .. } = self;
         // a hole at the end has no bytes that were written
         file.set_len(bytes).map_err(|error| place.failed(error))?;
-        let trailer = match (trailer_size(bytes), hash.finalize().as_slice() == last) {
-            (0, _) => Trailer::None,
-            (_, true) => Trailer::Valid,
-            (_, false) => Trailer::Invalid,
+        let judged = |hash: Sha256| match hash.finalize().as_slice() == last {
+            true => Trailer::Valid,
+            false => Trailer::Invalid,
         };
+        let trailer = if trailer_size(bytes) == 0 { Some(Trailer::None) } else { hash.map(judged) };
         Ok(Spooled { file, trailer })
     }
 }
