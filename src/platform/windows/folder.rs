@@ -125,12 +125,19 @@ impl FolderHandle {
         })
     }
 
-    /// Windows can't exchange two names at once.
+    /// Exchanges two names, in three steps, as Windows has no single one: between them, `other` is free. A file that is open can be
+    /// renamed, but not be replaced.
     ///
     /// # Errors
-    /// [`is_unsupported`](super::is_unsupported).
-    pub fn exchange(&self, _name: &OsStr, _with: &Self, _other: &OsStr) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    /// The operating system's; then both names are as they were, unless that failed, too.
+    pub fn exchange(&self, name: &OsStr, with: &Self, other: &OsStr) -> io::Result<()> {
+        let mut aside = name.to_owned();
+        aside.push("-aside");
+        with.rename_if_free(other, self, &aside)?;
+        self.rename_if_free(name, with, other).inspect_err(|_| {
+            let _ = self.rename_if_free(&aside, with, other);
+        })?;
+        self.rename_if_free(&aside, self, name)
     }
 
     /// Removes a name of a file.
