@@ -4,21 +4,24 @@ mod attributes;
 mod folder;
 #[cfg(feature = "cli")]
 pub mod signals;
+#[cfg(feature = "packed")]
+mod temporary;
 
 use std::borrow::Cow;
-use std::env;
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Stat, StatVfs, fstat, fstatvfs, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, StatVfs, fstat, statat};
 use rustix::io::Errno;
 
 pub use attributes::copy_attributes;
 pub use folder::FolderHandle;
 pub use std::os::unix::fs::FileExt as FileAt;
+#[cfg(feature = "packed")]
+pub use temporary::*;
 
 use super::{FileKind, Room};
 
@@ -109,35 +112,11 @@ fn reserved(_file: &File, _size: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The room on the file system of a file in `folder`. `None` where it does not say; of one in memory without a limit, every number
-/// is 0.
-pub fn room(file: &File, _folder: &Path) -> Option<Room> {
-    fstatvfs(file).ok().and_then(room_of)
-}
-
+/// What it says of its room; of one in memory without a limit, every number is 0.
 #[expect(clippy::needless_pass_by_value, reason = "a result's value")]
 fn room_of(found: StatVfs) -> Option<Room> {
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     (found.f_blocks > 0).then(|| Room { available: bytes(found.f_bavail), total: bytes(found.f_blocks) })
-}
-
-/// Whether the file system of a file is in memory (Linux, `include/uapi/linux/magic.h`: tmpfs and ramfs).
-#[cfg(target_os = "linux")]
-pub fn is_in_memory(file: &File) -> bool {
-    const IN_MEMORY: [rustix::fs::FsWord; 2] = [0x0102_1994, 0x8584_58f6];
-    rustix::fs::fstatfs(file).is_ok_and(|of| IN_MEMORY.contains(&of.f_type))
-}
-
-/// Not known here.
-#[cfg(not(target_os = "linux"))]
-pub fn is_in_memory(_file: &File) -> bool {
-    false
-}
-
-/// The usual folders for temporary files, the best first.
-pub fn temporary_folders() -> Vec<PathBuf> {
-    let named = env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    named.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from)).collect()
 }
 
 /// Whether a file system, or an older system, can't exchange names, or rename only if the name is free.

@@ -4,18 +4,21 @@ mod folder;
 mod lock;
 #[cfg(feature = "cli")]
 pub mod signals;
+#[cfg(feature = "packed")]
+mod temporary;
 
 use std::borrow::Cow;
-use std::env;
 use std::fs::File;
 use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use winapi_util::file::{Information, information};
 
 pub use folder::FolderHandle;
 pub use lock::try_lock;
+#[cfg(feature = "packed")]
+pub use temporary::*;
 
 use super::{FileKind, Room};
 
@@ -180,16 +183,6 @@ pub fn copy_attributes(_from: &File, _to: &File, _in_place: bool) -> io::Result<
 pub fn room(_file: &File, folder: &Path) -> Option<Room> {
     let found = fs4::statvfs(folder).ok()?;
     Some(Room { available: found.available_space(), total: found.total_space() })
-}
-
-/// Windows has no file system in memory of its own.
-pub fn is_in_memory(_file: &File) -> bool {
-    false
-}
-
-/// The usual folders for temporary files, the best first.
-pub fn temporary_folders() -> Vec<PathBuf> {
-    vec![env::temp_dir()]
 }
 
 /// Whether a system can't exchange names.
