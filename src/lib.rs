@@ -42,7 +42,7 @@
 //!   bolt                the file format: pages, buckets, the walk, the writer
 //! ```
 //!
-//! Used by several: `owner` (the program that a file belongs to, and words for it), `processes` (other users of a file), `content`
+//! Used by several: `owner` (the program that a file belongs to, and words for it), `platform` (what systems do differently), `content`
 //! (files that are no db), `protobuf` (the fields of a message), `text` and `shell` (what is shown, and what is pasted), `top_n`,
 //! `units`.
 
@@ -69,7 +69,7 @@ mod k8s;
 mod member;
 mod output;
 mod owner;
-mod processes;
+mod platform;
 mod protobuf;
 mod replay;
 #[cfg(feature = "cli")]

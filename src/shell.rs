@@ -6,9 +6,9 @@
 //! has; `$'…'`, which dash does not know, isn't used.
 
 use std::fmt::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::platform::path_bytes;
 use crate::text::is_unsafe;
 
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl ShellCommand {
     }
 
     pub fn path(mut self, path: &Path) -> Self {
-        let bytes = path.as_os_str().as_bytes();
+        let bytes = &*path_bytes(path);
         let before: &[u8] = if bytes.starts_with(b"-") && bytes != b"-" { b"./" } else { b"" };
         self.0.push(Word::Given([before, bytes].concat()));
         self
@@ -117,6 +117,7 @@ fn by_printf(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     use std::process;
 
     use super::*;

@@ -7,16 +7,16 @@
 #![warn(missing_docs)]
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+use crate::platform::{path_bytes, path_of};
 
 /// Bytes that are shown to people or written to JSON: a key, a name, a path.
 ///
@@ -28,8 +28,8 @@ pub struct ByteText(pub Vec<u8>);
 impl ByteText {
     /// The path that these bytes are.
     #[must_use]
-    pub fn as_path(&self) -> &Path {
-        Path::new(OsStr::from_bytes(&self.0))
+    pub fn as_path(&self) -> Cow<'_, Path> {
+        path_of(&self.0)
     }
 }
 
@@ -41,7 +41,7 @@ impl From<&[u8]> for ByteText {
 
 impl From<&Path> for ByteText {
     fn from(path: &Path) -> Self {
-        path.as_os_str().as_bytes().into()
+        (&*path_bytes(path)).into()
     }
 }
 
@@ -148,7 +148,10 @@ pub fn brief(bytes: &[u8]) -> String {
 /// A path as text that can be shown: see [`escape`].
 #[must_use]
 pub fn shown(path: &Path) -> Cow<'_, str> {
-    escape(path.as_os_str().as_bytes())
+    match path_bytes(path) {
+        Cow::Borrowed(bytes) => escape(bytes),
+        Cow::Owned(bytes) => escape(&bytes).into_owned().into(),
+    }
 }
 
 /// A message whose names are escaped already: nothing that a terminal acts on is left in it, and nothing is escaped twice.

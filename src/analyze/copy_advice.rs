@@ -144,7 +144,7 @@ impl Copy {
     /// The db of a data dir is replaced in place; where that can't be done, the copy is a snapshot to be restored from.
     fn of(report: &Analysis, copies: Option<&Copies>, cure: bool, to_restore: bool) -> Option<Self> {
         let copies = copies?;
-        let path = report.file.path.as_path();
+        let path = &*report.file.path.as_path();
         let data_dir = data_dir_of(path).filter(|_| !to_restore && !report.named.is_unpacked());
         let kind = |steady| CopyKind { compacted: cure, steady };
         let worth = |steady| share(copies.gives_back(kind(steady)), report.file.allocated_bytes) >= WORTH_IT;

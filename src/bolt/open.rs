@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
-use rayon::prelude::*;
 use thiserror::Error;
+
+use crate::platform::{self, memory};
 
 /// Whether to ask for bbolt's lock before reading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,27 +52,10 @@ struct LockedMap {
     lock: Lock,
 }
 
-/// Bytes that a thread gives back at once when a mapping ends.
-const RELEASED_AT_ONCE: usize = 32 << 20;
-
 impl Drop for LockedMap {
-    /// Gives the pages back on all threads: the system takes a sixth of a whole scan's time to do it on one.
     fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        if let Some(map) = self.map.as_ref().filter(|map| map.len() > RELEASED_AT_ONCE) {
-            let parts = (0..map.len()).into_par_iter().step_by(RELEASED_AT_ONCE);
-            parts
-                .for_each(|start| release(map, start, RELEASED_AT_ONCE.min(map.len().saturating_sub(start))));
-        }
+        self.map.iter_mut().for_each(memory::release);
     }
-}
-
-#[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "the mapping's own pages")]
-fn release(map: &Mmap, start: usize, len: usize) {
-    // SAFETY: nobody has a view of the mapping any more, as it is being dropped; and a page of a file that is mapped shared
-    // and read-only would come back from the file, with the same bytes.
-    let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len) };
 }
 
 impl AsRef<[u8]> for Mapping {
@@ -86,18 +70,10 @@ impl Mapping {
         Bytes::from_owner(self.clone())
     }
 
-    /// Brings a range of bytes into memory at once, rather than page by page as each is touched: half the cost, and
-    /// one long read instead of many short ones where the file is not in the page cache.
+    /// Brings a range of bytes into memory at once, where the system has a way to.
     pub fn populate(&self, offset: u64, len: u64) {
-        #[cfg(target_os = "linux")]
-        if let (Some(map), Ok(offset), Ok(len)) = (&self.0.map, usize::try_from(offset), usize::try_from(len))
-        {
-            // only a hint: an older kernel refuses it, and the pages come when they are touched
-            let _ = map.advise_range(
-                memmap2::Advice::PopulateRead,
-                offset,
-                len.min(map.len().saturating_sub(offset)),
-            );
+        if let Some(map) = &self.0.map {
+            memory::populate(map, offset, len);
         }
     }
 }
@@ -124,8 +100,9 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
     }
     let file = File::open(path)?;
     let file = match take_lock(&file, lock) {
-        // NFS makes a lock of fcntl(2) of it, for which the file must be open for writing
-        Err(OpenError::LockUnsupported(error)) if lock == Lock::Exclusive && is_not_for_writing(&error) => {
+        Err(OpenError::LockUnsupported(error))
+            if lock == Lock::Exclusive && platform::lock_needs_writing(&error) =>
+        {
             let file = File::options().read(true).write(true).open(path)?;
             take_lock(&file, lock)?;
             file
@@ -136,18 +113,14 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
     Ok(Mapping(Arc::new(LockedMap { map, file, lock })))
 }
 
-fn is_not_for_writing(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error())
-}
-
-/// Asks for bbolt's lock on a file (bbolt's `bolt_unix.go`, `flock`), without waiting. It is held until the file is closed.
+/// Asks for bbolt's lock on a file, without waiting. It is held until the file is closed.
 ///
 /// # Errors
 /// [`OpenError::Locked`], [`OpenError::LockUnsupported`].
 pub fn take_lock(file: &File, lock: Lock) -> Result<(), OpenError> {
     let taken = match lock {
-        Lock::Shared => file.try_lock_shared(),
-        Lock::Exclusive => file.try_lock(),
+        Lock::Shared => platform::try_lock(file, false),
+        Lock::Exclusive => platform::try_lock(file, true),
         Lock::None => Ok(()),
     };
     taken.map_err(|error| match error {
@@ -171,6 +144,6 @@ fn map(file: &File) -> io::Result<Mmap> {
     // do not change meanwhile: bbolt's own lock, held by the caller, keeps every program that honours it from
     // writing; under `Lock::None` the user took that on. No number read is trusted twice: what was checked is used
     // from the value that was checked, or is checked again. Were the file cut short by another program meanwhile,
-    // the kernel would end this one with SIGBUS; nothing has been written to the input by then.
+    // the system would end this one (Unix: SIGBUS); nothing has been written to the input by then.
     unsafe { MmapOptions::new().map(file) }
 }

@@ -1,7 +1,6 @@
 //! The arguments, parsed; and the message about those that are refused, in which they are escaped.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 use clap::Parser;
 use clap::error::Error;
@@ -38,13 +37,15 @@ fn harmless_error(error: Error, given: &[OsString]) -> Error {
 fn escaped(arg: &OsStr) -> OsString {
     match arg.to_str() {
         Some(text) if !text.chars().any(is_unsafe) => arg.to_owned(),
-        _ => OsString::from(escape(arg.as_bytes()).into_owned()),
+        _ => OsString::from(escape(arg.as_encoded_bytes()).into_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;
+
+    use std::os::unix::ffi::OsStrExt;
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::platform::{path_bytes, path_of};
 use crate::shell::ShellCommand;
 
 /// How a file was packed.
@@ -137,13 +137,13 @@ pub fn free_name(path: &Path, ending: &str) -> PathBuf {
 /// says so.
 fn literal(path: &Path) -> PathBuf {
     let mut name = Vec::new();
-    for &byte in path.as_os_str().as_bytes() {
+    for &byte in &*path_bytes(path) {
         match byte {
             b'*' | b'?' | b'[' => name.extend([b'[', byte, b']']),
             _ => name.push(byte),
         }
     }
-    PathBuf::from(OsStr::from_bytes(&name))
+    path_of(&name).into_owned()
 }
 
 /// A header of 512 bytes whose checksum is right: the sum of its bytes, those of the checksum taken for spaces (POSIX.1, pax, ustar).

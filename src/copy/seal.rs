@@ -1,6 +1,5 @@
 //! The SHA-256 of a snapshot, and the wait until all is on the disk.
 
-use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -8,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bolt::Db;
 use crate::output::{Output, OutputError};
+use crate::platform::FileAt;
 
 /// Seals a copy while `work` is done; after it, if there is no thread to be had. Gives the SHA-256 in hexadecimal digits.
 pub(super) fn seal_while<T>(

@@ -1,6 +1,5 @@
 //! From a path that a user named to bytes: the path resolved, the lock taken, the bytes mapped.
 
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file, map_opened};
@@ -9,7 +8,8 @@ use crate::content;
 use crate::content::FileContent;
 use crate::content::folder::FolderContent;
 use crate::etcd::data_dir;
-use crate::processes;
+use crate::platform::FileAt;
+use crate::platform::processes;
 
 use super::OpenOptions;
 use super::error::{Reason, SourceError};

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use crate::platform::FileAt;
 
 /// Bytes that are given up together if one of them can't be read: a sector of a disk, and a page of bbolt's.
 const BLOCK: u64 = 4096;
@@ -19,7 +20,7 @@ pub struct Readable {
     pub unreadable: Vec<(u64, u64)>,
 }
 
-/// Reads at an offset, as [`FileExt::read_at`] does.
+/// Reads at an offset, as [`FileAt::read_at`] does.
 pub type ReadAt<'r> = &'r dyn Fn(&mut [u8], u64) -> io::Result<usize>;
 
 /// Copies what can be read of a file into one without a name, in this folder.

@@ -18,13 +18,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
-use rustix::io::Errno;
-
-use super::folder::is_unsupported;
 use super::in_place::names_of_old;
-use super::target::{Purpose, Replaced, is_same_file};
+use super::target::{Purpose, Replaced};
 use super::unfinished::{Output, registry};
 use super::{OutputError, Target};
+use crate::platform::is_unsupported;
 use crate::text::shown;
 
 impl Output {
@@ -96,7 +94,7 @@ impl Output {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 linked => linked.map_err(OutputError::io(&made_in.path_of(&kept)))?,
             }
-            let is_old = made_in.look_at(&kept).is_ok_and(|linked| is_same_file(&linked, &replaced.was));
+            let is_old = made_in.look_at(&kept).is_ok_and(|linked| linked.is_same_file(&replaced.was));
             let synced = made_in.sync().map_err(OutputError::io(made_in.path()));
             let how = "another file has this name by now";
             let changed = || OutputError::Changed { path: path.clone(), how, kept: None };
@@ -131,7 +129,7 @@ impl Output {
         // no signal ends the process between here and the second look
         let mut registry = registry();
         let old = self.exchange().map_err(|error| match error {
-            error if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
+            error if error.kind() == io::ErrorKind::NotFound => {
                 let how = "nothing has this name any more";
                 OutputError::Changed { path: path.clone(), how, kept: None }
             }

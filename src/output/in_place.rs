@@ -4,9 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::fstat;
-
 use crate::bolt::open::{Lock, Mapping};
+use crate::platform::Facts;
 
 use super::target::{Purpose, Replaced, Target};
 use super::{Folder, OutputError, folder_of};
@@ -27,7 +26,7 @@ impl Target {
         let made_in = beside_snap(&folder)?.map_or_else(|| Arc::clone(&folder), Arc::new);
         // the same open file, and so the same lock
         let file = source.file().try_clone().map_err(OutputError::io(&path))?;
-        let was = fstat(&file).map_err(OutputError::io(&path))?;
+        let was = Facts::of(&file).map_err(OutputError::io(&path))?;
         let replaced = Replaced { file, was, exclusive: source.lock() == Lock::Exclusive };
         replaced.look(&folder, &name, &path)?;
         let purpose = if keep_old { Purpose::InPlace } else { Purpose::InsteadOf };

@@ -5,15 +5,13 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`folder`] | a folder that is open: no link in it leads elsewhere |
+//! | [`folder`] | a folder that is open |
 //! | [`target`] | where a file goes, and which targets are refused |
 //! | [`in_place`] | the target of a copy that replaces its source |
 //! | [`unfinished`] | a file in the making, and how a signal removes it |
-//! | [`attributes`] | mode, owner, ACL and extended attributes of a copy |
 //! | [`commit`] | the file gets its name; the old file is kept or removed |
 //! | [`error`] | what can go wrong |
 
-pub mod attributes;
 pub mod commit;
 pub mod error;
 pub mod folder;

@@ -8,14 +8,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Stat, fstat};
-use rustix::io::Errno;
-
 use crate::bolt::open::{Lock, OpenError, take_lock};
-use crate::processes;
+use crate::platform::{Facts, FileKind, processes};
 
 use super::{Folder, OutputError, folder_of};
 
@@ -55,9 +53,9 @@ impl Target {
         let folder = Arc::new(Folder::open(folder_of(path))?);
         // `/`, `.` and what ends in `..`
         let Some(name) = path.file_name() else { return Err(OutputError::IsFolder(path.to_owned())) };
-        if let (Ok(target), Some(source)) = (rustix::fs::stat(path), source) {
-            let source = rustix::fs::stat(source).map_err(OutputError::io(source))?;
-            if is_same_file(&target, &source) {
+        if let (Ok(target), Some(source)) = (Facts::at(path), source) {
+            let source = Facts::at(source).map_err(OutputError::io(source))?;
+            if target.is_same_file(&source) {
                 return Err(OutputError::IsSource(path.to_owned()));
             }
         }
@@ -73,7 +71,7 @@ impl Target {
         let path = folder.path_of(name);
         let replaced = match folder.look_at(name) {
             Ok(found) => Some(Replaced::open(folder, name, &found, force)?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(OutputError::io(&path)(error)),
         };
         let (folder, made_in) = (Arc::clone(folder), Arc::clone(folder));
@@ -99,22 +97,22 @@ impl Target {
 pub(super) struct Replaced {
     pub(super) file: File,
     /// As it was at the beginning.
-    pub(super) was: Stat,
+    pub(super) was: Facts,
     /// Whether nobody else may read or write it meanwhile.
     pub(super) exclusive: bool,
 }
 
 impl Replaced {
-    fn open(folder: &Folder, name: &OsStr, found: &Stat, force: bool) -> Result<Self, OutputError> {
+    fn open(folder: &Folder, name: &OsStr, found: &Facts, force: bool) -> Result<Self, OutputError> {
         let path = folder.path_of(name);
         if let Some(to) = folder.link_at(name) {
             return Err(OutputError::Link { path, to });
         }
-        match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile if !force => return Err(OutputError::Exists(path)),
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(OutputError::IsFolder(path)),
-            _ => return Err(OutputError::NotAFile(path)),
+        match found.kind() {
+            FileKind::File if !force => return Err(OutputError::Exists(path)),
+            FileKind::File => {}
+            FileKind::Folder => return Err(OutputError::IsFolder(path)),
+            FileKind::Other => return Err(OutputError::NotAFile(path)),
         }
         let file = folder.open_file(name).map_err(OutputError::io(&path))?;
         match take_lock(&file, Lock::Exclusive) {
@@ -127,7 +125,7 @@ impl Replaced {
             Err(OpenError::Io(error)) => return Err(OutputError::io(&path)(error)),
             Err(OpenError::NotAFile) => return Err(OutputError::NotAFile(path)),
         }
-        let was = fstat(&file).map_err(OutputError::io(&path))?;
+        let was = Facts::of(&file).map_err(OutputError::io(&path))?;
         let replaced = Self { file, was, exclusive: true };
         replaced.look(folder, name, &path)?;
         Ok(replaced)
@@ -140,16 +138,15 @@ impl Replaced {
     pub(super) fn look(&self, folder: &Folder, name: &OsStr, path: &Path) -> Result<(), OutputError> {
         let changed = |how| OutputError::Changed { path: path.to_owned(), how, kept: None };
         let now = match folder.look_at(name) {
-            Err(error) if error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(changed("nothing has this name any more"));
             }
             now => now.map_err(OutputError::io(path))?,
         };
-        if !is_same_file(&now, &self.was) {
+        if !now.is_same_file(&self.was) {
             return Err(changed("another file has this name by now"));
         }
-        let content = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
-        if content(&now) != content(&self.was) {
+        if !now.has_same_content(&self.was) {
             return Err(changed("it was written to meanwhile"));
         }
         match processes::writer(&self.file) {
@@ -160,10 +157,6 @@ impl Replaced {
 
     /// Whether the file at `name` is this one, and has another name as well.
     pub(super) fn has_another_name(&self, folder: &Folder, name: &OsStr) -> bool {
-        folder.look_at(name).is_ok_and(|now| is_same_file(&now, &self.was) && now.st_nlink > 1)
+        folder.look_at(name).is_ok_and(|now| now.is_same_file(&self.was) && now.has_more_names())
     }
-}
-
-pub(super) fn is_same_file(a: &Stat, b: &Stat) -> bool {
-    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
 }

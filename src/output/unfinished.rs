@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FallocateFlags, Mode, fallocate};
-
 use crate::bolt::open::{Lock, take_lock};
+use crate::platform::{self, Readers};
 
+use super::target::Purpose;
 use super::{Folder, OutputError, Target};
 
 /// What temporary files' names end in.
@@ -95,7 +95,7 @@ impl Target {
     /// # Errors
     /// The operating system's.
     pub fn begin(self, size: u64) -> Result<Output, OutputError> {
-        self.begin_with(Mode::RUSR | Mode::WUSR, size)
+        self.begin_with(Readers::Owner, size)
     }
 
     /// Begins a file that anybody can read, as far as the user's umask allows.
@@ -103,16 +103,16 @@ impl Target {
     /// # Errors
     /// The operating system's.
     pub fn begin_public(self) -> Result<Output, OutputError> {
-        self.begin_with(Mode::from_bits_truncate(0o666), 0)
+        self.begin_with(Readers::Anybody, 0)
     }
 
-    fn begin_with(self, mode: Mode, size: u64) -> Result<Output, OutputError> {
+    fn begin_with(self, readers: Readers, size: u64) -> Result<Output, OutputError> {
         if self.replaced.as_ref().is_some_and(|replaced| !replaced.exclusive) {
             return Err(OutputError::NotLocked);
         }
         // held until the file's name is noted
         let mut registry = registry();
-        let (file, name) = make_temporary(&self.made_in, &self.name, mode)?;
+        let (file, name) = make_temporary(&self.made_in, &self.name, readers)?;
         registry.note(&self.made_in, &name);
         drop(registry);
         // a process that opens it as soon as it has its name, an etcd or a second run, waits until the old file is removed; without
@@ -125,13 +125,17 @@ impl Target {
     }
 }
 
-fn make_temporary(folder: &Folder, target: &OsStr, mode: Mode) -> Result<(File, OsString), OutputError> {
+fn make_temporary(
+    folder: &Folder,
+    target: &OsStr,
+    readers: Readers,
+) -> Result<(File, OsString), OutputError> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let prefix: String = target.to_string_lossy().chars().take(MAX_PREFIX).collect();
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = OsString::from(format!(".{prefix}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
-        match folder.make_file(&name, mode) {
+        match folder.make_file(&name, readers) {
             Ok(file) => return Ok((file, name)),
             // from an earlier process with the same id, which was killed
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -145,14 +149,16 @@ impl Output {
         if size == 0 {
             return Ok(());
         }
-        match fallocate(&self.file, FallocateFlags::empty(), 0, size).map_err(io::Error::from) {
-            Ok(()) => Ok(()),
-            // a file system that can't reserve: writing shows whether there is room
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                self.file.set_len(size).map_err(OutputError::io(self.path()))
-            }
-            Err(error) => Err(OutputError::io(self.path())(error)),
-        }
+        platform::reserve(&self.file, size).map_err(OutputError::io(self.path()))
+    }
+
+    /// Gives the file mode, owner, ACL and extended attributes of its source. What could not be kept, in words.
+    ///
+    /// # Errors
+    /// The mode can't be set.
+    pub fn copy_attributes(&self, from: &File) -> Result<Vec<String>, OutputError> {
+        let in_place = matches!(self.target.purpose, Purpose::InPlace | Purpose::InsteadOf);
+        platform::copy_attributes(from, &self.file, in_place).map_err(OutputError::io(self.path()))
     }
 
     /// The file, to write to.

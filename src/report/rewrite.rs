@@ -195,7 +195,7 @@ fn next_step(report: &DefragReport) -> (String, Option<ShellCommand>) {
 
 fn restore(report: &DefragReport) -> ShellCommand {
     let tool = if report.before_etcdutl { "etcdctl" } else { "etcdutl" };
-    let restore = ShellCommand::new(tool).and("snapshot restore").path(report.target.path.as_path());
+    let restore = ShellCommand::new(tool).and("snapshot restore").path(&report.target.path.as_path());
     restore.and("--data-dir NEW_DATA_DIR")
 }
 

@@ -40,9 +40,9 @@ pub fn synth(out: &mut impl Write, view: &View, report: &SynthReport) -> io::Res
     }
     let next = match report.sha256 {
         Some(_) => {
-            ShellCommand::new("etcdutl snapshot restore").path(path.as_path()).and("--data-dir NEW_DATA_DIR")
+            ShellCommand::new("etcdutl snapshot restore").path(&path.as_path()).and("--data-dir NEW_DATA_DIR")
         }
-        None => ShellCommand::new("etcd-medic analyze").path(path.as_path()),
+        None => ShellCommand::new("etcd-medic analyze").path(&path.as_path()),
     };
     writeln!(out, "{}", styled(HEADING, "next"))?;
     table::command(out, &next.to_string())

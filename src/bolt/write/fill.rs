@@ -5,7 +5,6 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use rayon::prelude::*;
 use thiserror::Error;
@@ -17,6 +16,7 @@ use crate::bolt::format::{
     MetaBytes, NO_FREELIST, PAGE_HEADER_SIZE, PageHeader, PageId, PageKind, VERSION,
 };
 use crate::bolt::meta::checksum;
+use crate::platform::FileAt;
 
 use super::node_size::node_bytes;
 use super::plan::{Plan, PlannedBucket, PlannedLevel, PlannedSpan, first_entry};

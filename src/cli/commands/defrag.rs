@@ -1,7 +1,6 @@
 //! `defrag`: a packed copy.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -142,7 +141,7 @@ impl From<&ChangeArgs> for Wish {
         Self {
             history: args.compact_to.or(newest).unwrap_or_default(),
             disarm: args.disarm.clone(),
-            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
+            drop_prefixes: args.drop_prefix.iter().map(|prefix| prefix.as_encoded_bytes().to_vec()).collect(),
             confirmed_keys: args.confirm_keys,
             every_member: args.every_member,
             only_member: args.only_member,

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -77,7 +76,7 @@ impl GetArgs {
         let source = open_with_keys(context, &self.file)?;
         let state = State::read(&source.db);
         let When { rev, from } = self.when;
-        let key = self.key.as_bytes();
+        let key = self.key.as_encoded_bytes();
         let answer = travel::at(&source.db, &state, from, rev, Select::Key(key));
         let answer = answer.with_context(|| shown(&source.path).into_owned())?;
         let mut document = GetDocument {

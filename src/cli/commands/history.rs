@@ -1,7 +1,6 @@
 //! `history`: every record of a key.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -33,7 +32,7 @@ impl HistoryArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let source = open_with_keys(context, &self.file)?;
         let state = State::read(&source.db);
-        let found = history::history(&source.db, &state, self.key.as_bytes());
+        let found = history::history(&source.db, &state, self.key.as_encoded_bytes());
         let view = context.view();
         context.render("history", &found, |out| report::travel::history(out, &view, &found))?;
         if found.records.is_empty() {

@@ -1,7 +1,6 @@
 //! Which keys, at which revision, and how objects are shown: options that `keys`, `get` and `export` share.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -48,7 +47,7 @@ pub struct Which {
 impl Which {
     fn options<'p>(&self, progress: Progress<'p>) -> KeysOptions<'p> {
         KeysOptions {
-            prefix: self.prefix.as_ref().map(|prefix| prefix.as_bytes().to_vec()).unwrap_or_default(),
+            prefix: self.prefix.as_ref().map(|prefix| prefix.as_encoded_bytes().to_vec()).unwrap_or_default(),
             words: FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() },
             progress,
             ..KeysOptions::default()

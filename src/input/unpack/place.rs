@@ -1,20 +1,15 @@
 //! The folder for what comes out, and the room in it.
 
-use std::env;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FsWord, fstatfs, fstatvfs};
-
 use super::error::UnpackError;
 use crate::input::UnpackOptions;
+use crate::platform;
 
 /// The part of a disk that is left free.
 const LEFT_FREE: u64 = 20;
-/// File systems in memory (Linux, `include/uapi/linux/magic.h`): tmpfs and ramfs.
-const IN_MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58f6];
-
 /// A folder in which a file without a name could be made.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -33,7 +28,7 @@ impl Place {
         for folder in folders {
             match tempfile::tempfile_in(&folder) {
                 Ok(file) => {
-                    let in_memory = is_in_memory(&file);
+                    let in_memory = platform::is_in_memory(&file);
                     return Ok(Self { folder, in_memory });
                 }
                 Err(error) => failed = Some(UnpackError::NoFolder { folder, error }),
@@ -53,9 +48,9 @@ impl Place {
     /// Refuses to write so many bytes more, if that would take the last part of the disk.
     pub(super) fn need(&self, file: &File, bytes: u64) -> Result<(), UnpackError> {
         // a file system that does not say what it has is full when it says so
-        let Ok(disk) = fstatvfs(file) else { return Ok(()) };
-        let left = disk.f_bavail.saturating_sub(disk.f_blocks.checked_div(LEFT_FREE).unwrap_or(0));
-        if left.saturating_mul(disk.f_frsize) < bytes {
+        let Some(room) = platform::room(file, &self.folder) else { return Ok(()) };
+        let left = room.available.saturating_sub(room.total.checked_div(LEFT_FREE).unwrap_or(0));
+        if left < bytes {
             return Err(UnpackError::NoSpace { folder: self.folder.clone() });
         }
         Ok(())
@@ -72,14 +67,9 @@ impl Place {
 }
 
 fn usual_folders(beside: Option<&Path>) -> Vec<PathBuf> {
-    let named = env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let beside = beside.map(|folder| match folder.as_os_str().is_empty() {
         true => PathBuf::from("."),
         false => folder.to_owned(),
     });
-    named.into_iter().chain(["/var/tmp", "/tmp"].map(PathBuf::from)).chain(beside).collect()
-}
-
-fn is_in_memory(file: &File) -> bool {
-    fstatfs(file).is_ok_and(|of| IN_MEMORY.contains(&of.f_type))
+    platform::temporary_folders().into_iter().chain(beside).collect()
 }

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use sha2::{Digest, Sha256};
 
 use crate::etcd::trailer::{TRAILER_SIZE, Trailer, trailer_size};
+use crate::platform::FileAt;
 
 use super::error::UnpackError;
 use super::place::Place;

@@ -1,43 +1,14 @@
-//! Processes that have a file, as Linux tells: who holds its lock, and who has it open for writing.
+//! What Linux says of other users of a file.
 
 use std::fs::File;
-#[cfg(target_os = "linux")]
 use std::io;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 
-/// Where the system does not tell who it is.
-const SOMEBODY: &str = "another process";
-
-/// Who holds a lock on the file at this path: `etcd (process 4711)`.
-pub fn lock_holder(path: &Path) -> String {
-    let holder = File::open(path).ok().and_then(|file| lock_user(&file, Waiting::No));
-    holder.unwrap_or_else(|| SOMEBODY.to_owned())
-}
-
-/// Who else has this file open for writing, or waits for its lock. bbolt does not wait in the kernel, where the table of locks
-/// would show it, but asks again every 50 ms (`bolt_unix.go`, `flock`), for as long as it takes: an etcd that was started
-/// while this program has the lock goes on with this very file as soon as it is free, whatever name the file has by then.
-/// `file` must be open for reading only.
-pub fn writer(file: &File) -> Option<String> {
-    lock_user(file, Waiting::Yes).or_else(|| match is_open_for_writing(file) {
-        Some(false) => None,
-        Some(true) => Some(writer_in_proc(file).unwrap_or_else(|| SOMEBODY.to_owned())),
-        None => writer_in_proc(file),
-    })
-}
-
-/// Whether a process has a lock, or would like to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    Yes,
-    No,
-}
+use super::Waiting;
 
 /// Who holds a lock on this file, or waits for an exclusive one, by Linux' own table: `etcd (process 4711)`.
-#[cfg(target_os = "linux")]
-fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-
+pub(super) fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     // "1: FLOCK ADVISORY WRITE 4711 fd:01:123456 0 EOF", and "1: -> FLOCK …" of who waits: the inode is the last part
@@ -58,11 +29,8 @@ fn lock_user(file: &File, waiting: Waiting) -> Option<String> {
 /// Whether anybody has this file open for writing, by the kernel's own count: it gives out a lease for reading only where
 /// nobody has (fcntl(2), `F_SETLEASE`). `None` where it can't be asked: only for files of one's own or with `CAP_LEASE`, and
 /// on local file systems.
-#[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "leases are asked for by fcntl(2), for which there is no safe function")]
-fn is_open_for_writing(file: &File) -> Option<bool> {
-    use std::os::fd::AsRawFd;
-
+pub(super) fn is_open_for_writing(file: &File) -> Option<bool> {
     // include/uapi/asm-generic/fcntl.h
     const F_SETSIG: libc::c_int = 10;
     // SAFETY: the descriptor is open for as long as `file` is borrowed; these commands take a number, and touch no memory.
@@ -82,10 +50,7 @@ fn is_open_for_writing(file: &File) -> Option<bool> {
 
 /// Another process that has this file open for writing, by its list of open files. Those of other users are seen by root only,
 /// those of other containers not at all.
-#[cfg(target_os = "linux")]
-fn writer_in_proc(file: &File) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-
+pub(super) fn writer_in_proc(file: &File) -> Option<String> {
     let identity = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
     let ours = identity(&file.metadata().ok()?);
     let is_other = |pid: &String| pid.parse::<u32>().is_ok_and(|pid| pid != std::process::id());
@@ -105,30 +70,13 @@ fn writer_in_proc(file: &File) -> Option<String> {
     })
 }
 
-#[cfg(target_os = "linux")]
 fn names_in(folder: &str) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
 }
 
-#[cfg(target_os = "linux")]
 fn process_name(pid: &str) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.trim().is_empty() { "a process" } else { name.trim() };
     format!("{name} (process {pid})")
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lock_user(_file: &File, _waiting: Waiting) -> Option<String> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_open_for_writing(_file: &File) -> Option<bool> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn writer_in_proc(_file: &File) -> Option<String> {
-    None
 }
