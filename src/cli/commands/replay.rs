@@ -28,7 +28,7 @@ use super::layout::LayoutArgs;
   etcd-medic replay backup.db --log /var/lib/etcd --dry-run                 # how far it would go
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --before-delete /registry/namespaces/prod
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --until-revision 81234
-docs/point-in-time.md goes through it, step by step.")]
+Exit code 2: the log is of another history, entries are missing, or one can not be applied.")]
 pub struct ReplayArgs {
     /// A db, a snapshot, or a data dir
     #[arg(value_name = "BASE")]
