@@ -8,7 +8,7 @@
 //! | [`members`] | the members, and the version that all of them speak |
 //! | [`store`] | keys and leases, and what requests make of them |
 //! | [`machine`] | the whole state, and requests applied to it |
-//! | [`txn`] | transactions |
+//! | `txn` | transactions |
 //!
 //! Sources: etcd's `server/etcdserver/apply/{apply,corrupt,uber_applier}.go`, `server/etcdserver/txn/txn.go`,
 //! `server/lease/lessor.go`, `server/storage/mvcc/{kvstore,kvstore_txn}.go` (3.6), and `server/etcdserver/apply.go` (3.4 and 3.5).
