@@ -27,6 +27,7 @@
 //!   report              one result, as text and as JSON
 //!   front               the public functions
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
+//!   log                 a log's entries in plain words
 //!   travel              keys at any revision, and those that were deleted
 //!   clock               the file's own time
 //!   filter              names that a user gives, and the nearest names in the file
@@ -66,6 +67,7 @@ mod hash;
 mod input;
 mod inspect;
 mod k8s;
+mod log;
 mod member;
 mod output;
 mod owner;
@@ -136,7 +138,7 @@ pub mod internals {
         };
     }
     internals! {
-        analyze, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, input, inspect, k8s, member, output, owner,
+        analyze, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, input, inspect, k8s, log, member, output, owner,
         protobuf, replay, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
     }
 }

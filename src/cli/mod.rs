@@ -34,6 +34,7 @@ mod values;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 
@@ -44,40 +45,55 @@ use messages::{next_command, report_error, report_next};
 use outcome::Outcome;
 use program::Args;
 
+/// How long a bug in one thread waits for what another does to names of files.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub fn run() -> ExitCode {
     let args = match parse::arguments() {
         Ok(args) => args,
         Err(answer) => return explain(&answer).into(),
     };
     let context = Context { options: args.options, program: Args::command };
+    end_at_a_bug();
     let run = || {
         signals::say_what_cannot_be_read()?;
         threads::on_all(|| args.command.run(&context))
     };
-    match std::panic::catch_unwind(run) {
-        Ok(Ok(outcome)) => outcome.into(),
-        Ok(Err(error)) if is_broken_pipe(&error) => Outcome::Sound.into(),
-        Ok(Err(error)) => failed(&remedy::with_remedy(&error), next_command(&error).as_deref()).into(),
-        Err(_) => failed(
-            "this is a bug of etcd-medic's: please report it, with the message above and the command",
-            None,
-        )
-        .into(),
+    match run() {
+        Ok(outcome) => outcome.into(),
+        Err(error) if is_broken_pipe(&error) => Outcome::Sound.into(),
+        Err(error) => {
+            failed(output::done().as_deref(), &remedy::with_remedy(&error), next_command(&error).as_deref())
+                .into()
+        }
     }
+}
+
+/// Ends the program at a bug, in whatever thread, as a signal would: without its temporary files, and with a message. A release does
+/// not unwind.
+fn end_at_a_bug() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        let ending = output::end_within(PATIENCE);
+        let done = ending.as_ref().and_then(output::Ending::done);
+        let why = "this is a bug of etcd-medic's: please report it, with the message above and the command";
+        std::process::exit(failed(done, why, None).code().into());
+    }));
 }
 
 /// Prints help, the version, or what is wrong with the arguments.
 fn explain(answer: &clap::Error) -> Outcome {
     match answer.print() {
         _ if answer.use_stderr() => Outcome::Failed,
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(&error.to_string(), None),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => failed(None, &error.to_string(), None),
         _ => Outcome::Sound,
     }
 }
 
 /// Says why it could not be done, then the command to go on with. If a file is complete already, says that first.
-fn failed(why: &str, next: Option<&str>) -> Outcome {
-    let outcome = match output::done() {
+fn failed(done: Option<&str>, why: &str, next: Option<&str>) -> Outcome {
+    let outcome = match done {
         Some(done) => {
             report_error(&format!("{done}. But this went wrong after that: {why}"));
             Outcome::Problems
@@ -100,4 +116,33 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
                 .downcast_ref::<serde_json::Error>()
                 .is_some_and(|error| error.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use crate::output::Target;
+
+    /// Names a folder to the process that is to panic.
+    const FOLDER: &str = "ETCD_MEDIC_TEST_PANIC";
+
+    #[test]
+    fn a_bug_leaves_no_file_and_says_so() {
+        if let Some(folder) = std::env::var_os(FOLDER) {
+            super::end_at_a_bug();
+            let target = std::path::Path::new(&folder).join("copy");
+            let output = Target::new(&target, None, false).unwrap().begin(10).unwrap();
+            assert!(output.path().exists());
+            std::thread::spawn(|| panic!("on purpose")).join().unwrap_err();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "cli::tests::a_bug_leaves_no_file_and_says_so", "--nocapture"]);
+        let ended = child.env(FOLDER, folder.path()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{said}");
+        assert!(said.contains("on purpose") && said.contains("this is a bug of etcd-medic's"), "{said}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
 }

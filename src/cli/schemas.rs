@@ -9,7 +9,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 use crate::report::json::{Envelope, version};
-use crate::{analyze, check, cleanup, hash, inspect, replay, rewrite, salvage, synth, travel};
+use crate::{analyze, check, cleanup, hash, inspect, log, replay, rewrite, salvage, synth, travel};
 
 use super::commands::schema::SCHEMAS;
 use super::commands::{
@@ -32,6 +32,8 @@ fn made(name: &str) -> Value {
         "defrag" => document::<rewrite::outcome::DefragReport>(name),
         "salvage" => document::<salvage::document::SalvageReport>(name),
         "replay" => document::<replay::document::ReplayReport>(name),
+        "log" => document::<log::summary::LogSummary>(name),
+        "log-line" => schema_of::<log::LogLine<'_>>(name),
         "cleanup" => document::<cleanup::Cleanup>(name),
         "keys" => schema_of::<KeysOrDeleted>(name),
         "history" => document::<travel::history::KeyHistory>(name),

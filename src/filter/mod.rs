@@ -75,7 +75,24 @@ impl NoSuchName {
     }
 }
 
+impl NoSuchName {
+    /// For a name that is not one of these.
+    pub fn among(what: &'static str, wanted: &[u8], names: &[Vec<u8>]) -> Self {
+        let mut nearest = Nearest::to(wanted);
+        names.iter().for_each(|name| nearest.offer(&[name], name));
+        Self { what, wanted: wanted.to_vec(), nearest: nearest.into_names() }
+    }
+}
+
 impl FilterWords {
+    /// What lets through what was asked for, by the words alone: for what was not scanned.
+    pub fn by_words_alone(&self) -> Filter {
+        Filter {
+            resource: self.resource.clone().map(Resources::Called),
+            namespace: self.namespace.as_ref().map(|name| name.as_bytes().to_vec()),
+        }
+    }
+
     /// Whether nothing was asked for.
     pub fn is_none(&self) -> bool {
         self.resource.is_none() && self.namespace.is_none()

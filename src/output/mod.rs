@@ -22,7 +22,7 @@ pub mod unfinished;
 pub use error::OutputError;
 pub use folder::Folder;
 pub use target::Target;
-pub use unfinished::{Output, done, end, is_done};
+pub use unfinished::{Ending, Output, done, end, end_within, is_done};
 
 use std::path::Path;
 

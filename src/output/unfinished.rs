@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::bolt::open::{Lock, take_lock};
 use crate::platform::{self, Readers};
@@ -60,12 +62,20 @@ pub fn done() -> Option<String> {
 /// Removes the temporary files. Until the returned guard is dropped, no file is begun or finished: for a process that is about to
 /// end.
 pub fn end() -> Ending {
-    let mut registry = registry();
-    for (folder, name) in registry.unfinished.drain(..) {
-        // the process ends either way
-        let _ = folder.remove(&name);
+    Ending::of(registry())
+}
+
+/// The same, if nothing else happens to names for so long: where this thread itself holds the registry, it would wait for ever.
+pub fn end_within(patience: Duration) -> Option<Ending> {
+    let began = Instant::now();
+    loop {
+        match REGISTRY.try_lock() {
+            Ok(registry) => return Some(Ending::of(registry)),
+            Err(TryLockError::Poisoned(registry)) => return Some(Ending::of(registry.into_inner())),
+            Err(TryLockError::WouldBlock) if began.elapsed() > patience => return None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+        }
     }
-    Ending(registry)
 }
 
 /// The end of the process.
@@ -73,6 +83,14 @@ pub fn end() -> Ending {
 pub struct Ending(MutexGuard<'static, Registry>);
 
 impl Ending {
+    fn of(mut registry: MutexGuard<'static, Registry>) -> Self {
+        for (folder, name) in registry.unfinished.drain(..) {
+            // the process ends either way
+            let _ = folder.remove(&name);
+        }
+        Self(registry)
+    }
+
     /// What is finished, in words.
     pub fn done(&self) -> Option<&str> {
         self.0.done.as_deref()

@@ -53,6 +53,11 @@ fn candidates(minor: u32) -> &'static [u32] {
     }
 }
 
+/// The most usual patch of a minor version.
+pub fn usual(minor: u32) -> Version {
+    Version::new(3, minor, candidates(minor).first().copied().unwrap_or(0))
+}
+
 /// Finds the version: the one that was named, or the one that fits.
 ///
 /// # Errors
@@ -76,7 +81,7 @@ pub fn find<'a>(
         Some(version) => vec![version],
         None => candidates(minor).iter().map(|&patch| Version::new(3, minor, patch)).collect(),
     };
-    let usual = versions.first().copied().unwrap_or(Version::new(3, minor, 0));
+    let usual = named.unwrap_or_else(|| usual(minor));
     let dry = |version: Version, until: u64| {
         let mut machine = machine.clone();
         machine.rules = Rules::of(version);

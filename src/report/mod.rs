@@ -8,6 +8,7 @@
 //! | [`analyze`] | the full report |
 //! | [`cleanup`] | `cleanup` |
 //! | [`hash`] | `hash` |
+//! | [`log`] | `log` |
 //! | [`prometheus`] | `status`, for node_exporter's textfile collector |
 //! | [`replay`] | `replay` |
 //! | [`rewrite`] | `defrag`, `plan` |
@@ -20,6 +21,7 @@ pub mod analyze;
 pub mod cleanup;
 pub mod hash;
 pub mod json;
+pub mod log;
 pub mod prometheus;
 pub mod replay;
 pub mod rewrite;

@@ -15,6 +15,7 @@ mod hash;
 mod history;
 mod keys;
 mod layout;
+mod log;
 mod man;
 mod page;
 mod pages;
@@ -56,6 +57,7 @@ pub(super) enum Command {
     Plan(plan::PlanArgs),
     Hash(hash::HashArgs),
     Cleanup(cleanup::CleanupArgs),
+    Log(log::LogArgs),
     Keys(keys::KeysArgs),
     History(history::HistoryArgs),
     Get(get::GetArgs),
@@ -90,6 +92,7 @@ impl Command {
             Self::Plan(command) => command.run(context),
             Self::Hash(command) => command.run(context),
             Self::Cleanup(command) => command.run(context),
+            Self::Log(command) => command.run(context),
             Self::Keys(command) => command.run(context),
             Self::History(command) => command.run(context),
             Self::Get(command) => command.run(context),

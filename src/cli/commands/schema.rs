@@ -13,7 +13,7 @@ macro_rules! schemas {
 }
 
 /// The schemas, made from the structs by the tests of [`crate::cli::schemas`].
-pub const SCHEMAS: [(&str, &str); 18] = schemas![
+pub const SCHEMAS: [(&str, &str); 20] = schemas![
     "analyze",
     "status",
     "check",
@@ -25,6 +25,8 @@ pub const SCHEMAS: [(&str, &str); 18] = schemas![
     "defrag",
     "salvage",
     "replay",
+    "log",
+    "log-line",
     "cleanup",
     "keys",
     "history",
@@ -42,7 +44,7 @@ pub const SCHEMAS: [(&str, &str); 18] = schemas![
   etcd-medic schema check | jq '.\"$defs\".Finding.properties'
 docs/json.md says what holds for all of them.")]
 pub struct SchemaArgs {
-    /// A command; `export-line` is a line of `export -o FILE.ndjson`
+    /// A command; `export-line` is a line of `export -o FILE.ndjson`, `log-line` one of `log`
     #[arg(value_parser = PossibleValuesParser::new(SCHEMAS.map(|(name, _)| name)))]
     command: Option<String>,
 }

@@ -1,0 +1,174 @@
+//! `log`: the entries of a member's log.
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::bolt::open::Lock;
+use crate::etcd::apply::Version;
+use crate::filter::FilterWords;
+use crate::input::{DbFile, LogFiles};
+use crate::log::select::NamesSeen;
+use crate::log::summary::Counter;
+use crate::log::{self, EntryKind, Known, LogLine, LogSelect};
+use crate::member::ReadLog;
+use crate::replay::base::Base;
+use crate::report;
+use crate::text::{ByteText, JsonEscaper, shown};
+
+use crate::cli::context::{Context, OutputFormat};
+use crate::cli::messages::report_error;
+use crate::cli::outcome::Outcome;
+
+/// Show what a member's log holds: who wrote which key, when in the order of things, and what was refused
+///
+/// The revision that an entry made, and why one was refused, are shown where they can be known: from the first entry on, if the log
+/// has it; else after the entry that the member's db, or the one of --base, is at. Nothing is written, repaired or renamed.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  etcd-medic log /var/lib/etcd --summary
+  etcd-medic log /var/lib/etcd --key /registry/namespaces/prod --kind delete   # who deleted it, and when
+  etcd-medic log /var/lib/etcd --resource secrets --namespace prod --from 81234
+  etcd-medic log /var/lib/etcd --output json | jq -r 'select(.refused) | .index'
+Exit code 1: the log is damaged. docs/member-format.md says what a log is.")]
+pub struct LogArgs {
+    /// A data dir, or the folder of the log
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Where the log is, if not in DIR
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
+    /// A db of the same member, from which on effects are known; default: the one in DIR
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// The first entry to show
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    from: u64,
+    /// The last entry to show
+    #[arg(long, value_name = "INDEX", default_value_t = u64::MAX, hide_default_value = true)]
+    to: u64,
+    /// Only keys with this prefix
+    #[arg(long, value_name = "PREFIX")]
+    key: Option<OsString>,
+    /// Only entries of this kind, or with operations of it; may be given several times
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Vec<EntryKind>,
+    /// Only keys of this resource, by any name that kubectl takes
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+    /// Only keys of this namespace
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// The version of etcd that wrote the log, such as 3.5.9
+    #[arg(long, value_name = "VERSION")]
+    etcd: Option<Version>,
+    /// Show what they come to instead: kinds, resources, the busiest keys
+    #[arg(long)]
+    summary: bool,
+}
+
+impl LogArgs {
+    pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let files = LogFiles::open(&self.dir, self.wal_dir.as_deref())?;
+        let log = files.read();
+        let db = self.open_db(context, &files)?;
+        let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
+        let mut known = Known::of_log(&log, base.as_ref(), self.etcd);
+        let select = self.select();
+        if self.summary {
+            self.summarise(context, &files, &log, &mut known, &select)?;
+        } else {
+            self.list(context, &log, &mut known, &select)?;
+        }
+        for fault in &log.faults {
+            report_error(&format!("{}: {fault}", shown(&files.folder)));
+        }
+        Ok(Outcome::of(log.faults.is_empty()))
+    }
+
+    /// The db by which effects are known. One that can't be read is passed over, unless it was named.
+    fn open_db(&self, context: &Context, files: &LogFiles) -> Result<Option<DbFile>> {
+        match (&self.base, &files.db) {
+            (Some(base), _) => context.open(base).map(Some),
+            // it is only a witness: nobody is kept from writing to it
+            (None, Some(db)) => Ok(DbFile::open(db, &context.open_options(Lock::None), &|_| {}).ok()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn select(&self) -> LogSelect {
+        let words = FilterWords { resource: self.resource.clone(), namespace: self.namespace.clone() };
+        let mut select = LogSelect::new(words);
+        select.indices = self.from..=self.to;
+        select.prefix = self.key.as_ref().map(|key| key.as_encoded_bytes().to_vec()).unwrap_or_default();
+        select.kinds.clone_from(&self.kind);
+        select
+    }
+
+    fn list<'a>(
+        &self,
+        context: &Context,
+        log: &ReadLog<'a>,
+        known: &mut Known<'a>,
+        select: &LogSelect,
+    ) -> Result<()> {
+        let mut out = BufWriter::new(anstream::stdout().lock());
+        let is_json = context.options.output == OutputFormat::Json;
+        let view = context.view();
+        let mut shown = 0_u64;
+        log::for_each(log, known, select, |line| {
+            if shown == 0 && !is_json {
+                report::log::heading(&mut out)?;
+            }
+            shown = shown.saturating_add(1);
+            match is_json {
+                true => write_json(&mut out, &line),
+                false => report::log::line(&mut out, &view, &line, select),
+            }
+        })?;
+        out.flush()?;
+        if shown == 0 {
+            check_names(log, select)?;
+        }
+        Ok(())
+    }
+
+    fn summarise<'a>(
+        &self,
+        context: &Context,
+        files: &LogFiles,
+        log: &ReadLog<'a>,
+        known: &mut Known<'a>,
+        select: &LogSelect,
+    ) -> Result<()> {
+        let mut counter = Counter::default();
+        log::for_each(log, known, select, |line| {
+            counter.add(&line);
+            Ok::<(), io::Error>(())
+        })?;
+        let summary = counter.finish(ByteText::from(files.folder.as_path()), log);
+        if summary.entries == 0 {
+            check_names(log, select)?;
+        }
+        let view = context.view();
+        context.render("log", &summary, |out| report::log::summary(out, &view, &summary))
+    }
+}
+
+/// An entry as one line of JSON.
+fn write_json(out: &mut impl Write, line: &LogLine<'_>) -> io::Result<()> {
+    serde_json::to_writer(JsonEscaper::new(&mut *out), line)?;
+    writeln!(out)
+}
+
+/// Says which name the log does not have at all.
+fn check_names(log: &ReadLog<'_>, select: &LogSelect) -> Result<()> {
+    let mut names = NamesSeen::default();
+    log::for_each(log, &mut Known::nothing(), &LogSelect::default(), |line| {
+        names.see(&line);
+        Ok::<(), io::Error>(())
+    })?;
+    Ok(names.check(select)?)
+}

@@ -1,0 +1,190 @@
+//! What all entries of a log come to.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::etcd::HexId;
+use crate::etcd::apply::Refused;
+use crate::member::ReadLog;
+use crate::text::ByteText;
+use crate::top_n::largest;
+
+use super::line::{EntryKind, LogLine};
+
+/// What a log holds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogSummary {
+    /// The folder of the log.
+    pub path: ByteText,
+    /// The member whose log it is, in hexadecimal digits.
+    pub member_id: HexId,
+    /// Its cluster, in hexadecimal digits.
+    pub cluster_id: HexId,
+    /// The first entry that is there; `null` for none.
+    pub first_index: Option<u64>,
+    /// The last entry, or that of a snapshot after it.
+    pub last_index: u64,
+    /// The term of the last entry.
+    pub last_term: u64,
+    /// The last entry that the member knew to be committed.
+    pub commit: u64,
+    /// Entries that were asked for.
+    pub entries: u64,
+    /// The same by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Entries whose effect is known.
+    pub effects_known: u64,
+    /// Entries that made a revision, of these.
+    pub writes: u64,
+    /// Entries that etcd refused, of these.
+    pub refused: u64,
+    /// The same by reason.
+    pub refused_by: BTreeMap<Refused, u64>,
+    /// Resources, the one that most bytes were written of first.
+    pub resources: Vec<ResourceWrites>,
+    /// The 20 keys that were written most often.
+    pub busiest_keys: Vec<KeyWrites>,
+    /// What is wrong with the log, the first 100.
+    pub faults: Vec<LogFaultReport>,
+    /// All that is wrong.
+    pub num_faults: u64,
+    /// Runs of entries without a gap, as first and last index: one, in a sound log.
+    pub stretches: Vec<[u64; 2]>,
+    /// Entries of another member or cluster, which are left out.
+    pub foreign_entries: u64,
+}
+
+/// Writes of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ResourceWrites {
+    /// The API group.
+    pub group: String,
+    /// The resource; for keys that are not Kubernetes', their leading path.
+    pub resource: String,
+    /// Puts that were asked for.
+    pub puts: u64,
+    /// Deletions that were asked for.
+    pub deletes: u64,
+    /// Bytes of the values that were to be put.
+    pub value_bytes: u64,
+}
+
+/// Writes of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeyWrites {
+    /// The key.
+    pub key: ByteText,
+    /// Puts and deletions that were asked for.
+    pub writes: u64,
+    /// Bytes of the values that were to be put.
+    pub value_bytes: u64,
+}
+
+/// Something that is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogFaultReport {
+    /// The file.
+    pub segment: String,
+    /// Where in it.
+    pub offset: u64,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Keys that are named.
+const BUSIEST: usize = 20;
+
+/// Counts entries.
+#[derive(Debug, Default)]
+pub struct Counter {
+    entries: u64,
+    kinds: BTreeMap<&'static str, u64>,
+    effects_known: u64,
+    writes: u64,
+    refused: u64,
+    refused_by: BTreeMap<Refused, u64>,
+    resources: BTreeMap<(String, String), ResourceWrites>,
+    keys: HashMap<Vec<u8>, (u64, u64)>,
+}
+
+impl Counter {
+    pub fn add(&mut self, line: &LogLine<'_>) {
+        let count = |counter: &mut u64, more: u64| *counter = counter.saturating_add(more);
+        count(&mut self.entries, 1);
+        count(self.kinds.entry(line.kind.name()).or_default(), 1);
+        count(&mut self.effects_known, u64::from(line.effect_known));
+        count(&mut self.writes, u64::from(line.revision.is_some()));
+        if let Some(reason) = line.refused {
+            count(&mut self.refused, 1);
+            count(self.refused_by.entry(reason).or_default(), 1);
+        }
+        for operation in line.operations.iter().filter(|operation| operation.kind != EntryKind::Range) {
+            let bytes = operation.value_bytes.unwrap_or(0);
+            let name = (operation.group.clone(), operation.resource.to_string());
+            let row = self.resources.entry(name).or_default();
+            let counter = if operation.kind == EntryKind::Put { &mut row.puts } else { &mut row.deletes };
+            count(counter, 1);
+            count(&mut row.value_bytes, bytes);
+            let (writes, of_key) = match self.keys.get_mut(&operation.key.0) {
+                Some(found) => found,
+                None => self.keys.entry(operation.key.0.clone()).or_default(),
+            };
+            count(writes, 1);
+            count(of_key, bytes);
+        }
+    }
+
+    /// What it came to.
+    pub fn finish(self, path: ByteText, log: &ReadLog<'_>) -> LogSummary {
+        let mut resources: Vec<_> = self
+            .resources
+            .into_iter()
+            .map(|((group, resource), row)| ResourceWrites { group, resource, ..row })
+            .collect();
+        resources.sort_by_key(|row| std::cmp::Reverse(row.value_bytes));
+        let mut keys: Vec<_> = self.keys.into_iter().collect();
+        keys.sort();
+        let busiest = largest(BUSIEST, keys, |(_, (writes, bytes))| (*writes, *bytes));
+        let writes = |(key, (writes, value_bytes)): (Vec<u8>, _)| KeyWrites {
+            key: ByteText(key),
+            writes,
+            value_bytes,
+        };
+        let fault = |fault: &crate::member::LogFault| LogFaultReport {
+            segment: fault.segment.clone(),
+            offset: fault.offset,
+            message: fault.kind.to_string(),
+        };
+        let last_index = log.log.last_index();
+        LogSummary {
+            path,
+            member_id: HexId(log.log.metadata.node_id),
+            cluster_id: HexId(log.log.metadata.cluster_id),
+            first_index: log.stretches.first().map(|stretch| stretch.first_index()),
+            last_index,
+            last_term: log.log.term_at(last_index).unwrap_or(0),
+            commit: log.log.state.commit,
+            entries: self.entries,
+            kinds: self.kinds,
+            effects_known: self.effects_known,
+            writes: self.writes,
+            refused: self.refused,
+            refused_by: self.refused_by,
+            resources,
+            busiest_keys: busiest.into_iter().map(writes).collect(),
+            faults: log.faults.iter().map(fault).collect(),
+            num_faults: log.num_faults,
+            stretches: log
+                .stretches
+                .iter()
+                .map(|stretch| [stretch.first_index(), stretch.last_index()])
+                .collect(),
+            foreign_entries: log.foreign_entries,
+        }
+    }
+}
