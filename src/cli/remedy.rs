@@ -8,10 +8,12 @@ use crate::copy::CopyError;
 use crate::etcd::RevisionError;
 use crate::front::KeysError;
 use crate::hash::HashError;
+use crate::input::beside::LogError;
 #[cfg(feature = "packed")]
 use crate::input::unpack::error::UnpackError;
 use crate::input::{Reason, SourceError};
 use crate::output::OutputError;
+use crate::replay::error::ReplayError;
 use crate::rewrite::changes::ChangeError;
 use crate::rewrite::error::DefragError;
 use crate::rewrite::guard::Refusal;
@@ -31,6 +33,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let output = || of_output(cause.downcast_ref()?);
     let defrag = || of_defrag(cause.downcast_ref()?);
     let salvage = || of_salvage(cause.downcast_ref()?);
+    let replay = || of_replay(cause.downcast_ref()?);
     let synth = || match cause.downcast_ref()? {
         SynthError::Copy(error) => of_copy(error),
         _ => None,
@@ -46,7 +49,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let secret = || {
         cause.downcast_ref().map(|SecretWithheld| ": its bytes are shown with --show-secrets only".to_owned())
     };
-    let copy = source.or_else(output).or_else(defrag).or_else(salvage).or_else(synth);
+    let copy = source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(synth);
     copy.or_else(export).or_else(keys).or_else(travel).or_else(hash).or_else(secret)
 }
 
@@ -176,6 +179,22 @@ fn of_salvage(error: &SalvageError) -> Option<String> {
             ". Look at it with --dry-run; without --strict, what nothing speaks against is taken"
         }
         SalvageError::Nothing { .. } => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+fn of_replay(error: &ReplayError) -> Option<String> {
+    let remedy = match error {
+        ReplayError::Copy(error) => return of_copy(error),
+        ReplayError::Source(error) => return of_source(error),
+        ReplayError::SeveralRuns(_) => {
+            ". Choose one with --key, --namespace or --resource, or end before its first entry with --until-index"
+        }
+        ReplayError::NoDeletions => ": --list-deletions shows what was deleted",
+        ReplayError::BaseDamaged(_) => ". `etcd-medic salvage` makes a sound one of it",
+        ReplayError::Unsupported { .. } => " (--until-index)",
+        ReplayError::Log(LogError::Missing { .. }) => ". If it is elsewhere, name its folder with --wal-dir",
+        _ => return None,
     };
     Some(remedy.to_owned())
 }

@@ -1,6 +1,6 @@
 //! What became of an entry, where that can be known: from the first entry on where the log has it, else from a db on.
 
-use crate::etcd::apply::{Applied, Machine, Rules, Version};
+use crate::etcd::apply::{Applied, Machine, Rules, Version, Written};
 use crate::member::ReadLog;
 use crate::member::message::RaftEntry;
 use crate::replay::base::Base;
@@ -57,9 +57,9 @@ impl<'a> Known<'a> {
             return None;
         }
         let mut deleted = Vec::new();
-        let mut sink = |change: crate::etcd::apply::Change<'a>| {
-            if change.put.is_none() && deleted.len() < MAX_KEYS {
-                deleted.push(change.key);
+        let mut sink = |written: Written<'a>| {
+            if written.change.put.is_none() && deleted.len() < MAX_KEYS {
+                deleted.push(written.change.key);
             }
         };
         let Ok(applied) = machine.apply(entry, &mut sink) else {

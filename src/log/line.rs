@@ -304,12 +304,11 @@ fn detail(action: &Action<'_>) -> Option<String> {
         }
         Action::Downgrade { enabled: true, version } => format!("to {}", escape(version.as_bytes())),
         Action::Downgrade { enabled: false, .. } => "cancelled".to_owned(),
-        Action::V2(request) => format!(
-            "{} {} {}",
-            escape(request.method.as_bytes()),
-            escape(request.path.as_bytes()),
-            escape(request.value)
-        ),
+        Action::V2(request) => {
+            // below `/0` is the cluster's own; elsewhere are users' values
+            let value = if request.path.starts_with("/0/") { escape(request.value) } else { "".into() };
+            format!("{} {} {value}", escape(request.method.as_bytes()), escape(request.path.as_bytes()))
+        }
         _ => return None,
     })
 }

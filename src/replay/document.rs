@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::etcd::apply::Refused;
 use crate::text::ByteText;
 
+use super::deletions::DeletionRun;
 use super::writer::KnownBy;
 
 /// A db that was rolled forward; with `--dry-run`, what it would be.
@@ -42,6 +43,8 @@ pub struct ReplayReport {
     pub diverging_entries: Vec<u64>,
     /// All such entries.
     pub num_diverging_entries: u64,
+    /// With a listing of deletions: the runs of them, in the order of the log.
+    pub deletions: Vec<DeletionRun>,
     /// HashKV of the new db, at its revision; `null` with `--dry-run`.
     pub hash_kv: Option<u32>,
     /// The new db; `null` with `--dry-run`.

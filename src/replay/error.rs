@@ -9,6 +9,9 @@ use crate::etcd::apply::Unsupported;
 use crate::input::SourceError;
 use crate::input::beside::LogError;
 use crate::text::escape;
+use crate::units::count;
+
+use super::deletions::DeletionRun;
 
 /// Why there is no new db. Neither the db nor the log was changed.
 #[derive(Debug, Error)]
@@ -82,9 +85,22 @@ pub enum ReplayError {
         /// The entry that the db is at.
         index: u64,
     },
+    /// Nothing that counts is deleted.
+    #[error("the log deletes no such key")]
+    NoDeletions,
+    /// Several runs may be meant.
+    #[error("{} runs of deletions are of like weight: {}", .0.len(), listed(.0))]
+    SeveralRuns(Vec<DeletionRun>),
     /// The new db can't be made.
     #[error(transparent)]
     Copy(#[from] CopyError),
+}
+
+fn listed(runs: &[DeletionRun]) -> String {
+    let run = |run: &DeletionRun| {
+        format!("{} from entry {} to {}", count(run.keys, "key"), run.first_index, run.last_index)
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
 }
 
 fn missing(first: u64, last: u64) -> String {

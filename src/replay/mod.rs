@@ -8,6 +8,7 @@
 //! | [`base`] | the db that it begins with |
 //! | [`steps`] | the entries one by one, and what became of them |
 //! | [`until`] | the entry that it ends with |
+//! | [`deletions`] | runs of deletions, to end before one |
 //! | [`writer`] | the version whose rules apply, and what they decide |
 //! | [`compact`](mod@compact) | what a compaction leaves |
 //! | [`small`] | the small buckets after it |
@@ -19,6 +20,7 @@
 pub mod base;
 pub mod compact;
 pub mod content;
+pub mod deletions;
 pub mod document;
 pub mod error;
 pub mod request;

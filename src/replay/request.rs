@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use crate::copy::Layout;
 use crate::etcd::apply::Version;
 
+use super::deletions::Deletions;
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub struct ReplayRequest {
     pub force: bool,
     /// Where it ends.
     pub until: Until,
+    /// Deletions that are listed by their runs.
+    pub list_deletions: Option<Deletions>,
     /// The version of etcd that wrote the log, if it is known.
     pub version: Option<Version>,
     /// How the new db is laid out.
@@ -38,6 +42,7 @@ impl ReplayRequest {
             target: None,
             force: false,
             until: Until::End,
+            list_deletions: None,
             version: None,
             layout: Layout::default(),
             snapshot: false,
@@ -57,4 +62,6 @@ pub enum Until {
     Revision(i64),
     /// Before the newest deletion of this key.
     BeforeDelete(Vec<u8>),
+    /// Before the newest run of deletions.
+    BeforeDeletes(Deletions),
 }

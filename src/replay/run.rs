@@ -17,6 +17,7 @@ use crate::text::ByteText;
 use super::base::Base;
 use super::compact::compact;
 use super::content::{Content, Record};
+use super::deletions;
 use super::document::{Point, ReplayCopy, ReplayReport, RulesReport};
 use super::error::ReplayError;
 use super::request::ReplayRequest;
@@ -50,11 +51,18 @@ pub fn replay(
     machine.rules = writer.rules;
     let until = until::find(&request.until, &machine, &log, committed)?;
     let from = point(&machine);
+    let wanted = request.list_deletions.as_ref();
+    let listed = wanted.map(|wanted| deletions::runs(&machine, &log, committed, wanted)).transpose()?;
     let mut records: Vec<Record<'_>> = base.entries(KEY_BUCKET).iter().copied().map(Record::Held).collect();
-    let mut sink = |change| records.push(Record::Changed(change));
-    let tally = steps::run(&mut machine, &log, until, &mut sink, &mut |_| true)?;
+    let tally = steps::run(
+        &mut machine,
+        &log,
+        until,
+        &mut |written| records.push(Record::Changed(written.change)),
+        &mut |_| true,
+    )?;
     let report = Report { file, log_files, log: &log, machine: &machine, tally, writer, committed, from };
-    let mut report = report.make();
+    let mut report = ReplayReport { deletions: listed.unwrap_or_default(), ..report.make() };
     if let Some(target) = target {
         if machine.store.compact_revision != base.state.finished_compact_revision.unwrap_or(-1) {
             compact(&mut records, machine.store.compact_revision, machine.rules);
@@ -174,6 +182,7 @@ impl Report<'_, '_> {
             },
             diverging_entries: tally.diverging,
             num_diverging_entries: tally.num_diverging,
+            deletions: Vec::new(),
             hash_kv: None,
             target: None,
             verified: false,

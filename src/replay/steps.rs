@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::etcd::apply::{Applied, Change, Machine, Refused, Unsupported};
+use crate::etcd::apply::{Applied, Machine, Refused, Unsupported, Written};
 use crate::member::message::RaftEntry;
 use crate::member::{ReadLog, Stretch};
 
@@ -88,7 +88,7 @@ pub fn run<'a>(
     machine: &mut Machine<'a>,
     log: &ReadLog<'a>,
     until: u64,
-    sink: &mut dyn FnMut(Change<'a>),
+    sink: &mut dyn FnMut(Written<'a>),
     look: &mut dyn FnMut(Seen<'_, 'a>) -> bool,
 ) -> Result<Tally, ReplayError> {
     let mut tally = Tally::default();

@@ -4,6 +4,7 @@ use crate::etcd::apply::Machine;
 use crate::input::LogFiles;
 use crate::member::ReadLog;
 
+use super::deletions;
 use super::error::ReplayError;
 use super::request::Until;
 use super::steps::{Seen, run};
@@ -40,6 +41,10 @@ pub fn find<'a>(
         }
         Until::Revision(asked) => of_revision(*asked, machine, log, committed),
         Until::BeforeDelete(key) => before_delete(key, machine, log, committed),
+        Until::BeforeDeletes(wanted) => {
+            let runs = deletions::runs(machine, log, committed, wanted)?;
+            Ok(deletions::meant(&runs)?.first_index.saturating_sub(1))
+        }
     }
 }
 
@@ -81,8 +86,8 @@ fn before_delete<'a>(
         &mut dry,
         log,
         committed,
-        &mut |change| {
-            if change.key == key && change.put.is_none() {
+        &mut |written| {
+            if written.change.key == key && written.change.put.is_none() {
                 deleted.set(true);
             }
         },

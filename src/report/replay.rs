@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::replay::document::{Point, ReplayReport};
 use crate::units::count;
 
+use super::table::{self, Align, Column};
 use super::view::{HEADING, View, styled};
 
 /// From where to where, what was applied, and what the new db is.
@@ -42,10 +43,35 @@ pub fn replay(out: &mut impl Write, view: &View, report: &ReplayReport) -> io::R
     for (label, value) in rows {
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<8}")))?;
     }
+    if !report.deletions.is_empty() {
+        writeln!(out)?;
+        deletions(out, view, report)?;
+    }
     for warning in &report.warnings {
         writeln!(out, "note: {warning}")?;
     }
     Ok(())
+}
+
+fn deletions(out: &mut impl Write, view: &View, report: &ReplayReport) -> io::Result<()> {
+    let columns = [
+        Column("deleted from", Align::Right),
+        Column("to entry", Align::Right),
+        Column("keys", Align::Right),
+        Column("values", Align::Right),
+        Column("of", Align::Left),
+    ];
+    let rows = report.deletions.iter().map(|run| {
+        let names = run.resources.iter().map(|row| format!("{} {}", row.keys, row.resource));
+        vec![
+            run.first_index.to_string(),
+            run.last_index.to_string(),
+            run.keys.to_string(),
+            view.bytes(run.bytes),
+            names.collect::<Vec<_>>().join(", "),
+        ]
+    });
+    table::write(out, view, &columns, rows)
 }
 
 fn point(point: &Point) -> String {

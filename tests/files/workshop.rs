@@ -459,6 +459,14 @@ fn seeds_of_the_fuzz_targets() {
     for (number, (_, bytes)) in super::support::packing::forms(small).iter().enumerate() {
         write("packed", &number.to_string(), bytes);
     }
+    for (number, last) in [1, 3, 40].into_iter().enumerate() {
+        write("log", &number.to_string(), &super::support::member_log::log_of(7, &[7, 9], last));
+    }
+    for (name, requests) in super::support::requests::all() {
+        let behind_lengths =
+            |request: &Vec<u8>| [&(request.len() as u16).to_le_bytes()[..], request].concat();
+        write("replay", &name, &requests.iter().flat_map(behind_lengths).collect::<Vec<_>>());
+    }
     // of each sort of object, one as it was stored
     let base = frag();
     let mut sorts = std::collections::BTreeSet::new();

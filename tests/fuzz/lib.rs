@@ -4,6 +4,8 @@
 pub mod counting;
 #[path = "../support/everything.rs"]
 pub mod everything;
+#[path = "../support/member_log.rs"]
+pub mod member_log;
 #[path = "../support/mutate.rs"]
 pub mod mutate;
 #[path = "../support/random.rs"]

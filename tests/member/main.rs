@@ -7,10 +7,12 @@
 mod support;
 
 mod bytes;
+mod damaged;
 mod decided;
 mod real;
 mod received;
 mod replayed;
+mod requests;
 
 use etcd_medic::internals::member::log::Segment;
 use etcd_medic::internals::member::{Log, LogFault, LogFaultKind};

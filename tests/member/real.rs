@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
-use crate::support::member_log::unpack;
+use crate::support::members::unpack;
 use crate::support::program::run;
 use crate::support::testdata;
 use serde_json::Value;

@@ -8,7 +8,8 @@ use etcd_medic::{LogFiles, Progress, ReplayRequest, Until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::member_log::unpack;
+use crate::support::members::unpack;
+use crate::support::program::run;
 
 /// The folder of member corpora.
 const MEMBERS: &str = "ETCD_MEDIC_MEMBERS";
@@ -73,4 +74,113 @@ fn at_each_entry_it_is_what_etcd_had() {
     }
     writeln!(stderr(), "{compared} entries compared").expect("written");
     assert!(compared > 0 || std::env::var_os(MEMBERS).is_none(), "no log has what etcd said");
+}
+
+/// A corpus of this name, unpacked, with its truth.
+fn corpora(case: &str) -> Vec<(String, TempDir, Value)> {
+    let Some(members) = std::env::var_os(MEMBERS).map(PathBuf::from) else { return Vec::new() };
+    let mut folders: Vec<_> =
+        fs::read_dir(members).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    folders.sort();
+    let of_case = folders.iter().filter(|folder| name(folder).starts_with(case));
+    let read = |folder: &PathBuf| {
+        let truth = fs::read(folder.join("truth.json")).expect("a truth.json");
+        (name(folder), unpack(&folder.join("member.tar.zst")), serde_json::from_slice(&truth).expect("JSON"))
+    };
+    of_case.map(read).collect()
+}
+
+/// All keys, and object by object: both end right before the first deletion of it, among others before and after.
+#[test]
+fn before_the_accident() {
+    for (case, log, truth_of, options) in [
+        ("accident-pitr", "m2", "before_accident", &["--before-deletes"][..]),
+        ("accident-pitr", "m2", "before_accident", &["--before-deletes", "--key", "app/"]),
+        ("namespace-deleted", "m1", "before_the_run", &["--before-deletes", "--namespace", "prod"]),
+        ("namespace-deleted", "m1", "before_the_run", &["--before-deletes"]),
+    ] {
+        for (name, folder, truth) in corpora(case) {
+            let path = |below: &str| folder.path().join(below).to_str().expect("UTF-8").to_owned();
+            let (base, log, target) = (path("backup.db"), path(log), path("new.db"));
+            let replay = ["replay", &base, "--log", &log, "-o", &target, "--force", "--output", "json"];
+            let ran = run([&replay, options].concat());
+            let json: Value =
+                serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{name}: {}", ran.err));
+            let truth = &truth[truth_of];
+            let found = [&json["to"]["index"], &json["to"]["revision"], &json["hash_kv"]];
+            assert_eq!(found, [&truth["index"], &truth["revision"], &truth["hashkv"]], "{name} {options:?}");
+            assert_eq!(json["keys"], truth["keys"], "{name}");
+        }
+    }
+}
+
+/// What is not the db's own history, is missing, or depends on permissions, is refused with the reason.
+#[test]
+fn what_can_not_be_right_is_refused() {
+    for (name, folder, _) in corpora("auth-log") {
+        let path = |below: &str| folder.path().join(below).to_str().expect("UTF-8").to_owned();
+        let ran = run(["replay", &path("base.db"), "--log", &path("m1"), "--dry-run"]);
+        assert!(ran.code == 2 && ran.err.contains("authentication is on"), "{name}: {}", ran.err);
+    }
+    let logs = recorded();
+    let Some(log) = logs.iter().find(|log| log.name == "k8s-log-3.6.14") else { return };
+    let path = |below: &str| log.folder.path().join(below).to_str().expect("UTF-8").to_owned();
+    let base = path("base.db");
+    for other in logs.iter().filter(|other| other.name != log.name && !other.name.starts_with("auth")) {
+        let of = other.folder.path().join("m1");
+        let ran = run(["replay", &base, "--log", of.to_str().expect("UTF-8"), "--dry-run"]);
+        assert!(
+            ran.code == 2 && ran.err.contains("not of the db's history"),
+            "{}: {}{}",
+            other.name,
+            ran.out,
+            ran.err
+        );
+    }
+    for (options, says) in [
+        (&["--until-index", "1"][..], "can't go back"),
+        (&["--until-index", "99999999"], "the log goes to entry"),
+        (&["--until-revision", "99999999"], "the log goes to revision"),
+        (&["--before-delete", "/no/such/key"], "deletes /no/such/key"),
+        (&["--before-deletes", "--key", "/no/such/"], "deletes no such key"),
+        (&["--key", "/registry/"], "are for --before-deletes"),
+    ] {
+        let ran = run([&["replay", &base, "--log", &path("m1"), "--dry-run"], options].concat());
+        assert!(ran.code == 2 && ran.err.contains(says), "{options:?}: {}{}", ran.out, ran.err);
+    }
+}
+
+/// An independent reader, which ends at the first frame that it can't follow and checks no checksum, found these entries.
+#[test]
+fn the_entries_that_another_reader_found() {
+    let mut read = 0;
+    for (case, folder, truth) in corpora("") {
+        for (member, expected) in truth["members"].as_object().into_iter().flatten() {
+            let dir = folder.path().join(member);
+            let Ok(log) = LogFiles::open(&dir, None) else {
+                assert!(expected["last_entry"].as_u64().unwrap_or(0) == 0, "{case} {member}: no log");
+                continue;
+            };
+            let found = log.read();
+            let has = |index: &Value| {
+                let index = index.as_u64().unwrap_or(0);
+                index == 0 || found.stretch_with(index).is_some()
+            };
+            let is_changed_within = case.starts_with("crc-flip") || case.starts_with("conflicting-metadata");
+            assert!(is_changed_within || has(&expected["last_entry"]), "{case} {member}: {:?}", found.faults);
+            assert!(
+                is_changed_within || has(&expected["first_entry"]),
+                "{case} {member}: {:?}",
+                found.faults
+            );
+            let count = expected["entries"].as_u64().unwrap_or(0);
+            assert!(
+                is_changed_within || found.num_entries() >= count,
+                "{case} {member}: {} of {count}",
+                found.num_entries()
+            );
+            read += 1;
+        }
+    }
+    writeln!(stderr(), "{read} logs of members read").expect("written");
 }

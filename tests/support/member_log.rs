@@ -1,11 +1,8 @@
-//! A member's log made byte by byte, so that any of its numbers can lie; and directories of real members, unpacked.
+//! A member's log made byte by byte, so that any of its numbers can lie.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
+use etcd_medic::internals::member::frame::Frames;
+use etcd_medic::internals::member::record::{RecordType, WalRecord};
 use prost::encoding::encode_varint;
-use tempfile::TempDir;
 
 pub const METADATA: u64 = 1;
 pub const ENTRY: u64 = 2;
@@ -30,12 +27,12 @@ pub struct LogBuilder {
     term: u64,
 }
 
-fn varint(bytes: &mut Vec<u8>, field: u64, value: u64) {
+pub fn varint(bytes: &mut Vec<u8>, field: u64, value: u64) {
     encode_varint(field << 3, bytes);
     encode_varint(value, bytes);
 }
 
-fn bytes_field(bytes: &mut Vec<u8>, field: u64, value: &[u8]) {
+pub fn bytes_field(bytes: &mut Vec<u8>, field: u64, value: &[u8]) {
     encode_varint(field << 3 | 2, bytes);
     encode_varint(value.len() as u64, bytes);
     bytes.extend_from_slice(value);
@@ -177,19 +174,22 @@ pub fn log_of(node_id: u64, members: &[u64], last: u64) -> Vec<u8> {
     begun.entries_to(last).state(last).last()
 }
 
-/// The directories of an archive `member.tar.zst`.
-pub fn unpack(archive: &Path) -> TempDir {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = std::fs::File::open(archive).unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
-    let mut reader = zstd::Decoder::new(file).expect("zstd");
-    reader.window_log_max(27).expect("a window");
-    let mut tar = Command::new("tar");
-    tar.args(["--sparse", "-xf", "-", "-C"]).arg(folder.path());
-    let mut tar = tar.stdin(Stdio::piped()).spawn().expect("tar");
-    let mut pipe = tar.stdin.take().expect("a pipe");
-    std::io::copy(&mut reader, &mut pipe).expect("unpacked");
-    pipe.flush().expect("unpacked");
-    drop(pipe);
-    assert!(tar.wait().expect("tar").success(), "{}", archive.display());
-    folder
+/// The frames of a segment that can be followed, with the checksums that their data has; and what lies behind them.
+pub fn with_right_checksums(segment: &[u8]) -> Vec<u8> {
+    let mut frames = Frames::of(segment);
+    let mut built = LogBuilder { bytes: Vec::new(), crc: 0, next: 1, term: 1 };
+    let mut end = 0;
+    while let Ok(Some(frame)) = frames.next_frame() {
+        let Ok(record) = WalRecord::parse(frame.record, 0) else { break };
+        let (kind, data) = match record.kind {
+            RecordType::Metadata => (METADATA, Some(record.data)),
+            RecordType::Entry => (ENTRY, Some(record.data)),
+            RecordType::State => (STATE, Some(record.data)),
+            RecordType::Checksum => (CHECKSUM, None),
+            RecordType::Snapshot => (SNAPSHOT, Some(record.data)),
+        };
+        built = built.record(kind, data);
+        end = frame.end;
+    }
+    [built.bytes, segment[end..].to_vec()].concat()
 }

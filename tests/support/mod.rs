@@ -13,13 +13,15 @@
 //! | [`documents`] | what tests read of the JSON documents of the commands |
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
-//! | [`member_log`] | a member's log made byte by byte, and directories of real members |
+//! | [`member_log`] | a member's log made byte by byte |
+//! | [`members`] | directories of real members |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`packing`] | files packed in each way that the field has |
 //! | [`mutate`] | changes to a file of a sort that random bytes seldom hit |
 //! | [`schemas`] | the JSON of the program, held against docs/schema |
 //! | [`random`] | numbers that look random |
+//! | [`requests`] | requests as etcd writes them into its log |
 //! | [`workshop`] | a sound file, damaged in each way that is met in the field, and what can be saved of it |
 //!
 //! Apart from these: `counting.rs` and `everything.rs`, which only `bounds/` and the fuzz targets include, as they bring an
@@ -35,6 +37,7 @@ pub mod etcd_file;
 pub mod found;
 pub mod lies;
 pub mod member_log;
+pub mod members;
 pub mod memory;
 pub mod mutate;
 pub mod mvcc;
@@ -42,6 +45,7 @@ pub mod packing;
 pub mod peers;
 pub mod program;
 pub mod random;
+pub mod requests;
 pub mod schemas;
 pub mod workshop;
 

@@ -1,13 +1,16 @@
 //! `replay`: a db rolled forward along a log.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bolt::open::Lock;
 use crate::copy::Layout;
 use crate::etcd::apply::Version;
+use crate::filter::FilterWords;
 use crate::input::LogFiles;
+use crate::replay::deletions::Deletions;
 use crate::replay::request::{ReplayRequest, Until};
 use crate::report;
 
@@ -26,9 +29,10 @@ use super::layout::LayoutArgs;
 #[command(after_help = "Examples:
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --snapshot      # to the newest entry
   etcd-medic replay backup.db --log /var/lib/etcd --dry-run                 # how far it would go
-  etcd-medic replay backup.db --log /var/lib/etcd -o new.db --before-delete /registry/namespaces/prod
+  etcd-medic replay backup.db --log /var/lib/etcd -o new.db --before-deletes --namespace prod
+  etcd-medic replay backup.db --log /var/lib/etcd --list-deletions          # what was deleted since
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --until-revision 81234
-Exit code 2: the log is of another history, entries are missing, or one can not be applied.")]
+docs/point-in-time.md goes through it, step by step.")]
 pub struct ReplayArgs {
     /// A db, a snapshot, or a data dir
     #[arg(value_name = "BASE")]
@@ -40,13 +44,15 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
     /// Where to write the new db
-    #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present = "dry_run")]
+    #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present_any = ["dry_run", "list_deletions"])]
     out: Option<PathBuf>,
     /// Replace DST if it exists
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     until: UntilArgs,
+    #[command(flatten)]
+    deletions: DeletionArgs,
     /// The version of etcd that wrote the log, such as 3.5.9
     #[arg(long, value_name = "VERSION")]
     etcd: Option<Version>,
@@ -72,29 +78,69 @@ struct UntilArgs {
     until_revision: Option<i64>,
     /// End before the newest deletion of this key
     #[arg(long, value_name = "KEY")]
-    before_delete: Option<String>,
+    before_delete: Option<OsString>,
+    /// End before the newest run of deletions: of all keys, or of those that --key, --namespace and --resource name
+    #[arg(long)]
+    before_deletes: bool,
+    /// Show the runs of deletions after BASE, and write nothing
+    #[arg(long)]
+    list_deletions: bool,
 }
 
-impl From<&UntilArgs> for Until {
-    fn from(args: &UntilArgs) -> Self {
-        match args {
-            UntilArgs { until_index: Some(index), .. } => Self::Index(*index),
-            UntilArgs { until_revision: Some(revision), .. } => Self::Revision(*revision),
-            UntilArgs { before_delete: Some(key), .. } => Self::BeforeDelete(key.clone().into_bytes()),
-            _ => Self::End,
-        }
+/// Which deletions count.
+#[derive(clap::Args, Clone, Debug)]
+struct DeletionArgs {
+    /// With --before-deletes and --list-deletions: only keys with this prefix
+    #[arg(long, value_name = "PREFIX")]
+    key: Option<OsString>,
+    /// Only keys of this namespace
+    #[arg(long, short, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Only keys of this resource, by any name that kubectl takes
+    #[arg(long, value_name = "RESOURCE")]
+    resource: Option<String>,
+}
+
+impl DeletionArgs {
+    fn is_none(&self) -> bool {
+        self.key.is_none() && self.namespace.is_none() && self.resource.is_none()
+    }
+}
+
+impl From<&DeletionArgs> for Deletions {
+    fn from(args: &DeletionArgs) -> Self {
+        let words = FilterWords { resource: args.resource.clone(), namespace: args.namespace.clone() };
+        let prefix = args.key.as_ref().map(|key| key.as_encoded_bytes().to_vec()).unwrap_or_default();
+        Self { prefix, filter: words.by_words_alone() }
     }
 }
 
 impl ReplayArgs {
+    fn until(&self) -> Until {
+        match &self.until {
+            UntilArgs { until_index: Some(index), .. } => Until::Index(*index),
+            UntilArgs { until_revision: Some(revision), .. } => Until::Revision(*revision),
+            UntilArgs { before_delete: Some(key), .. } => {
+                Until::BeforeDelete(key.as_encoded_bytes().to_vec())
+            }
+            UntilArgs { before_deletes: true, .. } => Until::BeforeDeletes(Deletions::from(&self.deletions)),
+            _ => Until::End,
+        }
+    }
+
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
+        ensure!(
+            self.deletions.is_none() || self.until.before_deletes || self.until.list_deletions,
+            "--key, --namespace and --resource are for --before-deletes and --list-deletions"
+        );
         let file = context.open_under(&self.base, Lock::Shared)?;
         let log = LogFiles::open(&self.log, self.wal_dir.as_deref())?;
         let request = ReplayRequest {
-            target: self.out.clone().filter(|_| !self.dry_run),
+            target: self.out.clone().filter(|_| !self.dry_run && !self.until.list_deletions),
             force: self.force,
-            until: Until::from(&self.until),
+            until: self.until(),
+            list_deletions: self.until.list_deletions.then(|| Deletions::from(&self.deletions)),
             version: self.etcd,
             layout: Layout::from(self.layout),
             snapshot: self.snapshot,

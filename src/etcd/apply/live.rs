@@ -73,10 +73,10 @@ impl<'a> LiveKeys<'a> {
         }
     }
 
-    pub fn remove(&mut self, key: &[u8]) {
-        if let Some((key, live)) = self.keys.remove_entry(key) {
-            self.detach(live.lease, key);
-        }
+    pub fn remove(&mut self, key: &[u8]) -> Option<LiveKey<'a>> {
+        let live = self.keys.remove(key)?;
+        self.detach(live.lease, key);
+        Some(live)
     }
 
     /// The keys that are attached to a lease, in order.

@@ -27,4 +27,4 @@ mod txn;
 pub use live::{LiveKey, LiveKeys};
 pub use machine::{Applied, Machine, Refused, Unsupported};
 pub use rules::{Rules, Version};
-pub use store::{Change, NewValue, Store};
+pub use store::{Change, NewValue, Store, Written};

@@ -51,8 +51,15 @@ pub struct NewValue<'a> {
     pub value: &'a [u8],
 }
 
+/// A change, and what the key was before it; `None` where it did not exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written<'a> {
+    pub change: Change<'a>,
+    pub before: Option<LiveKey<'a>>,
+}
+
 /// Where changes go.
-pub type Sink<'s, 'a> = &'s mut dyn FnMut(Change<'a>);
+pub type Sink<'s, 'a> = &'s mut dyn FnMut(Written<'a>);
 
 /// A transaction that was carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,19 +207,19 @@ impl<'s, 'a> Write<'s, 'a> {
         };
         self.store.keys.put(put.key, live);
         let LiveKey { create_revision, version, lease, value, .. } = live;
-        self.change(put.key, Some(NewValue { create_revision, version, lease, value }));
+        self.change(put.key, Some(NewValue { create_revision, version, lease, value }), before);
     }
 
     fn delete(&mut self, range: KeyRange<'_>) {
         let keys: Vec<&'a [u8]> = self.store.keys.range(range).map(|(key, _)| key).collect();
         for key in keys {
-            self.store.keys.remove(key);
-            self.change(key, None);
+            let before = self.store.keys.remove(key);
+            self.change(key, None, before);
         }
     }
 
-    fn change(&mut self, key: &'a [u8], put: Option<NewValue<'a>>) {
-        (self.sink)(Change { revision: self.next, key, put });
+    fn change(&mut self, key: &'a [u8], put: Option<NewValue<'a>>, before: Option<LiveKey<'a>>) {
+        (self.sink)(Written { change: Change { revision: self.next, key, put }, before });
         self.next.sub = self.next.sub.saturating_add(1);
     }
 

@@ -1,0 +1,158 @@
+//! Requests: what each means, and that every one that lies is an error or another request, and never more.
+
+use etcd_medic::internals::etcd::apply::{Machine, Refused, Rules, Version};
+use etcd_medic::internals::etcd::request::{Action, Request, RequestError};
+
+use crate::support::requests::{Bytes, Number, all, compare_version, delete, message, put, request, txn};
+
+fn parsed(bytes: &[u8]) -> Result<Action<'_>, RequestError> {
+    Request::parse(bytes).map(|request| request.action)
+}
+
+#[test]
+fn who_asked_for_what() {
+    let bytes = request(4, &put(b"a", b"1", 7), b"eve");
+    let found = Request::parse(&bytes).unwrap();
+    assert_eq!(found.user, b"eve");
+    let Action::Put(put) = found.action else { panic!("{found:?}") };
+    assert_eq!((put.key, put.value, put.lease), (&b"a"[..], &b"1"[..], 7));
+    assert_eq!(parsed(b""), Ok(Action::Nothing));
+    for (name, requests) in all() {
+        for request in requests {
+            assert!(Request::parse(&request).is_ok(), "{name}: {request:02x?}");
+        }
+    }
+}
+
+#[test]
+fn a_bare_v2_request_is_none_of_raft() {
+    for method in ["PUT", "POST", "DELETE", "GET", "QGET", "SYNC"] {
+        let bytes = message(&[
+            (1, Number(3)),
+            (2, Bytes(method.as_bytes())),
+            (3, Bytes(b"/0/members/8e9e05c52164694d/attributes")),
+            (4, Bytes(br#"{"name":"m1"}"#)),
+        ]);
+        assert!(matches!(parsed(&bytes), Ok(Action::V2(request)) if request.method == method), "{method}");
+    }
+    let unknown = message(&[(1, Number(3)), (2, Bytes(b"BREW")), (3, Bytes(b"/"))]);
+    assert!(parsed(&unknown).is_err());
+}
+
+#[test]
+fn every_number_that_lies_is_an_error() {
+    for (bytes, error) in [
+        (request(12, b"", b""), RequestError::Field(12)),
+        (request(9900, b"", b""), RequestError::Field(9900)),
+        (request(1, b"", b""), RequestError::Type(1)),
+        (message(&[(100, Bytes(b""))]), RequestError::NotOne),
+        (
+            [request(4, &put(b"a", b"", 0), b""), request(5, &delete(b"a", b""), b"")].concat(),
+            RequestError::NotOne,
+        ),
+        (request(4, &message(&[(7, Number(1))]), b""), RequestError::Field(7)),
+        (request(4, &message(&[(1, Number(1))]), b""), RequestError::Type(1)),
+        (request(10, &message(&[(1, Number(3))]), b""), RequestError::Value("alarm action")),
+        (request(10, &message(&[(3, Number(1 << 40))]), b""), RequestError::Value("alarm")),
+        (
+            request(6, &txn(&[compare_version(b"a", b"", 4, 0)], &[], &[]), b""),
+            RequestError::Value("comparison"),
+        ),
+        (
+            request(6, &txn(&[message(&[(2, Number(5))])], &[], &[]), b""),
+            RequestError::Value("compared field"),
+        ),
+        (request(6, &txn(&[], &[(5, Vec::new())], &[]), b""), RequestError::Field(5)),
+        (request(1300, &message(&[(1, Bytes(b"\xff"))]), b""), RequestError::Type(1)),
+        (request(1199, b"", b""), RequestError::Field(1199)),
+    ] {
+        assert_eq!(parsed(&bytes), Err(error), "{bytes:02x?}");
+    }
+    let mut deep = txn(&[], &[(2, put(b"a", b"", 0))], &[]);
+    for _ in 0..101 {
+        deep = txn(&[], &[(4, deep)], &[]);
+    }
+    assert_eq!(parsed(&request(6, &deep, b"")), Err(RequestError::TooDeep(100)));
+    for request in all().into_iter().flat_map(|(_, requests)| requests) {
+        for len in 0..request.len() {
+            // cut anywhere, it is read as what is left of it, or refused
+            let _ = Request::parse(&request[..len]);
+        }
+    }
+}
+
+/// A machine to which these requests were given; what became of the last one.
+fn after(version: Version, requests: &[Vec<u8>]) -> (i64, Option<Refused>) {
+    let mut machine = Machine::empty(Rules::of(version));
+    let mut last = None;
+    for bytes in requests {
+        let request = Request::parse(bytes).unwrap();
+        last = machine.request(&request, &mut |_| {}).unwrap().refused;
+    }
+    (machine.store.revision, last)
+}
+
+const OLD: Version = Version::new(3, 5, 1);
+const NEW: Version = Version::new(3, 7, 3);
+
+fn alarm(action: u64, kind: u64) -> Vec<u8> {
+    request(10, &message(&[(1, Number(action)), (2, Number(9)), (3, Number(kind))]), b"")
+}
+
+#[test]
+fn a_nested_put_takes_space_from_some_patches_on() {
+    let nested = txn(&[], &[(4, txn(&[], &[(2, put(b"a", b"", 0))], &[]))], &[]);
+    let requests = [alarm(1, 1), request(6, &nested, b"")];
+    assert_eq!(after(OLD, &requests), (2, None));
+    assert_eq!(after(Version::new(3, 5, 33), &requests), (1, Some(Refused::NoSpace)));
+    assert_eq!(after(NEW, &requests), (1, Some(Refused::NoSpace)));
+}
+
+#[test]
+fn the_last_alarm_replaces_the_other_up_to_3_5() {
+    let write = request(4, &put(b"a", b"", 0), b"");
+    let raised = [alarm(1, 2), alarm(1, 1)];
+    let both = [&raised[..], std::slice::from_ref(&write)].concat();
+    assert_eq!(after(OLD, &both), (1, Some(Refused::NoSpace)));
+    assert_eq!(after(NEW, &both), (1, Some(Refused::Corrupt)));
+    let disarmed = [&raised[..], &[alarm(2, 1), write]].concat();
+    assert_eq!(after(OLD, &disarmed), (2, None), "none is in force, though CORRUPT is set");
+    assert_eq!(after(NEW, &disarmed), (1, Some(Refused::Corrupt)));
+}
+
+#[test]
+fn a_range_at_a_wrong_revision_refuses_where_it_is_checked() {
+    let range = message(&[(1, Bytes(b"a")), (4, Number(99))]);
+    let outer = txn(&[], &[(2, put(b"a", b"", 0)), (1, range.clone())], &[]);
+    let inner = txn(&[], &[(2, put(b"a", b"", 0)), (4, txn(&[], &[(1, range)], &[]))], &[]);
+    assert_eq!(after(OLD, &[request(6, &outer, b"")]), (2, None), "as by a member that was not asked");
+    assert_eq!(after(NEW, &[request(6, &outer, b"")]), (1, Some(Refused::FutureRevision)));
+    for version in [OLD, NEW] {
+        assert_eq!(after(version, &[request(6, &inner, b"")]), (1, Some(Refused::FutureRevision)));
+    }
+}
+
+#[test]
+fn branches_are_chosen_by_the_state_before() {
+    // the put makes the key, and the nested compare still finds it absent
+    let nested = txn(&[compare_version(b"a", b"", 0, 0)], &[(2, put(b"b", b"", 0))], &[]);
+    let all = txn(&[], &[(2, put(b"a", b"", 0)), (4, nested)], &[]);
+    let bytes = request(6, &all, b"");
+    let mut machine = Machine::empty(Rules::of(NEW));
+    let applied = machine.request(&Request::parse(&bytes).unwrap(), &mut |_| {}).unwrap();
+    assert_eq!((applied.changes, machine.store.keys.len(), applied.revision), (2, 2, Some(2)));
+}
+
+#[test]
+fn a_lease_takes_its_keys_along() {
+    let grant = request(8, &message(&[(1, Number(60)), (2, Number(7))]), b"");
+    let revoke = request(9, &message(&[(1, Number(7))]), b"");
+    let write = request(4, &put(b"a", b"1", 7), b"");
+    assert_eq!(after(NEW, std::slice::from_ref(&write)), (1, Some(Refused::LeaseNotFound)));
+    assert_eq!(after(NEW, &[grant.clone(), write.clone(), revoke.clone()]), (3, None));
+    assert_eq!(
+        after(NEW, &[grant.clone(), write, revoke.clone(), revoke]),
+        (3, Some(Refused::LeaseNotFound))
+    );
+    assert_eq!(after(NEW, &[grant.clone(), grant]), (1, Some(Refused::LeaseExists)));
+}
