@@ -1,8 +1,9 @@
 //! Logs made byte by byte: what is read of a sound one, and that whatever lies in one is a fault.
 
+use crate::support::members::unpack;
 use etcd_medic::internals::member::fault::MessageError;
 use support::member_log::{
-    ADD, ADD_LEARNER, CHECKSUM, ENTRY, METADATA, REMOVE, SNAPSHOT, STATE, log_of, numbers, snap, unpack,
+    ADD, ADD_LEARNER, CHECKSUM, ENTRY, METADATA, REMOVE, SNAPSHOT, STATE, log_of, numbers, snap,
 };
 
 use super::*;
