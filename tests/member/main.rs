@@ -1,5 +1,15 @@
 //! The log beside a member's db: read strictly, and what follows from it for a change of the db where it is.
 //!
+//! | file | what is in it |
+//! |---|---|
+//! | [`bytes`] | what is read of a sound log, and that whatever lies in one is a fault |
+//! | [`damaged`] | what is read on after a fault |
+//! | [`requests`] | what entries ask for, and what becomes of it |
+//! | [`decided`], [`real`] | what follows from a log for a change of the db |
+//! | [`received`] | a db that the leader sent |
+//! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
+//! | [`large`] | a large log, to measure with |
+//!
 //! The directories of real members in the folder that `ETCD_MEDIC_MEMBERS` names (relative to the package) are read, too.
 #![cfg(test)]
 
@@ -9,6 +19,7 @@ mod support;
 mod bytes;
 mod damaged;
 mod decided;
+mod large;
 mod real;
 mod received;
 mod replayed;
