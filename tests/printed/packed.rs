@@ -187,10 +187,9 @@ fn other_programs_commands_begin_with_unpacking() {
                 }
                 let mut status = program();
                 status.current_dir(bench.folder()).arg("status").arg(&file);
-                // what is still an archive needs the name again
-                let is_archive = ArchiveFormat::of(&fs::read(&file).expect("there"))
-                    .is_some_and(ArchiveFormat::is_archive);
-                status.args(given.options.iter().filter(|_| is_archive));
+                // what still is an archive, or a compressed one, needs the name again
+                let is_packed = ArchiveFormat::of(&fs::read(&file).expect("there")).is_some();
+                status.args(given.options.iter().filter(|_| is_packed));
                 ran = status.output().expect("ran").into();
             }
             assert!(steps > 0, "{of}");
