@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::bolt::Db;
 use crate::bolt::write;
 use crate::copy::{self, CopyError, Order, Progress, proof};
-use crate::etcd::apply::{Machine, Rules};
+use crate::etcd::apply::{Machine, Rules, Written};
 use crate::etcd::hash;
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::input::{DbFile, LogFiles, OpenOptions};
@@ -53,14 +53,18 @@ pub fn replay(
     let from = point(&machine);
     let wanted = request.list_deletions.as_ref();
     let listed = wanted.map(|wanted| deletions::runs(&machine, &log, committed, wanted)).transpose()?;
-    let mut records: Vec<Record<'_>> = base.entries(KEY_BUCKET).iter().copied().map(Record::Held).collect();
-    let tally = steps::run(
-        &mut machine,
-        &log,
-        until,
-        &mut |written| records.push(Record::Changed(written.change)),
-        &mut |_| true,
-    )?;
+    let mut records = Vec::new();
+    if target.is_some() {
+        records.extend(base.entries(KEY_BUCKET).iter().copied().map(Record::Held));
+    }
+    let tally = match target {
+        // nothing but what exists is kept in memory
+        None => steps::run(&mut machine, &log, until, &mut |_| {}, &mut |_| true)?,
+        Some(_) => {
+            let mut sink = |written| keep(&mut records, written);
+            steps::run(&mut machine, &log, until, &mut sink, &mut |_| true)?
+        }
+    };
     let report = Report { file, log_files, log: &log, machine: &machine, tally, writer, committed, from };
     let mut report = ReplayReport { deletions: listed.unwrap_or_default(), ..report.make() };
     if let Some(target) = target {
@@ -73,6 +77,10 @@ pub fn replay(
         write_copy(file, request, target, &content, &mut report, progress)?;
     }
     Ok(ReplayReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
+}
+
+fn keep<'a>(records: &mut Vec<Record<'a>>, written: Written<'a>) {
+    records.push(Record::Changed(written.change));
 }
 
 fn write_copy(
