@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod kinds;
+pub mod log;
 pub mod pattern;
 pub mod touched;
 
@@ -56,6 +57,8 @@ pub struct Checked {
     pub next: Vec<Next>,
     /// What is no fault, but should be known.
     pub notes: Vec<Note>,
+    /// Of a member's db: how it compares with the log beside it. `null` where it was not compared.
+    pub log: Option<log::LogComparison>,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
@@ -185,6 +188,7 @@ pub fn check<'a>(
         touched,
         next,
         notes: notes(db, state, scan),
+        log: None,
         owner,
     }
 }

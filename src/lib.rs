@@ -96,6 +96,7 @@ pub use front::{KeysError, StoredObject, open, open_with, salvage, synth};
 pub use analyze::Analysis;
 pub use bolt::open::Lock;
 pub use bolt::page::PageError;
+pub use check::log::LogComparison;
 pub use check::{Checked, Finding};
 pub use cleanup::{Cleanup, CleanupError, GarbageLimits};
 pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};

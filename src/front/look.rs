@@ -5,15 +5,18 @@
 use crate::analyze::{self, Analysis, AnalyzeRequest, copy_advice};
 use crate::bolt::PageId;
 use crate::bolt::page::PageError;
+use crate::check::log::LogComparison;
 use crate::check::{self, Checked};
 use crate::cleanup::{self, Cleanup, CleanupError, CleanupRequest};
 use crate::copy::Progress;
+use crate::etcd::apply::Version;
 use crate::etcd::schema::State;
 use crate::etcd::trailer::Trailer;
 use crate::filter::NoSuchName;
 use crate::hash::{self, HashError, Hashes};
-use crate::input::DbFile;
+use crate::input::{DbFile, LogFiles};
 use crate::inspect::{self, BucketRow, PageRow, PageView};
+use crate::replay::error::ReplayError;
 use crate::rewrite::changes::{History, compaction_of};
 use crate::rewrite::defrag::check_trailer;
 use crate::rewrite::error::DefragError;
@@ -100,6 +103,28 @@ impl DbFile {
         let state = State::read(&self.db);
         let (scan, trailer) = self.scan(&state, options.max_findings, None, options.progress);
         check::check(&self.named, &self.db, &state, &scan, trailer, options.max_findings)
+    }
+
+    /// Compares each record that a member's log covers with what the log wrote. `version` is that of the etcd that wrote it.
+    ///
+    /// # Errors
+    /// The db is damaged, or does not say which entry it is at.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = etcd_medic::open("/var/lib/etcd")?;
+    /// let log = etcd_medic::LogFiles::open("/var/lib/etcd".as_ref(), None)?;
+    /// assert!(file.compare_with_log(&log, None)?.differing.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn compare_with_log(
+        &self,
+        log: &LogFiles,
+        version: Option<Version>,
+    ) -> Result<LogComparison, ReplayError> {
+        check::log::compare_with_log(self, log, version)
     }
 
     /// What could be deleted from the cluster, and the commands for it.

@@ -93,6 +93,7 @@ impl<'a> Base<'a> {
             revision: self.revision,
             compact_revision: self.state.compact_revision(),
             leases: leases.collect(),
+            assumes_leases: false,
         };
         let alarms = self.state.alarms.iter().map(|alarm| (alarm.alarm, alarm.member_id));
         Machine {
@@ -167,7 +168,7 @@ fn read_entries<'a>(subtree: &mut Subtree<'_, 'a>, progress: &(dyn Fn(u64) + Syn
 }
 
 /// The keys that exist after these records.
-fn live_keys<'a>(records: &[Held<'a>]) -> LiveKeys<'a> {
+pub(super) fn live_keys<'a>(records: &[Held<'a>]) -> LiveKeys<'a> {
     let mut newest: HashMap<&'a [u8], LiveKey<'a>, foldhash::fast::RandomState> = HashMap::default();
     for record in records {
         let Some(place) = RecordKey::parse(record.key) else { continue };
@@ -180,8 +181,7 @@ fn live_keys<'a>(records: &[Held<'a>]) -> LiveKeys<'a> {
             newest.remove(kv.key);
             continue;
         }
-        let KeyValue { create_revision, mod_revision, version, lease, value, key } = kv;
-        newest.insert(key, LiveKey { create_revision, mod_revision, version, lease, value });
+        newest.insert(kv.key, LiveKey::of(&kv));
     }
     newest.into_iter().collect()
 }

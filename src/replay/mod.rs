@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`request`] | what a replay is asked to do |
 //! | [`base`] | the db that it begins with |
+//! | [`align`] | which entry made which revision of a db, and whether its records are what was written |
 //! | [`steps`] | the entries one by one, and what became of them |
 //! | [`until`] | the entry that it ends with |
 //! | [`deletions`] | runs of deletions, to end before one |
@@ -17,6 +18,7 @@
 //! | [`error`] | why there is no new db |
 //! | [`run`] | all of it, in order |
 
+pub mod align;
 pub mod base;
 pub mod compact;
 pub mod content;

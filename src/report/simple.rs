@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::analyze::BucketUse;
 use crate::check::Checked;
+use crate::check::log::{DifferingRecord, LogComparison};
 use crate::check::touched::{NewerPages, RevisionSpan, Touched, TouchedResource};
 use crate::inspect::{BucketRow, ElementView, PageRow, PageView};
 use crate::k8s::resource_name;
@@ -53,9 +54,37 @@ pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) 
             table::command(out, &next.command)?;
         }
     }
+    if let Some(log) = &checked.log {
+        compared(out, log)?;
+    }
     checked.notes.iter().try_for_each(|note| {
         writeln!(out, "{}: {}", styled(WARNING, note.kind), brief(note.message.as_bytes()))
     })
+}
+
+/// How it compares with the log.
+fn compared(out: &mut impl Write, log: &LogComparison) -> io::Result<()> {
+    for record in &log.differing {
+        let DifferingRecord { revision, sub_revision, key, index, what } = record;
+        let kind = styled(WARNING, "differs-from-log");
+        writeln!(
+            out,
+            "{kind}: revision {revision}.{sub_revision}: {what} is not what entry {index} wrote [{key}]"
+        )?;
+    }
+    let LogComparison { covered_records, not_covered_records, first_revision, .. } = log;
+    if *covered_records == 0 {
+        return writeln!(out, "log: none of the records is covered by {}", log.path);
+    }
+    let uncovered = match not_covered_records {
+        0 => String::new(),
+        before => format!("; {} before revision {first_revision} are not covered", count(*before, "record")),
+    };
+    let differ = match log.differing.len() as u64 {
+        0 => styled(GOOD, "are what the log wrote"),
+        differ => styled(BAD, &format!("were compared with the log: {differ} differ")),
+    };
+    writeln!(out, "log: {} {differ}{uncovered}", count(*covered_records, "record"))
 }
 
 /// What the damage is, and what it touches.

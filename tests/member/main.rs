@@ -8,6 +8,7 @@
 //! | [`decided`], [`real`] | what follows from a log for a change of the db |
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
+//! | [`compared`] | a db held against its log |
 //! | [`large`] | a large log, to measure with |
 //!
 //! The directories of real members in the folder that `ETCD_MEDIC_MEMBERS` names (relative to the package) are read, too.
@@ -17,6 +18,7 @@
 mod support;
 
 mod bytes;
+mod compared;
 mod damaged;
 mod decided;
 mod large;

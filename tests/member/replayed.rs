@@ -79,7 +79,7 @@ fn at_each_entry_it_is_what_etcd_had() {
 }
 
 /// A corpus of this name, unpacked, with its truth.
-fn corpora(case: &str) -> Vec<(String, TempDir, Value)> {
+pub fn corpora(case: &str) -> Vec<(String, TempDir, Value)> {
     let Some(members) = std::env::var_os(MEMBERS).map(PathBuf::from) else { return Vec::new() };
     let mut folders: Vec<_> =
         fs::read_dir(members).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
+use super::super::key_value::KeyValue;
 use super::super::request::KeyRange;
 
 /// A key that exists.
@@ -16,6 +17,14 @@ pub struct LiveKey<'a> {
     /// 0 for none.
     pub lease: i64,
     pub value: &'a [u8],
+}
+
+impl<'a> LiveKey<'a> {
+    /// As its newest record says.
+    pub fn of(kv: &KeyValue<'a>) -> Self {
+        let KeyValue { create_revision, mod_revision, version, lease, value, .. } = *kv;
+        Self { create_revision, mod_revision, version, lease, value }
+    }
 }
 
 /// All keys that exist.

@@ -22,6 +22,8 @@ pub struct Store<'a> {
     /// -1 for never.
     pub compact_revision: i64,
     pub leases: BTreeMap<i64, LeaseTime>,
+    /// Whether every lease is taken to exist: where it is not known which did.
+    pub assumes_leases: bool,
 }
 
 /// How long a lease lasts.
@@ -72,7 +74,13 @@ pub(super) struct TxnDone {
 impl Default for Store<'_> {
     /// A new etcd's.
     fn default() -> Self {
-        Self { keys: LiveKeys::default(), revision: 1, compact_revision: -1, leases: BTreeMap::new() }
+        Self {
+            keys: LiveKeys::default(),
+            revision: 1,
+            compact_revision: -1,
+            leases: BTreeMap::new(),
+            assumes_leases: false,
+        }
     }
 }
 
@@ -145,7 +153,9 @@ impl<'a> Store<'a> {
     }
 
     pub(super) fn revoke(&mut self, id: i64, sink: Sink<'_, 'a>) -> Result<u64, Refused> {
-        self.leases.remove(&id).ok_or(Refused::LeaseNotFound)?;
+        if self.leases.remove(&id).is_none() && !self.assumes_leases {
+            return Err(Refused::LeaseNotFound);
+        }
         let keys = self.keys.of_lease(id);
         let mut write = Write::new(self, sink);
         keys.into_iter().for_each(|key| write.delete(KeyRange { key, range_end: &[] }));
@@ -162,8 +172,21 @@ impl<'a> Store<'a> {
         }
     }
 
+    /// Takes the changes of a revision back, the last of all first.
+    pub fn undo(&mut self, changes: &[Written<'a>]) {
+        for Written { change, before } in changes.iter().rev() {
+            match before {
+                Some(before) => self.keys.put(change.key, *before),
+                None => {
+                    self.keys.remove(change.key);
+                }
+            }
+        }
+        self.revision = self.revision.saturating_sub(i64::from(!changes.is_empty()));
+    }
+
     fn check_put(&self, put: &Put<'_>) -> Result<(), Refused> {
-        if put.lease != 0 && !self.leases.contains_key(&put.lease) {
+        if put.lease != 0 && !self.assumes_leases && !self.leases.contains_key(&put.lease) {
             return Err(Refused::LeaseNotFound);
         }
         if (put.ignore_value || put.ignore_lease) && self.keys.get(put.key).is_none() {

@@ -1,0 +1,83 @@
+//! A db held against the log of its member.
+
+use serde::Serialize;
+
+use crate::etcd::apply::{Rules, Version};
+use crate::input::{DbFile, LogFiles};
+use crate::replay::align::{Compared, Difference, compare};
+use crate::replay::base::Base;
+use crate::replay::error::ReplayError;
+use crate::replay::writer::{OLDEST, usual};
+use crate::text::ByteText;
+
+/// How a db compares with the log of its member. The values have no checksum in a db: only this finds a record that was changed in one
+/// member, without the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogComparison {
+    /// The folder of the log.
+    pub path: ByteText,
+    /// Records that the log covers: each was compared with what its entry wrote.
+    pub covered_records: u64,
+    /// Records that it does not: what was before it, or before the last compaction.
+    pub not_covered_records: u64,
+    /// The first revision that it covers; 0 for none.
+    pub first_revision: i64,
+    /// The first 100 records that are not what was written.
+    pub differing: Vec<DifferingRecord>,
+    /// Records that differ from one entry, and may have been written by another: no fault.
+    pub uncertain_records: u64,
+    /// Entries that the db does not have the effect of yet.
+    pub pending_entries: u64,
+    /// What is wrong with the log itself, the first; `null` for nothing.
+    pub log_fault: Option<String>,
+}
+
+/// A record that is not what its entry wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DifferingRecord {
+    /// Its revision.
+    pub revision: i64,
+    /// Its place within that transaction, from 0 on.
+    pub sub_revision: i64,
+    /// Its key.
+    pub key: ByteText,
+    /// The entry of the log that wrote it.
+    pub index: u64,
+    /// What differs: `value`, `lease`, `version`, `create_revision`, `mod_revision`, `tombstone`, or `record` if it can't be read.
+    pub what: &'static str,
+}
+
+impl From<&Difference<'_>> for DifferingRecord {
+    fn from(found: &Difference<'_>) -> Self {
+        let Difference { revision, sub, key, index, what } = *found;
+        Self { revision, sub_revision: sub, key: key.into(), index, what }
+    }
+}
+
+/// Compares a db with a log. `version` is that of the etcd that wrote it, if it is known.
+///
+/// # Errors
+/// The db is damaged, or does not say which entry it is at.
+pub fn compare_with_log(
+    file: &DbFile,
+    files: &LogFiles,
+    version: Option<Version>,
+) -> Result<LogComparison, ReplayError> {
+    let base = Base::read(&file.db, &|_| {})?;
+    let log = files.read();
+    let version = version.or_else(|| base.state.cluster_minor().map(usual)).unwrap_or(OLDEST);
+    let Compared { covered, not_covered, first_revision, differences, uncertain } =
+        compare(&base, &log, Rules::of(version));
+    Ok(LogComparison {
+        path: ByteText::from(files.folder.as_path()),
+        covered_records: covered,
+        not_covered_records: not_covered,
+        first_revision,
+        differing: differences.iter().map(DifferingRecord::from).collect(),
+        uncertain_records: uncertain,
+        pending_entries: log.log.last_index().saturating_sub(base.index),
+        log_fault: log.faults.first().map(ToString::to_string),
+    })
+}
