@@ -2,12 +2,13 @@
 //!
 //! 1. A request that deletes at least ten keys at once is a run of its own, together with others like it that follow closely.
 //! 2. Of all other deletions, a run is a burst: a stretch in which they come about three times as often as over the whole log, or more
-//!    (J. Kleinberg, "Bursty and Hierarchical Structure in Streams", 2002: two states, a factor of 3).
+//!    (J. Kleinberg, "Bursty and Hierarchical Structure in Streams", 2002: two states, a factor of 3), and what is right before
+//!    and after it.
 //! 3. If there is neither, deletions that follow closely are a run. "Closely": at most 50 entries, or 20 times the usual distance,
 //!    between two.
 //!
 //! A run of weight has at least a tenth of the keys of the largest one. The newest of these is the one that is meant, if every other
-//! one has less than a quarter of its keys. Otherwise nobody but the user can know which is meant.
+//! one has less than half of its keys. Otherwise nobody but the user can know which is meant.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ const CLOSE: u64 = 50;
 const CLOSE_FACTOR: u64 = 20;
 /// How much more often deletions come in a burst.
 const BURST: f64 = 3.0;
+/// How many times the usual distance a deletion may be from a burst that it belongs to.
+const EDGE: u64 = 5;
 /// Deletions of which a burst has at least one more.
 const FEW: usize = 5;
 
@@ -112,7 +115,7 @@ pub fn meant(runs: &[DeletionRun]) -> Result<&DeletionRun, ReplayError> {
     let largest = runs.iter().map(|run| run.keys).max().unwrap_or(0);
     let of_weight = || runs.iter().filter(|run| run.keys.saturating_mul(10) >= largest);
     let newest = of_weight().next_back().ok_or(ReplayError::NoDeletions)?;
-    let is_like = |run: &&DeletionRun| run.keys.saturating_mul(4) >= newest.keys;
+    let is_like = |run: &&DeletionRun| run.keys.saturating_mul(2) >= newest.keys;
     if of_weight().filter(is_like).count() > 1 {
         return Err(ReplayError::SeveralRuns(of_weight().cloned().collect()));
     }
@@ -175,10 +178,14 @@ fn closely<'e>(events: &[&'e Event]) -> Vec<Vec<&'e Event>> {
 
 /// The most entries between two events that follow closely.
 fn close(events: &[&Event]) -> u64 {
+    usual(events).saturating_mul(CLOSE_FACTOR).max(CLOSE)
+}
+
+/// The usual distance: the median.
+fn usual(events: &[&Event]) -> u64 {
     let mut distances: Vec<u64> = distances(events).collect();
     distances.sort_unstable();
-    let usual = distances.get(distances.len() / 2).copied().unwrap_or(0);
-    usual.saturating_mul(CLOSE_FACTOR).max(CLOSE)
+    distances.get(distances.len() / 2).copied().unwrap_or(0)
 }
 
 fn distances(events: &[&Event]) -> impl Iterator<Item = u64> {
@@ -222,7 +229,26 @@ fn bursts<'e>(events: &[&'e Event], span: u64) -> Vec<Vec<&'e Event>> {
     }
     let fast_ones: Vec<&Event> =
         events.iter().zip(&in_burst).filter(|(_, in_burst)| **in_burst).map(|(event, _)| *event).collect();
-    closely(&fast_ones)
+    closely(&fast_ones).into_iter().map(|burst| with_edges(events, burst)).collect()
+}
+
+/// A burst with the events right before and after it: the states change a little late where its first distances are long.
+fn with_edges<'e>(events: &[&'e Event], burst: Vec<&'e Event>) -> Vec<&'e Event> {
+    let near = usual(&burst).max(1).saturating_mul(EDGE);
+    let (Some(first), Some(last)) = (burst.first(), burst.last()) else { return burst };
+    let mut from = events.partition_point(|event| event.index < first.index);
+    let mut to = events.partition_point(|event| event.index <= last.index);
+    let index = |number: usize| events.get(number).map(|event| event.index);
+    let is_near = |before: usize, after: usize| {
+        index(before).zip(index(after)).is_some_and(|(before, after)| after.saturating_sub(before) <= near)
+    };
+    while from > 0 && is_near(from.saturating_sub(1), from) {
+        from = from.saturating_sub(1);
+    }
+    while to > 0 && is_near(to.saturating_sub(1), to) {
+        to = to.saturating_add(1);
+    }
+    events.get(from..to).map(<[&Event]>::to_vec).unwrap_or(burst)
 }
 
 impl DeletionRun {
@@ -293,7 +319,7 @@ mod tests {
         };
         let meant_of = |runs: &[DeletionRun]| meant(runs).map(|run| run.first_index).ok();
         assert_eq!(meant_of(&[run(5, 3), run(50, 200), run(500, 4)]), Some(50), "strays on both sides");
-        assert_eq!(meant_of(&[run(5, 40), run(50, 200)]), Some(50));
+        assert_eq!(meant_of(&[run(5, 90), run(50, 200)]), Some(50));
         assert_eq!(meant_of(&[run(5, 150), run(50, 200)]), None, "two of like weight");
         assert_eq!(meant_of(&[run(5, 200), run(50, 30)]), None, "the larger one is older");
         assert_eq!(meant_of(&[run(5, 1)]), Some(5));
