@@ -12,7 +12,7 @@ const MAX_KEYS: usize = 100;
 
 /// Applies the entries that come by, as far as they follow each other.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub struct Effects<'a> {
     machine: Option<Machine<'a>>,
 }
 
@@ -24,7 +24,7 @@ pub struct Effect<'a> {
     pub deleted: Vec<&'a [u8]>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> Effects<'a> {
     /// Nothing is known.
     pub fn nothing() -> Self {
         Self { machine: None }

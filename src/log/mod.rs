@@ -15,7 +15,7 @@ pub mod summary;
 use crate::k8s::KeyLayout;
 use crate::member::ReadLog;
 
-pub use known::Known;
+pub use known::Effects;
 pub use line::{EntryKind, LogLine, Operation};
 pub use select::LogSelect;
 
@@ -25,7 +25,7 @@ pub use select::LogSelect;
 /// Those of `each`.
 pub fn for_each<'a, E>(
     log: &ReadLog<'a>,
-    known: &mut Known<'a>,
+    known: &mut Effects<'a>,
     select: &LogSelect,
     mut each: impl FnMut(LogLine<'a>) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -68,7 +68,7 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     {
         return compared;
     }
-    let mut search = Search::new(base, stretch, records, rules);
+    let mut search = Aligner::new(base, stretch, records, rules);
     let Some(found) = search.find(None) else { return nothing };
     let covered = records.len().saturating_sub(found.first_record);
     let mut compared = Compared {
@@ -126,14 +126,14 @@ fn from_nothing<'a>(
 }
 
 /// An alignment.
-struct Found<'a> {
+struct Alignment<'a> {
     /// The first record that it covers; all after it are.
     first_record: usize,
     first_revision: i64,
     differences: Vec<Difference<'a>>,
 }
 
-struct Search<'s, 'a> {
+struct Aligner<'s, 'a> {
     stretch: &'s Stretch<'a>,
     records: &'s [Held<'a>],
     machine: Machine<'a>,
@@ -160,14 +160,14 @@ struct At {
 
 /// What an alignment has done.
 #[derive(Default)]
-struct Done<'a> {
+struct Trail<'a> {
     changes: Vec<Written<'a>>,
     /// Where the changes of each revision begin.
     revisions: Vec<usize>,
     differences: Vec<Difference<'a>>,
 }
 
-impl<'s, 'a> Search<'s, 'a> {
+impl<'s, 'a> Aligner<'s, 'a> {
     fn new(base: &Base<'a>, stretch: &'s Stretch<'a>, records: &'s [Held<'a>], rules: Rules) -> Self {
         let mut machine = Machine::empty(rules);
         machine.store.assumes_leases = true;
@@ -189,7 +189,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// An alignment in which this entry did not make this revision.
-    fn find(&mut self, without: Option<(u64, i64)>) -> Option<Found<'a>> {
+    fn find(&mut self, without: Option<(u64, i64)>) -> Option<Alignment<'a>> {
         let before_first = self.stretch.first_index().saturating_sub(1);
         let entries = self.last_index.saturating_sub(before_first);
         self.budget = entries.saturating_mul(PATIENCE);
@@ -246,12 +246,12 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Applies the entries after this one, up to the last one. The state is as it was after it.
-    fn align(&mut self, index: u64, without: Option<(u64, i64)>) -> Option<Found<'a>> {
+    fn align(&mut self, index: u64, without: Option<(u64, i64)>) -> Option<Alignment<'a>> {
         let first_record = self.first_after(self.machine.store.revision);
         let first_revision = self.machine.store.revision.saturating_add(1);
         self.machine.alarms = Alarms::default();
         self.machine.store.compact_revision = -1;
-        let mut done = Done::default();
+        let mut done = Trail::default();
         let mut at = self.at(index, first_record, &done);
         // entries that were applied, and may have been refused
         let mut choices: Vec<At> = Vec::new();
@@ -271,10 +271,10 @@ impl<'s, 'a> Search<'s, 'a> {
         let differences = std::mem::take(&mut done.differences);
         let start = At { revisions: 0, differences: 0, ..at };
         self.back(start, &mut done);
-        aligned.then_some(Found { first_record, first_revision, differences })
+        aligned.then_some(Alignment { first_record, first_revision, differences })
     }
 
-    fn at(&self, index: u64, next: usize, done: &Done<'a>) -> At {
+    fn at(&self, index: u64, next: usize, done: &Trail<'a>) -> At {
         At {
             index,
             next,
@@ -289,7 +289,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn entry(
         &mut self,
         at: &mut At,
-        done: &mut Done<'a>,
+        done: &mut Trail<'a>,
         choices: &mut Vec<At>,
         without: Option<(u64, i64)>,
     ) -> bool {
@@ -330,7 +330,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Takes back what was done after a point.
-    fn back(&mut self, at: At, done: &mut Done<'a>) -> At {
+    fn back(&mut self, at: At, done: &mut Trail<'a>) -> At {
         while done.revisions.len() > at.revisions {
             let Some(began) = done.revisions.pop() else { break };
             self.machine.store.undo(done.changes.get(began..).unwrap_or_default());

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use crate::etcd::apply::Rules;
 
-use super::content::Record;
+use super::content::NewRecord;
 
 /// Drops what a compaction to this revision drops. Gives how many that were.
-pub fn compact(records: &mut Vec<Record<'_>>, revision: i64, rules: Rules) -> u64 {
-    let is_below = |record: &Record<'_>| record.place().is_some_and(|place| place.revision.main <= revision);
+pub fn compact(records: &mut Vec<NewRecord<'_>>, revision: i64, rules: Rules) -> u64 {
+    let is_below =
+        |record: &NewRecord<'_>| record.place().is_some_and(|place| place.revision.main <= revision);
     let mut newest: HashMap<&[u8], usize, foldhash::fast::RandomState> = HashMap::default();
     let below = records.iter().take_while(|record| is_below(record)).count();
     for (number, record) in records.iter().take(below).enumerate() {

@@ -10,14 +10,14 @@ use super::base::Held;
 
 /// A record of the new db.
 #[derive(Clone, Copy, Debug)]
-pub enum Record<'a> {
+pub enum NewRecord<'a> {
     Held(Held<'a>),
     Changed(Change<'a>),
 }
 
 /// An entry of a small bucket.
 #[derive(Clone, Debug)]
-pub enum Small<'a> {
+pub enum SmallEntry<'a> {
     Held(Held<'a>),
     Made { key: Vec<u8>, value: Vec<u8> },
 }
@@ -27,7 +27,7 @@ pub enum Small<'a> {
 pub struct SmallBucket<'a> {
     pub name: Vec<u8>,
     pub sequence: u64,
-    pub entries: Vec<Small<'a>>,
+    pub entries: Vec<SmallEntry<'a>>,
 }
 
 /// All of it.
@@ -36,13 +36,13 @@ pub struct Content<'a> {
     specs: Vec<BucketSpec>,
     /// Names of the buckets, which are the entries of the root bucket.
     names: Vec<Vec<u8>>,
-    records: Vec<Record<'a>>,
+    records: Vec<NewRecord<'a>>,
     /// The first entry that is a record, and the first after them.
     records_at: (u64, u64),
-    small: Vec<Small<'a>>,
+    small: Vec<SmallEntry<'a>>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> NewRecord<'a> {
     pub fn place(&self) -> Option<RecordKey> {
         match self {
             Self::Held(held) => RecordKey::parse(held.key),
@@ -61,7 +61,7 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Small<'_> {
+impl SmallEntry<'_> {
     pub fn key(&self) -> &[u8] {
         match self {
             Self::Held(held) => held.key,
@@ -72,7 +72,7 @@ impl Small<'_> {
 
 impl<'a> Content<'a> {
     /// Of the records, in the order of revisions, and the small buckets, in that of their names.
-    pub fn new(records: Vec<Record<'a>>, records_sequence: u64, small: Vec<SmallBucket<'a>>) -> Self {
+    pub fn new(records: Vec<NewRecord<'a>>, records_sequence: u64, small: Vec<SmallBucket<'a>>) -> Self {
         let key_bucket = (b"key".to_vec(), None);
         let mut buckets: Vec<(Vec<u8>, Option<SmallBucket<'a>>)> =
             small.into_iter().map(|bucket| (bucket.name.clone(), Some(bucket))).chain([key_bucket]).collect();
@@ -107,19 +107,19 @@ impl<'a> Content<'a> {
         content
     }
 
-    fn at(&self, entry: u64) -> Option<Place<'_, 'a>> {
+    fn at(&self, entry: u64) -> Option<Slot<'_, 'a>> {
         let num_buckets = self.names.len() as u64;
         let (first, end) = self.records_at;
         let at = |index: u64| usize::try_from(index).ok();
         if entry < num_buckets {
-            return Some(Place::Bucket(self.names.get(at(entry)?)?, at(entry)?.saturating_add(1)));
+            return Some(Slot::Bucket(self.names.get(at(entry)?)?, at(entry)?.saturating_add(1)));
         }
         if (first..end).contains(&entry) {
-            return Some(Place::Record(self.records.get(at(entry.saturating_sub(first))?)?));
+            return Some(Slot::Record(self.records.get(at(entry.saturating_sub(first))?)?));
         }
         let records_before = if entry >= end { end.saturating_sub(first) } else { 0 };
         let small = entry.saturating_sub(num_buckets).saturating_sub(records_before);
-        Some(Place::Small(self.small.get(at(small)?)?))
+        Some(Slot::Small(self.small.get(at(small)?)?))
     }
 
     pub fn num_records(&self) -> u64 {
@@ -127,10 +127,10 @@ impl<'a> Content<'a> {
     }
 }
 
-enum Place<'c, 'a> {
+enum Slot<'c, 'a> {
     Bucket(&'c [u8], usize),
-    Record(&'c Record<'a>),
-    Small(&'c Small<'a>),
+    Record(&'c NewRecord<'a>),
+    Small(&'c SmallEntry<'a>),
 }
 
 impl EntrySource for Content<'_> {
@@ -140,14 +140,14 @@ impl EntrySource for Content<'_> {
 
     fn sizes(&self, entry: u64) -> Sizes {
         let (key, value) = match self.at(entry) {
-            Some(Place::Bucket(name, number)) => (name.len(), ValueSize::Bucket(number)),
-            Some(Place::Record(Record::Held(held)) | Place::Small(Small::Held(held))) => {
+            Some(Slot::Bucket(name, number)) => (name.len(), ValueSize::Bucket(number)),
+            Some(Slot::Record(NewRecord::Held(held)) | Slot::Small(SmallEntry::Held(held))) => {
                 (held.key.len(), ValueSize::Bytes(held.value.len() as u64))
             }
-            Some(Place::Record(Record::Changed(change))) => {
+            Some(Slot::Record(NewRecord::Changed(change))) => {
                 (record_key_len(change), ValueSize::Bytes(value(change).encoded_len() as u64))
             }
-            Some(Place::Small(Small::Made { key, value })) => {
+            Some(Slot::Small(SmallEntry::Made { key, value })) => {
                 (key.len(), ValueSize::Bytes(value.len() as u64))
             }
             None => (0, ValueSize::Bytes(0)),
@@ -157,12 +157,12 @@ impl EntrySource for Content<'_> {
 
     fn entry<'s>(&'s self, entry: u64, scratch: &'s mut Vec<u8>) -> Option<NewEntry<'s>> {
         Some(match self.at(entry)? {
-            Place::Bucket(key, _) => NewEntry { key, value: &[] },
-            Place::Record(Record::Held(held)) | Place::Small(Small::Held(held)) => {
+            Slot::Bucket(key, _) => NewEntry { key, value: &[] },
+            Slot::Record(NewRecord::Held(held)) | Slot::Small(SmallEntry::Held(held)) => {
                 NewEntry { key: held.key, value: held.value }
             }
-            Place::Small(Small::Made { key, value }) => NewEntry { key, value },
-            Place::Record(Record::Changed(change)) => {
+            Slot::Small(SmallEntry::Made { key, value }) => NewEntry { key, value },
+            Slot::Record(NewRecord::Changed(change)) => {
                 scratch.clear();
                 scratch.extend_from_slice(&change.revision.to_bytes());
                 if change.put.is_none() {
@@ -201,7 +201,7 @@ mod tests {
             let revision = Revision { main: 70_000, sub: 3 };
             for put in [Some(put), None] {
                 let change = Change { revision, key: b"/registry/a", put };
-                let content = Content::new(vec![Record::Changed(change)], 0, Vec::new());
+                let content = Content::new(vec![NewRecord::Changed(change)], 0, Vec::new());
                 let mut scratch = Vec::new();
                 let sizes = content.sizes(1);
                 let entry = content.entry(1, &mut scratch).unwrap();

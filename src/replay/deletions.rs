@@ -21,7 +21,7 @@ use crate::member::ReadLog;
 use crate::text::ByteText;
 
 use super::error::ReplayError;
-use super::steps::{Seen, run};
+use super::steps::{Step, run};
 
 /// Keys that one request deletes, from which on it is a run of its own.
 const MANY: u64 = 10;
@@ -150,7 +150,7 @@ fn events<'a>(
         let keys = event.resources.entry(resource).or_default();
         *keys = keys.saturating_add(1);
     };
-    run(&mut dry, log, until, &mut sink, &mut |seen: Seen<'_, '_>| {
+    run(&mut dry, log, until, &mut sink, &mut |seen: Step<'_, '_>| {
         let event = now.take();
         if event.keys > 0 {
             events.push(Event { index: seen.entry.index, ..event });

@@ -16,15 +16,15 @@ use crate::text::ByteText;
 
 use super::base::Base;
 use super::compact::compact;
-use super::content::{Content, Record};
+use super::content::{Content, NewRecord};
 use super::deletions;
 use super::document::{Point, ReplayCopy, ReplayReport, RulesReport};
 use super::error::ReplayError;
 use super::request::ReplayRequest;
 use super::small;
-use super::steps::{self, Tally};
+use super::steps::{self, StepTally};
 use super::until;
-use super::writer::{self, KnownBy, Witness, Writer};
+use super::writer::{self, KnownBy, LogWriter, Witness};
 
 /// Rolls a db forward.
 ///
@@ -55,7 +55,7 @@ pub fn replay(
     let listed = wanted.map(|wanted| deletions::runs(&machine, &log, committed, wanted)).transpose()?;
     let mut records = Vec::new();
     if target.is_some() {
-        records.extend(base.entries(KEY_BUCKET).iter().copied().map(Record::Held));
+        records.extend(base.entries(KEY_BUCKET).iter().copied().map(NewRecord::Held));
     }
     let tally = match target {
         // nothing but what exists is kept in memory
@@ -79,8 +79,8 @@ pub fn replay(
     Ok(ReplayReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
 }
 
-fn keep<'a>(records: &mut Vec<Record<'a>>, written: Written<'a>) {
-    records.push(Record::Changed(written.change));
+fn keep<'a>(records: &mut Vec<NewRecord<'a>>, written: Written<'a>) {
+    records.push(NewRecord::Changed(written.change));
 }
 
 fn write_copy(
@@ -157,8 +157,8 @@ struct Report<'r, 'a> {
     log_files: &'r LogFiles,
     log: &'r ReadLog<'a>,
     machine: &'r Machine<'a>,
-    tally: Tally,
-    writer: Writer,
+    tally: StepTally,
+    writer: LogWriter,
     committed: u64,
     from: Point,
 }

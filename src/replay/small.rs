@@ -10,7 +10,7 @@ use crate::etcd::schema::{
 };
 
 use super::base::{Base, Held};
-use super::content::{Small, SmallBucket};
+use super::content::{SmallBucket, SmallEntry};
 
 /// The small buckets of the new db.
 pub fn buckets<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallBucket<'a>> {
@@ -28,7 +28,7 @@ pub fn buckets<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallBucket<'a
     buckets.collect()
 }
 
-fn entries<'a>(name: &[u8], base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn entries<'a>(name: &[u8], base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let mut made = match name {
         META_BUCKET => meta(base, machine),
         LEASE_BUCKET => leases(base, machine),
@@ -36,27 +36,27 @@ fn entries<'a>(name: &[u8], base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small
         b"members" if machine.members.changed => members(base, machine),
         b"members_removed" if machine.members.changed => removed(machine),
         b"cluster" if machine.members.changed => cluster(base, machine),
-        _ => base.entries(name).iter().copied().map(Small::Held).collect(),
+        _ => base.entries(name).iter().copied().map(SmallEntry::Held).collect(),
     };
     made.sort_by(|a, b| a.key().cmp(b.key()));
     made
 }
 
-fn leases<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn leases<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let leases = machine.store.leases.iter().map(|(&id, time)| {
         let lease = Lease { id, ttl: time.ttl, remaining_ttl: time.remaining };
-        let made = || Small::Made { key: id.to_be_bytes().to_vec(), value: lease.encode_to_vec() };
-        base.lease_entry(&lease).map_or_else(made, Small::Held)
+        let made = || SmallEntry::Made { key: id.to_be_bytes().to_vec(), value: lease.encode_to_vec() };
+        base.lease_entry(&lease).map_or_else(made, SmallEntry::Held)
     });
     leases.collect()
 }
 
-fn alarms<'a>(machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn alarms<'a>(machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let alarms = machine.alarms.iter().map(|(alarm, member_id)| Alarm { member_id, alarm });
-    alarms.map(|alarm| Small::Made { key: alarm.encode_to_vec(), value: Vec::new() }).collect()
+    alarms.map(|alarm| SmallEntry::Made { key: alarm.encode_to_vec(), value: Vec::new() }).collect()
 }
 
-fn members<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn members<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let held = base.entries(b"members");
     let rows = machine.members.rows.iter().map(|(id, row)| {
         let key = hex_id(*id);
@@ -64,16 +64,16 @@ fn members<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
             entry.key == key && serde_json::from_slice(entry.value).is_ok_and(|found| *row == found)
         };
         match held.iter().find(is_same) {
-            Some(entry) => Small::Held(*entry),
-            None => Small::Made { key, value: go_json(row) },
+            Some(entry) => SmallEntry::Held(*entry),
+            None => SmallEntry::Made { key, value: go_json(row) },
         }
     });
     rows.collect()
 }
 
-fn removed<'a>(machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn removed<'a>(machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let removed = machine.members.removed.iter();
-    removed.map(|id| Small::Made { key: hex_id(*id), value: b"removed".to_vec() }).collect()
+    removed.map(|id| SmallEntry::Made { key: hex_id(*id), value: b"removed".to_vec() }).collect()
 }
 
 /// The name of a member's row (`server/storage/schema/membership.go`, `BackendMemberKey`).
@@ -81,7 +81,7 @@ fn hex_id(id: u64) -> Vec<u8> {
     format!("{id:x}").into_bytes()
 }
 
-fn cluster<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn cluster<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let members = &machine.members;
     let version = members
         .cluster_version
@@ -96,7 +96,7 @@ fn cluster<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
     replaced(base, b"cluster", version.into_iter().chain(downgrade))
 }
 
-fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small<'a>> {
+fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let mut changed: Vec<(&[u8], Vec<u8>)> = Vec::new();
     if machine.index != base.index {
         changed.push((b"consistent_index", machine.index.to_be_bytes().to_vec()));
@@ -138,11 +138,11 @@ fn replaced<'a, 'k>(
     base: &Base<'a>,
     name: &[u8],
     made: impl Iterator<Item = (&'k [u8], Vec<u8>)>,
-) -> Vec<Small<'a>> {
-    let mut entries: Vec<_> = base.entries(name).iter().copied().map(Small::Held).collect();
+) -> Vec<SmallEntry<'a>> {
+    let mut entries: Vec<_> = base.entries(name).iter().copied().map(SmallEntry::Held).collect();
     for (key, value) in made {
         entries.retain(|entry| entry.key() != key);
-        entries.push(Small::Made { key: key.to_vec(), value });
+        entries.push(SmallEntry::Made { key: key.to_vec(), value });
     }
     entries
 }

@@ -13,7 +13,7 @@ const NAMED: usize = 20;
 
 /// What became of the entries so far.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct StepTally {
     pub entries: u64,
     /// Entries that made a revision.
     pub writes: u64,
@@ -28,7 +28,7 @@ pub struct Tally {
     pub by_alarms: u64,
 }
 
-impl Tally {
+impl StepTally {
     fn add(&mut self, index: u64, applied: &Applied) {
         let count = |counter: &mut u64, counts: bool| *counter = counter.saturating_add(u64::from(counts));
         count(&mut self.entries, true);
@@ -74,7 +74,7 @@ impl<'a> Iterator for Following<'_, 'a> {
 }
 
 /// What is seen of each entry.
-pub struct Seen<'s, 'a> {
+pub struct Step<'s, 'a> {
     pub entry: &'s RaftEntry<'a>,
     pub applied: &'s Applied,
     pub machine: &'s Machine<'a>,
@@ -89,9 +89,9 @@ pub fn run<'a>(
     log: &ReadLog<'a>,
     until: u64,
     sink: &mut dyn FnMut(Written<'a>),
-    look: &mut dyn FnMut(Seen<'_, 'a>) -> bool,
-) -> Result<Tally, ReplayError> {
-    let mut tally = Tally::default();
+    look: &mut dyn FnMut(Step<'_, 'a>) -> bool,
+) -> Result<StepTally, ReplayError> {
+    let mut tally = StepTally::default();
     let mut entries = Following::after(log, machine.index);
     while machine.index < until {
         let Some(entry) = entries.next() else {
@@ -103,7 +103,7 @@ pub fn run<'a>(
         let unsupported = |why: Unsupported| ReplayError::Unsupported { index: entry.index, why };
         let applied = machine.apply(&entry, sink).map_err(unsupported)?;
         tally.add(entry.index, &applied);
-        if !look(Seen { entry: &entry, applied: &applied, machine }) {
+        if !look(Step { entry: &entry, applied: &applied, machine }) {
             break;
         }
     }

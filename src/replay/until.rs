@@ -7,7 +7,7 @@ use crate::member::ReadLog;
 use super::deletions;
 use super::error::ReplayError;
 use super::request::Until;
-use super::steps::{Seen, run};
+use super::steps::{Step, run};
 
 /// The last entry that was surely committed: the log says so, or a db has its effect; of a member that is alone, all of its log
 /// (its own copy is the majority).
@@ -63,7 +63,7 @@ fn of_revision<'a>(
         return Ok(machine.index);
     }
     let mut dry = machine.clone();
-    run(&mut dry, log, committed, &mut |_| {}, &mut |seen: Seen<'_, '_>| {
+    run(&mut dry, log, committed, &mut |_| {}, &mut |seen: Step<'_, '_>| {
         seen.machine.store.revision < asked
     })?;
     let last = dry.store.revision;

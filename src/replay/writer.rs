@@ -32,7 +32,7 @@ pub enum KnownBy {
 
 /// The rules that apply.
 #[derive(Clone, Copy, Debug)]
-pub struct Writer {
+pub struct LogWriter {
     pub version: Version,
     pub rules: Rules,
     pub known_by: KnownBy,
@@ -69,9 +69,9 @@ pub fn find<'a>(
     log: &ReadLog<'a>,
     committed: u64,
     witness: Option<Witness>,
-) -> Result<Writer, ReplayError> {
+) -> Result<LogWriter, ReplayError> {
     let minor = state.cluster_minor().unwrap_or(4);
-    let of = |version: Version, known_by, decided| Writer {
+    let of = |version: Version, known_by, decided| LogWriter {
         version,
         rules: Rules::of(version),
         known_by,

@@ -12,7 +12,7 @@ use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};
 use crate::log::select::NamesSeen;
 use crate::log::summary::Counter;
-use crate::log::{self, EntryKind, Known, LogLine, LogSelect};
+use crate::log::{self, Effects, EntryKind, LogLine, LogSelect};
 use crate::member::ReadLog;
 use crate::replay::base::Base;
 use crate::report;
@@ -75,7 +75,7 @@ impl LogArgs {
         let log = files.read();
         let db = self.open_db(context, &files)?;
         let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
-        let mut known = Known::of_log(&log, base.as_ref(), self.etcd);
+        let mut known = Effects::of_log(&log, base.as_ref(), self.etcd);
         let select = self.select();
         if self.summary {
             self.summarise(context, &files, &log, &mut known, &select)?;
@@ -111,7 +111,7 @@ impl LogArgs {
         &self,
         context: &Context,
         log: &ReadLog<'a>,
-        known: &mut Known<'a>,
+        known: &mut Effects<'a>,
         select: &LogSelect,
     ) -> Result<()> {
         let mut out = BufWriter::new(anstream::stdout().lock());
@@ -140,7 +140,7 @@ impl LogArgs {
         context: &Context,
         files: &LogFiles,
         log: &ReadLog<'a>,
-        known: &mut Known<'a>,
+        known: &mut Effects<'a>,
         select: &LogSelect,
     ) -> Result<()> {
         let mut counter = Counter::default();
@@ -166,7 +166,7 @@ fn write_json(out: &mut impl Write, line: &LogLine<'_>) -> io::Result<()> {
 /// Says which name the log does not have at all.
 fn check_names(log: &ReadLog<'_>, select: &LogSelect) -> Result<()> {
     let mut names = NamesSeen::default();
-    log::for_each(log, &mut Known::nothing(), &LogSelect::default(), |line| {
+    log::for_each(log, &mut Effects::nothing(), &LogSelect::default(), |line| {
         names.see(&line);
         Ok::<(), io::Error>(())
     })?;

@@ -27,7 +27,7 @@ pub struct MemberRow {
 
 /// What a change of the members says of one.
 #[derive(Deserialize)]
-struct Context {
+struct ChangeContext {
     #[serde(flatten)]
     member: MemberRow,
     #[serde(rename = "isPromote", default)]
@@ -70,7 +70,7 @@ impl Members {
         }
         match change.kind {
             ConfChangeType::Add | ConfChangeType::AddLearner => {
-                let Context { member, is_promote } = serde_json::from_slice(context).map_err(|_| ())?;
+                let ChangeContext { member, is_promote } = serde_json::from_slice(context).map_err(|_| ())?;
                 if member.id != id {
                     return Err(());
                 }

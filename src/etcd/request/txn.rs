@@ -6,7 +6,7 @@ use crate::protobuf::Fields;
 use super::fields::{bytes_of, message_of, signed_of, varint_of};
 use super::{KeyRange, Put, Range, RequestError};
 
-/// Transactions within transactions that are read. No client nests them deeper.
+/// Transactions within transactions that are read: no client nests them deeper, and so reading them recurses no deeper.
 const MAX_DEPTH: u32 = 100;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -9,7 +9,7 @@ use crate::content::packing::ArchiveFormat;
 
 use super::decoder::decoder;
 use super::error::{Limit, SHOWN, UnpackError, of_reading};
-use super::place::Place;
+use super::place::SpoolFolder;
 use super::spool::{Hashed, SpoolError, Spooled, fill, spool};
 use super::{Unpacked, stated, tar, zip};
 use crate::input::UnpackOptions;
@@ -23,7 +23,7 @@ const MAX_DEPTH: u32 = 4;
 
 /// What was found so far.
 pub(super) struct Layers<'u> {
-    place: Place,
+    place: SpoolFolder,
     options: &'u UnpackOptions,
     progress: &'u dyn Fn(u64),
     produced: Rc<Cell<u64>>,
@@ -54,7 +54,7 @@ impl Names {
 
 /// Where the bytes of a layer come from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Origin<'o> {
+pub(super) struct LayerOrigin<'o> {
     /// The path in the archives above; empty outside of any.
     pub(super) name: &'o str,
     /// The bytes that it has, as the archive or the compressed file that it is in states.
@@ -67,13 +67,13 @@ pub(super) struct Origin<'o> {
     pub(super) format: Option<ArchiveFormat>,
 }
 
-impl Origin<'_> {
+impl LayerOrigin<'_> {
     /// The file itself.
     pub(super) const FILE: Self = Self { name: "", size: None, unpacked: None, depth: 0, format: None };
 }
 
 impl<'u> Layers<'u> {
-    pub(super) fn new(place: Place, options: &'u UnpackOptions, progress: &'u dyn Fn(u64)) -> Self {
+    pub(super) fn new(place: SpoolFolder, options: &'u UnpackOptions, progress: &'u dyn Fn(u64)) -> Self {
         Self {
             place,
             options,
@@ -90,11 +90,11 @@ impl<'u> Layers<'u> {
     /// Reads a ZIP archive that needs no copy to be read from its end.
     pub(super) fn read_zip(&mut self, archive: impl Read + Seek) -> Result<(), UnpackError> {
         self.format = Some(ArchiveFormat::Zip);
-        zip::files(self, archive, Origin { depth: 1, format: self.format, ..Origin::FILE })
+        zip::files(self, archive, LayerOrigin { depth: 1, format: self.format, ..LayerOrigin::FILE })
     }
 
     /// Reads a file, whatever it is, and those in it.
-    pub(super) fn read(&mut self, input: &mut dyn Read, origin: Origin<'_>) -> Result<(), UnpackError> {
+    pub(super) fn read(&mut self, input: &mut dyn Read, origin: LayerOrigin<'_>) -> Result<(), UnpackError> {
         let mut head = vec![0; HEAD];
         let len = fill(input, &mut head).map_err(|error| failed(origin.format, error))?;
         head.truncate(len);
@@ -113,7 +113,7 @@ impl<'u> Layers<'u> {
         if size.is_some_and(|size| size > self.options.max_unpacked) {
             return Err(UnpackError::TooLarge(self.options.max_unpacked));
         }
-        let below = Origin { size, unpacked: None, depth, format: Some(format), ..origin };
+        let below = LayerOrigin { size, unpacked: None, depth, format: Some(format), ..origin };
         match format {
             ArchiveFormat::Tar => tar::files(self, &mut whole, below),
             ArchiveFormat::Zip => {
@@ -131,7 +131,7 @@ impl<'u> Layers<'u> {
     pub(super) fn read_member(
         &mut self,
         input: &mut dyn Read,
-        origin: Origin<'_>,
+        origin: LayerOrigin<'_>,
     ) -> Result<(), UnpackError> {
         match self.read(input, origin) {
             Err(
@@ -154,7 +154,12 @@ impl<'u> Layers<'u> {
     }
 
     /// A file that is not packed: the db, or another one.
-    fn file(&mut self, input: &mut dyn Read, is_db: bool, origin: Origin<'_>) -> Result<(), UnpackError> {
+    fn file(
+        &mut self,
+        input: &mut dyn Read,
+        is_db: bool,
+        origin: LayerOrigin<'_>,
+    ) -> Result<(), UnpackError> {
         let name = origin.name;
         let in_archive = !name.is_empty();
         self.files.push(name);
@@ -182,7 +187,7 @@ impl<'u> Layers<'u> {
     fn spool(
         &self,
         input: &mut dyn Read,
-        origin: Origin<'_>,
+        origin: LayerOrigin<'_>,
         hashed: Hashed,
     ) -> Result<Spooled, UnpackError> {
         spool(&self.place, input, origin.size, hashed).map_err(|error| match error {
@@ -208,7 +213,7 @@ impl<'u> Layers<'u> {
         match (found, member) {
             (Some((member, spooled)), named) if named.is_some() || dbs.count <= 1 => {
                 let Spooled { file, trailer } = spooled;
-                let Place { folder, in_memory } = place;
+                let SpoolFolder { folder, in_memory } = place;
                 Ok(Unpacked { file, from: Packed { member, trailer, folder, in_memory } })
             }
             (Some(_), _) => Err(UnpackError::Several { format, names: dbs.first, count: dbs.count }),

@@ -42,8 +42,8 @@ use crate::content::packing::ArchiveFormat;
 use super::UnpackOptions;
 use super::packed::Packed;
 use error::UnpackError;
-use layer::{Layers, Origin};
-use place::Place;
+use layer::{LayerOrigin, Layers};
+use place::SpoolFolder;
 
 /// What came out of a packed file.
 #[derive(Debug)]
@@ -63,11 +63,11 @@ pub fn of_bytes(
     options: &UnpackOptions,
     progress: &dyn Fn(u64),
 ) -> Result<Unpacked, UnpackError> {
-    let mut layers = Layers::new(Place::choose(path.parent(), options)?, options, progress);
+    let mut layers = Layers::new(SpoolFolder::choose(path.parent(), options)?, options, progress);
     match ArchiveFormat::of(data) {
         // a file that is there needs no copy to be read from its end
         Some(ArchiveFormat::Zip) => layers.read_zip(Cursor::new(data))?,
-        _ => layers.read(&mut &*data, Origin { unpacked: stated::at_end(data), ..Origin::FILE })?,
+        _ => layers.read(&mut &*data, LayerOrigin { unpacked: stated::at_end(data), ..LayerOrigin::FILE })?,
     }
     layers.finish()
 }
@@ -81,8 +81,8 @@ pub fn of_stream(
     options: &UnpackOptions,
     progress: &dyn Fn(u64),
 ) -> Result<Unpacked, UnpackError> {
-    let mut layers = Layers::new(Place::choose(None, options)?, options, progress);
+    let mut layers = Layers::new(SpoolFolder::choose(None, options)?, options, progress);
     let mut stream = layers.metered(stream);
-    layers.read(&mut stream, Origin::FILE)?;
+    layers.read(&mut stream, LayerOrigin::FILE)?;
     layers.finish()
 }

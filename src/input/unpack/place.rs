@@ -12,12 +12,12 @@ use crate::platform;
 const LEFT_FREE: u64 = 20;
 /// A folder in which a file without a name could be made.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SpoolFolder {
     pub(super) folder: PathBuf,
     pub(super) in_memory: bool,
 }
 
-impl Place {
+impl SpoolFolder {
     /// The folder that was asked for, or the first of the usual ones in which a file can be made; at last the packed file's own.
     pub(super) fn choose(beside: Option<&Path>, options: &UnpackOptions) -> Result<Self, UnpackError> {
         let folders = match &options.folder {

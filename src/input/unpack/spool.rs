@@ -11,7 +11,7 @@ use crate::etcd::trailer::{TRAILER_SIZE, Trailer, trailer_size};
 use crate::platform::FileAt;
 
 use super::error::UnpackError;
-use super::place::Place;
+use super::place::SpoolFolder;
 
 /// Bytes of one buffer, and how many of them there are.
 const BUFFER: usize = 1 << 20;
@@ -53,7 +53,7 @@ pub(super) enum SpoolError {
 
 /// Writes all that `input` gives. `expected` is how much that is, where it is known.
 pub(super) fn spool(
-    place: &Place,
+    place: &SpoolFolder,
     input: &mut dyn Read,
     expected: Option<u64>,
     hashed: Hashed,
@@ -109,7 +109,7 @@ pub(super) fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize>
 }
 
 struct Writer<'p> {
-    place: &'p Place,
+    place: &'p SpoolFolder,
     file: File,
     bytes: u64,
     checked_at: u64,
@@ -119,7 +119,7 @@ struct Writer<'p> {
 }
 
 impl<'p> Writer<'p> {
-    fn new(place: &'p Place, file: File, hashed: Hashed) -> Self {
+    fn new(place: &'p SpoolFolder, file: File, hashed: Hashed) -> Self {
         let hash = (hashed == Hashed::OnTheWay).then(Sha256::new);
         Self { place, file, bytes: 0, checked_at: 0, hash, last: Vec::new() }
     }

@@ -7,7 +7,7 @@ use tar::Archive;
 use crate::content::packing::ArchiveFormat;
 
 use super::error::{UnpackError, of_reading};
-use super::layer::{Layers, Origin};
+use super::layer::{LayerOrigin, Layers};
 use super::watched::Watched;
 use super::zip::path_in;
 
@@ -18,7 +18,7 @@ const MAX_HEADERS: u64 = 1 << 20;
 pub(super) fn files(
     layers: &mut Layers<'_>,
     input: &mut dyn Read,
-    origin: Origin<'_>,
+    origin: LayerOrigin<'_>,
 ) -> Result<(), UnpackError> {
     let (input, seen) = Watched::new(input);
     let failed = |error: io::Error| match seen.end.get() {
@@ -35,7 +35,7 @@ pub(super) fn files(
         let kind = entry.header().entry_type();
         if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
             let name = path_in(origin.name, &entry.path_bytes());
-            let origin = Origin { name: &name, size: Some(entry.size()), ..origin };
+            let origin = LayerOrigin { name: &name, size: Some(entry.size()), ..origin };
             // the holes of a sparse file are in no byte of the archive
             let mut file: Box<dyn Read + '_> = match kind.is_gnu_sparse() {
                 true => Box::new(layers.metered(&mut entry)),

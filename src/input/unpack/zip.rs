@@ -10,13 +10,13 @@ use zip::unstable::read::ZipIterable;
 use crate::content::packing::ArchiveFormat;
 
 use super::error::{UnpackError, of_reading};
-use super::layer::{Layers, Origin};
+use super::layer::{LayerOrigin, Layers};
 
 /// Reads each file of an archive.
 pub(super) fn files(
     layers: &mut Layers<'_>,
     archive: impl Read + Seek,
-    origin: Origin<'_>,
+    origin: LayerOrigin<'_>,
 ) -> Result<(), UnpackError> {
     let mut archive = ZipIterable::try_new(archive, Config::default()).map_err(of_directory)?;
     let entries = archive.files().map_err(of_directory)?;
@@ -30,7 +30,7 @@ pub(super) fn files(
             layers.could_not_read(UnpackError::Encrypted(name));
             continue;
         }
-        let origin = Origin { name: &name, size: Some(entry.size()), ..origin };
+        let origin = LayerOrigin { name: &name, size: Some(entry.size()), ..origin };
         match entry.with_reader(entries.reader_mut(), ZipReadOptions::new()) {
             Ok(file) => {
                 let mut file = layers.metered(file);

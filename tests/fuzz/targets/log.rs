@@ -2,7 +2,7 @@
 #![no_main]
 
 use etcd_medic::internals::etcd::request::Request;
-use etcd_medic::internals::log::{self, Known, LogSelect};
+use etcd_medic::internals::log::{self, Effects, LogSelect};
 use etcd_medic::internals::member::log::Segment;
 use etcd_medic::internals::member::{Log, ReadLog};
 use etcd_medic_fuzz::counting;
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
             assert!((stretch.first_index()..=stretch.last_index()).eq(entries.map(|entry| entry.index)));
         }
         let mut shown = 0;
-        let counted = log::for_each(&read, &mut Known::nothing(), &LogSelect::default(), |line| {
+        let counted = log::for_each(&read, &mut Effects::nothing(), &LogSelect::default(), |line| {
             assert!(line.request.is_some() || line.detail.is_some(), "{line:?}");
             shown += 1;
             Ok::<(), ()>(())
