@@ -11,6 +11,7 @@ use crate::k8s::KeyLayout;
 use crate::member::conf_change::ConfChangeType;
 use crate::member::message::{EntryData, RaftEntry};
 use crate::text::{ByteText, escape};
+use crate::travel::shown::VisibleObject;
 
 use super::known::Effect;
 
@@ -93,7 +94,7 @@ pub struct LogLine<'a> {
 }
 
 /// What an entry asks for of a key, or of a range of them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Operation {
     /// `put`, `delete` or `range`.
@@ -114,6 +115,10 @@ pub struct Operation {
     pub lease: HexId,
     /// Of a transaction: `then` or `else`.
     pub branch: Option<&'static str>,
+    /// With `--values`: the value that is put, as an object. Data of Secrets is left out unless it was asked for.
+    pub object: Option<VisibleObject>,
+    /// With `--values`: the value as it is, where it is no object, and holds nothing of a Secret.
+    pub value: Option<ByteText>,
 }
 
 impl<'a> LogLine<'a> {
@@ -223,6 +228,8 @@ impl Operation {
             value_bytes: None,
             lease: HexId(0),
             branch: None,
+            object: None,
+            value: None,
         }
     }
 

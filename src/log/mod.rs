@@ -5,12 +5,14 @@
 //! | [`line`] | an entry, as it is shown |
 //! | [`select`] | which entries |
 //! | [`known`] | what became of an entry, where that can be known |
+//! | [`values`] | the values that it puts, as far as they may be shown |
 //! | [`summary`] | what all of them come to |
 
 pub mod known;
 pub mod line;
 pub mod select;
 pub mod summary;
+pub mod values;
 
 use crate::k8s::KeyLayout;
 use crate::member::ReadLog;

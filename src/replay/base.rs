@@ -93,7 +93,7 @@ impl<'a> Base<'a> {
             revision: self.revision,
             compact_revision: self.state.compact_revision(),
             leases: leases.collect(),
-            assumes_leases: false,
+            ..Store::default()
         };
         let alarms = self.state.alarms.iter().map(|alarm| (alarm.alarm, alarm.member_id));
         Machine {

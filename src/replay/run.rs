@@ -49,6 +49,10 @@ pub fn replay(
     let mut machine = base.machine(Rules::of(request.version.unwrap_or(writer::OLDEST)));
     let writer = writer::find(request.version, &base.state, &machine, &log, committed, witness)?;
     machine.rules = writer.rules;
+    let shortest = witness.and_then(|witness| witness.shortest_lease).into_iter();
+    let shortest = shortest.chain(machine.store.leases.values().map(|lease| lease.ttl)).min();
+    // a member that granted one for less has a shorter election timeout
+    machine.store.min_lease_ttl = machine.store.min_lease_ttl.min(shortest.unwrap_or(i64::MAX)).max(1);
     let until = until::find(&request.until, &machine, &log, committed)?;
     let from = point(&machine);
     let wanted = request.list_deletions.as_ref();
@@ -139,7 +143,11 @@ fn witness(log: &LogFiles) -> Option<Witness> {
     let options = OpenOptions { lock: crate::bolt::open::Lock::None, ..OpenOptions::default() };
     let file = DbFile::open(log.db.as_ref()?, &options, &|_| {}).ok()?;
     let state = State::read(&file.db);
-    Some(Witness { index: state.consistent_index?, revision: state.current_revision(&file.db) })
+    Some(Witness {
+        index: state.consistent_index?,
+        revision: state.current_revision(&file.db),
+        shortest_lease: state.leases.iter().map(|lease| lease.ttl).min(),
+    })
 }
 
 fn point(machine: &Machine<'_>) -> Point {

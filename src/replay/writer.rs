@@ -12,6 +12,8 @@ use super::steps::run;
 pub struct Witness {
     pub index: u64,
     pub revision: i64,
+    /// The shortest time of its leases, in seconds.
+    pub shortest_lease: Option<i64>,
 }
 
 /// How it was found which rules apply.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::log::summary::LogSummary;
 use crate::log::{EntryKind, LogLine, LogSelect, Operation};
-use crate::text::escape;
+use crate::text::{escape, harmless};
 use crate::units::count;
 
 use super::table::{self, Align, Column};
@@ -41,6 +41,7 @@ pub fn line(out: &mut impl Write, view: &View, line: &LogLine<'_>, select: &LogS
         };
         let value = operation.value_bytes.map_or(String::new(), |bytes| view.bytes(bytes));
         row(out, line, &kind, &value, &key(operation))?;
+        show_value(out, operation)?;
     }
     if line.kind == EntryKind::LeaseRevoke
         || line.operations.iter().any(|operation| operation.range_end.is_some())
@@ -50,6 +51,14 @@ pub fn line(out: &mut impl Write, view: &View, line: &LogLine<'_>, select: &LogS
         }
     }
     Ok(())
+}
+
+/// The value that is put, where it was asked for: on one line.
+fn show_value(out: &mut impl Write, operation: &Operation) -> io::Result<()> {
+    let object =
+        operation.object.as_ref().map(|object| serde_json::to_string(object.fields())).transpose()?;
+    let value = operation.value.as_ref().map(ToString::to_string);
+    object.or(value).map_or(Ok(()), |value| writeln!(out, "{:>62}{}", "", harmless(&value)))
 }
 
 /// Ranges of transactions are not worth a line, unless they were asked for.

@@ -185,3 +185,43 @@ fn the_entries_that_another_reader_found() {
     }
     writeln!(stderr(), "{read} logs of members read").expect("written");
 }
+
+/// Values are shown if they are asked for, and Secrets' data only if that is, too.
+#[test]
+fn a_log_shows_no_secret_unless_asked() {
+    use crate::support::member_log::{FIRST_SEGMENT, LogBuilder};
+    use crate::support::requests::{put, request, txn};
+    let folder = TempDir::new().expect("a folder");
+    let wal = folder.path().join("member/wal");
+    fs::create_dir_all(&wal).expect("a folder");
+    let secret = br#"{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s","namespace":"d"},"data":{"k":"aHVudGVyMg=="}}"#;
+    let map = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"d"},"data":{"k":"plain"}}"#;
+    let other =
+        txn(&[], &[(2, put(b"/registry/configmaps/d/c", map, 0))], &[(2, put(b"/app/x", b"raw bytes", 0))]);
+    let log = LogBuilder::new(7)
+        .change(0, 7)
+        .entry_at(2, &request(4, &put(b"/registry/secrets/d/s", secret, 0), b""))
+        .entry_at(3, &request(6, &other, b"eve"))
+        .state(3)
+        .last();
+    fs::write(wal.join(FIRST_SEGMENT), log).expect("written");
+    let dir = folder.path().to_str().expect("UTF-8");
+    for output in ["text", "json"] {
+        let shown = |options: &[&str]| {
+            let ran = run([&["log", dir, "--output", output], options].concat());
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            ran.out
+        };
+        let plain = shown(&[]);
+        assert!(
+            ["plain", "raw bytes", "hunter2", "aHVudGVyMg"].iter().all(|value| !plain.contains(value)),
+            "{plain}"
+        );
+        assert!(plain.contains("/registry/secrets/d/s") && plain.contains("eve"), "{plain}");
+        let values = shown(&["--values"]);
+        assert!(values.contains("plain") && values.contains("raw bytes"), "{values}");
+        assert!(!values.contains("hunter2") && !values.contains("aHVudGVyMg"), "{values}");
+        let all = shown(&["--values", "--show-secrets"]);
+        assert!(all.contains("hunter2") || all.contains("aHVudGVyMg"), "{all}");
+    }
+}

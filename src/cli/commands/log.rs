@@ -12,11 +12,13 @@ use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};
 use crate::log::select::NamesSeen;
 use crate::log::summary::Counter;
+use crate::log::values;
 use crate::log::{self, Effects, EntryKind, LogLine, LogSelect};
 use crate::member::ReadLog;
 use crate::replay::base::Base;
 use crate::report;
 use crate::text::{ByteText, JsonEscaper, shown};
+use crate::travel::shown::{ShowOptions, Shower};
 
 use crate::cli::context::{Context, OutputFormat};
 use crate::cli::messages::report_error;
@@ -64,6 +66,12 @@ pub struct LogArgs {
     /// The version of etcd that wrote the log, such as 3.5.9
     #[arg(long, value_name = "VERSION")]
     etcd: Option<Version>,
+    /// Show the values that are put, too
+    #[arg(long, conflicts_with = "summary")]
+    values: bool,
+    /// Show the data of Secrets
+    #[arg(long, requires = "values")]
+    show_secrets: bool,
     /// Show what they come to instead: kinds, resources, the busiest keys
     #[arg(long)]
     summary: bool,
@@ -118,7 +126,11 @@ impl LogArgs {
         let is_json = context.options.output == OutputFormat::Json;
         let view = context.view();
         let mut shown = 0_u64;
-        log::for_each(log, known, select, |line| {
+        let shower = Shower::new(ShowOptions { show_secrets: self.show_secrets, clean: false });
+        log::for_each(log, known, select, |mut line| {
+            if self.values {
+                values::show(&mut line, &shower);
+            }
             if shown == 0 && !is_json {
                 report::log::heading(&mut out)?;
             }

@@ -12,7 +12,7 @@ use super::txn::Chosen;
 /// The longest time that a lease can be granted for, in seconds (`server/lease/lessor.go`, `MaxLeaseTTL`).
 const MAX_LEASE_TTL: i64 = 9_000_000_000;
 /// The shortest, at etcd's usual election timeout of a second: a member's own setting (`server/etcdserver/server.go`, `minTTL`).
-const MIN_LEASE_TTL: i64 = 2;
+const USUAL_MIN_LEASE_TTL: i64 = 2;
 
 /// Keys and leases.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Store<'a> {
     /// -1 for never.
     pub compact_revision: i64,
     pub leases: BTreeMap<i64, LeaseTime>,
+    /// The shortest time that a lease is granted for, in seconds.
+    pub min_lease_ttl: i64,
     /// Whether every lease is taken to exist: where it is not known which did.
     pub assumes_leases: bool,
 }
@@ -79,6 +81,7 @@ impl Default for Store<'_> {
             revision: 1,
             compact_revision: -1,
             leases: BTreeMap::new(),
+            min_lease_ttl: USUAL_MIN_LEASE_TTL,
             assumes_leases: false,
         }
     }
@@ -148,7 +151,7 @@ impl<'a> Store<'a> {
         if self.leases.contains_key(&id) {
             return Err(Refused::LeaseExists);
         }
-        self.leases.insert(id, LeaseTime { ttl: ttl.max(MIN_LEASE_TTL), remaining: 0 });
+        self.leases.insert(id, LeaseTime { ttl: ttl.max(self.min_lease_ttl), remaining: 0 });
         Ok(0)
     }
 
