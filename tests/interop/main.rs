@@ -9,6 +9,7 @@ mod damage_table;
 mod facts;
 mod member;
 mod printed;
+mod replay;
 mod rewrite;
 mod salvage;
 mod synth;
