@@ -1,12 +1,13 @@
 //! What lies in a folder that is no data dir: dbs that may have been meant.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::format::MAGIC;
 use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
+use crate::platform::names_in;
 use crate::text::shown;
 
 /// Entries of a folder that are looked at.
@@ -28,8 +29,8 @@ pub struct FolderContent {
 impl FolderContent {
     /// Looks at a folder.
     pub fn of(path: &Path) -> Self {
-        let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).take(LOOKED_AT);
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let names = names_in(path).into_iter().flatten().filter_map(Result::ok).take(LOOKED_AT);
+        let mut paths: Vec<PathBuf> = names.map(|name| path.join(name)).collect();
         paths.sort();
         let names = paths.iter().take(SHOWN).filter_map(|path| path.file_name().map(PathBuf::from)).collect();
         let dbs = paths.iter().filter(|path| data_dir::resolve(path).is_ok_and(|db| begins_as_db(&db)));

@@ -1,6 +1,5 @@
 //! The files of a member's log, opened.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_snap};
 use crate::member::{ReadLog, snap};
+use crate::platform;
 
 use super::beside::LogError;
 
@@ -107,7 +107,6 @@ pub(super) fn read_snaps(folder: &Path) -> Vec<Snapshot> {
 
 /// The names in a folder that are text; a segment's is.
 fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = fs::read_dir(folder)?;
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    names.collect()
+    let names = platform::names_in(folder)?;
+    names.map(|name| Ok(name?.to_string_lossy().into_owned())).collect()
 }

@@ -5,7 +5,6 @@
 //! (etcd's issue 13501).
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::Db;
@@ -15,6 +14,7 @@ use crate::content::packing::free_name;
 use crate::etcd::data_dir;
 use crate::etcd::schema::State;
 use crate::member::names::parse_snap_db;
+use crate::platform::names_in;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
@@ -57,7 +57,7 @@ impl Received {
     fn beside_db(db: &Path) -> Option<Self> {
         (db.file_name()? == data_dir::DB_NAME).then_some(())?;
         let folder = db.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let names = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
+        let names = names_in(folder).ok()?.filter_map(Result::ok);
         let mut waiting: Vec<_> =
             names.filter_map(|name| Some((parse_snap_db(name.to_str()?)?, name))).collect();
         waiting.sort();

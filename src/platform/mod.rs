@@ -5,6 +5,7 @@
 //! | [`FileAt`] | reads and writes at an offset | |
 //! | [`Facts`] | what a file is, its identity, whether it was written to | |
 //! | [`FolderHandle`] | an open folder, and names in it | Windows: by paths, and names are exchanged in three steps |
+//! | [`names_in`] | the names in a folder | |
 //! | [`try_lock`] | bbolt's lock | |
 //! | [`reserve`], [`room`] | space on the disk | it is only tried |
 //! | [`copy_attributes`] | mode, owner and extended attributes | Windows: a file has those of its folder |

@@ -71,8 +71,8 @@ pub(super) fn writer_in_proc(file: &File) -> Option<String> {
 }
 
 fn names_in(folder: &str) -> impl Iterator<Item = String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    let names = crate::platform::names_in(folder.as_ref()).into_iter().flatten().filter_map(Result::ok);
+    names.map(|name| name.to_string_lossy().into_owned())
 }
 
 fn process_name(pid: &str) -> String {

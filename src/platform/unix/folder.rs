@@ -19,6 +19,14 @@ use crate::platform::{Readers, Room};
 #[derive(Debug)]
 pub struct FolderHandle(OwnedFd);
 
+/// The names in a folder. (Those of the standard library panic where a disk fails when the folder is closed.)
+///
+/// # Errors
+/// The operating system's.
+pub fn names_in(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
+    FolderHandle::open(folder)?.names()
+}
+
 const OPEN_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl FolderHandle {
@@ -51,12 +59,18 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn is_empty(&self) -> io::Result<bool> {
-        for entry in Dir::read_from(&self.0)? {
-            if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(self.names()?.next().transpose()?.is_none())
+    }
+
+    fn names(&self) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
+        let entries = Dir::read_from(&self.0)?;
+        Ok(entries.filter_map(|entry| match entry {
+            Ok(entry) => match entry.file_name().to_bytes() {
+                b"." | b".." => None,
+                name => Some(Ok(OsString::from_vec(name.to_vec()))),
+            },
+            Err(error) => Some(Err(error.into())),
+        }))
     }
 
     /// Where the link `name` leads to; `None` where it is none.

@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Stat, StatVfs, fstat, statat};
 use rustix::io::Errno;
 
 pub use attributes::copy_attributes;
-pub use folder::FolderHandle;
+pub use folder::{FolderHandle, names_in};
 pub use std::os::unix::fs::FileExt as FileAt;
 #[cfg(feature = "packed")]
 pub use temporary::*;

@@ -19,6 +19,14 @@ pub struct FolderHandle {
     path: PathBuf,
 }
 
+/// The names in a folder.
+///
+/// # Errors
+/// The operating system's.
+pub fn names_in(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
+    Ok(folder.read_dir()?.map(|entry| Ok(entry?.file_name())))
+}
+
 impl FolderHandle {
     /// Opens the folder that a path leads to, also by a link.
     ///

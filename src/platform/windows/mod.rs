@@ -15,7 +15,7 @@ use std::path::Path;
 
 use winapi_util::file::{Information, information};
 
-pub use folder::FolderHandle;
+pub use folder::{FolderHandle, names_in};
 pub use lock::try_lock;
 #[cfg(feature = "packed")]
 pub use temporary::*;
