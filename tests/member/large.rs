@@ -50,4 +50,11 @@ fn a_large_log() {
     fs::create_dir_all(&wal).expect("a folder");
     fs::write(wal.join(FIRST_SEGMENT), log.state(index + entries).last()).expect("written");
     fs::copy(db, folder.join("base.db")).expect("copied");
+    // and it is one: each of its entries can be applied
+    let base = etcd_medic::open(folder.join("base.db")).expect("a db");
+    let log = LogFiles::open(&folder, None).expect("a log");
+    let mut request = etcd_medic::ReplayRequest::dry();
+    request.until = etcd_medic::Until::Index(index + entries);
+    let report = base.replay(&log, &request, etcd_medic::Progress::SILENT).expect("replayed");
+    assert_eq!((report.entries, report.writes, report.refused), (entries, entries - 1, 0));
 }
