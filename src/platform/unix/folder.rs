@@ -24,7 +24,17 @@ pub struct FolderHandle(OwnedFd);
 /// # Errors
 /// The operating system's.
 pub fn names_in(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
-    FolderHandle::open(folder)?.names()
+    Ok(names(Dir::new(FolderHandle::open(folder)?.0)?))
+}
+
+fn names(entries: Dir) -> impl Iterator<Item = io::Result<OsString>> + use<> {
+    entries.filter_map(|entry| match entry {
+        Ok(entry) => match entry.file_name().to_bytes() {
+            b"." | b".." => None,
+            name => Some(Ok(OsString::from_vec(name.to_vec()))),
+        },
+        Err(error) => Some(Err(error.into())),
+    })
 }
 
 const OPEN_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -59,18 +69,7 @@ impl FolderHandle {
     /// # Errors
     /// The operating system's.
     pub fn is_empty(&self) -> io::Result<bool> {
-        Ok(self.names()?.next().transpose()?.is_none())
-    }
-
-    fn names(&self) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
-        let entries = Dir::read_from(&self.0)?;
-        Ok(entries.filter_map(|entry| match entry {
-            Ok(entry) => match entry.file_name().to_bytes() {
-                b"." | b".." => None,
-                name => Some(Ok(OsString::from_vec(name.to_vec()))),
-            },
-            Err(error) => Some(Err(error.into())),
-        }))
+        Ok(names(Dir::read_from(&self.0)?).next().transpose()?.is_none())
     }
 
     /// Where the link `name` leads to; `None` where it is none.
