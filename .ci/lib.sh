@@ -127,7 +127,7 @@ readme_test_command() {
 # at once than there are processors.
 with_everything() { # COMMAND...
   local -x ETCD_MEDIC_PEERS=$peers ETCD_MEDIC_PROMTOOL=$work/prometheus/usr/bin/promtool ETCD_MEDIC_REQUIRE_PEERS=1
-  local -x RUST_TEST_THREADS=$((2 * $(nproc)))
+  local -x RUST_TEST_THREADS=$((3 * $(nproc)))
   if [[ -d $corpora ]]; then
     local -x ETCD_MEDIC_CORPORA=$corpora
   else

@@ -11,7 +11,7 @@ use crate::support::random::Random;
 with_each_etcd!(each_entry_is_what_etcd_had, all_keys_are_back_after_an_accident);
 
 /// Requests that are made.
-const REQUESTS: u32 = 70;
+const REQUESTS: u32 = 45;
 
 /// What the running etcd had when it had applied an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]

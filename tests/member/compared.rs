@@ -15,7 +15,7 @@ use super::replayed::corpora;
 use crate::support::random::Random;
 
 /// Values that are changed in each db.
-const CHANGES: usize = 8;
+const CHANGES: usize = 3;
 
 fn compared(db: &Path, log: &LogFiles) -> Option<LogComparison> {
     let file = etcd_medic::open_with(db, &Lock::None.into(), Progress::SILENT).ok()?;
