@@ -1,16 +1,12 @@
 //! The log of a member, beside its db: opened and read whole.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use thiserror::Error;
-
-use crate::bolt::open::OpenError;
 use crate::etcd::data_dir;
+use crate::member::Log;
 use crate::member::message::Snapshot;
-use crate::member::{Log, LogFault};
-use crate::text::shown;
 
-use super::log_files::{LogFiles, read_snaps};
+use super::log_files::{LogError, LogFiles, read_snaps};
 
 /// What is beside a db.
 #[derive(Debug)]
@@ -29,22 +25,6 @@ pub struct MemberLog {
     pub log: Log,
     /// The heads of the `.snap` files that can be read.
     pub snaps: Vec<Snapshot>,
-}
-
-/// Why a log can't be read whole.
-#[derive(Debug, Error)]
-pub enum LogError {
-    /// It is not there.
-    #[error("there is no log in {}, where etcd keeps it unless it was told another folder", shown(folder))]
-    Missing {
-        /// Where it should be.
-        folder: PathBuf,
-    },
-    /// A file or folder can't be read.
-    #[error("the log can't be read: {}: {error}", shown(path))]
-    Io { path: PathBuf, error: OpenError },
-    #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
-    Damaged { folder: PathBuf, fault: LogFault },
 }
 
 impl Beside {

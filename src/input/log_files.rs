@@ -3,19 +3,36 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bolt::open::{Lock, Mapping, map_file};
+use thiserror::Error;
+
+use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_snap};
-use crate::member::{ReadLog, snap};
+use crate::member::{LogFault, ReadLog, snap};
 use crate::platform;
-
-use super::beside::LogError;
+use crate::text::shown;
 
 /// Where the log of a data dir may lie below a folder: that may be the data dir, `member`, or `wal`.
 const BELOW: [&str; 3] = ["member/wal", "wal", ""];
 /// Where its db is, from the folder `member` on.
 const DB: &str = "snap/db";
+
+/// Why a log can't be read whole.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// It is not there.
+    #[error("there is no log in {}, where etcd keeps it unless it was told another folder", shown(folder))]
+    Missing {
+        /// Where it should be.
+        folder: PathBuf,
+    },
+    /// A file or folder can't be read.
+    #[error("the log can't be read: {}: {error}", shown(path))]
+    Io { path: PathBuf, error: OpenError },
+    #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
+    Damaged { folder: PathBuf, fault: LogFault },
+}
 
 /// A log's files, and what is beside them.
 #[derive(Debug)]

@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 
 use super::conf_change::{ConfChange, ConfChangeType};
 use super::conf_state::ConfState;
-use super::fault::{LogFault, LogFaultKind};
+use super::fault::LogFaultKind;
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
-use super::read::ReadLog;
 
 /// A file of the folder `wal/` that etcd takes for a segment.
 #[derive(Clone, Copy, Debug)]
@@ -40,18 +39,6 @@ pub(super) struct Entries {
 }
 
 impl Log {
-    /// Reads a log that must be whole.
-    ///
-    /// # Errors
-    /// The first fault.
-    pub fn read(segments: &[Segment<'_>]) -> Result<Self, LogFault> {
-        let ReadLog { log, faults, .. } = ReadLog::read(segments);
-        match faults.into_iter().next() {
-            Some(fault) => Err(fault),
-            None => Ok(log),
-        }
-    }
-
     /// The first entry that is there; `None` where there is none.
     pub fn first_index(&self) -> Option<u64> {
         Some(self.entries.first).filter(|&first| first > 0)

@@ -113,6 +113,20 @@ impl<'a> ReadLog<'a> {
     }
 }
 
+impl Log {
+    /// Reads a log that must be whole.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn read(segments: &[Segment<'_>]) -> Result<Self, LogFault> {
+        let ReadLog { log, faults, .. } = ReadLog::read(segments);
+        match faults.into_iter().next() {
+            Some(fault) => Err(fault),
+            None => Ok(log),
+        }
+    }
+}
+
 /// What was read so far.
 #[derive(Default)]
 struct Reader<'a> {

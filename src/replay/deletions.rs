@@ -12,14 +12,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::etcd::apply::{Machine, Written};
 use crate::filter::Filter;
 use crate::k8s::KeyLayout;
 use crate::member::ReadLog;
 use crate::text::ByteText;
 
+use super::document::{DeletedResource, DeletionRun};
 use super::error::ReplayError;
 use super::steps::{Step, run};
 
@@ -41,38 +40,6 @@ pub struct Deletions {
     /// Only keys that begin with this.
     pub prefix: Vec<u8>,
     pub filter: Filter,
-}
-
-/// A run of deletions.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DeletionRun {
-    /// The first entry that deletes keys of it: a replay ends before this one.
-    pub first_index: u64,
-    /// The last one.
-    pub last_index: u64,
-    /// Entries that delete keys of it.
-    pub entries: u64,
-    /// Keys that were deleted.
-    pub keys: u64,
-    /// Bytes of their values.
-    pub bytes: u64,
-    /// The same by resource, the one with most keys first.
-    pub resources: Vec<DeletedResource>,
-    /// The first key of it.
-    pub first_key: ByteText,
-}
-
-/// Deleted keys of a resource.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DeletedResource {
-    /// The API group.
-    pub group: String,
-    /// The resource; for keys that are not Kubernetes', their leading path.
-    pub resource: ByteText,
-    /// Keys that were deleted.
-    pub keys: u64,
 }
 
 /// What one entry deletes of what counts.

@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::etcd::apply::Refused;
 use crate::text::ByteText;
 
-use super::deletions::DeletionRun;
 use super::writer::KnownBy;
 
 /// A db that was rolled forward; with `--dry-run`, what it would be.
@@ -95,4 +94,36 @@ pub struct ReplayCopy {
     pub records: u64,
     /// The SHA-256 at its end, in hexadecimal digits; `null` without one.
     pub sha256: Option<String>,
+}
+
+/// A run of deletions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeletionRun {
+    /// The first entry that deletes keys of it: a replay ends before this one.
+    pub first_index: u64,
+    /// The last one.
+    pub last_index: u64,
+    /// Entries that delete keys of it.
+    pub entries: u64,
+    /// Keys that were deleted.
+    pub keys: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+    /// The same by resource, the one with most keys first.
+    pub resources: Vec<DeletedResource>,
+    /// The first key of it.
+    pub first_key: ByteText,
+}
+
+/// Deleted keys of a resource.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeletedResource {
+    /// The API group.
+    pub group: String,
+    /// The resource; for keys that are not Kubernetes', their leading path.
+    pub resource: ByteText,
+    /// Keys that were deleted.
+    pub keys: u64,
 }

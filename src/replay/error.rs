@@ -7,11 +7,11 @@ use thiserror::Error;
 use crate::copy::CopyError;
 use crate::etcd::apply::Unsupported;
 use crate::input::SourceError;
-use crate::input::beside::LogError;
+use crate::input::log_files::LogError;
 use crate::text::escape;
 use crate::units::count;
 
-use super::deletions::DeletionRun;
+use super::document::DeletionRun;
 
 /// Why there is no new db. Neither the db nor the log was changed.
 #[derive(Debug, Error)]

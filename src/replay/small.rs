@@ -81,6 +81,14 @@ fn hex_id(id: u64) -> Vec<u8> {
     format!("{id:x}").into_bytes()
 }
 
+/// As etcd stores it (`server/etcdserver/version/downgrade.go`, `DowngradeInfo`).
+#[derive(serde::Serialize)]
+struct Downgrade<'v> {
+    #[serde(rename = "target-version")]
+    target: &'v str,
+    enabled: bool,
+}
+
 fn cluster<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     let members = &machine.members;
     let version = members
@@ -89,9 +97,7 @@ fn cluster<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
         .map(|version| (&b"clusterVersion"[..], version.clone().into_bytes()));
     let downgrade = members.downgrade.as_ref().map(|(enabled, version)| {
         let target = if *enabled { version.as_str() } else { "" };
-        // `server/etcdserver/version/downgrade.go`, `DowngradeInfo`
-        let json = format!(r#"{{"target-version":"{target}","enabled":{enabled}}}"#);
-        (&b"downgrade"[..], json.into_bytes())
+        (&b"downgrade"[..], go_json(&Downgrade { target, enabled: *enabled }))
     });
     replaced(base, b"cluster", version.into_iter().chain(downgrade))
 }

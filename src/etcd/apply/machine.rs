@@ -1,6 +1,5 @@
 //! The state of an etcd, and requests applied to it.
 
-use strum::IntoStaticStr;
 use thiserror::Error;
 
 use crate::member::message::{EntryData, RaftEntry};
@@ -9,6 +8,7 @@ use super::super::request::v2::V2Effect;
 use super::super::request::{Action, Request, RequestError, Txn};
 use super::alarms::Alarms;
 use super::members::Members;
+use super::refused::Refused;
 use super::rules::Rules;
 use super::store::{Sink, Store};
 use super::txn::TakesSpace;
@@ -43,43 +43,6 @@ pub struct Applied {
     pub by_alarms: bool,
     /// Whether the member that a client asked refused it, and the others carried it out (etcd#18667, up to 3.6).
     pub diverges: bool,
-}
-
-/// Why etcd refuses a request.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Error, IntoStaticStr, serde::Serialize,
-)]
-#[strum(serialize_all = "kebab-case")]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Refused {
-    /// The lease does not exist.
-    #[error("the lease does not exist")]
-    LeaseNotFound,
-    /// The lease exists already.
-    #[error("the lease exists already")]
-    LeaseExists,
-    /// The lease's time is too long.
-    #[error("the lease's time is too long")]
-    LeaseTtl,
-    /// The key whose value or lease is to stay does not exist.
-    #[error("the key whose value or lease is to stay does not exist")]
-    KeyNotFound,
-    /// The revision was compacted.
-    #[error("the revision was compacted")]
-    Compacted,
-    /// The revision does not exist yet.
-    #[error("the revision does not exist yet")]
-    FutureRevision,
-    /// The alarm NOSPACE was in force.
-    #[error("the alarm NOSPACE was in force")]
-    NoSpace,
-    /// The alarm CORRUPT was in force.
-    #[error("the alarm CORRUPT was in force")]
-    Corrupt,
-    /// The change of the members was not possible.
-    #[error("the change of the members was not possible")]
-    Member,
 }
 
 /// An entry whose effect can't be told.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::member::ConfState;
 use crate::member::conf_change::{ConfChange, ConfChangeType};
 
-use super::machine::Refused;
+use super::refused::Refused;
 
 /// A member, as the bucket `members` has it: etcd's own JSON, in its order.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

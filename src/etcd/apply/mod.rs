@@ -3,6 +3,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`rules`] | what differs from version to version |
+//! | [`refused`] | why a request is refused |
 //! | [`live`] | the keys that exist, and the leases that they are attached to |
 //! | [`alarms`] | which alarms are set, and which are in force |
 //! | [`members`] | the members, and the version that all of them speak |
@@ -20,11 +21,13 @@ pub mod alarms;
 pub mod live;
 pub mod machine;
 pub mod members;
+pub mod refused;
 pub mod rules;
 pub mod store;
 mod txn;
 
 pub use live::{LiveKey, LiveKeys};
-pub use machine::{Applied, Machine, Refused, Unsupported};
+pub use machine::{Applied, Machine, Unsupported};
+pub use refused::Refused;
 pub use rules::{Rules, Version};
 pub use store::{Change, NewValue, Store, Written};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::request::{KeyRange, Op, Put, Range, Txn};
 use super::super::revision::Revision;
 use super::live::{LiveKey, LiveKeys};
-use super::machine::Refused;
+use super::refused::Refused;
 use super::rules::Rules;
 use super::txn::Chosen;
 
