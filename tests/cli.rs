@@ -241,6 +241,28 @@ fn a_data_dir_is_its_db() {
     }
 }
 
+/// What is shown is a name that the user gave, or one below it: another machine's results are the same.
+#[test]
+fn a_path_is_shown_as_it_was_named() {
+    let archive =
+        fs::read(testdata("field/disarm-behind-its-log/etcd-3.5/member.tar.zst")).expect("an archive");
+    let archive = zstd::stream::read::Decoder::new(archive.as_slice()).expect("zstd");
+    let folder = TempDir::new().expect("a folder");
+    tar::Archive::new(archive).unpack(&folder).expect("unpacked");
+    let all: [&[&str]; 3] =
+        [&["log", "member/wal"], &["log", "--summary", "."], &["replay", ".", "--log", ".", "--dry-run"]];
+    let all = all.into_iter().map(|words| words.iter().map(ToString::to_string).collect());
+    let mut read = 0;
+    for look in all.chain(["member", "member/snap/db"].into_iter().flat_map(looks)) {
+        let ran: Ran = program().current_dir(&folder).args(&look).output().expect("ran").into();
+        read += usize::from(ran.code < 2);
+        for said in [&ran.out, &ran.err] {
+            assert!(!said.contains(&path_in(&folder, "")), "{look:?}: {said}");
+        }
+    }
+    assert_eq!(read, 51);
+}
+
 /// The `key` bucket's fingerprint, and the same over its entries as another reading of the file has them.
 #[test]
 fn fingerprints_tell_contents_apart() {

@@ -28,17 +28,33 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     })
 }
 
-/// The folder `member` of a data dir whose db is at `db`; `None` for a file by itself. A db is a member's by its place: `db` in
-/// a folder `snap`.
+/// The folder `member` of a data dir whose db is at `db`, by the name that was given as far as possible: it is shown to users. `None`
+/// for a file by itself. A db is a member's by its place: `db` in a folder `snap`.
 pub fn member_folder(db: &Path) -> Option<PathBuf> {
-    let folder_of = |path: &Path| {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let folder = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
-        let is_db = path.file_name()? == DB_NAME && folder.file_name()? == "snap";
-        folder.parent().filter(|_| is_db).map(Path::to_owned)
-    };
     // by the name that was given; or, where that is a link to it, by its own
-    folder_of(db).or_else(|| folder_of(&db.canonicalize().ok()?))
+    by_place(db).or_else(|| by_place(&db.canonicalize().ok()?))
+}
+
+fn by_place(db: &Path) -> Option<PathBuf> {
+    let folder = or_here(db.parent()?);
+    let is_db = db.file_name()? == DB_NAME && folder.canonicalize().ok()?.file_name()? == "snap";
+    is_db.then(|| above(folder))
+}
+
+/// The folder above one, by its name where that says it.
+pub fn above(folder: &Path) -> PathBuf {
+    // without a `/` at its end, which would look through a link
+    let folder: PathBuf = folder.components().collect();
+    match folder.parent() {
+        // a link has another folder above it than its name says; `..` has no name
+        Some(above) if folder.file_name().is_some() && !folder.is_symlink() => or_here(above).to_owned(),
+        _ => folder.join(".."),
+    }
+}
+
+/// A folder; the current one for an empty path.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 #[cfg(test)]
@@ -57,6 +73,10 @@ mod tests {
         fs::write(folder.path().join("db"), "").expect("a file");
         symlink(member.join("snap/db"), folder.path().join("link")).expect("a link");
         symlink(folder.path().join("db"), member.join("snap/elsewhere")).expect("a link");
+        // as it was named, whatever that is a link to
+        let through = folder.path().join("through");
+        symlink(folder.path().join("data"), &through).expect("a link");
+        assert_eq!(member_folder(&through.join("member/snap/db")), Some(through.join("member")));
         let member = member.canonicalize().expect("a path");
         assert_eq!(member_folder(&member.join("snap/db")), Some(member.clone()));
         assert_eq!(member_folder(&folder.path().join("link")), Some(member.clone()));
@@ -64,6 +84,13 @@ mod tests {
         fs::remove_file(member.join("snap/db")).expect("removed");
         symlink(folder.path().join("db"), member.join("snap/db")).expect("a link");
         assert_eq!(member_folder(&member.join("snap/db")), Some(member.clone()));
+        symlink(member.join("snap"), folder.path().join("above")).expect("a link");
+        let above = above(&folder.path().join("above/"));
+        assert_eq!(above.canonicalize().expect("a path"), member);
+        // another name of its folder
+        symlink(member.join("snap"), folder.path().join("other")).expect("a link");
+        let above = member_folder(&folder.path().join("other/db")).expect("a member");
+        assert_eq!(above.canonicalize().expect("a path"), member);
         for other in ["db", "data/member/snap/db.before", "data/member/snap/elsewhere", "nothing/db"] {
             assert_eq!(member_folder(&folder.path().join(other)), None, "{other}");
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
+use crate::etcd::data_dir;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_snap};
@@ -66,7 +67,7 @@ impl LogFiles {
                 .into_iter()
                 .map(|below| path.join(below))
                 .find(|member| member.join(DB).is_file()),
-            None => folder.canonicalize().ok().and_then(|folder| Some(folder.parent()?.to_owned())),
+            None => Some(data_dir::above(&folder)),
         };
         if let Some(member) = member {
             log.db = Some(member.join(DB)).filter(|db| db.is_file());

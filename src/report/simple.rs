@@ -74,7 +74,7 @@ fn compared(out: &mut impl Write, log: &LogComparison) -> io::Result<()> {
     }
     let LogComparison { covered_records, not_covered_records, first_revision, .. } = log;
     if *covered_records == 0 {
-        return writeln!(out, "log: none of the records is covered by {}", log.path);
+        return writeln!(out, "log: {} covers none of the records", log.path);
     }
     let uncovered = match not_covered_records {
         0 => String::new(),
