@@ -73,6 +73,7 @@ mod output;
 mod owner;
 mod platform;
 mod protobuf;
+mod ranges;
 mod replay;
 #[cfg(feature = "cli")]
 mod report;

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::etcd::apply::{Rules, Version};
 use crate::input::{DbFile, LogFiles};
-use crate::replay::align::{Compared, Difference, compare};
 use crate::replay::base::Base;
+use crate::replay::compare::{Compared, compare};
+use crate::replay::difference::Difference;
 use crate::replay::error::ReplayError;
 use crate::replay::writer::{OLDEST, usual};
 use crate::text::ByteText;

@@ -178,7 +178,7 @@ fn of_salvage(error: &SalvageError) -> Option<String> {
         SalvageError::Doubtful { .. } => {
             ". Look at it with --dry-run; without --strict, what nothing speaks against is taken"
         }
-        SalvageError::Nothing { .. } => return None,
+        SalvageError::Nothing { .. } | SalvageError::Log(_) => return None,
     };
     Some(remedy.to_owned())
 }

@@ -89,6 +89,13 @@ pub struct State<'a> {
     pub undecodable: Vec<(&'static str, u64)>,
 }
 
+/// The minor version of a cluster that speaks this version, such as `3.5.0`.
+pub fn minor_of(version: &str) -> Option<u32> {
+    let mut parts = version.split('.');
+    (parts.next() == Some("3")).then_some(())?;
+    parts.next()?.parse().ok()
+}
+
 /// A member, as the `members` bucket has it.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, serde::Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -325,9 +332,7 @@ impl<'a> State<'a> {
 
     /// The minor version of etcd 3 that all members speak: 5 of 3.5.0; `None` where the db does not tell.
     pub fn cluster_minor(&self) -> Option<u32> {
-        let mut parts = self.cluster_version.as_deref()?.split('.');
-        (parts.next() == Some("3")).then_some(())?;
-        parts.next()?.parse().ok()
+        minor_of(self.cluster_version.as_deref()?)
     }
 
     /// Members of the `members` bucket that raft's own list, where it is stored, does not have: neither as voters nor as learners,

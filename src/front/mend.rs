@@ -98,9 +98,15 @@ pub fn salvage(
     request: &SalvageRequest,
     progress: Progress<'_>,
 ) -> Result<SalvageReport, SalvageError> {
+    let path = path.as_ref();
     let scratch = request.disk_errors.then(|| folder_of(&request.target));
-    let wreck = open::open(path.as_ref(), &request.open, scratch, progress)?;
-    run::salvage(&wreck, request, progress)
+    let log = LogFiles::beside(path, request.log.as_deref())?;
+    let wreck = match (open::open(path, &request.open, scratch, progress), &log) {
+        (Ok(wreck), _) => wreck,
+        (Err(error), Some(log)) if error.leaves_nothing() => open::nothing(&log.place_of_db()),
+        (Err(error), _) => return Err(error.into()),
+    };
+    run::salvage(&wreck, log.as_ref(), request, progress)
 }
 
 /// Makes up the db of a Kubernetes cluster; the same one from the same request.

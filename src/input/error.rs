@@ -106,6 +106,15 @@ impl SourceError {
         Self { path: path.to_owned(), reason, owner, received, named: Box::new(named.clone()) }
     }
 
+    /// Whether there is no byte of a db in it.
+    #[must_use]
+    pub fn leaves_nothing(&self) -> bool {
+        match &self.reason {
+            Reason::Content(content) => content.has_nothing(),
+            reason => reason.leaves_nothing(),
+        }
+    }
+
     /// The reason, and what to do. If there is a command for that, it follows.
     fn words(&self) -> String {
         let (reason, backup) = (&self.reason, self.owner.backup());

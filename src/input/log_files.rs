@@ -1,5 +1,6 @@
 //! The files of a member's log, opened.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,19 @@ impl LogFiles {
         Ok(log)
     }
 
+    /// Opens the log of a member by its db, or a folder that should have one: the log that is named, or the one beside it, if there
+    /// is one.
+    ///
+    /// # Errors
+    /// The one that is named can't be opened.
+    pub fn beside(db: &Path, named: Option<&Path>) -> Result<Option<Self>, LogError> {
+        if let Some(named) = named {
+            return Self::open(named, None).map(Some);
+        }
+        let folder = if db.is_dir() { Some(db.to_owned()) } else { data_dir::member_folder(db) };
+        Ok(folder.and_then(|folder| Self::open(&folder, None).ok()))
+    }
+
     /// Opens all segments in a folder.
     ///
     /// # Errors
@@ -95,6 +109,16 @@ impl LogFiles {
             return Err(LogError::Missing { folder: folder.to_owned() });
         }
         Ok(Self { folder: folder.to_owned(), files, db: None, snaps: Vec::new() })
+    }
+
+    /// Where the db of the same member is, or should be.
+    pub fn place_of_db(&self) -> PathBuf {
+        data_dir::above(&self.folder).join(DB)
+    }
+
+    /// One of its files.
+    pub fn any_file(&self) -> Option<&File> {
+        self.files.first().map(|(_, mapping)| mapping.file())
     }
 
     pub fn segments(&self) -> Vec<Segment<'_>> {

@@ -9,7 +9,7 @@
 use super::fault::{LogFault, LogFaultKind};
 use super::frame::FramesEnd;
 use super::log::{Entries, Log, Segment};
-use super::message::{HardState, Metadata, RaftEntry, Snapshot};
+use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
 use super::record::{RecordType, WalRecord, WalRecords};
 use super::resync::resync;
@@ -105,6 +105,17 @@ impl<'a> ReadLog<'a> {
     pub fn stretch_with(&self, index: u64) -> Option<&Stretch<'a>> {
         let has = |stretch: &&Stretch<'a>| (stretch.first_index()..=stretch.last_index()).contains(&index);
         self.stretches.iter().rev().filter(|stretch| stretch.first_index() > 0).find(has)
+    }
+
+    /// Whether the log was begun by a restore: its first entries are the members, and a snapshot record follows them, of what was
+    /// restored. Nothing else of that is in the log (`etcdutl/snapshot/v3_snapshot.go`, `saveWALAndSnap`).
+    pub fn begins_with_restore(&self) -> bool {
+        let Some(first) = self.stretches.iter().find(|stretch| stretch.first_index() == 1) else {
+            return false;
+        };
+        let is_change = |entry: &RaftEntry<'_>| matches!(entry.content, EntryData::ConfChange(..));
+        let changes = first.entries().take_while(is_change).count() as u64;
+        changes > 0 && self.log.snapshots.iter().any(|snapshot| snapshot.index == changes)
     }
 
     /// Entries of all stretches.

@@ -1,5 +1,4 @@
-//! Which entry made which revision of a db, and whether the records are what the entries wrote. The values have no checksum in a db, so
-//! this alone finds what was changed in one member without its peers.
+//! Which entry made which revision of a db.
 //!
 //! The last entry that the db has the effect of, and its current revision, belong together. So an alignment begins at an earlier point,
 //! applies entry after entry to the keys that the db had there, and must meet each revision's set of keys on the way, and the end.
@@ -12,133 +11,78 @@
 //! | begins later | before its first entry, at a revision that is looked for |
 //!
 //! Keys decide, never values: a value that differs is the finding. Which leases existed, and sometimes which alarms were in force, is
-//! not known; an entry that depends on it may have been refused, and both ways are tried. A difference counts if no alignment gives the
-//! record to another entry.
+//! not known; an entry that depends on it may have been refused, and both ways are tried. Where records of a damaged db may be missing,
+//! those that are there must be among what the entry wrote.
 
 use crate::etcd::apply::alarms::Alarms;
-use crate::etcd::apply::{Change, LiveKey, Machine, NewValue, Rules, Written};
+use crate::etcd::apply::{Change, LiveKey, Machine, Rules, Written};
 use crate::etcd::request::{Action, Op, Request};
-use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{KeyValue, RecordKey};
+use crate::member::Stretch;
 use crate::member::message::{EntryData, RaftEntry};
-use crate::member::{ReadLog, Stretch};
+use crate::ranges::Ranges;
 
-use super::base::{Base, Held, live_keys};
-use super::steps::Following;
+use super::base::{Held, live_keys};
+use super::difference::{Difference, difference};
 
 /// How often, all in all, an entry is applied in the search, times their number.
 const PATIENCE: u64 = 20;
-/// Differences that are looked at one by one.
-const MAX_DIFFERENCES: usize = 100;
 
-/// A record that is not what its entry wrote.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Difference<'a> {
-    pub revision: i64,
-    pub sub: i64,
-    pub key: &'a [u8],
-    /// The entry that wrote it.
+/// Records that must be what the entries wrote, to the byte, before anything that is missing is taken from later entries.
+const MIN_ANCHORS: usize = 3;
+
+/// The records of a db.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'s, 'a> {
+    /// Those that are there, in order.
+    pub held: &'s [Held<'a>],
+    /// Revisions of which records may be missing.
+    pub lost: Option<&'s Ranges<i64>>,
+}
+
+impl<'s, 'a> Records<'s, 'a> {
+    /// Of a db that lacks none.
+    pub fn whole(held: &'s [Held<'a>]) -> Self {
+        Self { held, lost: None }
+    }
+
+    fn may_lack(&self, revision: i64) -> bool {
+        self.lost.is_some_and(|lost| lost.cover(revision, revision))
+    }
+
+    /// Whether the state at a revision can be known: no record up to it is missing.
+    fn is_whole_up_to(&self, revision: i64) -> bool {
+        self.lost.and_then(Ranges::first).is_none_or(|first| revision < first)
+    }
+}
+
+/// Where an alignment ends.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// With this entry.
     pub index: u64,
-    /// What differs.
-    pub what: &'static str,
-}
-
-/// How a db and its log compare.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Compared<'a> {
-    /// Records that the log covers.
-    pub covered: u64,
-    /// Records that it does not.
-    pub not_covered: u64,
-    /// The first revision that it covers; 0 for none.
-    pub first_revision: i64,
-    /// The first of those that differ.
-    pub differences: Vec<Difference<'a>>,
-    /// Records that differ from one entry, and may have been written by another.
-    pub uncertain: u64,
-}
-
-/// Compares a db with the log of its member.
-pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared<'a> {
-    let records = base.entries(KEY_BUCKET);
-    let nothing = Compared { not_covered: records.len() as u64, ..Compared::default() };
-    let Some(stretch) = log.stretch_with(base.index) else { return nothing };
-    if stretch.first_index() == 1
-        && let Some(compared) = from_nothing(base, log, records, rules)
-    {
-        return compared;
-    }
-    let mut search = Aligner::new(base, stretch, records, rules);
-    let Some(found) = search.find(None) else { return nothing };
-    let covered = records.len().saturating_sub(found.first_record);
-    let mut compared = Compared {
-        covered: covered as u64,
-        not_covered: found.first_record as u64,
-        first_revision: found.first_revision,
-        ..Compared::default()
-    };
-    for difference in found.differences.into_iter().take(MAX_DIFFERENCES) {
-        // another entry may have written it, too
-        match search.find(Some((difference.index, difference.revision))) {
-            Some(_) => compared.uncertain = compared.uncertain.saturating_add(1),
-            None => compared.differences.push(difference),
-        }
-    }
-    compared
-}
-
-/// The same by a log that has all entries: what it makes of nothing must be the db's revision, with each of its records.
-fn from_nothing<'a>(
-    base: &Base<'a>,
-    log: &ReadLog<'a>,
-    records: &[Held<'a>],
-    rules: Rules,
-) -> Option<Compared<'a>> {
-    let mut machine = Machine::empty(rules);
-    let (mut next, mut is_met, mut index) = (0_usize, true, 0);
-    let mut differences = Vec::new();
-    for entry in Following::after(log, 0).take_while(|entry| entry.index <= base.index) {
-        index = entry.index;
-        let mut sink = |written: Written<'a>| {
-            let Change { revision, key, put } = written.change;
-            let place = RecordKey { revision, tombstone: put.is_none() };
-            // what a compaction removed is not there
-            let Some(record) = records.get(next).filter(|record| RecordKey::parse(record.key) == Some(place))
-            else {
-                return;
-            };
-            next = next.saturating_add(1);
-            is_met &= KeyValue::key_of(record.value) == key;
-            let what = difference(&written.change, record);
-            let differs = |what| Difference { revision: revision.main, sub: revision.sub, key, index, what };
-            differences.extend(what.map(differs).filter(|_| differences.len() < MAX_DIFFERENCES));
-        };
-        machine.apply(&entry, &mut sink).ok()?;
-    }
-    let is_whole = is_met && next == records.len();
-    let is_there = index == base.index && machine.store.revision == base.revision;
-    (is_whole && is_there).then_some(Compared {
-        covered: records.len() as u64,
-        first_revision: 1,
-        differences,
-        ..Compared::default()
-    })
+    /// At this revision, if that is known.
+    pub revision: Option<i64>,
+    /// Whether the db has nothing that a later entry wrote.
+    pub is_exact: bool,
 }
 
 /// An alignment.
-struct Alignment<'a> {
-    /// The first record that it covers; all after it are.
-    first_record: usize,
-    first_revision: i64,
-    differences: Vec<Difference<'a>>,
+#[derive(Debug)]
+pub struct Alignment<'a> {
+    /// The first record that it covers.
+    pub first_record: usize,
+    pub first_revision: i64,
+    pub differences: Vec<Difference<'a>>,
+    /// All that its entries wrote.
+    pub changes: Vec<Change<'a>>,
 }
 
-struct Aligner<'s, 'a> {
+pub struct Aligner<'s, 'a> {
     stretch: &'s Stretch<'a>,
-    records: &'s [Held<'a>],
+    records: Records<'s, 'a>,
     machine: Machine<'a>,
-    last_index: u64,
-    last_revision: i64,
+    end: End,
     /// The compact revision: what is before it is not whole.
     lowest: i64,
     alarms_known: bool,
@@ -156,6 +100,10 @@ struct At {
     differences: usize,
     alarms: Alarms,
     compact_revision: i64,
+    /// Records that are to the byte what was written, up to the first that is missing.
+    anchors: usize,
+    /// Whether some are missing.
+    lacks: bool,
 }
 
 /// What an alignment has done.
@@ -167,57 +115,100 @@ struct Trail<'a> {
     differences: Vec<Difference<'a>>,
 }
 
+impl<'a> Trail<'a> {
+    fn alignment(&self, first_record: usize, first_revision: i64) -> Alignment<'a> {
+        let changes = self.changes.iter().map(|written| written.change).collect();
+        Alignment { first_record, first_revision, differences: self.differences.clone(), changes }
+    }
+}
+
 impl<'s, 'a> Aligner<'s, 'a> {
-    fn new(base: &Base<'a>, stretch: &'s Stretch<'a>, records: &'s [Held<'a>], rules: Rules) -> Self {
+    /// `lowest` is the compact revision; `no_alarms` says that none is raised at the end.
+    pub fn new(
+        stretch: &'s Stretch<'a>,
+        records: Records<'s, 'a>,
+        end: End,
+        lowest: i64,
+        rules: Rules,
+        no_alarms: bool,
+    ) -> Self {
         let mut machine = Machine::empty(rules);
         machine.store.assumes_leases = true;
         let is_alarm = |entry: RaftEntry<'_>| {
             let EntryData::Request(data) = entry.content else { return false };
             Request::parse(data).is_ok_and(|request| matches!(request.action, Action::Alarm { .. }))
         };
-        let alarms_known = base.state.alarms.is_empty() && !stretch.entries().any(is_alarm);
-        Self {
-            stretch,
-            records,
-            machine,
-            last_index: base.index,
-            last_revision: base.revision,
-            lowest: base.state.compact_revision().max(1),
-            alarms_known,
-            budget: 0,
-        }
+        let alarms_known = no_alarms && !stretch.entries().any(is_alarm);
+        Self { stretch, records, machine, end, lowest: lowest.max(1), alarms_known, budget: 0 }
     }
 
     /// An alignment in which this entry did not make this revision.
-    fn find(&mut self, without: Option<(u64, i64)>) -> Option<Alignment<'a>> {
+    pub fn find(&mut self, without: Option<(u64, i64)>) -> Option<Alignment<'a>> {
+        let mut found = None;
+        self.search(without, &mut |alignment| {
+            found = Some(alignment);
+            true
+        });
+        found
+    }
+
+    /// All alignments, as far as they are found before patience ends; whether it did not.
+    pub fn all(&mut self) -> (Vec<Alignment<'a>>, bool) {
+        let mut all = Vec::new();
+        self.search(None, &mut |alignment| {
+            all.push(alignment);
+            false
+        });
+        (all, self.budget > 0)
+    }
+
+    /// Shows each alignment that is found to `take`, until that says it is enough.
+    fn search(&mut self, without: Option<(u64, i64)>, take: &mut dyn FnMut(Alignment<'a>) -> bool) {
         let before_first = self.stretch.first_index().saturating_sub(1);
-        let entries = self.last_index.saturating_sub(before_first);
+        let entries = self.end.index.saturating_sub(before_first);
         self.budget = entries.saturating_mul(PATIENCE);
-        let revisions = self.last_revision.saturating_sub(self.lowest).unsigned_abs();
-        self.begin(self.lowest);
-        // each revision has an entry of its own
-        let newest = self.last_index.saturating_sub(revisions);
-        let mut starts = (before_first..=newest).rev();
-        let found = starts.find_map(|index| self.align(index, without));
-        if found.is_some() {
-            return found;
+        let last_revision = self.last_revision();
+        let revisions = last_revision.saturating_sub(self.lowest).unsigned_abs();
+        if self.records.is_whole_up_to(self.lowest) {
+            self.begin(self.lowest);
+            // each revision has an entry of its own
+            let newest = self.end.index.saturating_sub(revisions);
+            let mut is_found = false;
+            for index in (before_first..=newest).rev() {
+                let mut see = |alignment| {
+                    is_found = true;
+                    take(alignment)
+                };
+                if self.align(index, without, &mut see) {
+                    return;
+                }
+            }
+            if is_found {
+                return;
+            }
         }
         // the log begins later, or with a restore: at the lowest revision that its entries can have begun with, or after it
         let fewest = i64::try_from(entries).unwrap_or(i64::MAX);
-        let from = self.last_revision.saturating_sub(fewest).max(self.lowest);
+        let from = last_revision.saturating_sub(fewest).max(self.lowest);
         self.begin(from);
-        for _ in from..=self.last_revision {
-            if let Some(found) = self.align(before_first, without) {
-                return Some(found);
+        for revision in from..=last_revision {
+            if !self.records.is_whole_up_to(revision) || self.align(before_first, without, take) {
+                return;
             }
             self.step();
         }
-        None
+    }
+
+    /// The last revision, as far as the records show it.
+    fn last_revision(&self) -> i64 {
+        let newest = self.records.held.last().and_then(|record| RecordKey::parse(record.key));
+        let newest = newest.map_or(self.lowest, |place| place.revision.main.max(self.lowest));
+        self.end.revision.unwrap_or(newest)
     }
 
     /// The state at a revision.
     fn begin(&mut self, revision: i64) {
-        let records = self.records.get(..self.first_after(revision)).unwrap_or_default();
+        let records = self.records.held.get(..self.first_after(revision)).unwrap_or_default();
         self.machine.store.keys = live_keys(records);
         self.machine.store.revision = revision;
     }
@@ -227,7 +218,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
         let first = self.first_after(self.machine.store.revision);
         self.machine.store.revision = self.machine.store.revision.saturating_add(1);
         let end = self.first_after(self.machine.store.revision);
-        for record in self.records.get(first..end).unwrap_or_default() {
+        for record in self.records.held.get(first..end).unwrap_or_default() {
             let tombstone = RecordKey::parse(record.key).is_some_and(|place| place.tombstone);
             match KeyValue::parse(record.value) {
                 Ok(kv) if tombstone => {
@@ -240,13 +231,18 @@ impl<'s, 'a> Aligner<'s, 'a> {
     }
 
     fn first_after(&self, revision: i64) -> usize {
-        self.records.partition_point(|record| {
+        self.records.held.partition_point(|record| {
             RecordKey::parse(record.key).is_none_or(|place| place.revision.main <= revision)
         })
     }
 
-    /// Applies the entries after this one, up to the last one. The state is as it was after it.
-    fn align(&mut self, index: u64, without: Option<(u64, i64)>) -> Option<Alignment<'a>> {
+    /// Applies the entries after this one, up to the last one. The state is as it was after it. Says whether `take` has enough.
+    fn align(
+        &mut self,
+        index: u64,
+        without: Option<(u64, i64)>,
+        take: &mut dyn FnMut(Alignment<'a>) -> bool,
+    ) -> bool {
         let first_record = self.first_after(self.machine.store.revision);
         let first_revision = self.machine.store.revision.saturating_add(1);
         self.machine.alarms = Alarms::default();
@@ -255,12 +251,13 @@ impl<'s, 'a> Aligner<'s, 'a> {
         let mut at = self.at(index, first_record, &done);
         // entries that were applied, and may have been refused
         let mut choices: Vec<At> = Vec::new();
-        let aligned = loop {
-            if at.index == self.last_index && self.machine.store.revision == self.last_revision {
+        let is_enough = loop {
+            let is_aligned = self.is_end(&at);
+            if is_aligned && take(done.alignment(first_record, first_revision)) {
                 break true;
             }
-            let went_on = at.index < self.last_index && self.entry(&mut at, &mut done, &mut choices, without);
-            if went_on {
+            let goes_on = !is_aligned && at.index < self.end.index;
+            if goes_on && self.entry(&mut at, &mut done, &mut choices, without) {
                 continue;
             }
             match choices.pop().filter(|_| self.budget > 0) {
@@ -268,10 +265,16 @@ impl<'s, 'a> Aligner<'s, 'a> {
                 None => break false,
             }
         };
-        let differences = std::mem::take(&mut done.differences);
         let start = At { revisions: 0, differences: 0, ..at };
         self.back(start, &mut done);
-        aligned.then_some(Alignment { first_record, first_revision, differences })
+        is_enough
+    }
+
+    fn is_end(&self, at: &At) -> bool {
+        let revision = self.end.revision.is_none_or(|revision| revision == self.machine.store.revision);
+        let all_met = !self.end.is_exact || at.next == self.records.held.len();
+        let is_anchored = !at.lacks || at.anchors >= MIN_ANCHORS;
+        at.index == self.end.index && revision && all_met && is_anchored
     }
 
     fn at(&self, index: u64, next: usize, done: &Trail<'a>) -> At {
@@ -282,6 +285,8 @@ impl<'s, 'a> Aligner<'s, 'a> {
             differences: done.differences.len(),
             alarms: self.machine.alarms.clone(),
             compact_revision: self.machine.store.compact_revision,
+            anchors: 0,
+            lacks: false,
         }
     }
 
@@ -296,7 +301,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
         self.budget = self.budget.saturating_sub(1);
         let index = at.index.saturating_add(1);
         let Some(entry) = self.stretch.entry(index).filter(|_| self.budget > 0) else { return false };
-        let refused = At { index, ..self.at(index, at.next, done) };
+        let refused = At { index, anchors: at.anchors, lacks: at.lacks, ..self.at(index, at.next, done) };
         at.index = index;
         let EntryData::Request(data) = entry.content else { return true };
         let Ok(request) = Request::parse(data) else { return false };
@@ -309,20 +314,27 @@ impl<'s, 'a> Aligner<'s, 'a> {
         }
         let is_uncertain = applied.diverges || self.is_uncertain(&request.action);
         let revision = self.machine.store.revision;
-        let records = self.records.get(at.next..).unwrap_or_default();
-        if without == Some((index, revision)) || !meets(records, made) {
+        let records = self.records.held.get(at.next..).unwrap_or_default();
+        let met = met(records, made, self.records.may_lack(revision));
+        let Some(met) = met.filter(|_| without != Some((index, revision))) else {
             self.machine.store.undo(made);
             done.changes.truncate(began);
             return is_uncertain;
-        }
-        let differing = made.iter().zip(records).filter_map(|(written, record)| {
+        };
+        let differing = met.iter().filter_map(|(written, record)| {
             let Change { revision, key, .. } = written.change;
             let what = difference(&written.change, record)?;
             Some(Difference { revision: revision.main, sub: revision.sub, key, index, what })
         });
         done.differences.extend(differing);
         done.revisions.push(began);
-        at.next = at.next.saturating_add(made.len());
+        at.next = at.next.saturating_add(met.len());
+        at.lacks |= met.len() < made.len();
+        if !at.lacks {
+            at.anchors = at
+                .anchors
+                .saturating_add(met.iter().filter(|(written, record)| is_anchor(written, record)).count());
+        }
         if is_uncertain {
             choices.push(refused);
         }
@@ -356,32 +368,31 @@ impl<'s, 'a> Aligner<'s, 'a> {
     }
 }
 
-/// Whether these records are one revision's, of the keys that were changed, and no others.
-fn meets(records: &[Held<'_>], made: &[Written<'_>]) -> bool {
-    let is_of = |(record, written): (&Held<'_>, &Written<'_>)| {
+/// Whether a record shows that it was written by this very entry: its value is the same to the byte, and its version.
+fn is_anchor(written: &Written<'_>, record: &Held<'_>) -> bool {
+    let has_value = written.change.put.is_some_and(|put| !put.value.is_empty());
+    has_value && difference(&written.change, record).is_none()
+}
+
+/// Each record of a revision with what wrote it, if they are of the keys that were changed, and no others. Where some may be missing,
+/// the others must be among what was written.
+fn met<'m, 'a>(
+    records: &'m [Held<'a>],
+    made: &'m [Written<'a>],
+    may_lack: bool,
+) -> Option<Vec<(&'m Written<'a>, &'m Held<'a>)>> {
+    let revision = made.first()?.change.revision.main;
+    let main = |record: &Held<'_>| RecordKey::parse(record.key).map(|place| place.revision.main);
+    let there = records.iter().take_while(|record| main(record) == Some(revision));
+    let is_of = |record: &Held<'_>, written: &Written<'_>| {
         let Change { revision, key, put } = written.change;
         let place = RecordKey { revision, tombstone: put.is_none() };
         RecordKey::parse(record.key) == Some(place) && KeyValue::key_of(record.value) == key
     };
-    let main = |record: &Held<'_>| RecordKey::parse(record.key).map(|place| place.revision.main);
-    let after = records.get(made.len()).and_then(main);
-    records.len() >= made.len()
-        && records.iter().zip(made).all(is_of)
-        && after != made.first().map(|written| written.change.revision.main)
-}
-
-/// What of a record is not what was written.
-fn difference(change: &Change<'_>, record: &Held<'_>) -> Option<&'static str> {
-    let Ok(kv) = KeyValue::parse(record.value) else { return Some("record") };
-    let Some(NewValue { create_revision, version, lease, value }) = change.put else {
-        return (kv != KeyValue { key: change.key, ..KeyValue::default() }).then_some("tombstone");
-    };
-    let parts = [
-        ("value", kv.value == value),
-        ("lease", kv.lease == lease),
-        ("version", kv.version == version),
-        ("create_revision", kv.create_revision == create_revision),
-        ("mod_revision", kv.mod_revision == change.revision.main),
-    ];
-    parts.into_iter().find_map(|(what, is_same)| (!is_same).then_some(what))
+    let mut rest = made.iter();
+    let met: Option<Vec<_>> =
+        there.map(|record| Some((rest.find(|written| is_of(record, written))?, record))).collect();
+    // what comes next is later
+    let met = met.filter(|met| records.get(met.len()).and_then(main).is_none_or(|next| next > revision))?;
+    (may_lack || met.len() == made.len()).then_some(met)
 }

@@ -41,7 +41,6 @@ pub struct HeldBucket<'a> {
 /// The db that a replay begins with.
 #[derive(Debug)]
 pub struct Base<'a> {
-    pub db: &'a Db,
     pub state: State<'a>,
     pub buckets: Vec<HeldBucket<'a>>,
     pub index: u64,
@@ -73,7 +72,12 @@ impl<'a> Base<'a> {
         let newest = records.and_then(|records| RecordKey::parse(records.entries.last()?.key));
         let newest = newest.map_or(0, |place| place.revision.main);
         let revision = current_revision(newest, state.compact_revision());
-        Ok(Self { db, state, buckets, index, revision })
+        Ok(Self { state, buckets, index, revision })
+    }
+
+    /// A db that has nothing yet.
+    pub fn nothing() -> Self {
+        Self { state: State::default(), buckets: Vec::new(), index: 0, revision: 1 }
     }
 
     /// The entries of a bucket.
@@ -134,9 +138,12 @@ impl<'a> Base<'a> {
         self.entries(LEASE_BUCKET).iter().find(is_same).copied()
     }
 
-    /// Whether the bucket `meta` has this key.
-    pub fn has_meta(&self, key: &[u8]) -> bool {
-        self.entries(META_BUCKET).iter().any(|entry| entry.key == key)
+    /// Whether the etcd that has come to this state writes this key into the bucket `meta`, which etcd 3.4 does not have.
+    pub fn writes_meta(&self, key: &[u8], machine: &Machine<'_>) -> bool {
+        match self.buckets.is_empty() {
+            true => machine.members.speaks_at_least(5),
+            false => self.entries(META_BUCKET).iter().any(|entry| entry.key == key),
+        }
     }
 }
 

@@ -163,18 +163,24 @@ impl EntrySource for Content<'_> {
             }
             Slot::Small(SmallEntry::Made { key, value }) => NewEntry { key, value },
             Slot::Record(NewRecord::Changed(change)) => {
-                scratch.clear();
-                scratch.extend_from_slice(&change.revision.to_bytes());
-                if change.put.is_none() {
-                    scratch.push(b't');
-                }
-                let split = scratch.len();
-                value(change).encode(scratch);
+                let split = encode(change, scratch);
                 let (key, value) = scratch.split_at_checked(split)?;
                 NewEntry { key, value }
             }
         })
     }
+}
+
+/// Writes a record into a buffer, which is cleared: its key, then its value. Gives where the value begins.
+pub fn encode(change: &Change<'_>, buffer: &mut Vec<u8>) -> usize {
+    buffer.clear();
+    buffer.extend_from_slice(&change.revision.to_bytes());
+    if change.put.is_none() {
+        buffer.push(b't');
+    }
+    let split = buffer.len();
+    value(change).encode(buffer);
+    split
 }
 
 fn record_key_len(change: &Change<'_>) -> usize {

@@ -6,7 +6,9 @@
 //! |---|---|
 //! | [`request`] | what a replay is asked to do |
 //! | [`base`] | the db that it begins with |
-//! | [`align`] | which entry made which revision of a db, and whether its records are what was written |
+//! | [`difference`](mod@difference) | what of a record is not what its entry wrote |
+//! | [`align`] | which entry made which revision of a db |
+//! | [`compare`](mod@compare) | whether a db's records are what the entries wrote |
 //! | [`steps`] | the entries one by one, and what became of them |
 //! | [`until`] | the entry that it ends with |
 //! | [`deletions`] | runs of deletions, to end before one |
@@ -21,8 +23,10 @@
 pub mod align;
 pub mod base;
 pub mod compact;
+pub mod compare;
 pub mod content;
 pub mod deletions;
+pub mod difference;
 pub mod document;
 pub mod error;
 pub mod request;

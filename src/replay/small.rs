@@ -107,11 +107,11 @@ fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     if machine.index != base.index {
         changed.push((b"consistent_index", machine.index.to_be_bytes().to_vec()));
         // 3.4 writes none
-        if base.has_meta(b"term") {
+        if base.writes_meta(b"term", machine) {
             changed.push((b"term", machine.term.to_be_bytes().to_vec()));
         }
     }
-    if machine.members.changed && base.has_meta(b"confState") {
+    if machine.members.changed && base.writes_meta(b"confState", machine) {
         changed.push((b"confState", conf_state(machine)));
     }
     if machine.store.compact_revision != base.state.compact_revision() {

@@ -1,8 +1,11 @@
 //! The version whose rules apply: the one that wrote the log.
 
 use crate::etcd::apply::{Machine, Rules, Version};
-use crate::etcd::schema::State;
-use crate::member::ReadLog;
+use crate::etcd::request::v2::V2Effect;
+use crate::etcd::request::{Action, Request};
+use crate::etcd::schema::{State, minor_of};
+use crate::member::message::{EntryData, RaftEntry};
+use crate::member::{ReadLog, Stretch};
 
 use super::error::ReplayError;
 use super::steps::run;
@@ -45,6 +48,29 @@ pub struct LogWriter {
 /// Rules that no version is older than.
 pub const OLDEST: Version = Version::new(3, 4, 0);
 
+/// The minor version that the entries of a log set as the cluster's, the last one.
+pub fn minor_in(log: &ReadLog<'_>) -> Option<u32> {
+    let entries = log.stretches.iter().flat_map(Stretch::entries);
+    entries.filter_map(|entry| minor_set_by(&entry)).last()
+}
+
+fn minor_set_by(entry: &RaftEntry<'_>) -> Option<u32> {
+    let EntryData::Request(data) = entry.content else { return None };
+    match Request::parse(data).ok()?.action {
+        Action::ClusterVersion(version) => minor_of(version),
+        Action::V2(request) => match request.effect() {
+            V2Effect::ClusterVersion(version) => minor_of(version),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The versions of a minor one that differ in their rules, the most usual first.
+pub fn versions(minor: u32) -> Vec<Version> {
+    candidates(minor).iter().map(|&patch| Version::new(3, minor, patch)).collect()
+}
+
 /// Patches of a minor version that differ in their rules, the most usual first.
 fn candidates(minor: u32) -> &'static [u32] {
     match minor {
@@ -79,10 +105,7 @@ pub fn find<'a>(
         known_by,
         decided,
     };
-    let versions: Vec<_> = match named {
-        Some(version) => vec![version],
-        None => candidates(minor).iter().map(|&patch| Version::new(3, minor, patch)).collect(),
-    };
+    let versions = named.map_or_else(|| versions(minor), |version| vec![version]);
     let usual = named.unwrap_or_else(|| usual(minor));
     let dry = |version: Version, until: u64| {
         let mut machine = machine.clone();

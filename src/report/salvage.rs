@@ -1,5 +1,6 @@
 //! `salvage` as text.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::salvage::document::{Recovered, SalvageReport};
@@ -33,6 +34,7 @@ pub fn salvage(out: &mut impl Write, view: &View, report: &SalvageReport) -> io:
         ("reachable", reachable(&recovered)),
         ("older root", grouped(recovered.older_root)),
         ("orphans", orphans(report)),
+        ("log", from_log(report)),
     ];
     if recovered.free > 0 {
         let gone = if report.owner.is_etcd() { "deleted or superseded" } else { "deleted or replaced" };
@@ -107,6 +109,27 @@ fn orphans(report: &SalvageReport) -> String {
             grouped(doubtful)
         ),
     }
+}
+
+/// What the log gave; nothing where it was not asked.
+fn from_log(report: &SalvageReport) -> String {
+    let Some(log) = &report.log else { return String::new() };
+    if let Some(why) = &log.unused_because {
+        return format!("nothing was taken from {}: {why}", log.path);
+    }
+    let mut words = format!("{} from {}", grouped(report.recovered.log), log.path);
+    if log.replaced > 0 {
+        let _ = write!(words, "; the db had {} of them in another form", grouped(log.replaced));
+    }
+    if log.unsure_revisions > 0 {
+        let revisions = count(log.unsure_revisions, "revision");
+        let _ =
+            write!(words, "; {revisions} may be of one entry or another (--best-effort takes the likelier)");
+    }
+    if let Some(index) = log.index {
+        let _ = write!(words, "; the copy is at entry {index}");
+    }
+    words
 }
 
 fn entries(report: &SalvageReport) -> String {

@@ -157,6 +157,7 @@ fn begin<'a>(material: &Material<'a>) -> Finds<'a> {
         derived: Vec::new(),
         auth_disabled: false,
         unreached: Unreached::default(),
+        log: None,
         restored_flags: roots.first().map_or(0, |root| root.trunk.restored as u64),
         readable: false,
         newer_may_be_lost: false,
@@ -296,7 +297,7 @@ fn outdated<'a>(sure: Vec<Found<'a>>, doubtful: &[Found<'a>]) -> (Vec<Found<'a>>
 }
 
 /// Puts the records into the `key` bucket, which is added if no root had one.
-fn put_records(finds: &mut Finds<'_>) {
+pub(super) fn put_records(finds: &mut Finds<'_>) {
     let Finds { buckets, records, left_out, conflicts, .. } = finds;
     let is_key = |bucket: &SavedBucket<'_>| bucket.parent == Some(0) && bucket.name == KEY_BUCKET;
     let number = buckets.iter().position(is_key);
@@ -305,6 +306,7 @@ fn put_records(finds: &mut Finds<'_>) {
         let count = |tier| records.iter().filter(|found| found.tier == tier).count() as u64;
         bucket.entries = records.iter().map(|found| found.entry).collect();
         (bucket.from_others, bucket.from_orphans) = (count(Tier::OlderRoot), count(Tier::Orphan));
+        bucket.from_log = count(Tier::Log);
         (bucket.left_out, bucket.conflicts) = (left_out.len() as u64, conflicts.len() as u64);
     }
 }

@@ -10,6 +10,7 @@ use crate::text::ByteText;
 
 use super::derive::Derived;
 use super::found::Tier;
+use super::from_log::LogUse;
 use super::lacks::Lack;
 use super::lost::{Affected, Lost};
 use super::restore::Restore;
@@ -51,6 +52,8 @@ pub struct SalvageReport {
     pub hash_kv: Option<u32>,
     /// Whether `--dry-run` was given: nothing was written.
     pub dry_run: bool,
+    /// What the log of the member gave; `null` where there is none, or nothing was missing.
+    pub log: Option<LogUse>,
     /// How etcd starts from the copy.
     pub restore: Restore,
     /// What the user should know.
@@ -142,6 +145,8 @@ pub struct Recovered {
     /// compaction, or all of them if how far it went is lost; if the root was found by its content and a newer one is lost,
     /// those of `reachable`, too. `--strict` leaves them out.
     pub doubtful: u64,
+    /// From the log of the member.
+    pub log: u64,
     /// With `--best-effort` only: of a state that the file no longer held.
     pub free: u64,
 }
@@ -150,7 +155,9 @@ impl Recovered {
     /// All of them.
     #[must_use]
     pub fn sum(&self) -> u64 {
-        [self.reachable, self.older_root, self.orphan, self.free].into_iter().fold(0, u64::saturating_add)
+        [self.reachable, self.older_root, self.orphan, self.log, self.free]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -172,6 +179,8 @@ pub struct BucketReport {
     pub older_root: u64,
     /// Entries from leaves that no root reaches. Of all buckets but `key`, each is doubtful: `--strict` leaves them out.
     pub orphan: u64,
+    /// Entries from the log of the member.
+    pub log: u64,
     /// Entries found in such leaves, and not taken; of another program's bucket, `--best-effort` takes them.
     pub left_out: u64,
     /// Keys found with two values.

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::copy::CopyError;
 use crate::input::SourceError;
+use crate::input::log_files::LogError;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 use crate::units::count;
@@ -16,11 +17,16 @@ pub enum SalvageError {
     /// It can't be opened.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The log that was named can't be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Nothing to be saved.
-    #[error("{path}: no entry of any bucket can be found in it; look for {}", owner.backup())]
+    #[error("{path}: no entry of any bucket can be found in it{}; look for {}", of_log(log.as_ref()), owner.backup())]
     Nothing {
         /// The source.
         path: String,
+        /// Why the log of the member gave nothing, if there is one.
+        log: Option<String>,
         /// The program that it belongs to.
         owner: Owner,
     },
@@ -63,6 +69,10 @@ impl SalvageError {
             _ => None,
         }
     }
+}
+
+fn of_log(why: Option<&String>) -> String {
+    why.map(|why| format!(", and its log gave nothing: {why}")).unwrap_or_default()
 }
 
 fn inside(buckets: u64) -> String {

@@ -22,7 +22,7 @@ use crate::etcd::{KeyValue, RecordKey, Revision};
 
 use super::found::{Found, Tier, sound_record};
 use super::gaps::Gaps;
-use super::ranges::Ranges;
+use crate::ranges::Ranges;
 
 /// The sources, and what is known of the state.
 #[derive(Debug)]

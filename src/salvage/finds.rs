@@ -4,6 +4,7 @@ use crate::owner::Owner;
 
 use super::derive::Derived;
 use super::found::{Conflict, Found, Tier};
+use super::from_log::LogUse;
 use super::gaps::Gaps;
 use super::roots::{Root, RootSource};
 use super::saved_bucket::SavedBucket;
@@ -43,6 +44,8 @@ pub struct Finds<'a> {
     pub auth_disabled: bool,
     /// Trees of which nothing shows the bucket.
     pub unreached: Unreached,
+    /// What the log of the member gave, where one was asked.
+    pub log: Option<LogUse>,
     /// Whether the active root has no gap, and other commands would read all of it.
     pub readable: bool,
     /// Whether the root is older than the last state of the file.
@@ -60,6 +63,14 @@ impl Finds<'_> {
         let may_be_gone = found.place.revision.main <= self.compacted.unwrap_or(0);
         let is_old = self.root_is_older && self.root.from == RootSource::Searched;
         (found.tier == Tier::Orphan || is_old) && (may_be_gone || !self.compaction_is_known)
+    }
+
+    /// Whether something was found that only a state after this one may have.
+    pub fn has_newer(&self) -> bool {
+        let last = self.records.last().map(Found::order);
+        let is_newer = |found: &Found<'_>| Some(found.order()) > last;
+        let of_others = || self.unreached.entries > 0 && !self.is_etcd;
+        of_others() || self.left_out.iter().any(is_newer)
     }
 
     /// Whether the active root led to all that it should.

@@ -16,6 +16,8 @@ pub enum Tier {
     OlderRoot,
     /// In a leaf that no root reaches, where the roots have a gap.
     Orphan,
+    /// In the log of the member.
+    Log,
     /// In a leaf that no root reaches, and not in the state that the file held: deleted, superseded, or never committed.
     Free,
 }

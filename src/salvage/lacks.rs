@@ -17,6 +17,7 @@ use crate::shell::ShellCommand;
 use crate::units::count;
 
 use super::finds::Finds;
+use super::found::Tier;
 use super::kinds::{Small, lease_id};
 use super::roots::RootSource;
 use super::saved_bucket::SavedBucket;
@@ -118,6 +119,9 @@ fn state_of(finds: &Finds<'_>, kinds: &[Small]) -> Option<LackState> {
 }
 
 fn state_of_one(finds: &Finds<'_>, bucket: &SavedBucket<'_>) -> Option<LackState> {
+    if bucket.tier == Tier::Log {
+        return None;
+    }
     let is_older =
         matches!(finds.root.from, RootSource::OlderMeta | RootSource::Searched) || bucket.from_others > 0;
     match (bucket.gaps.is_empty(), bucket.entries.is_empty()) {

@@ -20,7 +20,7 @@ use crate::etcd::KeyValue;
 
 use super::found::Found;
 use super::kinds::lease_id;
-use super::ranges::Ranges;
+use crate::ranges::Ranges;
 
 /// Bits of an id below the member's.
 const COUNTER_BITS: u32 = 48;

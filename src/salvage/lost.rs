@@ -11,7 +11,7 @@ use crate::text::ByteText;
 use super::finds::Finds;
 use super::found::{Found, Tier};
 use super::gaps::Gap;
-use super::ranges::Ranges;
+use crate::ranges::Ranges;
 
 /// The first revision that can have a record: an empty etcd is at 1, and its first write makes 2 (`server/storage/mvcc/kvstore.go`,
 /// `NewStore`).
@@ -86,9 +86,7 @@ pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     let compacted = finds.compacted.unwrap_or(0);
     let counts = Counts::of(&finds.records);
     let range = |gap: &Gap<'_>| {
-        let main = |key: &[u8]| RecordKey::parse(key).map(|place| place.revision.main);
-        let first_revision = main(gap.lower).unwrap_or(FIRST_WRITE).max(FIRST_WRITE);
-        let last_revision = gap.upper.and_then(main);
+        let (first_revision, last_revision) = range_of(gap);
         let missing = last_revision.map(|last| counts.missing(first_revision, last));
         Lost {
             first_revision,
@@ -103,6 +101,12 @@ pub fn lost(finds: &Finds<'_>) -> Vec<Lost> {
     lost.extend(unexplained(finds, compacted, &lost));
     lost.sort_by_key(|range| (range.first_revision, range.last_revision));
     lost
+}
+
+/// The revisions that a gap of the records may have: the first, and the last, if that is known.
+pub(super) fn range_of(gap: &Gap<'_>) -> (i64, Option<i64>) {
+    let main = |key: &[u8]| RecordKey::parse(key).map(|place| place.revision.main);
+    (main(gap.lower).unwrap_or(FIRST_WRITE).max(FIRST_WRITE), gap.upper.and_then(main))
 }
 
 /// Running sums over the records, so that a range of them costs two look-ups: there may be as many ranges as records.
@@ -146,7 +150,7 @@ impl<'f, 'a> Counts<'f, 'a> {
     }
 }
 
-fn ranges_of(lost: &[Lost]) -> Ranges<i64> {
+pub(super) fn ranges_of(lost: &[Lost]) -> Ranges<i64> {
     let range = |lost: &Lost| (lost.first_revision, lost.last_revision.unwrap_or(i64::MAX));
     Ranges::of(lost.iter().map(range).collect())
 }

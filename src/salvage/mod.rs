@@ -6,7 +6,6 @@
 //! |---|---|
 //! | [`request`] | what a salvage is asked to do |
 //! | [`open`] | the file's pages and metas, also where no meta is valid |
-//! | [`ranges`] | ranges that may overlap, and whether one has something |
 //! | [`gaps`] | ranges of keys that are missing |
 //! | [`tree`] | one tree in order, and its gaps |
 //! | [`trunk`] | all buckets below one root |
@@ -27,6 +26,11 @@
 //! | [`finds`] | all that was found |
 //! | [`decide`](mod@decide) | what of it belongs to the copy |
 //! | [`find`](mod@find) | the search: roots, leaves, decision |
+//! | [`covered`](mod@covered) | what the log of the member says of records |
+//! | [`encoded`] | entries that no file has |
+//! | [`log_records`] | records that come from the log |
+//! | [`log_buckets`] | small buckets that do |
+//! | [`from_log`] | what was found, completed from the log |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that means |
 //! | [`restore`](mod@restore) | how etcd starts from the copy |
@@ -39,24 +43,28 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 pub mod assemble;
+pub mod covered;
 pub mod decide;
 pub mod derive;
 pub mod document;
+pub mod encoded;
 pub mod error;
 pub mod evidence;
 pub mod find;
 pub mod finds;
 pub mod forest;
 pub mod found;
+pub mod from_log;
 pub mod gaps;
 pub mod kinds;
 pub mod lacks;
 pub mod leases;
+pub mod log_buckets;
+pub mod log_records;
 pub mod lost;
 mod notes;
 pub mod open;
 pub mod others;
-pub mod ranges;
 pub mod records;
 pub mod request;
 pub mod restore;

@@ -27,7 +27,8 @@ pub(super) fn of(wreck: &Wreck, finds: &Finds<'_>, request: &SalvageRequest) -> 
             "{buckets} in the root had lost the flag that marks a bucket, and were read as buckets"
         ));
     }
-    if finds.newer_may_be_lost {
+    let log_completes = finds.log.as_ref().is_some_and(|log| log.completes);
+    if finds.newer_may_be_lost && !log_completes {
         warnings.push(
             "one meta is damaged: if it was the later one, what the last transaction wrote is not in the copy".to_owned(),
         );

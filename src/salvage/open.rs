@@ -16,6 +16,9 @@ use crate::input::{OpenOptions, Reason, SourceError};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
 
+/// The page size of a copy of nothing: that of nearly every machine.
+const USUAL_PAGE_SIZE: u32 = 4096;
+
 #[derive(Debug)]
 pub struct Wreck {
     pub path: PathBuf,
@@ -34,6 +37,15 @@ pub struct Wreck {
     pub unreadable: Vec<(u64, u64)>,
     pub named: Named,
     pub packed: Option<Packed>,
+    /// Whether there is no such file, or nothing of a db in it.
+    pub is_gone: bool,
+}
+
+/// What is left of a db that is gone: two pages of zeros.
+pub fn nothing(path: &Path) -> Wreck {
+    const PAGES: [u8; 2 * USUAL_PAGE_SIZE as usize] = [0; 2 * USUAL_PAGE_SIZE as usize];
+    let wreck = Wreck::of(path.to_owned(), Bytes::from_static(&PAGES), USUAL_PAGE_SIZE);
+    Wreck { is_gone: true, ..wreck }
 }
 
 /// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
@@ -68,16 +80,21 @@ pub fn open(
 impl Wreck {
     /// These bytes; `None` where no page of them is one of bbolt's.
     pub fn new(path: PathBuf, data: Bytes) -> Option<Self> {
+        let page_size = newest(&read_metas(&data)).map(|meta| meta.page_size);
+        let page_size = page_size.or_else(|| probe::page_size_of(&data))?;
+        Some(Self::of(path, data, page_size))
+    }
+
+    fn of(path: PathBuf, data: Bytes, page_size: u32) -> Self {
         let metas = read_metas(&data);
-        let known = metas.iter().filter_map(|slot| slot.ok()).max_by_key(|meta| meta.txid);
-        let page_size = known.map(|meta| meta.page_size).or_else(|| probe::page_size_of(&data))?;
+        let known = newest(&metas);
         let high_water_mark = (data.len() as u64).checked_div(u64::from(page_size)).unwrap_or(0);
         let made_up =
             Meta { page_size, root: PageId(0), sequence: 0, freelist: None, high_water_mark, txid: 0 };
         let active = Meta { high_water_mark, ..known.unwrap_or(made_up) };
         let unsealed = read_unsealed(&data, page_size);
         let named = Named::plain(&path);
-        Some(Self {
+        Self {
             path,
             db: Db::assuming(data, metas, active),
             metas,
@@ -88,7 +105,8 @@ impl Wreck {
             unreadable: Vec::new(),
             named,
             packed: None,
-        })
+            is_gone: false,
+        }
     }
 }
 
@@ -107,6 +125,10 @@ impl Wreck {
         let structure = Structure::of(&db);
         structure.findings.of_trees == 0 && RootFault::find(&db, &structure).is_none()
     }
+}
+
+fn newest(metas: &[Result<Meta, MetaError>; 2]) -> Option<Meta> {
+    metas.iter().filter_map(|slot| slot.as_ref().ok()).max_by_key(|meta| meta.txid).copied()
 }
 
 fn read_unsealed(data: &[u8], page_size: u32) -> Vec<Meta> {

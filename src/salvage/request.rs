@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::copy::Layout;
+use crate::etcd::apply::Version;
 use crate::input::OpenOptions;
 
 /// What is to be done.
@@ -27,6 +28,10 @@ pub struct SalvageRequest {
     pub dry_run: bool,
     /// Whether to copy first what a failing disk still gives.
     pub disk_errors: bool,
+    /// Where the member's log is, if not beside the db.
+    pub log: Option<PathBuf>,
+    /// The version of etcd that wrote the log, if it is known.
+    pub version: Option<Version>,
     /// How the file is opened.
     pub open: OpenOptions,
 }
@@ -43,6 +48,8 @@ impl SalvageRequest {
             snapshot: false,
             dry_run: false,
             disk_errors: false,
+            log: None,
+            version: None,
             open: OpenOptions::default(),
         }
     }

@@ -49,12 +49,20 @@ pub struct VersionCommand {
     pub command: String,
 }
 
+/// The file that was damaged.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'s> {
+    pub path: &'s Path,
+    /// Whether there is no such file.
+    pub is_gone: bool,
+}
+
 /// A copy goes into the data dir only if it has all that the file held: etcd applies the later entries of the raft log to it.
 pub fn restore(
     finds: &Finds<'_>,
     lost: &[Lost],
     whole: bool,
-    source: &Path,
+    source: Source<'_>,
     request: &SalvageRequest,
 ) -> Restore {
     if !finds.is_etcd {
@@ -87,7 +95,7 @@ pub fn restore(
             .push(VersionCommand { etcd: "any version, stopped", command: swap(source, &request.target) });
     }
     commands.extend(restores(newest_lost, request));
-    if in_place && !request.snapshot && data_dir_of(source).is_none() {
+    if in_place && !request.snapshot && data_dir_of(source.path).is_none() {
         notes.push("DATA_DIR: the data dir that the damaged file came from".to_owned());
     }
     notes.push(
@@ -128,9 +136,12 @@ fn after_start(finds: &Finds<'_>) -> Vec<String> {
 }
 
 /// The damaged db goes out of `snap`, and the copy takes its place.
-fn swap(source: &Path, target: &Path) -> String {
-    let folder = data_dir_of(source).unwrap_or(Path::new("DATA_DIR"));
+fn swap(source: Source<'_>, target: &Path) -> String {
+    let folder = data_dir_of(source.path).unwrap_or(Path::new("DATA_DIR"));
     let db = folder.join(DB);
+    if source.is_gone {
+        return ShellCommand::new("mv").path(target).path(&db).to_string();
+    }
     let kept = folder.join("member/db.damaged");
     ShellCommand::new("mv").path(&db).path(&kept).and("&& mv").path(target).path(&db).to_string()
 }
@@ -170,7 +181,10 @@ mod tests {
     /// The data dir is named where it is known, whatever its name.
     #[test]
     fn the_copy_goes_where_the_db_was() {
-        let swap = |source: &str| swap(Path::new(source), Path::new("saved.db"));
+        let swap = |source: &str| {
+            let source = Source { path: Path::new(source), is_gone: false };
+            swap(source, Path::new("saved.db"))
+        };
         let known = "mv '/a b/member/snap/db' '/a b/member/db.damaged' && mv saved.db '/a b/member/snap/db'";
         assert_eq!(swap("/a b/member/snap/db"), known);
         assert_eq!(
@@ -181,5 +195,7 @@ mod tests {
             "mv DATA_DIR/member/snap/db DATA_DIR/member/db.damaged && mv saved.db DATA_DIR/member/snap/db";
         assert_eq!(swap("copy-of-db"), unknown);
         assert_eq!(swap("othermember/snap/db"), unknown);
+        let gone = Source { path: Path::new("d/member/snap/db"), is_gone: true };
+        assert_eq!(super::swap(gone, Path::new("saved.db")), "mv saved.db d/member/snap/db");
     }
 }

@@ -8,6 +8,7 @@ use crate::bolt::write;
 use crate::copy::{self, CopyError, Order, Progress, proof};
 use crate::etcd::hash;
 use crate::etcd::schema::State;
+use crate::input::LogFiles;
 use crate::output::{OutputError, Target};
 use crate::owner::Owner;
 use crate::text::shown;
@@ -17,6 +18,7 @@ use super::document::SalvageReport;
 use super::error::SalvageError;
 use super::find;
 use super::finds::Finds;
+use super::from_log::{self, Room};
 use super::lacks;
 use super::open::Wreck;
 use super::request::{SalvageRequest, Trust};
@@ -30,6 +32,7 @@ use super::unreached::Unreached;
 /// [`OutputError::Remains`], the target is as it was.
 pub fn salvage(
     wreck: &Wreck,
+    log: Option<&LogFiles>,
     request: &SalvageRequest,
     progress: Progress<'_>,
 ) -> Result<SalvageReport, SalvageError> {
@@ -37,7 +40,12 @@ pub fn salvage(
     let target = || Target::new(&request.target, Some(&wreck.path), request.force);
     let target = (!request.dry_run).then(target).transpose().map_err(CopyError::from)?;
     (progress.begin)("searching", wreck.db.file_size());
+    // what is made of the log lives as long as what is found
+    let room = Room::default();
     let mut finds = find::find(wreck, request.trust, progress.advance);
+    if let Some(log) = log {
+        from_log::complete(&mut finds, wreck, log, request, &room);
+    }
     finds.auth_disabled = request.disable_auth && lacks::disable_auth(&mut finds.buckets);
     let saved = Saved::of(&finds.buckets);
     check_found(wreck, request, &finds, saved.num_entries())?;
@@ -47,8 +55,12 @@ pub fn salvage(
         Some(target) => {
             check_conflicts(wreck, request, &finds)?;
             let open = || File::open(&wreck.path).map_err(OutputError::io(&wreck.path));
-            let file = (!wreck.named.is_unpacked()).then(open).transpose().map_err(CopyError::from)?;
-            let (snapshot, attributes_of) = (request.snapshot, file.as_ref());
+            let file = (!wreck.named.is_unpacked() && !wreck.is_gone)
+                .then(open)
+                .transpose()
+                .map_err(CopyError::from)?;
+            let beside = || log.filter(|_| wreck.is_gone).and_then(LogFiles::any_file);
+            let (snapshot, attributes_of) = (request.snapshot, file.as_ref().or_else(beside));
             let order = Order { target, plan: &plan, snapshot, attributes_of };
             let prove = |copy: &Db| {
                 (progress.begin)("verifying", copy.file_size());
@@ -85,7 +97,8 @@ fn check_found(
         return Err(SalvageError::Doubtful { path, what });
     }
     if entries == 0 && !finds.is_sound() {
-        return Err(SalvageError::Nothing { path, owner: Owner::of(&wreck.db).at(&wreck.path) });
+        let log = finds.log.as_ref().and_then(|log| log.unused_because.clone());
+        return Err(SalvageError::Nothing { path, log, owner: Owner::of(&wreck.db).at(&wreck.path) });
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub struct SavedBucket<'a> {
     pub from_others: u64,
     /// Entries that came from leaves that no root reaches.
     pub from_orphans: u64,
+    /// Entries that came from the log.
+    pub from_log: u64,
     /// Keys that were found in such leaves, and left out.
     pub left_out: u64,
     /// Keys that were found there with two values.
@@ -51,6 +53,7 @@ impl<'a> SavedBucket<'a> {
             tier: Tier::Orphan,
             from_others: 0,
             from_orphans: 0,
+            from_log: 0,
             left_out: 0,
             conflicts: 0,
             made: Vec::new(),

@@ -19,7 +19,7 @@ use super::lost::{self, Lost};
 use super::notes;
 use super::open::Wreck;
 use super::request::SalvageRequest;
-use super::restore;
+use super::restore::{self, Source};
 use super::saved_bucket::SavedBucket;
 
 /// Conflicts and gaps of small buckets that are listed.
@@ -43,7 +43,13 @@ impl Summary<'_> {
         let affected = lost::affected(finds, &lost);
         let recovered = recovered(finds);
         let whole = is_whole(wreck, finds, &lost);
-        let restore = restore::restore(finds, &lost, whole, &wreck.path, request);
+        let restore = restore::restore(
+            finds,
+            &lost,
+            whole,
+            Source { path: &wreck.path, is_gone: wreck.is_gone },
+            request,
+        );
         let conflicts = finds.conflicts.iter().take(MAX_LISTED).map(|conflict| ConflictReport {
             revision: conflict.revision.to_string(),
             taken: conflict.taken,
@@ -70,6 +76,7 @@ impl Summary<'_> {
             elapsed_seconds: 0.0,
             owner: finds.owner(),
             packed: wreck.packed.clone(),
+            log: finds.log.clone(),
             whole,
         }
     }
@@ -94,7 +101,7 @@ impl Summary<'_> {
 fn source_file(wreck: &Wreck, finds: &Finds<'_>) -> SalvageSource {
     SalvageSource {
         path: wreck.path.as_path().into(),
-        file_bytes: wreck.db.file_size(),
+        file_bytes: if wreck.is_gone { 0 } else { wreck.db.file_size() },
         page_size: wreck.db.page_size(),
         page_size_derived: wreck.page_size_derived,
         root: finds.root,
@@ -121,6 +128,7 @@ fn recovered(finds: &Finds<'_>) -> Recovered {
         older_root: count(Tier::OlderRoot),
         orphan: count(Tier::Orphan),
         doubtful: finds.records.iter().filter(|found| finds.is_doubtful(found)).count() as u64,
+        log: count(Tier::Log),
         free: count(Tier::Free),
     }
 }
@@ -160,6 +168,7 @@ fn buckets(finds: &Finds<'_>) -> Vec<BucketReport> {
         why: bucket.gaps.all().first().map(|gap| gap.why.clone()),
         older_root: bucket.from_others,
         orphan: bucket.from_orphans,
+        log: bucket.from_log,
         left_out: bucket.left_out,
         conflicts: bucket.conflicts,
     })
@@ -180,12 +189,15 @@ fn paths(buckets: &[SavedBucket<'_>]) -> Vec<Vec<u8>> {
     (0..buckets.len()).filter_map(id).map(|id| path_of(&buckets, id)).collect()
 }
 
-/// Whether the active root led to all that the file held, and nothing else that was found contradicts it.
+/// Whether the active root led to all that the file held, and nothing else that was found contradicts it; or the log gave the rest.
 fn is_whole(wreck: &Wreck, finds: &Finds<'_>, lost: &[Lost]) -> bool {
+    if finds.log.as_ref().is_some_and(|log| log.completes) {
+        return !finds.auth_disabled && finds.records.iter().all(|found| found.tier != Tier::Free);
+    }
     lost.is_empty()
         && finds.readable
         && wreck.unreadable.is_empty()
-        && !has_newer(finds)
+        && !(finds.newer_may_be_lost && finds.has_newer())
         && !finds.auth_disabled
         && finds.malformed == 0
         && finds.restored_flags == 0
@@ -193,12 +205,4 @@ fn is_whole(wreck: &Wreck, finds: &Finds<'_>, lost: &[Lost]) -> bool {
         && finds.is_sound()
         && finds.records.iter().all(|found| found.tier != Tier::Free)
         && finds.buckets.iter().all(|bucket| bucket.from_orphans == 0)
-}
-
-/// Whether something was found that only a newer state may have, whose meta is lost.
-fn has_newer(finds: &Finds<'_>) -> bool {
-    let last = finds.records.last().map(Found::order);
-    let is_newer = |found: &Found<'_>| Some(found.order()) > last;
-    let of_others = || finds.unreached.entries > 0 && !finds.is_etcd;
-    finds.newer_may_be_lost && (of_others() || finds.left_out.iter().any(is_newer))
 }

@@ -17,7 +17,7 @@ use crate::support::random::Random;
 /// Values that are changed in each db.
 const CHANGES: usize = 3;
 
-fn compared(db: &Path, log: &LogFiles) -> Option<LogComparison> {
+pub fn compared(db: &Path, log: &LogFiles) -> Option<LogComparison> {
     let file = etcd_medic::open_with(db, &Lock::None.into(), Progress::SILENT).ok()?;
     compare_with_log(&file, log, None).ok()
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::bolt::open::Lock;
 use crate::copy::Layout;
+use crate::etcd::apply::Version;
 use crate::front;
 use crate::input::OpenOptions;
 use crate::input::named::Named;
@@ -23,10 +24,13 @@ use super::layout::LayoutArgs;
 /// Save what a damaged file still holds into a sound one that etcd starts from, and list what was lost
 ///
 /// It takes what the active root reaches. Where a page is damaged, it takes what the other meta's root has; where that has
-/// nothing, leaves that no root reaches. Nothing is invented, and what was deleted stays deleted.
+/// nothing, leaves that no root reaches; and what the log of the member says of the rest. Nothing is invented, and what was
+/// deleted stays deleted.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic salvage damaged.db -o saved.db --dry-run          # what could be saved, and what is lost
+  etcd-medic salvage /var/lib/etcd -o saved.db                 # with the log of the member
+  etcd-medic salvage damaged.db --log /var/lib/etcd -o saved.db
   etcd-medic salvage damaged.db -o saved.db --snapshot         # for `etcdutl snapshot restore`
   etcd-medic salvage /dev/failing/db -o saved.db --disk-errors # the disk gives errors, too
   etcd-medic salvage damaged.db -o saved.db --output json | jq '.recovered, .lost'
@@ -38,6 +42,12 @@ pub struct SalvageArgs {
     /// Where to write what was saved
     #[arg(short = 'o', long = "out", value_name = "DST")]
     out: PathBuf,
+    /// The member that has the log of this db, or its folder `wal`, if it is not beside the db
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// The version of etcd that wrote the log, such as 3.5.9
+    #[arg(long, value_name = "VERSION")]
+    etcd: Option<Version>,
     /// Replace DST if it exists
     #[arg(long)]
     force: bool,
@@ -98,6 +108,8 @@ impl SalvageArgs {
             snapshot: self.snapshot,
             dry_run: self.dry_run,
             disk_errors: self.disk_errors,
+            log: self.log.clone(),
+            version: self.etcd,
             open,
         }
     }

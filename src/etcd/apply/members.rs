@@ -138,7 +138,7 @@ impl Members {
     }
 
     /// Whether all members speak version 3 of this minor, or a later one.
-    pub(super) fn speaks_at_least(&self, minor: u32) -> bool {
+    pub fn speaks_at_least(&self, minor: u32) -> bool {
         let mut parts = self.cluster_version.as_deref().unwrap_or_default().split('.');
         parts.next() == Some("3")
             && parts.next().and_then(|part| part.parse().ok()).is_some_and(|of: u32| of >= minor)

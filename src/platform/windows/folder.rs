@@ -1,6 +1,6 @@
 //! An open folder. While it is open, nobody can rename or remove it, so that its path leads to it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;

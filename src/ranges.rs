@@ -15,6 +15,11 @@ impl<T: Copy + Ord> Ranges<T> {
         Self(ranges)
     }
 
+    /// The lowest start.
+    pub fn first(&self) -> Option<T> {
+        self.0.first().map(|&(start, _)| start)
+    }
+
     /// Whether one of them has all from `first` to `last`.
     pub fn cover(&self, first: T, last: T) -> bool {
         self.highest_end(|start| start <= first).is_some_and(|end| last <= end)

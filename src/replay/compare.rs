@@ -1,0 +1,100 @@
+//! A db's records held against what the entries of a log wrote. The values have no checksum in a db, so this alone finds what was
+//! changed in one member without its peers. A difference counts if no alignment gives the record to another entry.
+
+use crate::etcd::apply::{Change, Machine, Rules, Written};
+use crate::etcd::schema::KEY_BUCKET;
+use crate::etcd::{KeyValue, RecordKey};
+use crate::member::ReadLog;
+
+use super::align::{Aligner, End, Records};
+use super::base::{Base, Held};
+use super::difference::{Difference, difference};
+use super::steps::Following;
+
+/// Differences that are looked at one by one.
+const MAX_DIFFERENCES: usize = 100;
+
+/// How a db and its log compare.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Compared<'a> {
+    /// Records that the log covers.
+    pub covered: u64,
+    /// Records that it does not.
+    pub not_covered: u64,
+    /// The first revision that it covers; 0 for none.
+    pub first_revision: i64,
+    /// The first of those that differ.
+    pub differences: Vec<Difference<'a>>,
+    /// Records that differ from one entry, and may have been written by another.
+    pub uncertain: u64,
+}
+
+/// Compares a db with the log of its member.
+pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared<'a> {
+    let records = base.entries(KEY_BUCKET);
+    let nothing = Compared { not_covered: records.len() as u64, ..Compared::default() };
+    let Some(stretch) = log.stretch_with(base.index) else { return nothing };
+    if stretch.first_index() == 1
+        && let Some(compared) = from_nothing(base, log, records, rules)
+    {
+        return compared;
+    }
+    let end = End { index: base.index, revision: Some(base.revision), is_exact: true };
+    let lowest = base.state.compact_revision();
+    let mut search =
+        Aligner::new(stretch, Records::whole(records), end, lowest, rules, base.state.alarms.is_empty());
+    let Some(found) = search.find(None) else { return nothing };
+    let covered = records.len().saturating_sub(found.first_record);
+    let mut compared = Compared {
+        covered: covered as u64,
+        not_covered: found.first_record as u64,
+        first_revision: found.first_revision,
+        ..Compared::default()
+    };
+    for difference in found.differences.into_iter().take(MAX_DIFFERENCES) {
+        // another entry may have written it, too
+        match search.find(Some((difference.index, difference.revision))) {
+            Some(_) => compared.uncertain = compared.uncertain.saturating_add(1),
+            None => compared.differences.push(difference),
+        }
+    }
+    compared
+}
+
+/// The same by a log that has all entries: what it makes of nothing must be the db's revision, with each of its records.
+fn from_nothing<'a>(
+    base: &Base<'a>,
+    log: &ReadLog<'a>,
+    records: &[Held<'a>],
+    rules: Rules,
+) -> Option<Compared<'a>> {
+    let mut machine = Machine::empty(rules);
+    let (mut next, mut is_met, mut index) = (0_usize, true, 0);
+    let mut differences = Vec::new();
+    for entry in Following::after(log, 0).take_while(|entry| entry.index <= base.index) {
+        index = entry.index;
+        let mut sink = |written: Written<'a>| {
+            let Change { revision, key, put } = written.change;
+            let place = RecordKey { revision, tombstone: put.is_none() };
+            // what a compaction removed is not there
+            let Some(record) = records.get(next).filter(|record| RecordKey::parse(record.key) == Some(place))
+            else {
+                return;
+            };
+            next = next.saturating_add(1);
+            is_met &= KeyValue::key_of(record.value) == key;
+            let what = difference(&written.change, record);
+            let differs = |what| Difference { revision: revision.main, sub: revision.sub, key, index, what };
+            differences.extend(what.map(differs).filter(|_| differences.len() < MAX_DIFFERENCES));
+        };
+        machine.apply(&entry, &mut sink).ok()?;
+    }
+    let is_whole = is_met && next == records.len();
+    let is_there = index == base.index && machine.store.revision == base.revision;
+    (is_whole && is_there).then_some(Compared {
+        covered: records.len() as u64,
+        first_revision: 1,
+        differences,
+        ..Compared::default()
+    })
+}
