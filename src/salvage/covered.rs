@@ -185,7 +185,7 @@ fn from_nothing<'a>(
     let is_to_the_end = until == end && is_whole && remains.is_sure();
     let to = if is_to_the_end { i64::MAX } else { machine.store.revision };
     if !are_among(remains.records, &changes, to)
-        || is_whole && remains.compacted > machine.store.compact_revision
+        || is_whole && remains.compacted > machine.store.compact_revision.max(0)
     {
         return Err("the records that were saved are not those that the log's entries wrote".to_owned());
     }

@@ -3,6 +3,7 @@
 //! `tests/support/peers.rs` says how etcd is found and run, `tests/support/workshop.rs` what is done to the file.
 
 mod lacking;
+mod logged;
 mod road;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -219,7 +219,7 @@ pub fn try_shell(path: &std::ffi::OsStr, folder: &Path, command: &str) -> std::p
     shell.stdin(std::process::Stdio::null()).output().expect("sh")
 }
 
-fn shell(path: &std::ffi::OsStr, folder: &Path, command: &str) {
+pub fn shell(path: &std::ffi::OsStr, folder: &Path, command: &str) {
     let ran = try_shell(path, folder, command);
     assert!(ran.status.success(), "{command}: {ran:?}");
 }
