@@ -51,7 +51,7 @@ pub const OLDEST: Version = Version::new(3, 4, 0);
 /// The minor version that the entries of a log set as the cluster's, the last one.
 pub fn minor_in(log: &ReadLog<'_>) -> Option<u32> {
     let entries = log.stretches.iter().flat_map(Stretch::entries);
-    entries.filter_map(|entry| minor_set_by(&entry)).last()
+    entries.rev().find_map(|entry| minor_set_by(&entry))
 }
 
 fn minor_set_by(entry: &RaftEntry<'_>) -> Option<u32> {

@@ -79,7 +79,7 @@ pub struct Remains<'s, 'a> {
     /// The shortest time of its leases, in seconds.
     pub shortest_lease: Option<i64>,
     pub no_alarms: bool,
-    /// Whether nothing shows that the log has lost its end.
+    /// Whether all entries of the log were committed, and nothing shows that it has lost its end.
     pub log_has_end: bool,
 }
 

@@ -20,10 +20,6 @@ impl Encoded {
         self.ends.push((end_of_key, self.bytes.len()));
     }
 
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     /// The entries, in their order, in a room that is empty yet.
     pub fn entries(self, room: &OnceLock<Vec<u8>>) -> Vec<Entry<'_>> {
         let bytes = room.get_or_init(|| self.bytes);

@@ -139,7 +139,8 @@ impl<'a> Material<'_, 'a> {
             index: finds.consistent_index.filter(|_| knows_index(finds)),
             shortest_lease: shortest_lease(finds),
             log_has_end: self.log.num_faults == 0
-                && !self.files.snaps.iter().any(|snap| snap.index > self.log.log.last_index()),
+                && committed == self.log.log.last_index()
+                && !self.files.snaps.iter().any(|snap| snap.index > committed),
             no_alarms: bucket(finds, Small::Alarm).is_none_or(|bucket| bucket.entries.is_empty()),
         };
         let older = if finds.readable && remains.index.is_none() { self.older(room) } else { None };

@@ -53,7 +53,7 @@ fn salvage(damage: &Damage, trust: Trust) -> Result<Salvaged, SalvageError> {
     let layout = Layout::default();
     let mut request = SalvageRequest::to(&target);
     (request.trust, request.layout) = (trust, layout);
-    let report = run::salvage(&wreck, &request, SILENT)?;
+    let report = run::salvage(&wreck, None, &request, SILENT)?;
     assert!(report.verified, "{}", damage.name);
     assert_bbolt_accepts(&target, damage.name);
     let copy = Db::of_mapping(map_file(&target, Lock::None).expect("mapped")).expect("a bbolt file");

@@ -84,7 +84,7 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
     for trust in [Trust::Strict, Trust::Usual, Trust::BestEffort] {
         let mut request = SalvageRequest::to("copy");
         (request.trust, request.dry_run) = (trust, true);
-        match run::salvage(&wreck, &request, silent) {
+        match run::salvage(&wreck, None, &request, silent) {
             Ok(report) => {
                 print(file.len(), "salvage", &report, |out| {
                     report::salvage::salvage(out, &view(10), &report)
@@ -128,13 +128,14 @@ pub fn saved_copy(file: &Bytes) {
         request
     };
     let silent = Progress::SILENT;
-    let Ok(saved) = run::salvage(&wreck, &request(&target, false), silent) else { return };
+    let Ok(saved) = run::salvage(&wreck, None, &request(&target, false), silent) else { return };
     assert!(saved.verified);
     let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
     let db = Db::new(copy.clone()).expect("a bbolt file");
     CopyContent::read(&db, &Changes::default(), &|_| {}).expect("a sound one");
     let again = Wreck::new(target.clone(), copy).expect("pages");
-    let again = run::salvage(&again, &request(Path::new("again"), true), silent).expect("the same again");
+    let again =
+        run::salvage(&again, None, &request(Path::new("again"), true), silent).expect("the same again");
     assert_eq!((again.target.records, again.target.revision), (saved.target.records, saved.target.revision));
     assert_eq!(again.dropped.malformed, 0, "nothing malformed was taken");
 }
