@@ -83,10 +83,10 @@ record() { # ROOT RESULTS PROGRAM...
   done <"$work/commands"
 }
 
-# Times that a run took differ; so does what --version says of the build.
+# Times that a run took differ; so do what --version says of the build, and each system's words for its errors.
 without_times() { # RESULTS
   find "$1" '(' -name '*.out' -o -name '*.err' ')' -exec sed -i -E \
-    -e 's/\b[0-9.]+ s\b/TIME/g' -e 's/("elapsed_seconds": )[0-9.e-]+/\1TIME/' -e "s/^(etcd-medic $version) \(.*\)$/\1 BUILD/" {} +
+    -e 's/: [^:]+ (\(os error [0-9]+\))/: SYSTEM \1/' -e 's/\b[0-9.]+ s\b/TIME/g' -e 's/("elapsed_seconds": )[0-9.e-]+/\1TIME/' -e "s/^(etcd-medic $version) \(.*\)$/\1 BUILD/" {} +
 }
 
 # Does all of it; a program is what `record` takes.
