@@ -45,6 +45,8 @@ pub enum Origin {
     OlderRoot,
     /// On a page that nothing refers to.
     Free,
+    /// In the log of the member.
+    Log,
 }
 
 /// A record, where it lies.

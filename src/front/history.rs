@@ -4,10 +4,14 @@
 
 use thiserror::Error;
 
+use crate::copy::Progress;
+use crate::etcd::find::Origin;
 use crate::etcd::schema::State;
 use crate::filter::NoSuchName;
-use crate::input::DbFile;
+use crate::input::{DbFile, LogFiles};
 use crate::k8s::render::Unrenderable;
+use crate::replay::error::ReplayError;
+use crate::replay::unfold::unfold;
 use crate::scan::Scan;
 use crate::travel::history::{self, KeyHistory};
 use crate::travel::keys::{Deleted, KeyRow};
@@ -137,6 +141,17 @@ impl DbFile {
         Ok(scan)
     }
 
+    /// The db with all that a log says besides: each revision that its entries made, to its end. If the log has all entries, those that
+    /// were compacted, too. It is in a file without a name; [`SearchIn::Log`](crate::SearchIn::Log) looks there.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub fn with_log(&self, log: &LogFiles, progress: Progress<'_>) -> Result<Self, ReplayError> {
+        let db = unfold(self, log, None, progress)?;
+        let (path, named) = (self.path.clone(), self.named.clone());
+        Ok(Self { path, db, read_without_lock: self.read_without_lock, packed: self.packed.clone(), named })
+    }
+
     /// Every record of a key that can be found, in the tree and in free pages.
     ///
     /// # Errors
@@ -153,7 +168,7 @@ impl DbFile {
     /// ```
     pub fn history(&self, key: &[u8]) -> Result<KeyHistory, TravelError> {
         travel::refuse_others(&self.db)?;
-        Ok(history::history(&self.db, &State::read(&self.db), key))
+        Ok(history::history(&self.db, &State::read(&self.db), Origin::Live, key))
     }
 
     /// One object at a revision; `None` if the key does not exist there.

@@ -385,9 +385,8 @@ fn met<'m, 'a>(
     let main = |record: &Held<'_>| RecordKey::parse(record.key).map(|place| place.revision.main);
     let there = records.iter().take_while(|record| main(record) == Some(revision));
     let is_of = |record: &Held<'_>, written: &Written<'_>| {
-        let Change { revision, key, put } = written.change;
-        let place = RecordKey { revision, tombstone: put.is_none() };
-        RecordKey::parse(record.key) == Some(place) && KeyValue::key_of(record.value) == key
+        let place = Some(written.change.place());
+        RecordKey::parse(record.key) == place && KeyValue::key_of(record.value) == written.change.key
     };
     let mut rest = made.iter();
     let met: Option<Vec<_>> =

@@ -74,8 +74,8 @@ fn from_nothing<'a>(
     for entry in Following::after(log, 0).take_while(|entry| entry.index <= base.index) {
         index = entry.index;
         let mut sink = |written: Written<'a>| {
-            let Change { revision, key, put } = written.change;
-            let place = RecordKey { revision, tombstone: put.is_none() };
+            let Change { revision, key, .. } = written.change;
+            let place = written.change.place();
             // what a compaction removed is not there
             let Some(record) = records.get(next).filter(|record| RecordKey::parse(record.key) == Some(place))
             else {
@@ -96,5 +96,18 @@ fn from_nothing<'a>(
         first_revision: 1,
         differences,
         ..Compared::default()
+    })
+}
+
+/// Whether each record up to a revision was written by one of these changes. Both are in order.
+pub fn are_among(records: &[Held<'_>], changes: &[Change<'_>], to: i64) -> bool {
+    let mut changes = changes.iter();
+    let main = |record: &&Held<'_>| RecordKey::parse(record.key).map(|place| place.revision.main);
+    records.iter().take_while(|record| main(record).is_some_and(|main| main <= to)).all(|record| {
+        let place = RecordKey::parse(record.key);
+        let is_its = |change: &&Change<'_>| {
+            place == Some(change.place()) && KeyValue::key_of(record.value) == change.key
+        };
+        changes.find(is_its).is_some()
     })
 }

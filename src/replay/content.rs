@@ -46,9 +46,7 @@ impl<'a> NewRecord<'a> {
     pub fn place(&self) -> Option<RecordKey> {
         match self {
             Self::Held(held) => RecordKey::parse(held.key),
-            Self::Changed(change) => {
-                Some(RecordKey { revision: change.revision, tombstone: change.put.is_none() })
-            }
+            Self::Changed(change) => Some(change.place()),
         }
     }
 

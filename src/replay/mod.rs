@@ -16,6 +16,7 @@
 //! | [`compact`](mod@compact) | what a compaction leaves |
 //! | [`small`] | the small buckets after it |
 //! | [`content`] | all of it, as a source for the writer of the file |
+//! | [`unfold`](mod@unfold) | a db with all that a log says besides |
 //! | [`document`] | the report |
 //! | [`error`] | why there is no new db |
 //! | [`run`] | all of it, in order |
@@ -33,5 +34,6 @@ pub mod request;
 pub mod run;
 pub mod small;
 pub mod steps;
+pub mod unfold;
 pub mod until;
 pub mod writer;

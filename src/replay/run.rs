@@ -118,7 +118,7 @@ fn write_copy(
 }
 
 /// Refuses a log that can't be of the db's history: by the term of the entry that the db is at, and by the members.
-fn check_history(base: &Base<'_>, log: &ReadLog<'_>) -> Result<(), ReplayError> {
+pub(super) fn check_history(base: &Base<'_>, log: &ReadLog<'_>) -> Result<(), ReplayError> {
     let of_log = log.stretch_with(base.index).and_then(|stretch| stretch.term_at(base.index));
     let of_log = of_log.or_else(|| log.log.term_at(base.index));
     if let (Some(of_db), Some(of_log)) = (base.state.term, of_log)

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::etcd::find::FoundRecord;
+use crate::etcd::find::{FoundRecord, Origin};
 use crate::text::escape;
 use crate::travel::export::Exported;
 use crate::travel::history::KeyHistory;
@@ -103,7 +103,7 @@ pub fn history(out: &mut impl Write, view: &View, history: &KeyHistory) -> io::R
             if row.lease.0 == 0 { String::new() } else { format!("{:016x}", row.lease) },
             only_put(view.bytes(row.value_bytes)),
             row.origin.to_string(),
-            if row.origin == crate::etcd::find::Origin::Live { fate } else { "dropped it".to_owned() },
+            if matches!(row.origin, Origin::Live | Origin::Log) { fate } else { "dropped it".to_owned() },
         ]
     });
     table::write(out, view, &columns, rows)

@@ -10,12 +10,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::etcd::RecordKey;
 use crate::etcd::apply::{Change, Machine, Rules, Version, Written};
-use crate::etcd::{KeyValue, RecordKey};
 use crate::member::{ReadLog, Stretch};
 use crate::ranges::Ranges;
 use crate::replay::align::{Aligner, Alignment, End, Records};
 use crate::replay::base::{Base, Held};
+use crate::replay::compare::are_among;
 use crate::replay::steps;
 
 /// Revisions whose entries are known.
@@ -206,24 +207,6 @@ fn run<'a>(machine: &mut Machine<'a>, log: &ReadLog<'a>, until: u64) -> Result<V
     let mut sink = |written: Written<'a>| changes.push(written.change);
     steps::run(machine, log, until, &mut sink, &mut |_| true).map_err(|error| error.to_string())?;
     Ok(changes)
-}
-
-/// Whether each record up to a revision was written by one of these changes. Both are in order.
-fn are_among(records: &[Held<'_>], changes: &[Change<'_>], to: i64) -> bool {
-    let mut changes = changes.iter();
-    let main = |record: &&Held<'_>| RecordKey::parse(record.key).map(|place| place.revision.main);
-    records.iter().take_while(|record| main(record).is_some_and(|main| main <= to)).all(|record| {
-        let place = RecordKey::parse(record.key);
-        let is_its = |change: &&Change<'_>| {
-            place == Some(place_of(change)) && KeyValue::key_of(record.value) == change.key
-        };
-        changes.find(is_its).is_some()
-    })
-}
-
-/// Where a change is in the bucket.
-pub fn place_of(change: &Change<'_>) -> RecordKey {
-    RecordKey { revision: change.revision, tombstone: change.put.is_none() }
 }
 
 /// From a point at which records and entries agree.

@@ -8,7 +8,7 @@ use crate::etcd::{KeyValue, RecordKey, Revision};
 use crate::ranges::Ranges;
 use crate::replay::content::encode;
 
-use super::covered::{Covered, place_of};
+use super::covered::Covered;
 use super::decide::put_records;
 use super::encoded::Encoded;
 use super::finds::Finds;
@@ -53,7 +53,7 @@ pub fn plan<'a>(
         covered.changes.iter().filter(|change| covered.decides(change.revision.main)).chain(possible)
     });
     let written: BTreeMap<Order, &Change<'a>> =
-        changes.map(|change| (order(&place_of(change)), change)).collect();
+        changes.map(|change| (order(&change.place()), change)).collect();
     let compaction = Compaction::of(finds, covered, &written, rules);
     let judge = Judge { covered, written: &written, compaction: &compaction, is_moved };
     let mut plan = Plan { dropped: HashSet::new(), made: Vec::new(), replaced: 0 };
@@ -84,7 +84,7 @@ pub fn plan<'a>(
             let split = encode(change, &mut scratch);
             if let Some((key, value)) = scratch.split_at_checked(split) {
                 encoded.push(key, value);
-                plan.made.push(place_of(change));
+                plan.made.push(change.place());
             }
         }
     }
@@ -225,7 +225,7 @@ impl<'c, 'a> Compaction<'c, 'a> {
 
     /// Whether it left a record. Of one at or below it, each later change up to it must be known.
     fn leaves(&self, change: &Change<'a>) -> bool {
-        let at = order(&place_of(change));
+        let at = order(&change.place());
         let main = at.0.main;
         if main > self.revision {
             return self.is_known;

@@ -59,13 +59,15 @@ pub struct HistoryRow {
 }
 
 /// Finds all records of a key.
-pub fn history(db: &Db, state: &State<'_>, key: &[u8]) -> KeyHistory {
+pub fn history(db: &Db, state: &State<'_>, origin: Origin, key: &[u8]) -> KeyHistory {
     let select = Select::Key(key);
     let mut newest = state.revision_range(db).map_or(0, |(_, last)| last);
     let (mut rows, mut unreadable) = (BTreeMap::new(), 0);
     if let Some(bucket) = &state.key_bucket {
         let wanted = |found: &FoundRecord<'_>| select.takes(found.kv.key);
-        (rows, unreadable) = fold_live(db, bucket, wanted, BTreeMap::new, |rows, found| add(rows, &found));
+        (rows, unreadable) = fold_live(db, bucket, wanted, BTreeMap::new, |rows, found| {
+            add(rows, &FoundRecord { origin, ..found });
+        });
     }
     let compact_revision = state.compact_revision();
     let live = rows.last_key_value().map(|(place, row): (&Placed, &HistoryRow)| (*place, row.change));

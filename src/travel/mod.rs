@@ -46,6 +46,8 @@ pub enum SearchIn {
     Free,
     /// All of these: the newest value that lies anywhere, deleted or not
     Any,
+    /// The log of the member, too: whatever its entries made, compacted or not, to its end
+    Log,
 }
 
 /// Which keys.
@@ -125,6 +127,8 @@ pub fn at<'a>(
         }
         SearchIn::Free => Ok(puts(db, state, false, revision, select)),
         SearchIn::Any => Ok(puts(db, state, true, revision, select)),
+        // the log's records are in a tree by now
+        SearchIn::Log => live(db, db, state, Origin::Log, revision, select),
     }
 }
 

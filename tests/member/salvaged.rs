@@ -1,6 +1,6 @@
 //! A damaged db completed from the log of its member: what the log covers is all there, and nothing is invented.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,9 @@ use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::entries::for_each_entry;
 use etcd_medic::internals::etcd::RecordKey;
 use etcd_medic::internals::etcd::schema::State;
-use etcd_medic::{HashOptions, LogFiles, Progress, ReplayRequest, SalvageReport, SalvageRequest, Until};
+use etcd_medic::{
+    CheckOptions, HashOptions, LogFiles, Progress, ReplayRequest, SalvageReport, SalvageRequest, Until,
+};
 use tempfile::TempDir;
 
 use super::compared::compared;
@@ -203,6 +205,37 @@ fn what_the_log_covers_comes_back() {
     }
     writeln!(stderr(), "{tally:?}").expect("written");
     assert!(tally.completed > 100 || std::env::var_os("ETCD_MEDIC_MEMBERS").is_none(), "{tally:?}");
+}
+
+/// A db with its log has all that the db has; and if the log has all entries, each revision since the first.
+#[test]
+fn a_db_with_its_log_has_more() {
+    let (mut dbs, mut all) = (0, 0);
+    for (_own, member) in members() {
+        let log = LogFiles::open(&member.dir, None).expect("a log");
+        let file = etcd_medic::open(member.db()).expect("a db");
+        let Ok(unfolded) = file.with_log(&log, Progress::SILENT) else { continue };
+        dbs += 1;
+        let [of_db, more] = [&file.db, &unfolded.db].map(|db| {
+            let state = State::read(db);
+            let mut records = Records::new();
+            for_each_entry(db, &state.key_bucket.expect("records"), |entry| {
+                records.insert(entry.key.to_vec(), entry.value.to_vec());
+            });
+            records
+        });
+        let is_there = |(key, value): (&Vec<u8>, &Vec<u8>)| more.get(key) == Some(value);
+        assert!(of_db.iter().all(is_there), "{}", member.name);
+        let revisions: BTreeSet<i64> =
+            more.keys().map(|key| RecordKey::parse(key).expect("a record").revision.main).collect();
+        let is_whole = revisions.iter().copied().eq(2..2 + revisions.len() as i64);
+        let is_uncompacted = State::read(&unfolded.db).compact_revision() < 0;
+        assert!(is_whole || !is_uncompacted || revisions.is_empty(), "{}", member.name);
+        all += u64::from(is_whole);
+        assert!(unfolded.check(&CheckOptions::default()).sound, "{}", member.name);
+    }
+    writeln!(stderr(), "{dbs} dbs, {all} with each revision").expect("written");
+    assert!(all > 20 || dbs == 0, "{all}");
 }
 
 /// The log is damaged, too: nothing is invented.

@@ -11,7 +11,7 @@ use etcd_medic::internals::bolt::{Db, FormatError, PageId};
 use etcd_medic::internals::check::check;
 use etcd_medic::internals::cleanup::{self, GarbageLimits};
 use etcd_medic::internals::copy::{Layout, Progress};
-use etcd_medic::internals::etcd::find::FoundRecord;
+use etcd_medic::internals::etcd::find::{FoundRecord, Origin};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer;
 use etcd_medic::internals::filter::Filter;
@@ -295,7 +295,7 @@ pub fn travel(db: &Db) {
         report::travel::deleted(&mut sink(), &view(10), deleted.iter()).expect("a sink takes all");
         assert_eq!(deleted.iter().count(), deleted.len(), "deleted keys");
         if let Some(row) = deleted.iter().next() {
-            let history = history(db, &state, &row.key.0);
+            let history = history(db, &state, Origin::Live, &row.key.0);
             assert!(!history.exists, "{row:?}");
             assert!(!history.records.is_empty(), "{row:?} was found");
         }
@@ -318,7 +318,7 @@ pub fn travel(db: &Db) {
         for found in answer.found.iter().take(LOOKED_AT) {
             step("get", || shown_alone(&shower, &found));
             let history = step("history", || {
-                let history = history(db, &state, found.kv.key);
+                let history = history(db, &state, Origin::Live, found.kv.key);
                 print(db.data().len(), "history", &history, |out| {
                     report::travel::history(out, &view(10), &history)
                 });

@@ -71,7 +71,7 @@ fn a_leaf_that_nothing_refers_to_is_found() {
         .map(|row| (row.key.to_string(), row.deleted_at, row.recoverable.map(|put| put.mod_revision)))
         .collect();
     assert_eq!(rows, [("/a".to_owned(), Some(5), Some(3)), ("/b".to_owned(), None, Some(4))]);
-    let known = history(&db, &state, b"/a");
+    let known = history(&db, &state, Origin::Live, b"/a");
     assert!(!known.exists && known.records.iter().map(|row| row.change).eq(["put", "delete"]));
     let keys = |from, rev| at(&db, &state, from, rev, Select::Prefix(b"/")).map(|answer| answer.found.len());
     assert_eq!(
@@ -243,6 +243,6 @@ fn every_flip_is_survived() {
             let _ =
                 at(&db, &state, from, None, Select::Prefix(b"")).map(|answer| answer.found.iter().count());
         }
-        assert!(history(&db, &state, b"/a").records.len() <= 8);
+        assert!(history(&db, &state, Origin::Live, b"/a").records.len() <= 8);
     }
 }

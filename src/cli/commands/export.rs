@@ -68,7 +68,7 @@ impl ExportArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
         let shower = self.how.shower()?;
-        let source = open_with_keys(context, &self.file)?;
+        let source = open_with_keys(context, &self.file, self.when.from)?;
         let (found, revision, unreadable) = if self.deleted {
             let deleted = find_deleted(&source, &self.which)?;
             let unreadable = deleted.unreadable;

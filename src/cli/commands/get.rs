@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
-use crate::etcd::find::FoundRecord;
+use crate::etcd::find::{FoundRecord, Origin};
 use crate::etcd::schema::State;
 use crate::input::DbFile;
 use crate::text::{ByteText, escape, shown};
@@ -73,7 +73,7 @@ pub struct GetDocument<'g> {
 impl GetArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         let shower = self.how.shower()?;
-        let source = open_with_keys(context, &self.file)?;
+        let source = open_with_keys(context, &self.file, self.when.from)?;
         let state = State::read(&source.db);
         let When { rev, from } = self.when;
         let key = self.key.as_encoded_bytes();
@@ -93,7 +93,7 @@ impl GetArgs {
             elsewhere: Vec::new(),
         };
         let Some(found) = answer.found.first() else {
-            let history = history::history(&source.db, &state, key);
+            let history = history::history(&source.db, &state, Origin::Live, key);
             report_error(&not_found(&source, &history, answer.revision));
             document.elsewhere = history.records;
             if context.options.output == OutputFormat::Json {

@@ -44,7 +44,7 @@ pub struct KeysArgs {
 
 impl KeysArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let source = open_with_keys(context, &self.file)?;
+        let source = open_with_keys(context, &self.file, self.when.from)?;
         if self.deleted { self.deleted(context, &source) } else { self.existing(context, &source) }
     }
 

@@ -9,7 +9,7 @@ use crate::cli::progress;
 use crate::copy::Progress;
 use crate::filter::FilterWords;
 use crate::front::options::KeysOptions;
-use crate::input::DbFile;
+use crate::input::{DbFile, LogFiles};
 use crate::text::shown;
 use crate::travel::export::Format;
 use crate::travel::keys::Deleted;
@@ -76,11 +76,19 @@ impl How {
     }
 }
 
-/// Opens a file, which must be etcd's.
-pub fn open_with_keys(context: &Context, file: &Path) -> Result<DbFile> {
+/// Opens a file, which must be etcd's; with all that the log beside it has, if that is where to look.
+pub fn open_with_keys(context: &Context, file: &Path, from: SearchIn) -> Result<DbFile> {
     let source = context.open(file)?;
     travel::refuse_others(&source.db).with_context(|| shown(&source.path).into_owned())?;
-    Ok(source)
+    if from != SearchIn::Log {
+        return Ok(source);
+    }
+    let log = LogFiles::beside(&source.path, None)?;
+    let log = log.with_context(|| {
+        format!("{}: there is no log beside it: name the data dir that has both", shown(&source.path))
+    })?;
+    let unfolded = progress::watch(|progress| source.with_log(&log, progress));
+    unfolded.with_context(|| shown(&source.path).into_owned())
 }
 
 /// Warns that an answer may be incomplete.

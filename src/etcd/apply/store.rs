@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::request::{KeyRange, Op, Put, Range, Txn};
-use super::super::revision::Revision;
+use super::super::revision::{RecordKey, Revision};
 use super::live::{LiveKey, LiveKeys};
 use super::refused::Refused;
 use super::rules::Rules;
@@ -44,6 +44,13 @@ pub struct Change<'a> {
     pub key: &'a [u8],
     /// `None` for a deletion.
     pub put: Option<NewValue<'a>>,
+}
+
+impl Change<'_> {
+    /// Where it is in the bucket `key`.
+    pub fn place(&self) -> RecordKey {
+        RecordKey { revision: self.revision, tombstone: self.put.is_none() }
+    }
 }
 
 /// What a put made of a key.
