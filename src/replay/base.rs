@@ -9,7 +9,7 @@ use crate::bolt::bucket::BucketId;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
 use crate::etcd::apply::alarms::Alarms;
-use crate::etcd::apply::members::{MemberRow, Members};
+use crate::etcd::apply::members::{MemberRow, Members, USUAL_MAX_LEARNERS};
 use crate::etcd::apply::store::LeaseTime;
 use crate::etcd::apply::{LiveKey, LiveKeys, Machine, Rules, Store};
 use crate::etcd::schema::{KEY_BUCKET, LEASE_BUCKET, Lease, META_BUCKET, State};
@@ -119,6 +119,7 @@ impl<'a> Base<'a> {
         let (learners, voters): (Vec<_>, Vec<_>) = rows.values().partition(|row| row.is_learner);
         let ids = |rows: Vec<&MemberRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
         Members {
+            max_learners: learners.len().max(USUAL_MAX_LEARNERS),
             config: ConfState::new(ids(voters), ids(learners)),
             removed: removed.collect(),
             rows,

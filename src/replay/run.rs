@@ -53,6 +53,9 @@ pub fn replay(
     let shortest = shortest.chain(machine.store.leases.values().map(|lease| lease.ttl)).min();
     // a member that granted one for less has a shorter election timeout
     machine.store.min_lease_ttl = machine.store.min_lease_ttl.min(shortest.unwrap_or(i64::MAX)).max(1);
+    // likewise, one that has more learners may have them
+    let learners = witness.map_or(0, |witness| witness.num_learners);
+    machine.members.max_learners = machine.members.max_learners.max(learners);
     let until = until::find(&request.until, &machine, &log, committed)?;
     let from = point(&machine);
     let wanted = request.list_deletions.as_ref();
@@ -147,6 +150,7 @@ fn witness(log: &LogFiles) -> Option<Witness> {
         index: state.consistent_index?,
         revision: state.current_revision(&file.db),
         shortest_lease: state.leases.iter().map(|lease| lease.ttl).min(),
+        num_learners: state.members.iter().filter(|member| member.is_learner).count(),
     })
 }
 

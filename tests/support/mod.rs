@@ -15,6 +15,7 @@
 //! | [`content`] | what a file holds, read in the plainest way |
 //! | [`member_log`] | a member's log made byte by byte |
 //! | [`members`] | directories of real members |
+//! | [`gateway`] | a real etcd's requests as JSON, without `etcdctl` |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`packing`] | files packed in each way that the field has |
@@ -35,6 +36,7 @@ pub mod corpus;
 pub mod documents;
 pub mod etcd_file;
 pub mod found;
+pub mod gateway;
 pub mod lies;
 pub mod member_log;
 pub mod members;

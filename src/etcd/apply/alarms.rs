@@ -36,7 +36,8 @@ impl Alarms {
         self.set.iter().any(|&(of, _)| of == kind)
     }
 
-    fn enforce_all(&mut self) {
+    /// Puts all that are set into force, as a start does (`server/etcdserver/server.go`, `restoreAlarms`).
+    pub fn enforce_all(&mut self) {
         (self.nospace, self.corrupt) = (self.has(NOSPACE), self.has(CORRUPT));
     }
 
@@ -61,8 +62,10 @@ impl Alarms {
         changed
     }
 
-    /// Whether both kinds are set, so that what is in force depends on the version, and on when a member was started.
-    pub fn are_of_both_kinds(&self) -> bool {
-        self.has(NOSPACE) && self.has(CORRUPT)
+    /// Whether what is in force depends on when a member was started, where not all that are set are: both kinds are set, or one of both
+    /// was disarmed.
+    pub fn depend_on_starts(&self) -> bool {
+        let all = (self.has(NOSPACE), self.has(CORRUPT));
+        all == (true, true) || (self.nospace, self.corrupt) != all
     }
 }
