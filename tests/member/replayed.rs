@@ -152,40 +152,6 @@ fn what_can_not_be_right_is_refused() {
     }
 }
 
-/// An independent reader, which ends at the first frame that it can't follow and checks no checksum, found these entries.
-#[test]
-fn the_entries_that_another_reader_found() {
-    let mut read = 0;
-    for (case, folder, truth) in corpora("") {
-        for (member, expected) in truth["members"].as_object().into_iter().flatten() {
-            let dir = folder.path().join(member);
-            let Ok(log) = LogFiles::open(&dir, None) else {
-                assert!(expected["last_entry"].as_u64().unwrap_or(0) == 0, "{case} {member}: no log");
-                continue;
-            };
-            let found = log.read();
-            let has = |index: &Value| {
-                let index = index.as_u64().unwrap_or(0);
-                index == 0 || found.stretch_with(index).is_some()
-            };
-            let count = expected["entries"].as_u64().unwrap_or(0);
-            // what has a wrong checksum, or is of another member, that reader takes
-            let is_changed_within =
-                ["crc-flip", "torn", "conflicting-metadata"].iter().any(|changed| case.starts_with(changed));
-            if is_changed_within {
-                let kept = found.num_entries() + found.foreign_entries;
-                assert!(found.num_faults > 0 && kept + 2 >= count, "{case} {member}: {kept} of {count}");
-            } else {
-                assert!(has(&expected["last_entry"]), "{case} {member}: {:?}", found.faults);
-                assert!(has(&expected["first_entry"]), "{case} {member}: {:?}", found.faults);
-                assert!(found.num_entries() >= count, "{case} {member}: {} of {count}", found.num_entries());
-            }
-            read += 1;
-        }
-    }
-    writeln!(stderr(), "{read} logs of members read").expect("written");
-}
-
 /// Values are shown if they are asked for, and Secrets' data only if that is, too.
 #[test]
 fn a_log_shows_no_secret_unless_asked() {

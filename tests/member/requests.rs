@@ -49,6 +49,10 @@ fn every_number_that_lies_is_an_error() {
         (request(1, b"", b""), RequestError::Type(1)),
         (message(&[(100, Bytes(b""))]), RequestError::NotOne),
         (
+            [request(5, &delete(b"a", b""), b"eve"), message(&[(100, Bytes(b""))])].concat(),
+            RequestError::NotOne,
+        ),
+        (
             [request(4, &put(b"a", b"", 0), b""), request(5, &delete(b"a", b""), b"")].concat(),
             RequestError::NotOne,
         ),
@@ -120,6 +124,23 @@ fn the_last_alarm_replaces_the_other_up_to_3_5() {
     let disarmed = [&raised[..], &[alarm(2, 1), write]].concat();
     assert_eq!(after(OLD, &disarmed), (2, None), "none is in force, though CORRUPT is set");
     assert_eq!(after(NEW, &disarmed), (1, Some(Refused::Corrupt)));
+}
+
+#[test]
+fn an_alarm_of_no_kind_is_raised_up_to_3_4() {
+    let requests = [alarm(1, 1), alarm(1, 0)];
+    let write = request(4, &put(b"a", b"", 0), b"");
+    for (version, set) in
+        [(Version::new(3, 4, 23), &[(0, 9), (1, 9)][..]), (OLD, &[(1, 9)]), (NEW, &[(1, 9)])]
+    {
+        let mut machine = Machine::empty(Rules::of(version));
+        for bytes in &requests {
+            machine.request(&Request::parse(bytes).unwrap(), &mut |_| {}).unwrap();
+        }
+        assert_eq!(machine.alarms.iter().collect::<Vec<_>>(), set, "{version}");
+        let written = machine.request(&Request::parse(&write).unwrap(), &mut |_| {}).unwrap();
+        assert_eq!(written.refused, Some(Refused::NoSpace), "{version}: it takes no other's place");
+    }
 }
 
 /// Entries, one after the other, each of its term.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::super::request::AlarmAction;
 use super::rules::Rules;
 
+/// An alarm of no kind.
+const NONE: i32 = 0;
 /// No space is left in the db.
 pub const NOSPACE: i32 = 1;
 /// The db is corrupt.
@@ -46,13 +48,15 @@ impl Alarms {
         let had = self.has(kind);
         let changed = match action {
             AlarmAction::Get => return false,
-            AlarmAction::Raise if kind == 0 => return false,
+            AlarmAction::Raise if kind == NONE && !rules.raises_no_kind => return false,
             AlarmAction::Raise => self.set.insert((kind, member)),
             AlarmAction::Disarm => self.set.remove(&(kind, member)),
         };
         let has = self.has(kind);
         if rules.all_alarms_in_force {
             self.enforce_all();
+        } else if kind == NONE {
+            return changed;
         } else if action == AlarmAction::Raise && !had && has {
             // the last one that was raised takes the place of the other
             (self.nospace, self.corrupt) = (kind == NOSPACE, kind == CORRUPT);

@@ -52,6 +52,8 @@ pub struct Rules {
     /// Whether all alarms that are set are in force (from 3.6 on), rather than the kind that was raised last
     /// (`server/etcdserver/apply.go`, `Alarm`).
     pub all_alarms_in_force: bool,
+    /// Whether an alarm of no kind can be raised: it refuses nothing (until 3.4; etcd#13084).
+    pub raises_no_kind: bool,
     /// Whether a compaction keeps a tombstone of its very revision (from 3.4.34, 3.5.16 and 3.6 on).
     pub keeps_tombstone_at_compaction: bool,
     /// Whether a learner is one after a change of its URLs, too (from 3.5.31, 3.6.12 and 3.7 on; etcd#21694;
@@ -77,6 +79,7 @@ impl Rules {
             nested_cost,
             outer_ranges_checked: is_at_least(7),
             all_alarms_in_force: is_at_least(6),
+            raises_no_kind: !is_at_least(5),
             keeps_tombstone_at_compaction: tombstone,
             keeps_learner_at_update: learner,
         }

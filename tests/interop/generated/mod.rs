@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcd_medic::internals::etcd::apply::{Machine, Rules};
+use etcd_medic::internals::etcd::request::{Action, AlarmAction, Request};
+use etcd_medic::internals::member::message::EntryData;
 use etcd_medic::internals::replay::steps;
 use etcd_medic::{DbFile, LogFiles, Progress, ReplayReport, ReplayRequest, Until, Version};
 
@@ -34,8 +36,8 @@ with_each_etcd!(
 mod etcd_3_8 {
     use super::{Version, compare, seed, with_etcd};
 
-    // it calls itself 3.7.0-beta.0
-    const VERSION: Version = Version::new(3, 8, 0);
+    // 3.8.0-alpha.0 is older than 3.7.1, and has not what that one changed
+    const VERSION: Version = Version::new(3, 7, 0);
 
     #[test]
     fn some_entries() {
@@ -95,7 +97,7 @@ impl History {
         history.member.stop();
         let mut gateway = history.copy_and_restart();
         let mut requests = Requests::new(seed ^ u64::from(peer.minor()) << 32, peer, gateway.peer_url());
-        let mut until_killed = 45;
+        let mut until_killed: u64 = 45;
         while history.points.len() < num_entries {
             let request = requests.next();
             let answer = gateway.ask(request.0, &request.1);
@@ -104,10 +106,11 @@ impl History {
             history.refused += u64::from(answer.is_err());
             let with_others = history.points.len().is_multiple_of(OTHERS_EACH);
             let found = settled(&history.member, &mut gateway, with_others);
+            let has_changed_a_key = found.0.revision > requests.revision;
             requests.revision = found.0.revision;
             history.points.insert(found.0.index, found);
-            until_killed -= 1;
-            if until_killed <= 0 && requests.may_be_killed() {
+            until_killed = until_killed.saturating_sub(1);
+            if until_killed == 0 && requests.may_be_killed(has_changed_a_key) {
                 if requests.is_alarm_in_doubt() {
                     // until its db has all of it: what is applied again at a start meets other alarms
                     std::thread::sleep(Duration::from_millis(500));
@@ -123,7 +126,7 @@ impl History {
     }
 
     fn copy_and_restart(&mut self) -> Gateway {
-        let copy = self.member.folder().join(format!("{}.db", self.copies.len()));
+        let copy = self.member.folder().join(format!("copy-{}.db", self.copies.len()));
         fs::copy(self.member.db(), &copy).expect("a copy");
         self.copies.push((copy, self.points.last_key_value().map_or(0, |(index, _)| *index)));
         self.member.restart();
@@ -151,8 +154,9 @@ fn compare(peer: &Peer, version: Version, num_entries: usize, seed: u64) {
     let last = last.expect("an entry");
     writeln!(
         stderr(),
-        "etcd {version}, seed {seed}: {} entries compared, what is no key at {num_others} of them, {from_later} from dbs of {} kills; \
+        "etcd {}, by the rules of {version}, seed {seed}: {} entries compared, what is no key at {num_others} of them, {from_later} from dbs of {} kills; \
          {} of {} entries were refused by {:?}; {} of {} requests",
+        peer.bin().file_name().expect("a folder").to_string_lossy(),
         history.points.len(),
         history.copies.len() - 1,
         last.refused,
@@ -209,21 +213,23 @@ fn from_later_copies(history: &History, log: &LogFiles, version: Version, from_n
     compared
 }
 
-/// The entry, and those before it.
+/// The entry, those before it, and every change of members and alarms until then.
 fn said_of(log: &LogFiles, index: u64) -> String {
     let read = log.read();
-    let entries = (index.saturating_sub(4)..=index).filter_map(|index| {
-        let entry = read.stretch_with(index)?.entry(index)?;
-        Some(match entry.content {
-            etcd_medic::internals::member::message::EntryData::Request(data) => {
-                format!(
-                    "{index} (term {}): {:?}",
-                    entry.term,
-                    etcd_medic::internals::etcd::request::Request::parse(data)
-                )
-            }
-            other => format!("{index} (term {}): {other:?}", entry.term),
-        })
+    let entries = read.stretches.iter().flat_map(|stretch| stretch.entries()).filter_map(|entry| {
+        let near = (index.saturating_sub(4)..=index).contains(&entry.index);
+        let said = match entry.content {
+            EntryData::ConfChange(change, context) => format!("{change:?} {}", String::from_utf8_lossy(context)),
+            EntryData::Request([]) => "nothing".to_owned(),
+            EntryData::Request(data) => match Request::parse(data) {
+                Ok(request) if near || matches!(request.action, Action::Alarm { action, .. } if action != AlarmAction::Get) => {
+                    format!("{:?}", request.action)
+                }
+                Ok(_) => return None,
+                Err(error) => error.to_string(),
+            },
+        };
+        (entry.index <= index).then(|| format!("{} (term {}): {said}", entry.index, entry.term))
     });
     entries.collect::<Vec<_>>().join("\n")
 }

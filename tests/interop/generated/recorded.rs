@@ -70,7 +70,12 @@ fn hash_kv(member: &Member, gateway: &mut Gateway) -> (i64, i64) {
 fn alarms(gateway: &mut Gateway) -> BTreeSet<(i32, u64)> {
     let said = gateway.ask("/v3/maintenance/alarm", &json!({"action": "GET"})).expect("alarms");
     let alarms = list(&said["alarms"]);
-    let kind = |alarm: &Value| if alarm["alarm"] == "CORRUPT" { 2 } else { 1 };
+    // a kind of 0, NONE, is left out
+    let kind = |alarm: &Value| match alarm["alarm"].as_str() {
+        Some("NOSPACE") => 1,
+        Some("CORRUPT") => 2,
+        _ => 0,
+    };
     alarms.iter().map(|alarm| (kind(alarm), id(&alarm["memberID"]))).collect()
 }
 
