@@ -44,9 +44,9 @@ pub fn replay(
     let log = log_files.read();
     check_history(&base, &log)?;
     let witness = witness(log_files);
-    let committed =
-        until::committed(&log, log_files, base.index.max(witness.map_or(0, |witness| witness.index)));
     let mut machine = base.machine(Rules::of(request.version.unwrap_or(writer::OLDEST)));
+    let known = base.index.max(witness.map_or(0, |witness| witness.index));
+    let committed = until::committed(&log, log_files, known, &machine.members, base.index);
     let writer = writer::find(request.version, &base.state, &machine, &log, committed, witness)?;
     machine.rules = writer.rules;
     let shortest = witness.and_then(|witness| witness.shortest_lease).into_iter();

@@ -85,7 +85,7 @@ impl Members {
     ///
     /// # Errors
     /// The context is not the member that the change names.
-    pub(super) fn change(
+    pub fn change(
         &mut self,
         change: ConfChange,
         context: &[u8],

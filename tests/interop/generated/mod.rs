@@ -3,8 +3,10 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`requests`], [`txn`] | requests, of which about one in eight is refused |
+//! | [`damaged`] | its log changed, and given to etcd as well |
 //! | [`recorded`] | what etcd had at an entry, and what a replay has |
 
+mod damaged;
 mod recorded;
 mod requests;
 mod txn;
@@ -37,7 +39,7 @@ mod etcd_3_8 {
     use super::{Version, compare, seed, with_etcd};
 
     // 3.8.0-alpha.0 is older than 3.7.1, and has not what that one changed
-    const VERSION: Version = Version::new(3, 7, 0);
+    pub const VERSION: Version = Version::new(3, 7, 0);
 
     #[test]
     fn some_entries() {
@@ -88,7 +90,7 @@ struct History {
 
 impl History {
     /// Asks until so many entries are known.
-    fn make(peer: &Peer, num_entries: usize, seed: u64) -> Self {
+    fn make(peer: &Peer, num_entries: usize, seed: u64, is_calm: bool) -> Self {
         let member = peer.start(&["--unsafe-no-fsync", "--snapshot-count=300"]);
         let mut history = Self { member, copies: Vec::new(), points: BTreeMap::new(), asked: 0, refused: 0 };
         // 3.4 says in its db how far it is when the first key is written
@@ -96,7 +98,8 @@ impl History {
         gateway.ask(PUT, &serde_json::json!({"key": bytes(b"k/00"), "value": bytes(b"v0")})).expect("a put");
         history.member.stop();
         let mut gateway = history.copy_and_restart();
-        let mut requests = Requests::new(seed ^ u64::from(peer.minor()) << 32, peer, gateway.peer_url());
+        let mut requests =
+            Requests::new(seed ^ u64::from(peer.minor()) << 32, peer, gateway.peer_url(), is_calm);
         let mut until_killed: u64 = 45;
         while history.points.len() < num_entries {
             let request = requests.next();
@@ -135,7 +138,7 @@ impl History {
 }
 
 fn compare(peer: &Peer, version: Version, num_entries: usize, seed: u64) {
-    let history = History::make(peer, num_entries, seed);
+    let history = History::make(peer, num_entries, seed, false);
     let log = LogFiles::open(history.member.data_dir(), None).expect("a log");
     let base = etcd_medic::open(&history.copies[0].0).expect("a db");
     let mut last = None;

@@ -33,6 +33,7 @@ pub const NO_KEY: &[u8] = b"never";
 pub struct Requests {
     pub random: Random,
     minor: u32,
+    is_calm: bool,
     own_url: String,
     leases: Vec<i64>,
     /// Leases that were revoked, or have ended.
@@ -46,8 +47,10 @@ pub struct Requests {
 }
 
 impl Requests {
-    pub fn new(seed: u64, peer: &Peer, own_url: String) -> Self {
+    /// Calm ones end no lease, and etcd is not killed when its alarms are in doubt.
+    pub fn new(seed: u64, peer: &Peer, own_url: String, is_calm: bool) -> Self {
         Self {
+            is_calm,
             random: Random(seed),
             minor: peer.minor(),
             own_url,
@@ -139,6 +142,9 @@ impl Requests {
     /// 3.4 applies again what came after the last change of a key, and may carry out then what an alarm refused before: it becomes
     /// another history.
     pub fn may_be_killed(&self, has_changed_a_key: bool) -> bool {
+        if self.is_calm && self.is_alarm_in_doubt() {
+            return false;
+        }
         self.minor >= 5 || has_changed_a_key && self.alarms.is_empty()
     }
 
@@ -217,8 +223,9 @@ impl Requests {
     }
 
     fn grant(&mut self) -> Request {
-        let seconds =
-            self.random.one_of(&[-1_i64, 0, 2, 3, 60, 60, 600, 100_000, 9_000_000_000, 9_000_000_001]);
+        let seconds: i64 =
+            self.random.one_of(&[-1, 0, 2, 3, 60, 60, 600, 100_000, 9_000_000_000, 9_000_000_001]);
+        let seconds = if self.is_calm { seconds.max(600) } else { seconds };
         let lease = match self.random.below(8) {
             0 => self.lease(),
             // until 3.4 a put that was refused for it might be carried out after a start: the grant may be in the db before its entry
