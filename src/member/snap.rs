@@ -33,7 +33,7 @@ pub fn parse(file: &[u8]) -> Result<Snapshot, MessageError> {
     for field in Fields::of(data) {
         let field = field?;
         match (field.number, field.value) {
-            (1, _) => {}
+            (1, Value::Bytes(_)) => {}
             (2, Value::Bytes(value)) if metadata.is_none() => metadata = Some(value),
             (number, _) => return Err(MessageError::Field(number)),
         }
@@ -90,6 +90,15 @@ mod tests {
             file.extend_from_slice(&[0x12, u8::try_from(data.len()).expect("short")]);
             assert_eq!(parse(&[file, data].concat()), Err(MessageError::Field(2)));
         }
+    }
+
+    #[test]
+    fn content_of_another_type_is_an_error() {
+        let data = b"\x08\x05\x12\x04\x10\x05\x18\x02";
+        let mut file = vec![0x08];
+        prost::encoding::encode_varint(crc32c::crc32c(data).into(), &mut file);
+        file.extend_from_slice(&[0x12, 8]);
+        assert_eq!(parse(&[&file[..], data].concat()), Err(MessageError::Field(1)));
     }
 
     #[test]
