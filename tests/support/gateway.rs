@@ -14,13 +14,24 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// To `http://127.0.0.1:PORT`.
+    /// To `http://127.0.0.1:PORT`. It may answer `etcdctl` a moment before it answers here.
     pub fn to(endpoint: &str) -> Self {
-        let host = endpoint.strip_prefix("http://").expect("a URL").to_owned();
-        let stream = TcpStream::connect(&host).expect("a connection");
+        let host = endpoint.strip_prefix("http://").expect("a URL");
+        for _ in 0..50 {
+            let mut gateway = Self::connect(host);
+            if gateway.ask("/v3/maintenance/status", &json!({})).is_ok() {
+                return gateway;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{endpoint} does not answer requests as JSON");
+    }
+
+    fn connect(host: &str) -> Self {
+        let stream = TcpStream::connect(host).expect("a connection");
         stream.set_nodelay(true).expect("no delay");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
-        Self { stream: BufReader::new(stream), host }
+        Self { stream: BufReader::new(stream), host: host.to_owned() }
     }
 
     /// What it answers; what it says, where it refuses or knows no such path.

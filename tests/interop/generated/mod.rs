@@ -109,11 +109,10 @@ impl History {
             history.refused += u64::from(answer.is_err());
             let with_others = history.points.len().is_multiple_of(OTHERS_EACH);
             let found = settled(&history.member, &mut gateway, with_others);
-            let has_changed_a_key = found.0.revision > requests.revision;
             requests.revision = found.0.revision;
             history.points.insert(found.0.index, found);
             until_killed = until_killed.saturating_sub(1);
-            if until_killed == 0 && requests.may_be_killed(has_changed_a_key) {
+            if until_killed == 0 && requests.may_be_killed() {
                 if requests.is_alarm_in_doubt() {
                     // until its db has all of it: what is applied again at a start meets other alarms
                     std::thread::sleep(Duration::from_millis(500));

@@ -44,6 +44,8 @@ pub struct Requests {
     had_both_alarms: bool,
     pub revision: i64,
     asked: u64,
+    /// How many had been asked at the last request about an alarm.
+    last_alarm: u64,
 }
 
 impl Requests {
@@ -61,6 +63,7 @@ impl Requests {
             had_both_alarms: false,
             revision: 1,
             asked: 0,
+            last_alarm: 0,
         }
     }
 
@@ -113,6 +116,7 @@ impl Requests {
             ADD => self.learners.push(id(&answer["member"]["ID"])),
             REMOVE => self.learners.retain(|learner| json!(learner.to_string()) != body["ID"]),
             ALARM => {
+                self.last_alarm = self.asked;
                 let kinds = ["NONE", "NOSPACE", "CORRUPT"];
                 let kind = kinds.into_iter().find(|kind| body["alarm"] == *kind).expect("a kind");
                 let alarm = (kind, id(&body["memberID"]));
@@ -139,13 +143,13 @@ impl Requests {
         self.minor <= 5 && self.had_both_alarms
     }
 
-    /// 3.4 applies again what came after the last change of a key, and may carry out then what an alarm refused before: it becomes
-    /// another history.
-    pub fn may_be_killed(&self, has_changed_a_key: bool) -> bool {
+    /// 3.4 applies again what came after the last change of a key that its db has, and may carry out then what an alarm refused before: it
+    /// becomes another history. A tenth of a second later its db has all.
+    pub fn may_be_killed(&self) -> bool {
         if self.is_calm && self.is_alarm_in_doubt() {
             return false;
         }
-        self.minor >= 5 || has_changed_a_key && self.alarms.is_empty()
+        self.minor >= 5 || self.alarms.is_empty() && self.asked > self.last_alarm + 30
     }
 
     pub fn killed(&mut self) {
