@@ -69,7 +69,7 @@ fn by_etcd(tools: &Path, data_dir: &Path) -> Option<BTreeMap<u64, Entry>> {
     output.status.success().then_some(entries)
 }
 
-/// A line such as `   2	         3	norm	header:<ID:6115222165784427526 > …`.
+/// A line of columns between tabs: term, index, `norm` or `conf`, and the request.
 fn entry(line: &str) -> Option<(u64, Entry)> {
     let mut columns = line.split('\t');
     let mut number = || columns.next()?.trim().parse().ok();

@@ -7,7 +7,7 @@ use crate::member::message::{EntryData, RaftEntry};
 use super::super::request::v2::V2Effect;
 use super::super::request::{Action, Request, RequestError, Txn};
 use super::alarms::Alarms;
-use super::members::Members;
+use super::members::{Members, NotThatMember};
 use super::refused::Refused;
 use super::rules::Rules;
 use super::store::{Sink, Store};
@@ -90,7 +90,7 @@ impl<'a> Machine<'a> {
         let applied = match entry.content {
             EntryData::ConfChange(change, context) => {
                 let refused = self.members.change(change, context, self.rules);
-                let refused = refused.map_err(|()| Unsupported::Member)?;
+                let refused = refused.map_err(|NotThatMember| Unsupported::Member)?;
                 Applied { refused, ..Applied::default() }
             }
             EntryData::Request([]) => {

@@ -39,6 +39,10 @@ struct ChangeContext {
     is_promote: bool,
 }
 
+/// A change names one member, and describes another, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotThatMember;
+
 /// What a member says of itself when it starts.
 #[derive(Deserialize)]
 struct Attributes {
@@ -90,16 +94,17 @@ impl Members {
         change: ConfChange,
         context: &[u8],
         rules: Rules,
-    ) -> Result<Option<Refused>, ()> {
+    ) -> Result<Option<Refused>, NotThatMember> {
         let id = change.node_id;
         if self.removed.contains(&id) {
             return Ok(Some(Refused::Member));
         }
         match change.kind {
             ConfChangeType::Add | ConfChangeType::AddLearner => {
-                let ChangeContext { member, is_promote } = serde_json::from_slice(context).map_err(|_| ())?;
+                let ChangeContext { member, is_promote } =
+                    serde_json::from_slice(context).map_err(|_| NotThatMember)?;
                 if member.id != id {
-                    return Err(());
+                    return Err(NotThatMember);
                 }
                 let is_possible = match self.rows.get(&id) {
                     Some(row) => is_promote && row.is_learner,
@@ -118,9 +123,9 @@ impl Members {
                 self.removed.insert(id);
             }
             ConfChangeType::Update => {
-                let member: MemberRow = serde_json::from_slice(context).map_err(|_| ())?;
+                let member: MemberRow = serde_json::from_slice(context).map_err(|_| NotThatMember)?;
                 if member.id != id {
-                    return Err(());
+                    return Err(NotThatMember);
                 }
                 if self.has_url_of(&member) {
                     return Ok(Some(Refused::Member));

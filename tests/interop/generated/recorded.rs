@@ -1,6 +1,6 @@
 //! What a running etcd had at an entry, and what a replay to that entry has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use etcd_medic::internals::etcd::apply::Machine;
@@ -21,6 +21,14 @@ pub struct Point {
     pub hash: i64,
 }
 
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct OneMember {
+    is_learner: bool,
+    name: String,
+    peer_urls: Vec<String>,
+    client_urls: Vec<String>,
+}
+
 /// All that is no key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Others {
@@ -28,8 +36,7 @@ pub struct Others {
     leases: BTreeSet<(i64, i64)>,
     /// As (kind, member).
     alarms: BTreeSet<(i32, u64)>,
-    /// As (id, whether it is a learner, its name, where its peers find it, where its clients do).
-    members: BTreeSet<(u64, bool, String, Vec<String>, Vec<String>)>,
+    members: BTreeMap<u64, OneMember>,
     cluster_version: String,
 }
 
@@ -110,8 +117,9 @@ impl Others {
         let members = list(&ask("/v3/cluster/member/list", json!({}))["members"]);
         let members = members.iter().map(|member| {
             let name = member["name"].as_str().unwrap_or_default().to_owned();
-            let (peers, clients) = (texts(&member["peerURLs"]), texts(&member["clientURLs"]));
-            (id(&member["ID"]), member["isLearner"] == true, name, peers, clients)
+            let (peer_urls, client_urls) = (texts(&member["peerURLs"]), texts(&member["clientURLs"]));
+            let is_learner = member["isLearner"] == true;
+            (id(&member["ID"]), OneMember { is_learner, name, peer_urls, client_urls })
         });
         Self {
             leases,
@@ -127,9 +135,10 @@ impl Others {
         let file = etcd_medic::open_with(path, &Lock::None.into(), Progress::SILENT).expect("a db");
         let state = State::read(&file.db);
         let members = state.members.iter().map(|member| {
-            let [peers, clients] =
+            let [peer_urls, client_urls] =
                 [&member.peer_urls, &member.client_urls].map(|urls| urls.clone().unwrap_or_default());
-            (member.id.0, member.is_learner, member.name.clone(), peers, clients)
+            let (is_learner, name) = (member.is_learner, member.name.clone());
+            (member.id.0, OneMember { is_learner, name, peer_urls, client_urls })
         });
         Self {
             leases: state.leases.iter().map(|lease| (lease.id, lease.ttl)).collect(),
@@ -142,9 +151,10 @@ impl Others {
     /// As the entries make it from nothing.
     pub fn of_machine(machine: &Machine<'_>) -> Self {
         let members = machine.members.rows.values().map(|row| {
-            let [peers, clients] =
+            let [peer_urls, client_urls] =
                 [&row.peer_urls, &row.client_urls].map(|urls| urls.clone().unwrap_or_default());
-            (row.id, row.is_learner, row.name.clone(), peers, clients)
+            let (is_learner, name) = (row.is_learner, row.name.clone());
+            (row.id, OneMember { is_learner, name, peer_urls, client_urls })
         });
         Self {
             leases: machine.store.leases.iter().map(|(id, time)| (*id, time.ttl)).collect(),

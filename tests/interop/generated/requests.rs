@@ -81,7 +81,7 @@ impl Requests {
         match self.random.below(200) {
             0..=54 => self.put(),
             55..=66 => self.put_that_keeps(),
-            67..=72 => {
+            67..=70 => {
                 (PUT, json!({"key": self.key(), "value": self.value(), "lease": NO_LEASE.to_string()}))
             }
             71..=86 => (DELETE, json!({"key": self.key()})),
