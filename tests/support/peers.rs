@@ -173,6 +173,12 @@ impl Peer {
         self.minor() <= 4
     }
 
+    /// Whether a member's row in its db stays as it was first written, without the URLs of clients and with what a promoted learner was
+    /// (3.5.1: `etcdserver/api/membership/store.go`, `unsafeSaveMemberToBackend`).
+    pub fn keeps_rows_of_members(&self) -> bool {
+        self.version == (5, 1)
+    }
+
     /// Whether it says at its start which files in `snap` are not its own: 3.7 looks for snapshots in its log only
     /// (`server/etcdserver/bootstrap.go`; until 3.6 `LoadNewestAvailable` lists the folder).
     pub fn names_strangers(&self) -> bool {

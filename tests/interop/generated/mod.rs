@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`requests`], [`txn`] | requests, of which about one in eight is refused |
 //! | [`damaged`] | its log changed, and given to etcd as well |
+//! | [`promoted`] | a learner becomes a voter |
 //! | [`recorded`] | what etcd had at an entry, and what a replay has |
 
 mod damaged;
+mod promoted;
 mod recorded;
 mod requests;
 mod txn;

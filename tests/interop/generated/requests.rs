@@ -19,10 +19,10 @@ const GRANT: &str = "/v3/lease/grant";
 const REVOKE: &str = "/v3/lease/revoke";
 const ALARM: &str = "/v3/maintenance/alarm";
 const DOWNGRADE: &str = "/v3/maintenance/downgrade";
-const ADD: &str = "/v3/cluster/member/add";
-const REMOVE: &str = "/v3/cluster/member/remove";
+pub const ADD: &str = "/v3/cluster/member/add";
+pub const REMOVE: &str = "/v3/cluster/member/remove";
 const UPDATE: &str = "/v3/cluster/member/update";
-const PROMOTE: &str = "/v3/cluster/member/promote";
+pub const PROMOTE: &str = "/v3/cluster/member/promote";
 
 /// A lease that never exists.
 pub const NO_LEASE: i64 = 0x00de_ad00;
