@@ -14,6 +14,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use crate::bolt::Db;
 use crate::bolt::bucket::Bucket;
 use crate::bolt::entries::{End, for_each_entry, outermost_entry, top_level};
+use crate::member::ConfState;
 
 use super::hex_id::HexId;
 use super::known_revisions::current_revision;
@@ -335,13 +336,21 @@ impl<'a> State<'a> {
         minor_of(self.cluster_version.as_deref()?)
     }
 
+    /// Who is a member, as raft counts; `None` where it is not stored, or names nobody.
+    pub fn raft_config(&self) -> Option<ConfState> {
+        let list = |name: &str| {
+            let list = self.conf_state.as_ref().and_then(|stored| stored.get(name)?.as_array());
+            list.into_iter().flatten().filter_map(serde_json::Value::as_u64)
+        };
+        let voters = list("voters").chain(list("voters_outgoing"));
+        let learners = list("learners").chain(list("learners_next"));
+        Some(ConfState::new(voters, learners)).filter(|config| !config.members().is_empty())
+    }
+
     /// Members of the `members` bucket that raft's own list, where it is stored, does not have: neither as voters nor as learners,
     /// leaving or coming ones among them (`raftpb/raft.proto`, `ConfState`).
     pub fn members_unknown_to_raft(&self) -> impl Iterator<Item = &Member> {
-        let list = |name: &str| self.conf_state.as_ref()?.get(name)?.as_array();
-        let lists = ["voters", "learners", "voters_outgoing", "learners_next"].map(list);
-        let known: BTreeSet<u64> =
-            lists.into_iter().flatten().flatten().filter_map(serde_json::Value::as_u64).collect();
+        let known = self.raft_config().map(|config| config.members()).unwrap_or_default();
         // a list without anybody is no list
         self.members.iter().filter(move |member| !known.is_empty() && !known.contains(&member.id.0))
     }

@@ -20,8 +20,8 @@ pub fn parse(file: &[u8]) -> Result<Snapshot, MessageError> {
     for field in Fields::of(file) {
         let field = field?;
         match (field.number, field.value) {
-            (1, Value::Varint(value)) => crc = u32::try_from(value).ok(),
-            (2, Value::Bytes(value)) => data = Some(value),
+            (1, Value::Varint(value)) if crc.is_none() => crc = u32::try_from(value).ok(),
+            (2, Value::Bytes(value)) if data.is_none() => data = Some(value),
             (number, _) => return Err(MessageError::Field(number)),
         }
     }
@@ -29,15 +29,16 @@ pub fn parse(file: &[u8]) -> Result<Snapshot, MessageError> {
     if crc != Some(crc32c::crc32c(data)) {
         return Err(MessageError::Value("checksum"));
     }
-    let metadata = Fields::of(data).find_map(|field| match field {
-        Ok(field) if field.number == 1 => None,
-        Ok(field) => match (field.number, field.value) {
-            (2, Value::Bytes(metadata)) => Some(Ok(metadata)),
-            (number, _) => Some(Err(MessageError::Field(number))),
-        },
-        Err(error) => Some(Err(error.into())),
-    });
-    parse_metadata(metadata.ok_or(MessageError::Missing("metadata"))??)
+    let mut metadata = None;
+    for field in Fields::of(data) {
+        let field = field?;
+        match (field.number, field.value) {
+            (1, Value::Bytes(_)) => {}
+            (2, Value::Bytes(value)) if metadata.is_none() => metadata = Some(value),
+            (number, _) => return Err(MessageError::Field(number)),
+        }
+    }
+    parse_metadata(metadata.ok_or(MessageError::Missing("metadata"))?)
 }
 
 fn parse_metadata(message: &[u8]) -> Result<Snapshot, MessageError> {
@@ -45,9 +46,9 @@ fn parse_metadata(message: &[u8]) -> Result<Snapshot, MessageError> {
     for field in Fields::of(message) {
         let field = field?;
         match (field.number, field.value) {
-            (1, Value::Bytes(state)) => config = Some(ConfState::parse(state)?),
-            (2, Value::Varint(value)) => index = value,
-            (3, Value::Varint(value)) => term = value,
+            (1, Value::Bytes(state)) if config.is_none() => config = Some(ConfState::parse(state)?),
+            (2, Value::Varint(value)) if index == 0 => index = value,
+            (3, Value::Varint(value)) if term == 0 => term = value,
             (number, _) => return Err(MessageError::Field(number)),
         }
     }
@@ -77,6 +78,27 @@ mod tests {
         assert_eq!((snapshot.index, snapshot.term), (5, 2));
         let members = snapshot.config.expect("members").members();
         assert_eq!(members.into_iter().collect::<Vec<_>>(), [7, 9]);
+    }
+
+    #[test]
+    fn what_is_there_twice_is_an_error() {
+        // raft's metadata, then an index, then the members
+        for twice in [&b"\x12\x0c\x0a\x06\x08\x07\x08\x09\x28\x00\x10\x05\x18\x02"[..], b"\x12\x02\x10\x06"] {
+            let data = [&file()[8..], twice].concat();
+            let mut file = vec![0x08];
+            prost::encoding::encode_varint(crc32c::crc32c(&data).into(), &mut file);
+            file.extend_from_slice(&[0x12, u8::try_from(data.len()).expect("short")]);
+            assert_eq!(parse(&[file, data].concat()), Err(MessageError::Field(2)));
+        }
+    }
+
+    #[test]
+    fn content_of_another_type_is_an_error() {
+        let data = b"\x08\x05\x12\x04\x10\x05\x18\x02";
+        let mut file = vec![0x08];
+        prost::encoding::encode_varint(crc32c::crc32c(data).into(), &mut file);
+        file.extend_from_slice(&[0x12, 8]);
+        assert_eq!(parse(&[&file[..], data].concat()), Err(MessageError::Field(1)));
     }
 
     #[test]

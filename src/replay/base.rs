@@ -9,7 +9,7 @@ use crate::bolt::bucket::BucketId;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
 use crate::etcd::apply::alarms::Alarms;
-use crate::etcd::apply::members::{MemberRow, Members};
+use crate::etcd::apply::members::{MemberRow, Members, USUAL_MAX_LEARNERS};
 use crate::etcd::apply::store::LeaseTime;
 use crate::etcd::apply::{LiveKey, LiveKeys, Machine, Rules, Store};
 use crate::etcd::schema::{KEY_BUCKET, LEASE_BUCKET, Lease, META_BUCKET, State};
@@ -122,8 +122,13 @@ impl<'a> Base<'a> {
             removed.filter_map(|entry| u64::from_str_radix(str::from_utf8(entry.key).ok()?, 16).ok());
         let (learners, voters): (Vec<_>, Vec<_>) = rows.values().partition(|row| row.is_learner);
         let ids = |rows: Vec<&MemberRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+        let max_learners = learners.len().max(USUAL_MAX_LEARNERS);
+        let by_rows = ConfState::new(ids(voters), ids(learners));
+        // raft knows of a learner whose row forgot it (etcd#21694); after a restore its list is still the old cluster's
+        let by_raft = self.state.raft_config().filter(|config| config.members() == by_rows.members());
         Members {
-            config: ConfState::new(ids(voters), ids(learners)),
+            max_learners,
+            config: by_raft.unwrap_or(by_rows),
             removed: removed.collect(),
             rows,
             cluster_version: self.state.cluster_version.clone(),

@@ -44,15 +44,18 @@ pub fn replay(
     let log = log_files.read();
     check_history(&base, &log)?;
     let witness = witness(log_files);
-    let committed =
-        until::committed(&log, log_files, base.index.max(witness.map_or(0, |witness| witness.index)));
     let mut machine = base.machine(Rules::of(request.version.unwrap_or(writer::OLDEST)));
+    let known = base.index.max(witness.map_or(0, |witness| witness.index));
+    let committed = until::committed(&log, log_files, known, &machine.members, base.index);
     let writer = writer::find(request.version, &base.state, &machine, &log, committed, witness)?;
     machine.rules = writer.rules;
     let shortest = witness.and_then(|witness| witness.shortest_lease).into_iter();
     let shortest = shortest.chain(machine.store.leases.values().map(|lease| lease.ttl)).min();
     // a member that granted one for less has a shorter election timeout
     machine.store.min_lease_ttl = machine.store.min_lease_ttl.min(shortest.unwrap_or(i64::MAX)).max(1);
+    // likewise, one that has more learners may have them
+    let learners = witness.map_or(0, |witness| witness.num_learners);
+    machine.members.max_learners = machine.members.max_learners.max(learners);
     let until = until::find(&request.until, &machine, &log, committed)?;
     let from = point(&machine);
     let wanted = request.list_deletions.as_ref();
@@ -147,6 +150,7 @@ fn witness(log: &LogFiles) -> Option<Witness> {
         index: state.consistent_index?,
         revision: state.current_revision(&file.db),
         shortest_lease: state.leases.iter().map(|lease| lease.ttl).min(),
+        num_learners: state.members.iter().filter(|member| member.is_learner).count(),
     })
 }
 

@@ -1,21 +1,42 @@
 //! The entry that a replay ends with.
 
-use crate::etcd::apply::Machine;
+use crate::etcd::apply::members::Members;
+use crate::etcd::apply::{Machine, Rules};
 use crate::input::LogFiles;
 use crate::member::ReadLog;
+use crate::member::message::EntryData;
 
 use super::deletions;
 use super::error::ReplayError;
 use super::request::Until;
-use super::steps::{Step, run};
+use super::steps::{Following, Step, run};
+use super::writer::OLDEST;
 
-/// The last entry that was surely committed: the log says so, or a db has its effect; of a member that is alone, all of its log
-/// (its own copy is the majority).
-pub fn committed(log: &ReadLog<'_>, files: &LogFiles, known: u64) -> u64 {
+/// The last entry that was surely committed: the log says so, or a db has its effect; of a voter that is alone, all of its log (its
+/// own copy is the majority).
+pub fn committed(log: &ReadLog<'_>, files: &LogFiles, known: u64, members: &Members, at: u64) -> u64 {
     let last = log.log.last_index();
     let surely = log.log.state.commit.max(known);
-    let is_alone = log.log.members(last, &files.snaps).is_some_and(|members| members.len() == 1);
+    let is_alone = match voters_at_end(log, members, at) {
+        Some(voters) => voters == 1,
+        None => log.log.members(last, &files.snaps).is_some_and(|members| members.len() == 1),
+    };
     if is_alone { last } else { surely.min(last) }
+}
+
+/// Voters after the last entry, from the members as of an entry on. `None` where members are not known, or can't be followed.
+fn voters_at_end(log: &ReadLog<'_>, members: &Members, at: u64) -> Option<usize> {
+    if members.rows.is_empty() {
+        return None;
+    }
+    let (mut members, mut seen) = (members.clone(), at);
+    for entry in Following::after(log, at) {
+        if let EntryData::ConfChange(change, context) = entry.content {
+            members.change(change, context, Rules::of(OLDEST)).ok()?;
+        }
+        seen = entry.index;
+    }
+    (seen >= log.log.last_index()).then(|| members.config.voters().len())
 }
 
 /// The entry to end with.

@@ -17,6 +17,7 @@ pub struct Witness {
     pub revision: i64,
     /// The shortest time of its leases, in seconds.
     pub shortest_lease: Option<i64>,
+    pub num_learners: usize,
 }
 
 /// How it was found which rules apply.

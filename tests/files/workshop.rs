@@ -462,10 +462,16 @@ fn seeds_of_the_fuzz_targets() {
     for (number, last) in [1, 3, 40].into_iter().enumerate() {
         write("log", &number.to_string(), &super::support::member_log::log_of(7, &[7, 9], last));
     }
+    for (number, members) in [&[7][..], &[7, 9], &[]].into_iter().enumerate() {
+        write("snap", &number.to_string(), &super::support::member_log::snap(5, 2, members));
+    }
     for (name, requests) in super::support::requests::all() {
         let behind_lengths =
             |request: &Vec<u8>| [&(request.len() as u16).to_le_bytes()[..], request].concat();
         write("replay", &name, &requests.iter().flat_map(behind_lengths).collect::<Vec<_>>());
+        for (number, request) in requests.iter().enumerate() {
+            write("request", &format!("{name}-{number}"), request);
+        }
     }
     // of each sort of object, one as it was stored
     let base = frag();

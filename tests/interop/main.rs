@@ -7,6 +7,7 @@ mod support;
 mod compact;
 mod damage_table;
 mod facts;
+mod generated;
 mod member;
 mod printed;
 mod replay;

@@ -8,6 +8,7 @@
 //! | [`decided`], [`real`] | what follows from a log for a change of the db |
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
+//! | [`readers`] | what other readers find in the same logs |
 //! | [`compared`] | a db held against its log |
 //! | [`salvaged`] | a damaged db completed from the log |
 //! | [`large`] | a large log, to measure with |
@@ -23,6 +24,7 @@ mod compared;
 mod damaged;
 mod decided;
 mod large;
+mod readers;
 mod real;
 mod received;
 mod replayed;

@@ -4,10 +4,15 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
-use etcd_medic::{LogFiles, Progress, ReplayRequest, Until};
+use etcd_medic::internals::etcd::apply::{Machine, Rules};
+use etcd_medic::internals::replay::{steps, until};
+use etcd_medic::{LogFiles, Progress, ReplayRequest, Until, Version};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::member_log::{
+    ADD, ADD_LEARNER, ENTRY, FIRST_SEGMENT, LogBuilder, UPDATE, bytes_field, numbers,
+};
 use crate::support::members::unpack;
 use crate::support::program::run;
 
@@ -76,6 +81,34 @@ fn at_each_entry_it_is_what_etcd_had() {
     }
     writeln!(stderr(), "{compared} entries compared").expect("written");
     assert!(compared > 0 || std::env::var_os(MEMBERS).is_none(), "no log has what etcd said");
+}
+
+/// A voter that is alone has committed all of its log, whatever a learner has, and whoever was refused as a voter.
+#[test]
+fn all_of_a_lone_voters_log_is_committed() {
+    let change = |log: LogBuilder, index: u64, kind: u64, id: u64, context: &str| {
+        let mut change = numbers(&[index, kind, id]);
+        bytes_field(&mut change, 4, context.as_bytes());
+        let mut message = numbers(&[1, 3, index]);
+        bytes_field(&mut message, 4, &change);
+        log.record(ENTRY, Some(&message))
+    };
+    let first = change(LogBuilder::new(7), 1, ADD, 7, r#"{"id":7,"peerURLs":["http://7"]}"#);
+    let learner =
+        change(first.clone(), 2, ADD_LEARNER, 8, r#"{"id":8,"peerURLs":["http://8"],"isLearner":true}"#);
+    let refused = change(first.clone(), 2, ADD, 8, r#"{"id":8,"peerURLs":["http://7"]}"#);
+    let second = change(first, 2, ADD, 8, r#"{"id":8,"peerURLs":["http://8"]}"#);
+    for (log, expected) in [(learner, 9), (refused, 9), (second, 4)] {
+        let folder = TempDir::new().expect("a folder");
+        let segment = change(log.state(4), 3, UPDATE, 7, r#"{"id":7,"peerURLs":["http://7"]}"#);
+        let segment = (4..=9).fold(segment, |log, index| log.entry_at(index, b"")).last();
+        fs::write(folder.path().join(FIRST_SEGMENT), segment).expect("written");
+        let files = LogFiles::of_folder(folder.path()).expect("a log");
+        let read = files.read();
+        let mut machine = Machine::empty(Rules::of(Version::new(3, 5, 1)));
+        steps::run(&mut machine, &read, 1, &mut |_| {}, &mut |_| true).expect("applied");
+        assert_eq!(until::committed(&read, &files, 0, &machine.members, 1), expected, "{:?}", read.faults);
+    }
 }
 
 /// A corpus of this name, unpacked, with its truth.
@@ -152,44 +185,9 @@ fn what_can_not_be_right_is_refused() {
     }
 }
 
-/// An independent reader, which ends at the first frame that it can't follow and checks no checksum, found these entries.
-#[test]
-fn the_entries_that_another_reader_found() {
-    let mut read = 0;
-    for (case, folder, truth) in corpora("") {
-        for (member, expected) in truth["members"].as_object().into_iter().flatten() {
-            let dir = folder.path().join(member);
-            let Ok(log) = LogFiles::open(&dir, None) else {
-                assert!(expected["last_entry"].as_u64().unwrap_or(0) == 0, "{case} {member}: no log");
-                continue;
-            };
-            let found = log.read();
-            let has = |index: &Value| {
-                let index = index.as_u64().unwrap_or(0);
-                index == 0 || found.stretch_with(index).is_some()
-            };
-            let count = expected["entries"].as_u64().unwrap_or(0);
-            // what has a wrong checksum, or is of another member, that reader takes
-            let is_changed_within =
-                ["crc-flip", "torn", "conflicting-metadata"].iter().any(|changed| case.starts_with(changed));
-            if is_changed_within {
-                let kept = found.num_entries() + found.foreign_entries;
-                assert!(found.num_faults > 0 && kept + 2 >= count, "{case} {member}: {kept} of {count}");
-            } else {
-                assert!(has(&expected["last_entry"]), "{case} {member}: {:?}", found.faults);
-                assert!(has(&expected["first_entry"]), "{case} {member}: {:?}", found.faults);
-                assert!(found.num_entries() >= count, "{case} {member}: {} of {count}", found.num_entries());
-            }
-            read += 1;
-        }
-    }
-    writeln!(stderr(), "{read} logs of members read").expect("written");
-}
-
 /// Values are shown if they are asked for, and Secrets' data only if that is, too.
 #[test]
 fn a_log_shows_no_secret_unless_asked() {
-    use crate::support::member_log::{FIRST_SEGMENT, LogBuilder};
     use crate::support::requests::{put, request, txn};
     let folder = TempDir::new().expect("a folder");
     let wal = folder.path().join("member/wal");

@@ -2,6 +2,8 @@
 
 use etcd_medic::internals::etcd::apply::{Machine, Refused, Rules, Version};
 use etcd_medic::internals::etcd::request::{Action, Request, RequestError};
+use etcd_medic::internals::member::conf_change::{ConfChange, ConfChangeType};
+use etcd_medic::internals::member::message::{EntryData, RaftEntry};
 
 use crate::support::requests::{Bytes, Number, all, compare_version, delete, message, put, request, txn};
 
@@ -46,6 +48,10 @@ fn every_number_that_lies_is_an_error() {
         (request(9900, b"", b""), RequestError::Field(9900)),
         (request(1, b"", b""), RequestError::Type(1)),
         (message(&[(100, Bytes(b""))]), RequestError::NotOne),
+        (
+            [request(5, &delete(b"a", b""), b"eve"), message(&[(100, Bytes(b""))])].concat(),
+            RequestError::NotOne,
+        ),
         (
             [request(4, &put(b"a", b"", 0), b""), request(5, &delete(b"a", b""), b"")].concat(),
             RequestError::NotOne,
@@ -118,6 +124,100 @@ fn the_last_alarm_replaces_the_other_up_to_3_5() {
     let disarmed = [&raised[..], &[alarm(2, 1), write]].concat();
     assert_eq!(after(OLD, &disarmed), (2, None), "none is in force, though CORRUPT is set");
     assert_eq!(after(NEW, &disarmed), (1, Some(Refused::Corrupt)));
+}
+
+#[test]
+fn an_alarm_of_no_kind_is_raised_up_to_3_4() {
+    let requests = [alarm(1, 1), alarm(1, 0)];
+    let write = request(4, &put(b"a", b"", 0), b"");
+    for (version, set) in
+        [(Version::new(3, 4, 23), &[(0, 9), (1, 9)][..]), (OLD, &[(1, 9)]), (NEW, &[(1, 9)])]
+    {
+        let mut machine = Machine::empty(Rules::of(version));
+        for bytes in &requests {
+            machine.request(&Request::parse(bytes).unwrap(), &mut |_| {}).unwrap();
+        }
+        assert_eq!(machine.alarms.iter().collect::<Vec<_>>(), set, "{version}");
+        let written = machine.request(&Request::parse(&write).unwrap(), &mut |_| {}).unwrap();
+        assert_eq!(written.refused, Some(Refused::NoSpace), "{version}: it takes no other's place");
+    }
+}
+
+/// Entries, one after the other, each of its term.
+fn applied(
+    version: Version,
+    entries: &[(u64, EntryData<'static>)],
+) -> (Machine<'static>, Vec<Option<Refused>>) {
+    let mut machine = Machine::empty(Rules::of(version));
+    let refused = entries.iter().zip(1..).map(|((term, content), index)| {
+        let entry = RaftEntry { index, term: *term, content: *content };
+        machine.apply(&entry, &mut |_| {}).unwrap().refused
+    });
+    let refused = refused.collect();
+    (machine, refused)
+}
+
+fn change(kind: ConfChangeType, node_id: u64, context: &'static str) -> (u64, EntryData<'static>) {
+    (1, EntryData::ConfChange(ConfChange { kind, node_id }, context.as_bytes()))
+}
+
+const LEARNER: &str = r#"{"id":8,"peerURLs":["http://8"],"isLearner":true}"#;
+
+#[test]
+fn a_start_puts_all_alarms_into_force() {
+    let voter = change(ConfChangeType::Add, 7, r#"{"id":7,"peerURLs":["http://7"]}"#);
+    let second = change(ConfChangeType::Add, 9, r#"{"id":9,"peerURLs":["http://9"]}"#);
+    let requests = [alarm(1, 2), alarm(1, 1), alarm(2, 1), request(4, &put(b"a", b"", 0), b"")];
+    let [corrupt, nospace, disarm, write] = requests.map(|bytes| EntryData::Request(bytes.leak()));
+    let started = EntryData::Request(b"");
+    let entries =
+        [voter, (2, started), (2, corrupt), (2, nospace), (2, disarm), (2, write), (3, started), (3, write)];
+    let carried_out = |version, entries: &[_]| {
+        applied(version, entries).1.iter().rev().step_by(2).take(2).map(Option::is_none).collect::<Vec<_>>()
+    };
+    assert_eq!(carried_out(OLD, &entries), [false, true], "the last, and the one before the start");
+    assert_eq!(carried_out(NEW, &entries), [false, false]);
+    // in a cluster of two another leader does not mean that anybody was started
+    assert_eq!(carried_out(OLD, &[&[second][..], &entries].concat()), [true, true]);
+}
+
+#[test]
+fn a_cluster_has_one_learner() {
+    let other = r#"{"id":9,"peerURLs":["http://9"],"isLearner":true}"#;
+    let entries =
+        [change(ConfChangeType::AddLearner, 8, LEARNER), change(ConfChangeType::AddLearner, 9, other)];
+    for version in [OLD, NEW] {
+        let (machine, refused) = applied(version, &entries);
+        assert_eq!((refused, machine.members.rows.len()), (vec![None, Some(Refused::Member)], 1));
+    }
+    let mut machine = Machine::empty(Rules::of(NEW));
+    machine.members.max_learners = 2;
+    for ((_, content), index) in entries.into_iter().zip(1..) {
+        assert_eq!(machine.apply(&RaftEntry { index, term: 1, content }, &mut |_| {}).unwrap().refused, None);
+    }
+    assert_eq!(machine.members.num_learners(), 2);
+}
+
+#[test]
+fn a_learner_with_another_url_is_one_from_some_patches_on() {
+    let update = r#"{"id":8,"peerURLs":["http://10"]}"#;
+    let entries = [change(ConfChangeType::AddLearner, 8, LEARNER), change(ConfChangeType::Update, 8, update)];
+    for (version, is_learner) in [
+        (Version::new(3, 4, 23), false),
+        (Version::new(3, 5, 30), false),
+        (Version::new(3, 5, 31), true),
+        (Version::new(3, 6, 11), false),
+        (Version::new(3, 6, 12), true),
+        (NEW, true),
+    ] {
+        let (machine, _) = applied(version, &entries);
+        let row = &machine.members.rows[&8];
+        assert_eq!(
+            (row.is_learner, row.peer_urls.as_deref()),
+            (is_learner, Some(&["http://10".to_owned()][..]))
+        );
+        assert!(machine.members.config.learners().contains(&8), "raft knows better");
+    }
 }
 
 #[test]

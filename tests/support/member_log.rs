@@ -13,6 +13,7 @@ pub const SNAPSHOT: u64 = 5;
 /// Kinds of changes of members.
 pub const ADD: u64 = 0;
 pub const REMOVE: u64 = 1;
+pub const UPDATE: u64 = 2;
 pub const ADD_LEARNER: u64 = 3;
 
 /// The name of a log's only segment.
@@ -174,22 +175,38 @@ pub fn log_of(node_id: u64, members: &[u64], last: u64) -> Vec<u8> {
     begun.entries_to(last).state(last).last()
 }
 
-/// The frames of a segment that can be followed, with the checksums that their data has; and what lies behind them.
-pub fn with_right_checksums(segment: &[u8]) -> Vec<u8> {
+/// A record's type and data.
+pub type Record = (u64, Vec<u8>);
+
+/// The records of a segment as far as its frames can be followed, and where they end.
+pub fn records_of(segment: &[u8]) -> (Vec<Record>, usize) {
     let mut frames = Frames::of(segment);
-    let mut built = LogBuilder { bytes: Vec::new(), crc: 0, next: 1, term: 1 };
-    let mut end = 0;
+    let (mut records, mut end) = (Vec::new(), 0);
     while let Ok(Some(frame)) = frames.next_frame() {
         let Ok(record) = WalRecord::parse(frame.record, 0) else { break };
-        let (kind, data) = match record.kind {
-            RecordType::Metadata => (METADATA, Some(record.data)),
-            RecordType::Entry => (ENTRY, Some(record.data)),
-            RecordType::State => (STATE, Some(record.data)),
-            RecordType::Checksum => (CHECKSUM, None),
-            RecordType::Snapshot => (SNAPSHOT, Some(record.data)),
+        let kind = match record.kind {
+            RecordType::Metadata => METADATA,
+            RecordType::Entry => ENTRY,
+            RecordType::State => STATE,
+            RecordType::Checksum => CHECKSUM,
+            RecordType::Snapshot => SNAPSHOT,
         };
-        built = built.record(kind, data);
+        records.push((kind, if kind == CHECKSUM { Vec::new() } else { record.data.to_vec() }));
         end = frame.end;
     }
-    [built.bytes, segment[end..].to_vec()].concat()
+    (records, end)
+}
+
+/// The first segment of a log with these records, without zeros behind its end.
+pub fn segment_of(records: &[Record]) -> Vec<u8> {
+    let built = LogBuilder { bytes: Vec::new(), crc: 0, next: 1, term: 1 };
+    let add =
+        |built: LogBuilder, (kind, data): &Record| built.record(*kind, (*kind != CHECKSUM).then_some(data));
+    records.iter().fold(built, add).bytes
+}
+
+/// The frames of a segment that can be followed, with the checksums that their data has; and what lies behind them.
+pub fn with_right_checksums(segment: &[u8]) -> Vec<u8> {
+    let (records, end) = records_of(segment);
+    [segment_of(&records), segment[end..].to_vec()].concat()
 }

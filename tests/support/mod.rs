@@ -13,8 +13,10 @@
 //! | [`documents`] | what tests read of the JSON documents of the commands |
 //! | [`program`] | the program, run as its users run it |
 //! | [`content`] | what a file holds, read in the plainest way |
+//! | [`log_changes`] | changes to a log of a sort that random bytes seldom hit |
 //! | [`member_log`] | a member's log made byte by byte |
 //! | [`members`] | directories of real members |
+//! | [`gateway`] | a real etcd's requests as JSON, without `etcdctl` |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
 //! | [`packing`] | files packed in each way that the field has |
@@ -35,7 +37,9 @@ pub mod corpus;
 pub mod documents;
 pub mod etcd_file;
 pub mod found;
+pub mod gateway;
 pub mod lies;
+pub mod log_changes;
 pub mod member_log;
 pub mod members;
 pub mod memory;

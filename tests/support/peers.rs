@@ -26,23 +26,23 @@ use tempfile::TempDir;
 use super::etcd_file::put;
 use super::schemas;
 
-/// Makes a test of each function, for each etcd.
+/// Makes a test of each function, for each etcd; what is written before a function stays before its tests.
 macro_rules! with_each_etcd {
-    ($($test:ident),+ $(,)?) => {
+    ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
         mod etcd_3_4 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.4", super::$test); })+
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.4", super::$test); })+
         }
         mod etcd_3_5_1 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.5.1", super::$test); })+
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.5.1", super::$test); })+
         }
         mod etcd_3_5 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.5", super::$test); })+
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.5", super::$test); })+
         }
         mod etcd_3_6 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.6", super::$test); })+
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.6", super::$test); })+
         }
         mod etcd_3_7 {
-            $(#[test] fn $test() { $crate::support::peers::with_etcd("3.7", super::$test); })+
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.7", super::$test); })+
         }
     };
 }
@@ -165,6 +165,18 @@ impl Peer {
     /// (`etcdutl/snapshot/v3_snapshot.go`, `Status`; etcd's pull 19344).
     pub fn counts_keys_that_exist(&self) -> bool {
         self.minor() >= 6
+    }
+
+    /// Whether its db says only with a change of keys how far it is: leases, alarms and compactions may be in it before their index
+    /// (3.4: `mvcc/kvstore_txn.go`, `End`, calls `saveIndex`).
+    pub fn writes_index_with_keys_only(&self) -> bool {
+        self.minor() <= 4
+    }
+
+    /// Whether a member's row in its db stays as it was first written, without the URLs of clients and with what a promoted learner was
+    /// (3.5.1: `etcdserver/api/membership/store.go`, `unsafeSaveMemberToBackend`).
+    pub fn keeps_rows_of_members(&self) -> bool {
+        self.version == (5, 1)
     }
 
     /// Whether it says at its start which files in `snap` are not its own: 3.7 looks for snapshots in its log only

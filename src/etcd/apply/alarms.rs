@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::super::request::AlarmAction;
 use super::rules::Rules;
 
+/// An alarm of no kind.
+const NONE: i32 = 0;
 /// No space is left in the db.
 pub const NOSPACE: i32 = 1;
 /// The db is corrupt.
@@ -36,7 +38,8 @@ impl Alarms {
         self.set.iter().any(|&(of, _)| of == kind)
     }
 
-    fn enforce_all(&mut self) {
+    /// Puts all that are set into force, as a start does (`server/etcdserver/server.go`, `restoreAlarms`).
+    pub fn enforce_all(&mut self) {
         (self.nospace, self.corrupt) = (self.has(NOSPACE), self.has(CORRUPT));
     }
 
@@ -45,13 +48,15 @@ impl Alarms {
         let had = self.has(kind);
         let changed = match action {
             AlarmAction::Get => return false,
-            AlarmAction::Raise if kind == 0 => return false,
+            AlarmAction::Raise if kind == NONE && !rules.raises_no_kind => return false,
             AlarmAction::Raise => self.set.insert((kind, member)),
             AlarmAction::Disarm => self.set.remove(&(kind, member)),
         };
         let has = self.has(kind);
         if rules.all_alarms_in_force {
             self.enforce_all();
+        } else if kind == NONE {
+            return changed;
         } else if action == AlarmAction::Raise && !had && has {
             // the last one that was raised takes the place of the other
             (self.nospace, self.corrupt) = (kind == NOSPACE, kind == CORRUPT);
@@ -61,8 +66,10 @@ impl Alarms {
         changed
     }
 
-    /// Whether both kinds are set, so that what is in force depends on the version, and on when a member was started.
-    pub fn are_of_both_kinds(&self) -> bool {
-        self.has(NOSPACE) && self.has(CORRUPT)
+    /// Whether what is in force depends on when a member was started, where not all that are set are: both kinds are set, or one of both
+    /// was disarmed.
+    pub fn depend_on_starts(&self) -> bool {
+        let all = (self.has(NOSPACE), self.has(CORRUPT));
+        all == (true, true) || (self.nospace, self.corrupt) != all
     }
 }

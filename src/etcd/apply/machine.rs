@@ -7,7 +7,7 @@ use crate::member::message::{EntryData, RaftEntry};
 use super::super::request::v2::V2Effect;
 use super::super::request::{Action, Request, RequestError, Txn};
 use super::alarms::Alarms;
-use super::members::Members;
+use super::members::{Members, NotThatMember};
 use super::refused::Refused;
 use super::rules::Rules;
 use super::store::{Sink, Store};
@@ -39,7 +39,7 @@ pub struct Applied {
     pub refused: Option<Refused>,
     /// Whether it depends on the patch of the version that wrote it: puts in a transaction within another, under NOSPACE.
     pub by_nested_cost: bool,
-    /// Whether it depends on when members were started: alarms of both kinds are set, up to 3.5.
+    /// Whether it depends on when members were started: alarms of both kinds are or were set, up to 3.5.
     pub by_alarms: bool,
     /// Whether the member that a client asked refused it, and the others carried it out (etcd#18667, up to 3.6).
     pub diverges: bool,
@@ -89,13 +89,25 @@ impl<'a> Machine<'a> {
         }
         let applied = match entry.content {
             EntryData::ConfChange(change, context) => {
-                let refused = self.members.change(change, context).map_err(|()| Unsupported::Member)?;
+                let refused = self.members.change(change, context, self.rules);
+                let refused = refused.map_err(|NotThatMember| Unsupported::Member)?;
                 Applied { refused, ..Applied::default() }
+            }
+            EntryData::Request([]) => {
+                self.begin_term(entry.term);
+                Applied::default()
             }
             EntryData::Request(data) => self.request(&Request::parse(data)?, sink)?,
         };
         (self.index, self.term) = (entry.index, entry.term);
         Ok(applied)
+    }
+
+    /// A new leader's first entry. A voter that is alone stays the leader until its next start.
+    fn begin_term(&mut self, term: u64) {
+        if term > self.term && self.members.config.voters().len() == 1 {
+            self.alarms.enforce_all();
+        }
     }
 
     /// Applies a request.
@@ -104,7 +116,7 @@ impl<'a> Machine<'a> {
     /// As [`Machine::apply`].
     pub fn request(&mut self, request: &Request<'a>, sink: Sink<'_, 'a>) -> Result<Applied, Unsupported> {
         let action = &request.action;
-        let by_alarms = self.alarms.are_of_both_kinds() && !self.rules.all_alarms_in_force;
+        let by_alarms = self.alarms.depend_on_starts() && !self.rules.all_alarms_in_force;
         let by_nested_cost =
             self.alarms.nospace && matches!(action, Action::Txn(txn) if is_by_nested_cost(txn));
         let applied = match self.refused_by_alarm(action) {

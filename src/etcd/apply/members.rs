@@ -9,6 +9,11 @@ use crate::member::ConfState;
 use crate::member::conf_change::{ConfChange, ConfChangeType};
 
 use super::refused::Refused;
+use super::rules::Rules;
+
+/// Learners that a cluster may have, unless its members are started with `--max-learners`, from 3.6 on
+/// (`server/etcdserver/api/membership/cluster.go`).
+pub const USUAL_MAX_LEARNERS: usize = 1;
 
 /// A member, as the bucket `members` has it: etcd's own JSON, in its order.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -34,6 +39,10 @@ struct ChangeContext {
     is_promote: bool,
 }
 
+/// A change names one member, and describes another, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotThatMember;
+
 /// What a member says of itself when it starts.
 #[derive(Deserialize)]
 struct Attributes {
@@ -44,7 +53,7 @@ struct Attributes {
 }
 
 /// The members of a cluster.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Members {
     pub rows: BTreeMap<u64, MemberRow>,
     pub removed: BTreeSet<u64>,
@@ -54,8 +63,25 @@ pub struct Members {
     pub cluster_version: Option<String>,
     /// Whether a downgrade is enabled, and to which version.
     pub downgrade: Option<(bool, String)>,
+    /// Learners that it may have: a setting.
+    pub max_learners: usize,
     /// Whether anything is different from what the db had.
     pub changed: bool,
+}
+
+impl Default for Members {
+    /// None yet.
+    fn default() -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            removed: BTreeSet::new(),
+            config: ConfState::default(),
+            cluster_version: None,
+            downgrade: None,
+            max_learners: USUAL_MAX_LEARNERS,
+            changed: false,
+        }
+    }
 }
 
 impl Members {
@@ -63,20 +89,26 @@ impl Members {
     ///
     /// # Errors
     /// The context is not the member that the change names.
-    pub(super) fn change(&mut self, change: ConfChange, context: &[u8]) -> Result<Option<Refused>, ()> {
+    pub fn change(
+        &mut self,
+        change: ConfChange,
+        context: &[u8],
+        rules: Rules,
+    ) -> Result<Option<Refused>, NotThatMember> {
         let id = change.node_id;
         if self.removed.contains(&id) {
             return Ok(Some(Refused::Member));
         }
         match change.kind {
             ConfChangeType::Add | ConfChangeType::AddLearner => {
-                let ChangeContext { member, is_promote } = serde_json::from_slice(context).map_err(|_| ())?;
+                let ChangeContext { member, is_promote } =
+                    serde_json::from_slice(context).map_err(|_| NotThatMember)?;
                 if member.id != id {
-                    return Err(());
+                    return Err(NotThatMember);
                 }
                 let is_possible = match self.rows.get(&id) {
                     Some(row) => is_promote && row.is_learner,
-                    None => !is_promote && !self.has_url_of(&member),
+                    None => !is_promote && !self.has_url_of(&member) && self.has_room_for(&member),
                 };
                 if !is_possible {
                     return Ok(Some(Refused::Member));
@@ -91,16 +123,17 @@ impl Members {
                 self.removed.insert(id);
             }
             ConfChangeType::Update => {
-                let member: MemberRow = serde_json::from_slice(context).map_err(|_| ())?;
+                let member: MemberRow = serde_json::from_slice(context).map_err(|_| NotThatMember)?;
                 if member.id != id {
-                    return Err(());
+                    return Err(NotThatMember);
                 }
                 if self.has_url_of(&member) {
                     return Ok(Some(Refused::Member));
                 }
                 let Some(row) = self.rows.get_mut(&id) else { return Ok(Some(Refused::Member)) };
                 row.peer_urls = member.peer_urls;
-                row.is_learner = member.is_learner;
+                // the request names no learner, so older patches forget that it is one; raft does not
+                row.is_learner &= rules.keeps_learner_at_update || member.is_learner;
             }
         }
         self.config.apply(change);
@@ -114,6 +147,14 @@ impl Members {
         let mut urls = others.filter_map(|row| row.peer_urls.as_ref()).flatten();
         let own = member.peer_urls.as_deref().unwrap_or_default();
         urls.any(|url| own.contains(url))
+    }
+
+    fn has_room_for(&self, member: &MemberRow) -> bool {
+        !member.is_learner || self.num_learners() < self.max_learners
+    }
+
+    pub fn num_learners(&self) -> usize {
+        self.rows.values().filter(|row| row.is_learner).count()
     }
 
     /// What a member says of itself. One that is not there is passed over.

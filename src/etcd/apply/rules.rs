@@ -52,8 +52,13 @@ pub struct Rules {
     /// Whether all alarms that are set are in force (from 3.6 on), rather than the kind that was raised last
     /// (`server/etcdserver/apply.go`, `Alarm`).
     pub all_alarms_in_force: bool,
+    /// Whether an alarm of no kind can be raised: it refuses nothing (until 3.4; etcd#13084).
+    pub raises_no_kind: bool,
     /// Whether a compaction keeps a tombstone of its very revision (from 3.4.34, 3.5.16 and 3.6 on).
     pub keeps_tombstone_at_compaction: bool,
+    /// Whether a learner is one after a change of its URLs, too (from 3.5.31, 3.6.12 and 3.7 on; etcd#21694;
+    /// `server/etcdserver/api/membership/cluster.go`, `UpdateRaftAttributes`).
+    pub keeps_learner_at_update: bool,
 }
 
 impl Rules {
@@ -61,20 +66,22 @@ impl Rules {
     pub fn of(version: Version) -> Self {
         let Version { major, minor, patch } = version;
         let from_patch = |first: u32| patch >= first;
-        let (nested_cost, tombstone) = match (major, minor) {
-            (..=2, _) | (3, ..=3) => (false, false),
-            (3, 4) => (false, from_patch(34)),
-            (3, 5) => (from_patch(33), from_patch(16)),
-            (3, 6) => (from_patch(14), true),
-            (3, 7) => (from_patch(1), true),
-            _ => (true, true),
+        let (nested_cost, tombstone, learner) = match (major, minor) {
+            (..=2, _) | (3, ..=3) => (false, false, false),
+            (3, 4) => (false, from_patch(34), false),
+            (3, 5) => (from_patch(33), from_patch(16), from_patch(31)),
+            (3, 6) => (from_patch(14), true, from_patch(12)),
+            (3, 7) => (from_patch(1), true, true),
+            _ => (true, true, true),
         };
         let is_at_least = |first: u32| (major, minor) >= (3, first);
         Self {
             nested_cost,
             outer_ranges_checked: is_at_least(7),
             all_alarms_in_force: is_at_least(6),
+            raises_no_kind: !is_at_least(5),
             keeps_tombstone_at_compaction: tombstone,
+            keeps_learner_at_update: learner,
         }
     }
 }

@@ -229,7 +229,7 @@ impl<'a> Request<'a> {
     }
 
     fn of_raft(data: &'a [u8]) -> Result<Self, RequestError> {
-        let (mut user, mut action) = (&[][..], None);
+        let (mut user, mut action) = (None, None);
         for field in Fields::of(data) {
             let field = field?;
             let found = match field.number {
@@ -239,7 +239,9 @@ impl<'a> Request<'a> {
                     continue;
                 }
                 100 => {
-                    user = header_user(message_of(field)?)?;
+                    if user.replace(header_user(message_of(field)?)?).is_some() {
+                        return Err(RequestError::NotOne);
+                    }
                     continue;
                 }
                 number => Action::of_field(number, message_of(field)?)?,
@@ -249,8 +251,8 @@ impl<'a> Request<'a> {
             }
         }
         match action {
-            Some(action) => Ok(Self { user, action }),
-            None if data.is_empty() => Ok(Self { user, action: Action::Nothing }),
+            Some(action) => Ok(Self { user: user.unwrap_or_default(), action }),
+            None if data.is_empty() => Ok(Self { user: &[], action: Action::Nothing }),
             None => Err(RequestError::NotOne),
         }
     }

@@ -1,0 +1,141 @@
+//! Changes to a log of a sort that random bytes seldom hit: a record is missing, or in another's place; a number of one lies.
+
+use etcd_medic::internals::member::message::{EntryData, HardState, RaftEntry};
+
+use super::member_log::{CHECKSUM, ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_of};
+use super::random::Random;
+
+/// Zeros behind the end of a segment.
+const BEHIND: usize = 4096;
+
+/// A log of one segment, changed in one way, and in which.
+pub fn changed(segment: &[u8], random: &mut Random) -> (&'static str, Vec<u8>) {
+    let (mut records, end) = records_of(segment);
+    let mut bytes = segment[..end].to_vec();
+    let what = match random.below(15) {
+        0..=9 => {
+            let what = change_records(&mut records, random);
+            bytes = segment_of(&records);
+            what
+        }
+        10 => {
+            let at = random.index(end);
+            bytes[at] ^= 1 << random.below(8);
+            "a bit"
+        }
+        11 => {
+            let at = random.index(end);
+            let len = random.index(700).min(end - at);
+            bytes[at..at + len].fill(0);
+            "zeros"
+        }
+        12 => {
+            bytes.truncate(random.index(end));
+            return ("cut", bytes);
+        }
+        13 => {
+            // mostly the length of a record, which is at a multiple of 8
+            let at = random.index(end / 8) * 8;
+            let len = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+            let other = random.one_of(&[0, len ^ 8, len ^ 1 << 40, len + 16, u64::MAX]);
+            bytes[at..at + 8].copy_from_slice(&other.to_le_bytes());
+            "a length"
+        }
+        _ => {
+            let len = random.index(300);
+            bytes.extend(random.bytes(len));
+            "bytes behind the end"
+        }
+    };
+    bytes.resize(bytes.len() + BEHIND, 0);
+    (what, bytes)
+}
+
+/// Changes records, whose checksums are right afterwards.
+fn change_records(records: &mut Vec<Record>, random: &mut Random) -> &'static str {
+    let at = random.index(records.len() - 1);
+    match random.below(9) {
+        0 => {
+            records.remove(at);
+            "a record is missing"
+        }
+        1 => {
+            records.insert(at, records[at].clone());
+            "a record twice"
+        }
+        2 => {
+            records.swap(at, at + 1);
+            "two records in each other's place"
+        }
+        3 => {
+            records.truncate(at + 1);
+            "the end is missing"
+        }
+        4 => {
+            records[at].0 = random.between(1, 6);
+            "a record of another type"
+        }
+        5 => {
+            let (_, data) = &mut records[at];
+            if !data.is_empty() {
+                let byte = random.index(data.len());
+                data[byte] ^= 1 << random.below(8);
+            }
+            "a bit, with the right checksum"
+        }
+        6 => change_entry(&mut records[at], random),
+        7 => exchange_requests(records, random),
+        _ => change_state(records, random),
+    }
+}
+
+/// A number that lies near a right one, or far off.
+fn other(number: u64, random: &mut Random) -> u64 {
+    random.one_of(&[0, number.saturating_sub(1), number + 1, number + 2, number + 50, u64::MAX])
+}
+
+fn change_entry(record: &mut Record, random: &mut Random) -> &'static str {
+    if record.0 == ENTRY
+        && let Ok(RaftEntry { index, term, content: EntryData::Request(data) }) = RaftEntry::parse(&record.1)
+    {
+        let mut fields = [0, term, index];
+        let at = random.index(3);
+        fields[at] = other(fields[at], random);
+        let mut message = numbers(&fields);
+        bytes_field(&mut message, 4, data);
+        record.1 = message;
+    }
+    "a number of an entry"
+}
+
+/// Two entries ask for what the other one did.
+fn exchange_requests(records: &mut [Record], random: &mut Random) -> &'static str {
+    let [first, second] = [random.index(records.len()), random.index(records.len())];
+    let request = |record: &Record| match RaftEntry::parse(&record.1) {
+        Ok(RaftEntry { content: EntryData::Request(data), .. }) if record.0 == ENTRY => Some(data.to_vec()),
+        _ => None,
+    };
+    if let (Some(one), Some(another)) = (request(&records[first]), request(&records[second])) {
+        for (at, data) in [(first, another), (second, one)] {
+            let entry = RaftEntry::parse(&records[at].1).expect("an entry");
+            let mut message = numbers(&[0, entry.term, entry.index]);
+            bytes_field(&mut message, 4, &data);
+            records[at].1 = message;
+        }
+    }
+    "two requests in each other's place"
+}
+
+fn change_state(records: &mut [Record], random: &mut Random) -> &'static str {
+    let states: Vec<_> = (0..records.len()).filter(|at| records[*at].0 == STATE).collect();
+    if let Some(&at) = states.get(random.index(states.len().max(1)))
+        && let Ok(HardState { term, vote, commit }) = HardState::parse(&records[at].1)
+    {
+        let mut fields = [term, vote, commit];
+        let field = random.index(3);
+        fields[field] = other(fields[field], random);
+        records[at].1 = numbers(&fields);
+    }
+    debug_assert!(records.iter().filter(|(kind, _)| *kind == CHECKSUM).count() >= 1);
+    "a number of a state"
+}
