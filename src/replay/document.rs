@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::etcd::apply::Refused;
+use crate::etcd::apply::{Machine, Refused, Store};
 use crate::text::ByteText;
 
 use super::writer::KnownBy;
@@ -68,6 +68,14 @@ pub struct Point {
     pub revision: i64,
     /// The compact revision; -1 for none.
     pub compact_revision: i64,
+}
+
+impl Point {
+    /// Where a replay is.
+    pub fn of(machine: &Machine<'_>) -> Self {
+        let Store { revision, compact_revision, .. } = machine.store;
+        Self { index: machine.index, term: machine.term, revision, compact_revision }
+    }
 }
 
 /// The version whose rules were applied.

@@ -25,6 +25,9 @@ pub enum ReplayError {
     /// The db is damaged.
     #[error("the db is damaged ({0}): a replay needs all of it")]
     BaseDamaged(String),
+    /// The db has what etcd never writes.
+    #[error("the db has what etcd never writes ({0}): what becomes of it is not known")]
+    BaseOdd(String),
     /// The db is another program's.
     #[error("the db is not etcd's: it has no bucket `key`")]
     BaseNotEtcd,

@@ -5,6 +5,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`request`] | what a replay is asked to do |
+//! | [`start`] | a db and a log of its history, read, and the rules that apply |
 //! | [`base`] | the db that it begins with |
 //! | [`align`] | which entry made which revision of a db, and whether its records are what was written |
 //! | [`steps`] | the entries one by one, and what became of them |
@@ -28,6 +29,7 @@ pub mod error;
 pub mod request;
 pub mod run;
 pub mod small;
+pub mod start;
 pub mod steps;
 pub mod until;
 pub mod writer;

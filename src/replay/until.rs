@@ -1,22 +1,12 @@
 //! The entry that a replay ends with.
 
 use crate::etcd::apply::Machine;
-use crate::input::LogFiles;
 use crate::member::ReadLog;
 
 use super::deletions;
 use super::error::ReplayError;
 use super::request::Until;
 use super::steps::{Step, run};
-
-/// The last entry that was surely committed: the log says so, or a db has its effect; of a member that is alone, all of its log
-/// (its own copy is the majority).
-pub fn committed(log: &ReadLog<'_>, files: &LogFiles, known: u64) -> u64 {
-    let last = log.log.last_index();
-    let surely = log.log.state.commit.max(known);
-    let is_alone = log.log.members(last, &files.snaps).is_some_and(|members| members.len() == 1);
-    if is_alone { last } else { surely.min(last) }
-}
 
 /// The entry to end with.
 ///
