@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::etcd::data_dir;
 use crate::member::Log;
 
-use super::log_files::{LogError, LogFiles, read_snaps};
+use super::log_files::{LogError, LogFiles};
 
 /// What is beside a db.
 #[derive(Debug)]
@@ -36,11 +36,7 @@ impl Beside {
             (None, None) => return Self::Nothing,
         };
         match read_log(&wal) {
-            Ok(MemberLog { log, mut files }) => {
-                files.db = Some(db.to_owned());
-                files.snaps = db.parent().map(read_snaps).unwrap_or_default();
-                Self::Log(MemberLog { log, files })
-            }
+            Ok(MemberLog { log, files }) => Self::Log(MemberLog { log, files: files.with_db(db) }),
             Err(error) => Self::Unreadable(error),
         }
     }

@@ -9,6 +9,7 @@
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
 //! | [`compared`] | a db held against its log |
+//! | [`status`] | how far a db is in its log |
 //! | [`large`] | a large log, to measure with |
 //!
 //! The directories of real members in the folder that `ETCD_MEDIC_MEMBERS` names (relative to the package) are read, too.
@@ -26,6 +27,7 @@ mod real;
 mod received;
 mod replayed;
 mod requests;
+mod status;
 
 use etcd_medic::internals::member::log::Segment;
 use etcd_medic::internals::member::{Log, LogFault, LogFaultKind};

@@ -133,7 +133,18 @@ objects! {
         quota_use: Option<f64>,
         quota: Option<QuotaRoom>,
         disk: Option<DiskRoom>,
+        log: Option<LogStatus>,
         level: String,
+    }
+    LogStatus {
+        path: String,
+        state: String,
+        consistent_index: u64,
+        first_index: u64,
+        last_index: u64,
+        db_lacks: u64,
+        log_lacks: u64,
+        problem: Option<String>,
     }
     QuotaRoom { quota_bytes: u64, headroom_bytes: i64, headroom_share: f64 }
     DiskRoom {
