@@ -64,11 +64,11 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     let nothing = Compared { not_covered: records.len() as u64, ..Compared::default() };
     let Some(stretch) = log.stretch_with(base.index) else { return nothing };
     if stretch.first_index() == 1
-        && let Some(compared) = from_nothing(base, log, records, rules)
+        && let Some(compared) = from_nothing(base, log, rules, base.index)
     {
         return compared;
     }
-    let mut search = Aligner::new(base, stretch, records, rules);
+    let mut search = Aligner::new(base, stretch, records, rules, base.index);
     let Some(found) = search.find(None) else { return nothing };
     let covered = records.len().saturating_sub(found.first_record);
     let mut compared = Compared {
@@ -87,17 +87,30 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     compared
 }
 
+/// The first revision that the entries up to this one made, with all that came after it, to the last value; `None` where they did not.
+pub fn made_by<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules, last_index: u64) -> Option<i64> {
+    let stretch = log.stretch_with(last_index)?;
+    if stretch.first_index() == 1
+        && let Some(compared) = from_nothing(base, log, rules, last_index)
+    {
+        return compared.differences.is_empty().then_some(compared.first_revision);
+    }
+    let mut search = Aligner::new(base, stretch, base.entries(KEY_BUCKET), rules, last_index);
+    search.find(None).filter(|found| found.differences.is_empty()).map(|found| found.first_revision)
+}
+
 /// The same by a log that has all entries: what it makes of nothing must be the db's revision, with each of its records.
 fn from_nothing<'a>(
     base: &Base<'a>,
     log: &ReadLog<'a>,
-    records: &[Held<'a>],
     rules: Rules,
+    last_index: u64,
 ) -> Option<Compared<'a>> {
+    let records = base.entries(KEY_BUCKET);
     let mut machine = Machine::empty(rules);
     let (mut next, mut is_met, mut index) = (0_usize, true, 0);
     let mut differences = Vec::new();
-    for entry in Following::after(log, 0).take_while(|entry| entry.index <= base.index) {
+    for entry in Following::after(log, 0).take_while(|entry| entry.index <= last_index) {
         index = entry.index;
         let mut sink = |written: Written<'a>| {
             let Change { revision, key, put } = written.change;
@@ -116,7 +129,7 @@ fn from_nothing<'a>(
         machine.apply(&entry, &mut sink).ok()?;
     }
     let is_whole = is_met && next == records.len();
-    let is_there = index == base.index && machine.store.revision == base.revision;
+    let is_there = index == last_index && machine.store.revision == base.revision;
     (is_whole && is_there).then_some(Compared {
         covered: records.len() as u64,
         first_revision: 1,
@@ -133,6 +146,7 @@ struct Alignment<'a> {
     differences: Vec<Difference<'a>>,
 }
 
+/// Looks for the entries that made the records, the last one of them this one.
 struct Aligner<'s, 'a> {
     stretch: &'s Stretch<'a>,
     records: &'s [Held<'a>],
@@ -168,7 +182,13 @@ struct Trail<'a> {
 }
 
 impl<'s, 'a> Aligner<'s, 'a> {
-    fn new(base: &Base<'a>, stretch: &'s Stretch<'a>, records: &'s [Held<'a>], rules: Rules) -> Self {
+    fn new(
+        base: &Base<'a>,
+        stretch: &'s Stretch<'a>,
+        records: &'s [Held<'a>],
+        rules: Rules,
+        last_index: u64,
+    ) -> Self {
         let mut machine = Machine::empty(rules);
         machine.store.assumes_leases = true;
         let is_alarm = |entry: RaftEntry<'_>| {
@@ -180,7 +200,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
             stretch,
             records,
             machine,
-            last_index: base.index,
+            last_index,
             last_revision: base.revision,
             lowest: base.state.compact_revision().max(1),
             alarms_known,

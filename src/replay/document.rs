@@ -15,6 +15,8 @@ use super::writer::KnownBy;
 pub struct ReplayReport {
     /// The db that it began with.
     pub base: ByteText,
+    /// Other dbs that were named, newer than this one or not to be read, and why each was not taken.
+    pub passed_over: Vec<PassedOver>,
     /// The folder of the log.
     pub log: ByteText,
     /// Where it began.
@@ -54,6 +56,16 @@ pub struct ReplayReport {
     pub warnings: Vec<String>,
     /// Wall time, in seconds: it alone differs from run to run.
     pub elapsed_seconds: f64,
+}
+
+/// A db that a replay did not begin with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PassedOver {
+    /// The db.
+    pub path: ByteText,
+    /// Why not; for people.
+    pub reason: String,
 }
 
 /// A point of a history.

@@ -8,6 +8,8 @@
 //! | [`start`] | a db and a log of its history, read, and the rules that apply |
 //! | [`base`] | the db that it begins with |
 //! | [`align`] | which entry made which revision of a db, and whether its records are what was written |
+//! | [`candidates`] | the newest of several dbs that fits |
+//! | [`beyond`] | whether a db has the effect of more entries than it says |
 //! | [`steps`] | the entries one by one, and what became of them |
 //! | [`until`] | the entry that it ends with |
 //! | [`deletions`] | runs of deletions, to end before one |
@@ -21,6 +23,8 @@
 
 pub mod align;
 pub mod base;
+pub mod beyond;
+pub mod candidates;
 pub mod compact;
 pub mod content;
 pub mod deletions;

@@ -98,6 +98,7 @@ impl Report<'_, '_> {
         let Start { log, machine, writer, committed, .. } = start;
         ReplayReport {
             base: ByteText::from(file.path.as_path()),
+            passed_over: Vec::new(),
             log: ByteText::from(log_files.folder.as_path()),
             from,
             to: Point::of(machine),

@@ -7,6 +7,7 @@ use crate::input::{DbFile, LogFiles, OpenOptions};
 use crate::member::ReadLog;
 
 use super::base::Base;
+use super::beyond::last_effect;
 use super::compact::{Dropped, compact};
 use super::content::{Content, NewRecord};
 use super::error::ReplayError;
@@ -40,6 +41,10 @@ impl<'a> Start<'a> {
         let base = Base::read(db, progress)?;
         let log = files.read();
         check_history(&base, &log)?;
+        let rules = writer::possible_rules(version, base.state.cluster_minor());
+        if let Some(last) = last_effect(&base, &log, &rules) {
+            return Err(ReplayError::EffectsBeyond { index: base.index, last });
+        }
         let witness = witness(files);
         let known = base.index.max(witness.map_or(0, |witness| witness.index));
         let committed = log.log.committed(known, &files.snaps);

@@ -55,6 +55,15 @@ fn candidates(minor: u32) -> &'static [u32] {
     }
 }
 
+/// All rules that may apply to a log of a minor version, or those of the version that was named.
+pub fn possible_rules(named: Option<Version>, minor: Option<u32>) -> Vec<Rules> {
+    let minor = minor.unwrap_or(OLDEST.minor);
+    match named {
+        Some(version) => vec![Rules::of(version)],
+        None => candidates(minor).iter().map(|&patch| Rules::of(Version::new(3, minor, patch))).collect(),
+    }
+}
+
 /// The most usual patch of a minor version.
 pub fn usual(minor: u32) -> Version {
     Version::new(3, minor, candidates(minor).first().copied().unwrap_or(0))

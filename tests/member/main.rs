@@ -8,7 +8,9 @@
 //! | [`decided`], [`real`] | what follows from a log for a change of the db |
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
+//! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
+//! | [`beyond`] | a db that has the effect of more entries than it says |
 //! | [`status`] | how far a db is in its log |
 //! | [`large`] | a large log, to measure with |
 //!
@@ -18,7 +20,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beyond;
 mod bytes;
+mod candidates;
 mod compared;
 mod damaged;
 mod decided;
