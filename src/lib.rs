@@ -92,7 +92,7 @@ pub use front::options::{
     AnalyzeOptions, CheckOptions, CleanupOptions, GetOptions, HashOptions, KeysOptions, PlanOptions,
     StatusOptions,
 };
-pub use front::{KeysError, StoredObject, open, open_with, salvage, synth};
+pub use front::{KeysError, StoredObject, open, open_with, replay_newest, salvage, synth};
 
 pub use analyze::Analysis;
 pub use bolt::open::Lock;
@@ -111,18 +111,19 @@ pub use input::unpack::error::UnpackError;
 pub use input::{DbFile, LogFiles, OpenOptions, Reason, SourceError, UnpackOptions};
 pub use inspect::{BucketRow, PageRow, PageView};
 pub use output::OutputError;
-pub use replay::document::ReplayReport;
+pub use replay::document::{PassedOver, ReplayReport};
 pub use replay::error::ReplayError;
 pub use replay::request::{ReplayRequest, Until};
 pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};
 pub use rewrite::error::DefragError;
 pub use rewrite::guard::Refusal;
-pub use rewrite::outcome::DefragReport;
+pub use rewrite::outcome::{AppliedTail, DefragReport};
 pub use rewrite::plan::PlanReport;
 pub use rewrite::request::DefragRequest;
 pub use salvage::document::SalvageReport;
 pub use salvage::error::SalvageError;
 pub use salvage::request::{SalvageRequest, Trust};
+pub use status::log::{LogState, LogStatus};
 pub use status::{Level, Limits, Status, Thresholds};
 pub use synth::{Extent, SynthError, SynthOptions, SynthReport, SynthRequest};
 pub use text::ByteText;

@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+pub mod log;
+
 use serde::Serialize;
 use std::path::Path;
 
@@ -17,6 +19,8 @@ use crate::scan::health::Health;
 use crate::text::ByteText;
 
 use crate::analyze::share::share;
+
+use log::LogStatus;
 
 /// One file.
 #[derive(Clone, Debug, Serialize)]
@@ -58,24 +62,29 @@ pub struct Status {
     pub quota: Option<QuotaRoom>,
     /// What is left of the disk, and what suits it; `null` without `--disk`.
     pub disk: Option<DiskRoom>,
-    /// What alarms and thresholds make of it.
+    /// Of a member's db: how far it is in the log beside it. `null` for any other.
+    pub log: Option<LogStatus>,
+    /// What alarms, thresholds and the log make of it.
     pub level: Level,
+    /// What alarms and thresholds alone make of it.
+    #[serde(skip)]
+    pub of_quota: Level,
     /// Whose the file is.
     #[serde(skip)]
     pub owner: Owner,
 }
 
-/// What alarms and thresholds make of a file.
+/// What alarms, thresholds and the log make of a file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// No alarm is raised, and the use of `--quota` is below `--warn`, or there is no `--quota`.
+    /// No alarm is raised, nothing is wrong between db and log, and the use of `--quota` is below `--warn`, or there is no `--quota`.
     #[default]
     Ok,
     /// No alarm is raised, and the use of the quota has reached `--warn`.
     Warning,
-    /// An alarm is raised, or the use of the quota has reached `--crit`.
+    /// An alarm is raised, `log.problem` says what is wrong, or the use of the quota has reached `--crit`.
     Critical,
 }
 
@@ -114,7 +123,7 @@ impl Status {
         let quota_use = thresholds.map(|thresholds| share(allocated_bytes, thresholds.quota));
         let quota = thresholds.map(|thresholds| thresholds.quota);
         let alarms: Vec<_> = state.alarms.iter().map(AlarmInfo::from).collect();
-        let level = match (thresholds, quota_use) {
+        let of_quota = match (thresholds, quota_use) {
             _ if !alarms.is_empty() => Level::Critical,
             (Some(thresholds), Some(used)) if used >= thresholds.crit => Level::Critical,
             (Some(thresholds), Some(used)) if used >= thresholds.warn => Level::Warning,
@@ -139,9 +148,19 @@ impl Status {
             quota_use,
             quota: quota.map(|quota| QuotaRoom::of(quota, allocated_bytes)),
             disk: disk.map(|disk| DiskRoom::of(disk, quota, db.file_size(), allocated_bytes)),
-            level,
+            log: None,
+            level: of_quota,
+            of_quota,
             owner: Owner::of(db).at(path),
         }
+    }
+
+    /// With how far it is in a log.
+    #[must_use]
+    pub fn with_log(self, log: Option<LogStatus>) -> Self {
+        let has_problem = log.as_ref().is_some_and(|log| log.problem.is_some());
+        let level = if has_problem { Level::Critical } else { self.of_quota };
+        Self { log, level, ..self }
     }
 
     /// The verdict in a few words.
@@ -156,11 +175,16 @@ impl Status {
                 words.push(alarm.alarm.to_owned());
             }
         }
-        match self.level {
+        match self.of_quota {
             Level::Critical if self.alarms.is_empty() => words.push("CRITICAL".to_owned()),
             Level::Warning => words.push("WARNING".to_owned()),
             Level::Ok | Level::Critical => {}
         }
-        if words.is_empty() { "ok".to_owned() } else { words.join(", ") }
+        let of_log = self.log.as_ref().and_then(LogStatus::verdict);
+        if words.is_empty() && self.level == Level::Ok {
+            words.push("ok".to_owned());
+        }
+        words.extend(of_log);
+        words.join(", ")
     }
 }

@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::etcd::apply::{Rules, Version};
 use crate::input::{DbFile, LogFiles};
 use crate::replay::base::Base;
+use crate::replay::beyond::last_effect;
 use crate::replay::compare::{Compared, compare};
 use crate::replay::difference::Difference;
 use crate::replay::error::ReplayError;
-use crate::replay::writer::{OLDEST, usual};
+use crate::replay::writer::{OLDEST, possible_rules, usual};
 use crate::text::ByteText;
 
 /// How a db compares with the log of its member. The values have no checksum in a db: only this finds a record that was changed in one
@@ -30,6 +31,9 @@ pub struct LogComparison {
     pub uncertain_records: u64,
     /// Entries that the db does not have the effect of yet.
     pub pending_entries: u64,
+    /// The last entry that the db has the effect of, where that is known to be one after its own index: etcd would apply those between
+    /// a second time. `null` where nothing shows it.
+    pub effects_beyond: Option<u64>,
     /// What is wrong with the log itself, the first; `null` for nothing.
     pub log_fault: Option<String>,
 }
@@ -68,9 +72,13 @@ pub fn compare_with_log(
 ) -> Result<LogComparison, ReplayError> {
     let base = Base::read(&file.db, &|_| {})?;
     let log = files.read();
+    let possible = possible_rules(version, base.state.cluster_minor());
     let version = version.or_else(|| base.state.cluster_minor().map(usual)).unwrap_or(OLDEST);
+    let rules = Rules::of(version);
+    let (index, effects_beyond) = (base.index, last_effect(&base, &log, &possible));
+    let base = Base { index: effects_beyond.unwrap_or(index), ..base };
     let Compared { covered, not_covered, first_revision, differences, uncertain } =
-        compare(&base, &log, Rules::of(version));
+        compare(&base, &log, rules);
     Ok(LogComparison {
         path: ByteText::from(files.folder.as_path()),
         covered_records: covered,
@@ -78,7 +86,8 @@ pub fn compare_with_log(
         first_revision,
         differing: differences.iter().map(DifferingRecord::from).collect(),
         uncertain_records: uncertain,
-        pending_entries: log.log.last_index().saturating_sub(base.index),
+        effects_beyond,
+        pending_entries: log.log.last_index().saturating_sub(index),
         log_fault: log.faults.first().map(ToString::to_string),
     })
 }

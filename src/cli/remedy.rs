@@ -166,7 +166,7 @@ fn of_refusal(refusal: &Refusal) -> Option<String> {
             ". If the log is in another folder, name that with --wal-dir. If etcd starts from this directory, run {commands} there; if it does not, write the copy to a file (-o FILE \
              --snapshot), and restore from that one, which begins a new log (docs/recovery.md)"
         )),
-        Refusal::BehindItsLog { .. } => None,
+        Refusal::BehindItsLog { .. } | Refusal::NotApplied { .. } => None,
     }
 }
 

@@ -114,7 +114,7 @@ impl<'a> Kept<'a> {
                 continue;
             }
             let place = self.place_of(entry.value);
-            if !is_readable(entry.value) {
+            if !KeyValue::is_readable(entry.value) {
                 part.unplaced = part.unplaced.or(self.db.offset_in_file(entry.key));
             }
             match (found, place) {
@@ -205,14 +205,6 @@ impl<'a> Kept<'a> {
             }),
         }
     }
-}
-
-/// Whether a value can be read to its end, and has one key, which is first.
-fn is_readable(value: &[u8]) -> bool {
-    let whole = KeyValue::parse(value).ok().zip(KeyValue::leading_key(value));
-    KeyValue::is_revision_mark(value)
-        || whole
-            .is_some_and(|(kv, leading)| kv.key.as_ptr() == leading.as_ptr() && kv.key.len() == leading.len())
 }
 
 /// A table wants a hash with entropy in its upper bits, too.

@@ -139,6 +139,15 @@ impl<'a> KeyValue<'a> {
         message.is_empty()
     }
 
+    /// Whether a message can be read to its end, and has one key, which is first; or only marks a revision.
+    pub fn is_readable(message: &[u8]) -> bool {
+        let whole = KeyValue::parse(message).ok().zip(KeyValue::leading_key(message));
+        Self::is_revision_mark(message)
+            || whole.is_some_and(|(kv, leading)| {
+                kv.key.as_ptr() == leading.as_ptr() && kv.key.len() == leading.len()
+            })
+    }
+
     /// The key of a message that begins with it, as all that etcd writes do, whatever lies after it.
     #[inline]
     pub fn leading_key(message: &'a [u8]) -> Option<&'a [u8]> {

@@ -61,7 +61,7 @@ impl Membership {
             LogSays::Nothing => Said::Nothing,
             LogSays::Unreadable => Said::Unreadable,
             LogSays::Log(log, snaps) => {
-                let committed = log.state.commit.max(state.consistent_index.unwrap_or(0));
+                let committed = log.committed(state.consistent_index.unwrap_or(0), snaps);
                 log.members(committed, snaps).map_or(Said::NotTold, Said::Members)
             }
         };

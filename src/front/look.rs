@@ -23,6 +23,7 @@ use crate::rewrite::error::DefragError;
 use crate::rewrite::plan::{self, PlanReport};
 use crate::scan::{self, Scan, ScanOptions};
 use crate::status::Status;
+use crate::status::log::LogStatus;
 
 use super::options::{AnalyzeOptions, CheckOptions, CleanupOptions, HashOptions, PlanOptions, StatusOptions};
 
@@ -40,7 +41,7 @@ impl DbFile {
         rayon::join(|| scan::scan(&self.db, state, options), || self.trailer())
     }
 
-    /// Size, use, revision, keys and verdict, and what the limits make of them.
+    /// Size, use, revision, keys and verdict, and what the limits make of them; of a member's db also how far it is in its log.
     ///
     /// # Examples
     /// ```
@@ -53,7 +54,11 @@ impl DbFile {
     pub fn status(&self, options: &StatusOptions<'_>) -> Status {
         let state = State::read(&self.db);
         let (scan, trailer) = self.scan(&state, 0, None, options.progress);
-        Status::of(&self.path, &self.db, &state, &scan, trailer, options.limits)
+        let status = Status::of(&self.path, &self.db, &state, &scan, trailer, options.limits);
+        // what was unpacked lies in no member's folder
+        let in_place = self.packed.is_none().then_some(&self.path);
+        let log = in_place.and_then(|db| LogStatus::of(db, &state, options.wal_dir, self.read_without_lock));
+        status.with_log(log)
     }
 
     /// What fills the file, what each cure gives back, and what to do.

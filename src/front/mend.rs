@@ -73,6 +73,19 @@ impl DbFile {
     }
 }
 
+/// Rolls a db forward along a log, into a new one: the newest of several that fits.
+///
+/// # Errors
+/// None of them fits; else as [`DbFile::replay`].
+pub fn replay_newest(
+    files: &[DbFile],
+    log: &LogFiles,
+    request: &ReplayRequest,
+    progress: Progress<'_>,
+) -> Result<ReplayReport, ReplayError> {
+    replay::candidates::replay_newest(files, log, request, progress)
+}
+
 /// Saves what can be saved of the file at `path` into a new one that etcd starts from.
 ///
 /// # Errors

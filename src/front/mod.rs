@@ -17,5 +17,5 @@ mod open;
 pub mod options;
 
 pub use history::{KeysError, StoredObject};
-pub use mend::{salvage, synth};
+pub use mend::{replay_newest, salvage, synth};
 pub use open::{open, open_with};

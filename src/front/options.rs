@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+use std::path::Path;
+
 use crate::cleanup::GarbageLimits;
 use crate::copy::{Layout, Progress};
 use crate::filter::FilterWords;
@@ -16,6 +18,8 @@ use jiff::Timestamp;
 pub struct StatusOptions<'p> {
     /// The quota and the disk that the file is compared with.
     pub limits: Limits,
+    /// Where the member's log is, if not in its data dir.
+    pub wal_dir: Option<&'p Path>,
     /// Who is told how far it is.
     pub progress: Progress<'p>,
 }

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use crate::etcd::data_dir;
 use crate::member::Log;
-use crate::member::message::Snapshot;
 
-use super::log_files::{LogError, LogFiles, read_snaps};
+use super::log_files::{LogError, LogFiles};
 
 /// What is beside a db.
 #[derive(Debug)]
@@ -23,8 +22,8 @@ pub enum Beside {
 #[derive(Debug)]
 pub struct MemberLog {
     pub log: Log,
-    /// The heads of the `.snap` files that can be read.
-    pub snaps: Vec<Snapshot>,
+    /// Its files, and what is beside them.
+    pub files: LogFiles,
 }
 
 impl Beside {
@@ -37,13 +36,15 @@ impl Beside {
             (None, None) => return Self::Nothing,
         };
         match read_log(&wal) {
-            Ok(log) => Self::Log(MemberLog { log, snaps: db.parent().map(read_snaps).unwrap_or_default() }),
+            Ok(MemberLog { log, files }) => Self::Log(MemberLog { log, files: files.with_db(db) }),
             Err(error) => Self::Unreadable(error),
         }
     }
 }
 
-fn read_log(folder: &Path) -> Result<Log, LogError> {
+fn read_log(folder: &Path) -> Result<MemberLog, LogError> {
     let files = LogFiles::of_folder(folder)?;
-    Log::read(&files.segments()).map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })
+    let log = Log::read(&files.segments())
+        .map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })?;
+    Ok(MemberLog { log, files })
 }

@@ -10,7 +10,7 @@ use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
 use crate::etcd::data_dir;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
-use crate::member::names::{SegmentName, parse_snap};
+use crate::member::names::{SegmentName, parse_snap, parse_snap_db};
 use crate::member::{LogFault, ReadLog, snap};
 use crate::platform;
 use crate::text::shown;
@@ -121,6 +121,61 @@ impl LogFiles {
         self.files.first().map(|(_, mapping)| mapping.file())
     }
 
+    /// The same, with what is beside this db.
+    pub fn with_db(self, db: &Path) -> Self {
+        Self { db: Some(db.to_owned()), snaps: db.parent().map(read_snaps).unwrap_or_default(), ..self }
+    }
+
+    /// The segments by their names, in order.
+    fn named(&self) -> Vec<SegmentName> {
+        let mut names: Vec<_> = self.files.iter().filter_map(|(name, _)| SegmentName::parse(name)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The first segment that is missing between two others.
+    pub fn missing_segment(&self) -> Option<u64> {
+        let names = self.named();
+        let follows = |(before, after): (&SegmentName, &SegmentName)| {
+            let expected = before.sequence.saturating_add(1);
+            (expected != after.sequence).then_some(expected)
+        };
+        names.iter().zip(names.iter().skip(1)).find_map(follows)
+    }
+
+    /// The first entry, by the names; 0 for none. The first segment of all begins with entry 1, and is named after 0.
+    pub fn first_index(&self) -> u64 {
+        self.named().first().map_or(0, |name| name.first_index.max(1))
+    }
+
+    /// How many of the newest segments it takes to have this entry, and all after it, by their names.
+    pub fn num_needed(&self, index: u64) -> usize {
+        let names = self.named();
+        let after = names.iter().filter(|name| name.first_index > index).count();
+        after.saturating_add(1).min(names.len())
+    }
+
+    /// The newest segments; and, with them, files whose names are no segment's.
+    pub fn newest(&self, segments: usize) -> Vec<Segment<'_>> {
+        let names = self.named();
+        let first = names.get(names.len().saturating_sub(segments)).copied();
+        let is_newer = |segment: &Segment<'_>| {
+            first.zip(SegmentName::parse(segment.name)).is_none_or(|(first, name)| first <= name)
+        };
+        self.segments().into_iter().filter(is_newer).collect()
+    }
+
+    pub fn num_segments(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether the db that came with the snapshot of this entry is there.
+    pub fn has_received(&self, index: u64) -> bool {
+        let folder = self.db.as_ref().and_then(|db| db.parent());
+        let names = folder.and_then(|folder| names_in(folder).ok()).unwrap_or_default();
+        names.iter().any(|name| parse_snap_db(name) == Some(index))
+    }
+
     pub fn segments(&self) -> Vec<Segment<'_>> {
         self.files.iter().map(|(name, data)| Segment { name, data: data.as_ref() }).collect()
     }
@@ -136,7 +191,7 @@ fn has_segments(folder: &Path) -> bool {
 }
 
 /// The heads of the `.snap` files in a folder. Those that can't be read are left out.
-pub(super) fn read_snaps(folder: &Path) -> Vec<Snapshot> {
+fn read_snaps(folder: &Path) -> Vec<Snapshot> {
     let names = names_in(folder).unwrap_or_default();
     let read = |name: &String| {
         let (term, index) = parse_snap(name)?;

@@ -69,6 +69,25 @@ impl Log {
         self.entries.first == 1 && self.entries.changes.len() as u64 == self.last_index()
     }
 
+    /// The last entry that was surely committed, if the one at `known` was: the log says so; and what a member has in its log while it
+    /// is the only one that votes, as its own copy is the majority.
+    pub fn committed(&self, known: u64, snaps: &[Snapshot]) -> u64 {
+        let last = self.last_index();
+        let mut committed = known.max(self.state.commit).min(last);
+        let Some((base, mut config)) = self.newest_config(committed, snaps) else { return committed };
+        let is_alone = |config: &ConfState| config.voters().iter().eq([&self.metadata.node_id]);
+        for &(index, change) in self.entries.changes.iter().filter(|(index, _)| *index > base) {
+            if index > committed {
+                if !is_alone(&config) {
+                    return committed;
+                }
+                committed = index;
+            }
+            config.apply(change);
+        }
+        if is_alone(&config) { last } else { committed }
+    }
+
     /// The members, where the log tells: as of entry `committed`, and whom entries after it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
     pub fn members(&self, committed: u64, snaps: &[Snapshot]) -> Option<BTreeSet<u64>> {

@@ -78,6 +78,7 @@ pub struct Alignment<'a> {
     pub changes: Vec<Change<'a>>,
 }
 
+/// Looks for the entries that made the records, the last one of them this one.
 pub struct Aligner<'s, 'a> {
     stretch: &'s Stretch<'a>,
     records: Records<'s, 'a>,

@@ -6,6 +6,7 @@ use prost::Message;
 
 use crate::bolt::Db;
 use crate::bolt::bucket::BucketId;
+use crate::bolt::fault::Findings;
 use crate::bolt::page::Entry;
 use crate::bolt::walk::{Subtree, Walker};
 use crate::etcd::apply::alarms::Alarms;
@@ -15,8 +16,9 @@ use crate::etcd::apply::{LiveKey, LiveKeys, Machine, Rules, Store};
 use crate::etcd::schema::{KEY_BUCKET, LEASE_BUCKET, Lease, META_BUCKET, State};
 use crate::etcd::{KeyValue, RecordKey, current_revision};
 use crate::member::ConfState;
-use crate::scan::root::RootFault;
-use crate::scan::structure;
+use crate::scan::root::{RootFault, num_values};
+use crate::scan::structure::{self, Structure};
+use crate::units::count;
 
 use super::error::ReplayError;
 
@@ -45,6 +47,15 @@ pub struct Base<'a> {
     pub buckets: Vec<HeldBucket<'a>>,
     pub index: u64,
     pub revision: i64,
+    /// Faults that no copy takes over.
+    pub harmless: Findings,
+}
+
+impl Held<'_> {
+    /// Whether it is a record of the bucket `key` that can be read.
+    pub fn is_record(&self) -> bool {
+        RecordKey::parse(self.key).is_some() && KeyValue::is_readable(self.value)
+    }
 }
 
 impl<'a> Base<'a> {
@@ -64,6 +75,9 @@ impl<'a> Base<'a> {
         if state.key_bucket.is_none() {
             return Err(ReplayError::BaseNotEtcd);
         }
+        if let Some(odd) = odd(db, &whole, &state) {
+            return Err(ReplayError::BaseOdd(odd));
+        }
         if state.auth_enabled {
             return Err(ReplayError::AuthEnabled);
         }
@@ -72,12 +86,18 @@ impl<'a> Base<'a> {
         let newest = records.and_then(|records| RecordKey::parse(records.entries.last()?.key));
         let newest = newest.map_or(0, |place| place.revision.main);
         let revision = current_revision(newest, state.compact_revision());
-        Ok(Self { state, buckets, index, revision })
+        Ok(Self { state, buckets, index, revision, harmless: whole.findings })
     }
 
     /// A db that has nothing yet.
     pub fn nothing() -> Self {
-        Self { state: State::default(), buckets: Vec::new(), index: 0, revision: 1 }
+        Self {
+            state: State::default(),
+            buckets: Vec::new(),
+            index: 0,
+            revision: 1,
+            harmless: Findings::default(),
+        }
     }
 
     /// The entries of a bucket.
@@ -149,6 +169,20 @@ impl<'a> Base<'a> {
             true => machine.members.speaks_at_least(5),
             false => self.entries(META_BUCKET).iter().any(|entry| entry.key == key),
         }
+    }
+}
+
+/// What a db has that etcd never writes, so that a replay does not know what becomes of it.
+fn odd(db: &Db, whole: &Structure<'_>, state: &State<'_>) -> Option<String> {
+    if let Some((bucket, entries)) = state.undecodable.first() {
+        return Some(format!("{} of the bucket `{bucket}` can't be read", count(*entries, "entry")));
+    }
+    if whole.buckets.iter().any(|bucket| bucket.parent.is_some_and(|parent| parent != BucketId::ROOT)) {
+        return Some("a bucket within a bucket".to_owned());
+    }
+    match num_values(db) {
+        0 => None,
+        values => Some(format!("{} beside its buckets", count(values, "value"))),
     }
 }
 

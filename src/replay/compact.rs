@@ -3,12 +3,17 @@
 
 use std::collections::HashMap;
 
-use crate::etcd::apply::Rules;
-
 use super::content::NewRecord;
 
-/// Drops what a compaction to this revision drops. Gives how many that were.
-pub fn compact(records: &mut Vec<NewRecord<'_>>, revision: i64, rules: Rules) -> u64 {
+/// Records that a compaction dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    pub superseded: u64,
+    pub tombstones: u64,
+}
+
+/// Drops what a compaction to this revision drops. Whether a tombstone of the very revision stays depends on the version.
+pub fn compact(records: &mut Vec<NewRecord<'_>>, revision: i64, keeps_tombstone: bool) -> Dropped {
     let is_below =
         |record: &NewRecord<'_>| record.place().is_some_and(|place| place.revision.main <= revision);
     let mut newest: HashMap<&[u8], usize, foldhash::fast::RandomState> = HashMap::default();
@@ -16,15 +21,18 @@ pub fn compact(records: &mut Vec<NewRecord<'_>>, revision: i64, rules: Rules) ->
     for (number, record) in records.iter().take(below).enumerate() {
         newest.insert(record.key(), number);
     }
-    let before = records.len();
+    let mut dropped = Dropped::default();
     let mut number = 0;
     records.retain(|record| {
         let this = number;
         number += 1;
         let Some(place) = record.place().filter(|_| this < below) else { return true };
         let is_newest = newest.get(record.key()) == Some(&this);
-        let stays = rules.keeps_tombstone_at_compaction && place.revision.main == revision;
-        is_newest && (!place.tombstone || stays)
+        let stays = keeps_tombstone && place.revision.main == revision;
+        let kept = is_newest && (!place.tombstone || stays);
+        let counter = if place.tombstone { &mut dropped.tombstones } else { &mut dropped.superseded };
+        *counter = counter.saturating_add(u64::from(!kept));
+        kept
     });
-    before.saturating_sub(records.len()) as u64
+    dropped
 }

@@ -4,7 +4,7 @@
 use crate::etcd::apply::{Change, Machine, Rules, Written};
 use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{KeyValue, RecordKey};
-use crate::member::ReadLog;
+use crate::member::{ReadLog, Stretch};
 
 use super::align::{Aligner, End, Records};
 use super::base::{Base, Held};
@@ -35,14 +35,11 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     let nothing = Compared { not_covered: records.len() as u64, ..Compared::default() };
     let Some(stretch) = log.stretch_with(base.index) else { return nothing };
     if stretch.first_index() == 1
-        && let Some(compared) = from_nothing(base, log, records, rules)
+        && let Some(compared) = from_nothing(base, log, rules, base.index)
     {
         return compared;
     }
-    let end = End { index: base.index, revision: Some(base.revision), is_exact: true };
-    let lowest = base.state.compact_revision();
-    let mut search =
-        Aligner::new(stretch, Records::whole(records), end, lowest, rules, base.state.alarms.is_empty());
+    let mut search = aligner(base, stretch, rules, base.index);
     let Some(found) = search.find(None) else { return nothing };
     let covered = records.len().saturating_sub(found.first_record);
     let mut compared = Compared {
@@ -61,17 +58,43 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     compared
 }
 
+/// The first revision that the entries up to this one made, with all that came after it, to the last value; `None` where they did not.
+pub fn made_by<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules, last_index: u64) -> Option<i64> {
+    let stretch = log.stretch_with(last_index)?;
+    if stretch.first_index() == 1
+        && let Some(compared) = from_nothing(base, log, rules, last_index)
+    {
+        return compared.differences.is_empty().then_some(compared.first_revision);
+    }
+    let mut search = aligner(base, stretch, rules, last_index);
+    search.find(None).filter(|found| found.differences.is_empty()).map(|found| found.first_revision)
+}
+
+/// Looks for the entries that made all records of a whole db, the last one of them this one.
+fn aligner<'s, 'a>(
+    base: &'s Base<'a>,
+    stretch: &'s Stretch<'a>,
+    rules: Rules,
+    last_index: u64,
+) -> Aligner<'s, 'a> {
+    let end = End { index: last_index, revision: Some(base.revision), is_exact: true };
+    let records = Records::whole(base.entries(KEY_BUCKET));
+    let lowest = base.state.compact_revision();
+    Aligner::new(stretch, records, end, lowest, rules, base.state.alarms.is_empty())
+}
+
 /// The same by a log that has all entries: what it makes of nothing must be the db's revision, with each of its records.
 fn from_nothing<'a>(
     base: &Base<'a>,
     log: &ReadLog<'a>,
-    records: &[Held<'a>],
     rules: Rules,
+    last_index: u64,
 ) -> Option<Compared<'a>> {
+    let records = base.entries(KEY_BUCKET);
     let mut machine = Machine::empty(rules);
     let (mut next, mut is_met, mut index) = (0_usize, true, 0);
     let mut differences = Vec::new();
-    for entry in Following::after(log, 0).take_while(|entry| entry.index <= base.index) {
+    for entry in Following::after(log, 0).take_while(|entry| entry.index <= last_index) {
         index = entry.index;
         let mut sink = |written: Written<'a>| {
             let Change { revision, key, .. } = written.change;
@@ -90,7 +113,7 @@ fn from_nothing<'a>(
         machine.apply(&entry, &mut sink).ok()?;
     }
     let is_whole = is_met && next == records.len();
-    let is_there = index == base.index && machine.store.revision == base.revision;
+    let is_there = index == last_index && machine.store.revision == base.revision;
     (is_whole && is_there).then_some(Compared {
         covered: records.len() as u64,
         first_revision: 1,

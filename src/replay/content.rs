@@ -1,6 +1,7 @@
 //! What the new db will hold, as a source for the writer: entries where they are in the old db, changes that the log made, and
 //! entries that were made anew.
 
+use crate::bolt::format::ELEMENT_SIZE;
 use crate::bolt::write::source::{BucketSpec, EntrySource, NewEntry, Sizes, ValueSize};
 use crate::etcd::apply::{Change, NewValue};
 use crate::etcd::revision::Revision;
@@ -56,6 +57,20 @@ impl<'a> NewRecord<'a> {
             Self::Held(held) => KeyValue::key_of(held.value),
             Self::Changed(change) => change.key,
         }
+    }
+
+    /// Bytes of its key and value.
+    fn lengths(&self) -> (usize, u64) {
+        match self {
+            Self::Held(held) => (held.key.len(), held.value.len() as u64),
+            Self::Changed(change) => (record_key_len(change), value(change).encoded_len() as u64),
+        }
+    }
+
+    /// Bytes that belong to it alone: its element, key and value.
+    pub fn own_bytes(&self) -> u64 {
+        let (key, value) = self.lengths();
+        (ELEMENT_SIZE as u64).saturating_add(key as u64).saturating_add(value)
     }
 }
 
@@ -139,11 +154,12 @@ impl EntrySource for Content<'_> {
     fn sizes(&self, entry: u64) -> Sizes {
         let (key, value) = match self.at(entry) {
             Some(Slot::Bucket(name, number)) => (name.len(), ValueSize::Bucket(number)),
-            Some(Slot::Record(NewRecord::Held(held)) | Slot::Small(SmallEntry::Held(held))) => {
-                (held.key.len(), ValueSize::Bytes(held.value.len() as u64))
+            Some(Slot::Record(record)) => {
+                let (key, value) = record.lengths();
+                (key, ValueSize::Bytes(value))
             }
-            Some(Slot::Record(NewRecord::Changed(change))) => {
-                (record_key_len(change), ValueSize::Bytes(value(change).encoded_len() as u64))
+            Some(Slot::Small(SmallEntry::Held(held))) => {
+                (held.key.len(), ValueSize::Bytes(held.value.len() as u64))
             }
             Some(Slot::Small(SmallEntry::Made { key, value })) => {
                 (key.len(), ValueSize::Bytes(value.len() as u64))

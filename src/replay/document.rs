@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::etcd::apply::Refused;
+use crate::etcd::apply::{Machine, Refused, Store};
 use crate::text::ByteText;
 
 use super::writer::KnownBy;
@@ -15,6 +15,8 @@ use super::writer::KnownBy;
 pub struct ReplayReport {
     /// The db that it began with.
     pub base: ByteText,
+    /// Other dbs that were named, newer than this one or not to be read, and why each was not taken.
+    pub passed_over: Vec<PassedOver>,
     /// The folder of the log.
     pub log: ByteText,
     /// Where it began.
@@ -56,6 +58,16 @@ pub struct ReplayReport {
     pub elapsed_seconds: f64,
 }
 
+/// A db that a replay did not begin with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PassedOver {
+    /// The db.
+    pub path: ByteText,
+    /// Why not; for people.
+    pub reason: String,
+}
+
 /// A point of a history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -68,6 +80,14 @@ pub struct Point {
     pub revision: i64,
     /// The compact revision; -1 for none.
     pub compact_revision: i64,
+}
+
+impl Point {
+    /// Where a replay is.
+    pub fn of(machine: &Machine<'_>) -> Self {
+        let Store { revision, compact_revision, .. } = machine.store;
+        Self { index: machine.index, term: machine.term, revision, compact_revision }
+    }
 }
 
 /// The version whose rules were applied.

@@ -11,7 +11,7 @@ use crate::input::log_files::LogError;
 use crate::text::escape;
 use crate::units::count;
 
-use super::document::DeletionRun;
+use super::document::{DeletionRun, PassedOver};
 
 /// Why there is no new db. Neither the db nor the log was changed.
 #[derive(Debug, Error)]
@@ -25,6 +25,9 @@ pub enum ReplayError {
     /// The db is damaged.
     #[error("the db is damaged ({0}): a replay needs all of it")]
     BaseDamaged(String),
+    /// The db has what etcd never writes.
+    #[error("the db has what etcd never writes ({0}): what becomes of it is not known")]
+    BaseOdd(String),
     /// The db is another program's.
     #[error("the db is not etcd's: it has no bucket `key`")]
     BaseNotEtcd,
@@ -39,6 +42,17 @@ pub enum ReplayError {
     /// The log is of another history than the db.
     #[error("the log is not of the db's history: {0}")]
     OtherHistory(String),
+    /// Entries would be applied twice.
+    #[error(
+        "the db says that it has the effect of entries up to {index}, and it has that of entries up to {last}, which would be applied \
+         twice: etcd 3.5.0 to 3.5.5 could leave a db so (etcd#13766, etcd#14730), and etcd itself would do the same. Begin with another"
+    )]
+    EffectsBeyond {
+        /// The last entry by what it says.
+        index: u64,
+        /// The last entry whose effect it has.
+        last: u64,
+    },
     /// Entries that would have to be applied are not there.
     #[error("the db is at entry {index}, and {}", missing(*first, *last))]
     Missing {
@@ -91,9 +105,17 @@ pub enum ReplayError {
     /// Several runs may be meant.
     #[error("{} runs of deletions are of like weight: {}", .0.len(), listed(.0))]
     SeveralRuns(Vec<DeletionRun>),
+    /// None of several dbs.
+    #[error("a replay can begin with none of them: {}", reasons(.0))]
+    NoneFits(Vec<PassedOver>),
     /// The new db can't be made.
     #[error(transparent)]
     Copy(#[from] CopyError),
+}
+
+fn reasons(passed_over: &[PassedOver]) -> String {
+    let reason = |one: &PassedOver| format!("{}: {}", one.path, one.reason);
+    passed_over.iter().map(reason).collect::<Vec<_>>().join("; ")
 }
 
 fn listed(runs: &[DeletionRun]) -> String {

@@ -5,10 +5,13 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`request`] | what a replay is asked to do |
+//! | [`start`] | a db and a log of its history, read, and the rules that apply |
 //! | [`base`] | the db that it begins with |
 //! | [`difference`](mod@difference) | what of a record is not what its entry wrote |
 //! | [`align`] | which entry made which revision of a db |
 //! | [`compare`](mod@compare) | whether a db's records are what the entries wrote |
+//! | [`candidates`] | the newest of several dbs that fits |
+//! | [`beyond`] | whether a db has the effect of more entries than it says |
 //! | [`steps`] | the entries one by one, and what became of them |
 //! | [`until`] | the entry that it ends with |
 //! | [`deletions`] | runs of deletions, to end before one |
@@ -23,6 +26,8 @@
 
 pub mod align;
 pub mod base;
+pub mod beyond;
+pub mod candidates;
 pub mod compact;
 pub mod compare;
 pub mod content;
@@ -33,6 +38,7 @@ pub mod error;
 pub mod request;
 pub mod run;
 pub mod small;
+pub mod start;
 pub mod steps;
 pub mod unfold;
 pub mod until;

@@ -114,7 +114,7 @@ fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
     if machine.members.changed && base.writes_meta(b"confState", machine) {
         changed.push((b"confState", conf_state(machine)));
     }
-    if machine.store.compact_revision != base.state.compact_revision() {
+    if machine.store.compact_revision != base.state.finished_compact_revision.unwrap_or(-1) {
         let revision = Revision { main: machine.store.compact_revision, sub: 0 }.to_bytes().to_vec();
         changed.push((SCHEDULED_COMPACT, revision.clone()));
         changed.push((FINISHED_COMPACT, revision));

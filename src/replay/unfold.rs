@@ -16,7 +16,7 @@ use super::base::Base;
 use super::compare::are_among;
 use super::content::{Content, NewRecord};
 use super::error::ReplayError;
-use super::run::check_history;
+use super::start::check_history;
 use super::steps;
 use super::writer::{self, usual};
 use super::{small, until};
@@ -38,7 +38,7 @@ pub fn unfold(
     check_history(&base, &log)?;
     let version = version.or_else(|| base.state.cluster_minor().map(usual)).unwrap_or(writer::OLDEST);
     let rules = Rules::of(version);
-    let committed = until::committed(&log, log_files, base.index);
+    let committed = until::committed(&log, log_files, base.index, &base.machine(rules).members, base.index);
     let nothing = Base::nothing();
     let (base, mut machine, mut records) = match from_the_first(&base, &log, rules) {
         Some((machine, records)) => (&nothing, machine, records),

@@ -12,31 +12,34 @@ use super::request::Until;
 use super::steps::{Following, Step, run};
 use super::writer::OLDEST;
 
-/// The last entry that was surely committed: the log says so, or a db has its effect; of a voter that is alone, all of its log (its
-/// own copy is the majority).
+/// The last entry that was surely committed, if the one at `known` was: the log says so; and what a member has in its log while it is
+/// the only one that votes, as its own copy is the majority. `members` is as of entry `at`.
 pub fn committed(log: &ReadLog<'_>, files: &LogFiles, known: u64, members: &Members, at: u64) -> u64 {
-    let last = log.log.last_index();
-    let surely = log.log.state.commit.max(known);
-    let is_alone = match voters_at_end(log, members, at) {
-        Some(voters) => voters == 1,
-        None => log.log.members(last, &files.snaps).is_some_and(|members| members.len() == 1),
-    };
-    if is_alone { last } else { surely.min(last) }
+    followed(log, known, members, at).unwrap_or_else(|| log.log.committed(known, &files.snaps))
 }
 
-/// Voters after the last entry, from the members as of an entry on. `None` where members are not known, or can't be followed.
-fn voters_at_end(log: &ReadLog<'_>, members: &Members, at: u64) -> Option<usize> {
+/// The same by the entries that change the members, as etcd carries them out. `None` where these can't be followed to the end.
+fn followed(log: &ReadLog<'_>, known: u64, members: &Members, at: u64) -> Option<u64> {
+    let last = log.log.last_index();
+    let is_alone = |members: &Members| members.config.voters().iter().eq([&log.log.metadata.node_id]);
+    let mut committed = log.log.state.commit.max(known).min(last);
+    let (mut members, mut seen) = (members.clone(), at);
     if members.rows.is_empty() {
         return None;
     }
-    let (mut members, mut seen) = (members.clone(), at);
     for entry in Following::after(log, at) {
         if let EntryData::ConfChange(change, context) = entry.content {
+            if entry.index > committed {
+                if !is_alone(&members) {
+                    return Some(committed);
+                }
+                committed = entry.index;
+            }
             members.change(change, context, Rules::of(OLDEST)).ok()?;
         }
         seen = entry.index;
     }
-    (seen >= log.log.last_index()).then(|| members.config.voters().len())
+    (seen >= last).then(|| if is_alone(&members) { last } else { committed })
 }
 
 /// The entry to end with.

@@ -68,7 +68,7 @@ fn minor_set_by(entry: &RaftEntry<'_>) -> Option<u32> {
 }
 
 /// The versions of a minor one that differ in their rules, the most usual first.
-pub fn versions(minor: u32) -> Vec<Version> {
+fn versions(minor: u32) -> Vec<Version> {
     candidates(minor).iter().map(|&patch| Version::new(3, minor, patch)).collect()
 }
 
@@ -79,6 +79,15 @@ fn candidates(minor: u32) -> &'static [u32] {
         6 => &[14, 8],
         7 => &[1],
         _ => &[0],
+    }
+}
+
+/// All rules that may apply to a log of a minor version, or those of the version that was named.
+pub fn possible_rules(named: Option<Version>, minor: Option<u32>) -> Vec<Rules> {
+    let minor = minor.unwrap_or(OLDEST.minor);
+    match named {
+        Some(version) => vec![Rules::of(version)],
+        None => candidates(minor).iter().map(|&patch| Rules::of(Version::new(3, minor, patch))).collect(),
     }
 }
 

@@ -40,6 +40,7 @@ pub fn replay(out: &mut impl Write, view: &View, report: &ReplayReport) -> io::R
     if let Some(digest) = report.target.as_ref().and_then(|target| target.sha256.as_ref()) {
         rows.push(("SHA-256", digest.clone()));
     }
+    rows.extend(report.passed_over.iter().map(|one| ("not from", format!("{}: {}", one.path, one.reason))));
     for (label, value) in rows {
         writeln!(out, "{}  {value}", styled(HEADING, &format!("{label:<8}")))?;
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::k8s::resource_name;
-use crate::rewrite::outcome::DefragReport;
+use crate::rewrite::outcome::{AppliedTail, DefragReport};
 use crate::rewrite::plan::{Choice, PlanReport};
 use crate::shell::ShellCommand;
 use crate::text::{brief, harmless};
@@ -68,6 +68,21 @@ pub fn defrag(out: &mut impl Write, view: &View, report: &DefragReport) -> io::R
 /// What the copy leaves out of its source.
 fn changes(view: &View, report: &DefragReport) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
+    if let Some(AppliedTail { from, to, entries, writes, refused, .. }) = &report.applied {
+        rows.push((
+            "log",
+            format!(
+                "{} applied first, up to entry {} and revision {} (the db was at {} and {}): {} made a revision, {} refused",
+                count(*entries, "entry"),
+                to.index,
+                to.revision,
+                from.index,
+                from.revision,
+                grouped(*writes),
+                grouped(*refused)
+            ),
+        ));
+    }
     if let Some(compaction) = &report.compaction {
         let before = match compaction.source_compact_revision {
             -1 => "never before".to_owned(),

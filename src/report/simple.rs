@@ -72,6 +72,14 @@ fn compared(out: &mut impl Write, log: &LogComparison) -> io::Result<()> {
             "{kind}: revision {revision}.{sub_revision}: {what} is not what entry {index} wrote [{key}]"
         )?;
     }
+    if let Some(last) = log.effects_beyond {
+        writeln!(
+            out,
+            "{}: the db has the effect of entries up to {last}, and says less: etcd would apply those between a second time \
+             (etcd#13766, etcd#14730)",
+            styled(WARNING, "effects-beyond-index")
+        )?;
+    }
     let LogComparison { covered_records, not_covered_records, first_revision, .. } = log;
     if *covered_records == 0 {
         return writeln!(out, "log: {} covers none of the records", log.path);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::guide::{self, DEFAULT_QUOTA, DiskRoom, QuotaRoom, SUGGESTED_MAX_QUOTA};
 use crate::status::{Level, Status};
-use crate::text::brief;
+use crate::text::{brief, harmless};
 use crate::units::{self, grouped, percent};
 
 use super::table::{self, Align, Column, heading, prose};
@@ -46,6 +46,11 @@ pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<
     columns.extend([Column("verdict", Left), Column("file", Left)]);
     let rows = files.iter().map(|file| cells(view, file, is_any_etcds));
     table::write_unwrapped(out, &columns, rows.collect())?;
+    for file in files {
+        let Some(problem) = file.log.as_ref().and_then(|log| log.problem.as_ref()) else { continue };
+        let text = harmless(&format!("{}: {problem}", file.path)).into_owned();
+        prose(out, view, &format!("{} ", styled(BAD, "note")), &text)?;
+    }
     match first.disk.as_ref().filter(|_| is_any_etcds) {
         Some(disk) => advice(out, view, disk, first.quota.as_ref()),
         None => Ok(()),

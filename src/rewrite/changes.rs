@@ -143,32 +143,57 @@ pub enum Verdict<'a> {
     LeftOut(&'a [u8]),
 }
 
+/// How far a db is in its history, and how much of it is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Revisions {
+    /// The current revision.
+    pub current: i64,
+    /// The compact revision; -1 for none.
+    pub compact: i64,
+    /// Whether the last compaction was cut short.
+    pub unfinished: bool,
+}
+
+impl Revisions {
+    /// Of a file.
+    pub fn of(db: &Db, state: &State<'_>) -> Self {
+        Self {
+            current: state.current_revision(db),
+            compact: state.compact_revision(),
+            unfinished: state.scheduled_compact_revision > state.finished_compact_revision,
+        }
+    }
+
+    /// The revision to which they are compacted, where they are.
+    ///
+    /// A compaction that was cut short is finished with one that keeps more than it: below its revision, etcd has given up
+    /// history already.
+    ///
+    /// # Errors
+    /// A revision out of range.
+    pub fn compaction(self, history: History) -> Result<Option<i64>, RevisionError> {
+        let Self { current, compact, unfinished } = self;
+        match history {
+            History::All => Ok(None),
+            History::Current | History::Newest(0) => Ok(Some(current)),
+            History::CompactTo(asked) => known_revision(asked, compact, current).map(Some),
+            History::Newest(revisions) => {
+                let oldest = i64::try_from(revisions).map_or(0, |kept| current.saturating_sub(kept));
+                Ok(Some(oldest).filter(|&oldest| oldest > compact.max(0)).or(unfinished.then_some(compact)))
+            }
+        }
+    }
+}
+
 /// The revision to which a file is compacted, where it is.
-///
-/// A compaction that was cut short is finished with one that keeps more than it: below its revision, etcd has given up
-/// history already.
 ///
 /// # Errors
 /// A revision out of range; a file that isn't etcd's.
 pub fn compaction_of(db: &Db, state: &State<'_>, history: History) -> Result<Option<i64>, ChangeError> {
-    if history == History::All {
-        return Ok(None);
-    }
-    if state.key_bucket.is_none() {
-        return Err(ChangeError::NotEtcd);
-    }
-    let compact_revision = state.compact_revision();
-    let current_revision = state.current_revision(db);
-    let unfinished = state.scheduled_compact_revision > state.finished_compact_revision;
-    let already = unfinished.then_some(compact_revision);
     match history {
         History::All => Ok(None),
-        History::Current | History::Newest(0) => Ok(Some(current_revision)),
-        History::CompactTo(asked) => Ok(Some(known_revision(asked, compact_revision, current_revision)?)),
-        History::Newest(revisions) => {
-            let oldest = i64::try_from(revisions).map_or(0, |kept| current_revision.saturating_sub(kept));
-            Ok(Some(oldest).filter(|&oldest| oldest > compact_revision.max(0)).or(already))
-        }
+        _ if state.key_bucket.is_none() => Err(ChangeError::NotEtcd),
+        _ => Ok(Revisions::of(db, state).compaction(history)?),
     }
 }
 
@@ -178,6 +203,16 @@ fn check_ends(db: &Db, key_bucket: &Bucket<'_>) -> Result<(), ChangeError> {
     let odd = ends.filter(|entry| RecordKey::parse(entry.key).is_none());
     let offset = odd.filter_map(|entry| db.offset_in_file(entry.key)).next();
     offset.map_or(Ok(()), |offset| Err(ChangeError::Unplaced { offset }))
+}
+
+fn check_prefixes(wish: &Wish) -> Result<(), ChangeError> {
+    if wish.drop_prefixes.iter().any(Vec::is_empty) {
+        return Err(ChangeError::EmptyPrefix);
+    }
+    if !wish.drop_prefixes.is_empty() && wish.history != History::Current {
+        return Err(ChangeError::DropNeedsCompaction);
+    }
+    Ok(())
 }
 
 impl<'a> Changes<'a> {
@@ -191,25 +226,34 @@ impl<'a> Changes<'a> {
             None if wish.is_none() => return Ok(Self::default()),
             None => return Err(ChangeError::NotEtcd),
         };
-        if wish.drop_prefixes.iter().any(Vec::is_empty) {
-            return Err(ChangeError::EmptyPrefix);
-        }
-        if !wish.drop_prefixes.is_empty() && wish.history != History::Current {
-            return Err(ChangeError::DropNeedsCompaction);
-        }
+        check_prefixes(wish)?;
         if wish.history != History::All {
             check_ends(db, key_bucket)?;
         }
         let compaction = compaction_of(db, state, wish.history)?;
-        if compaction.is_some() && !state.has_meta_bucket {
-            return Err(ChangeError::NoMeta);
-        }
+        let changes = Self::without_kept_at(compaction, state, wish)?;
         let kept = compaction.map(|revision| Kept::at(db, key_bucket, revision));
         if let Some(offset) = kept.as_ref().and_then(Kept::unplaced) {
             return Err(ChangeError::Unplaced { offset });
         }
+        Ok(Self { kept, ..changes })
+    }
+
+    /// The same for a db with these revisions, but for what a compaction keeps of its records.
+    ///
+    /// # Errors
+    /// What can't be changed as it was asked for.
+    pub fn at(revisions: Revisions, state: &State<'a>, wish: &Wish) -> Result<Self, ChangeError> {
+        check_prefixes(wish)?;
+        Self::without_kept_at(revisions.compaction(wish.history)?, state, wish)
+    }
+
+    fn without_kept_at(compaction: Option<i64>, state: &State<'a>, wish: &Wish) -> Result<Self, ChangeError> {
+        if compaction.is_some() && !state.has_meta_bucket {
+            return Err(ChangeError::NoMeta);
+        }
         let (disarm, drop_prefixes) = (wish.disarm.clone(), wish.drop_prefixes.clone());
-        Ok(Self { compaction, kept, disarm, drop_prefixes })
+        Ok(Self { compaction, kept: None, disarm, drop_prefixes })
     }
 
     /// What a compaction changes outside of the `key` bucket: for a plan, which knows by itself what is kept there.
@@ -266,8 +310,12 @@ impl<'a> Changes<'a> {
         if self.drop_prefixes.is_empty() {
             return None;
         }
-        KeyValue::leading_key(value)
-            .filter(|key| self.drop_prefixes.iter().any(|prefix| key.starts_with(prefix)))
+        KeyValue::leading_key(value).filter(|key| self.leaves_out(key))
+    }
+
+    /// Whether a key is left out because of its prefix.
+    pub fn leaves_out(&self, key: &[u8]) -> bool {
+        self.drop_prefixes.iter().any(|prefix| key.starts_with(prefix))
     }
 
     /// The alarm that an entry of the `alarm` bucket is, if it is disarmed.

@@ -361,7 +361,8 @@ impl<'a> Omitted<'a> {
 }
 
 impl OmittedKey {
-    fn add(&mut self, newer: Self) {
+    /// Adds what comes after it.
+    pub(super) fn add(&mut self, newer: Self) {
         let (records, bytes) = (self.records + newer.records, self.bytes + newer.bytes);
         *self = Self { records, bytes, ..newer };
     }

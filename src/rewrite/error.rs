@@ -95,6 +95,10 @@ impl DefragError {
         Self::Damaged { path, first, count: health.num_faults, next }
     }
 
+    pub(super) fn refused(source: &DbFile, refusal: Refusal) -> Self {
+        Self::Refused { path: shown(&source.path).into_owned(), refusal }
+    }
+
     pub(super) fn change(source: &DbFile, error: ChangeError) -> Self {
         Self::Change { path: shown(&source.path).into_owned(), error }
     }

@@ -1,6 +1,6 @@
 //! Whether the db of a member may be changed where it is. A copy that holds all that the db holds may always take its place;
 //! one that does not, only if no other member goes on with the old state, and if etcd does not apply entries of its log to the
-//! new one that were made for the old.
+//! new one that were made for the old: these are applied first ([`super::forward`]).
 
 #![warn(missing_docs)]
 
@@ -11,18 +11,21 @@ use thiserror::Error;
 use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
-use crate::input::beside::Beside;
+use crate::input::LogFiles;
+use crate::input::beside::{Beside, MemberLog};
 use crate::shell::ShellCommand;
 
 use super::changes::Wish;
 
 /// What the db's surroundings say.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Surroundings {
     /// Whether other members have the same data.
     pub membership: Membership,
     /// Which entries of the log the db does not have.
     pub tail: Tail,
+    /// The files of the log, if it was read whole.
+    pub log: Option<LogFiles>,
     /// The minor version of etcd 3 that the cluster runs.
     cluster_minor: Option<u32>,
 }
@@ -58,6 +61,21 @@ pub enum Refusal {
         /// How.
         way_out: String,
     },
+    /// They would have to be applied before the change, and can't be.
+    #[error(
+        "its consistent index is {consistent_index}, and the last entry of its log {last_index}. The entries between must be \
+         applied before the change, which is not possible here: {reason}. So make the change at the log's end: {way_out}"
+    )]
+    NotApplied {
+        /// The last entry that the db has the effect of.
+        consistent_index: u64,
+        /// The last entry of the log.
+        last_index: u64,
+        /// Why not.
+        reason: String,
+        /// How else.
+        way_out: String,
+    },
     /// It is not known whether there are such entries.
     #[error(
         "its log may go on beyond it: {reason}. At its next start, etcd would apply entries that the db does not have to the \
@@ -71,23 +89,35 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The same of entries that can't be applied before the change, for this reason.
+    pub(super) fn not_applied(self, reason: String) -> Self {
+        match self {
+            Self::BehindItsLog { consistent_index, last_index, way_out } => {
+                Self::NotApplied { consistent_index, last_index, reason, way_out }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Surroundings {
     /// Looks around the db at `db`. Its log lies in `wal_dir`, if that is named.
     pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
         let cluster_minor = state.cluster_minor();
         // another program's file has no log, even if one is beside it
         let beside = if state.key_bucket.is_some() { Beside::of(db, wal_dir) } else { Beside::Nothing };
-        let (says, tail) = match &beside {
-            Beside::Nothing => (Membership::of(state, LogSays::Nothing), Tail::NoLog),
-            Beside::Log(found) => {
-                let says = LogSays::Log(&found.log, &found.snaps);
-                (Membership::of(state, says), Tail::of(state, &found.log))
+        let (membership, tail, log) = match beside {
+            Beside::Nothing => (Membership::of(state, LogSays::Nothing), Tail::NoLog, None),
+            Beside::Log(MemberLog { log, files }) => {
+                let says = LogSays::Log(&log, &files.snaps);
+                (Membership::of(state, says), Tail::of(state, &log), Some(files))
             }
             Beside::Unreadable(error) => {
-                (Membership::of(state, LogSays::Unreadable), Tail::Unknown(error.to_string()))
+                (Membership::of(state, LogSays::Unreadable), Tail::Unknown(error.to_string()), None)
             }
         };
-        Self { membership: says, tail, cluster_minor }
+        Self { membership, tail, log, cluster_minor }
     }
 
     /// Members of the cluster, by this and by what the user says.

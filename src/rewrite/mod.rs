@@ -5,6 +5,7 @@
 //! | [`content`] | what a copy will hold: its buckets, and where each entry lies |
 //! | [`changes`] | what a copy leaves out: compaction of revisions, alarms, keys that are given up |
 //! | [`guard`] | whether a member's db may be changed where it is |
+//! | [`forward`] | a member's db at the end of its log, changed there |
 //! | [`verify`](mod@verify) | the copy against its source, entry by entry |
 //! | [`request`] | what a defrag is asked to do |
 //! | [`defrag`](mod@defrag) | all of it, in order |
@@ -18,6 +19,7 @@ pub mod changes;
 pub mod content;
 pub mod defrag;
 pub mod error;
+pub mod forward;
 pub mod guard;
 pub mod notes;
 pub mod outcome;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::etcd::HexId;
 use crate::owner::Owner;
+use crate::replay::document::Point;
 use crate::text::ByteText;
 
 use super::content::OmittedKey;
@@ -21,6 +22,9 @@ pub struct DefragReport {
     pub source: DefragSource,
     /// The copy.
     pub target: DefragCopy,
+    /// Entries of the member's log that were applied first, with `--in-place` and a change; `null` where the db had the effect of
+    /// all, or nothing was changed.
+    pub applied: Option<AppliedTail>,
     /// Records that the compaction left out; 0 without one, as a defrag keeps all history.
     pub dropped: CompactedAway,
     /// The compaction that the copy went through; `null` where all history was kept.
@@ -88,12 +92,30 @@ pub struct DefragCopy {
     pub max_node_pages: u32,
     /// Whether `--steady` was given.
     pub steady: bool,
-    /// As in `source`, less `dropped` and those of `left_out.keys`.
+    /// As in `source`, with those of `applied`, less `dropped` and those of `left_out.keys`.
     pub records: u64,
     /// Bytes of all entries (elements, keys and values): no file that has them can be smaller.
     pub entry_bytes: u64,
     /// What `--snapshot` appended, 64 hexadecimal digits; `null` without it, or with `--dry-run`.
     pub sha256: Option<String>,
+}
+
+/// Entries of the member's log that the db lacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct AppliedTail {
+    /// Where the db was.
+    pub from: Point,
+    /// Where it is: at the log's end.
+    pub to: Point,
+    /// Entries that were applied.
+    pub entries: u64,
+    /// Entries that made a revision.
+    pub writes: u64,
+    /// Entries that etcd refused: they use an index, and make no revision.
+    pub refused: u64,
+    /// Records that they made.
+    pub records: u64,
 }
 
 /// Records that a compaction dropped.
@@ -115,7 +137,7 @@ pub struct Compaction {
     pub revision: i64,
     /// The source's compact revision; -1 where it was never compacted.
     pub source_compact_revision: i64,
-    /// The current revision, of both files.
+    /// The current revision, of both files; with `applied`, at the log's end.
     pub current_revision: i64,
     /// Whether the source's last compaction was cut short, and is finished by this one.
     pub finishes_earlier: bool,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::etcd::RecordKey;
-use crate::etcd::apply::{Change, Machine, Rules, Version, Written};
+use crate::etcd::apply::{Change, Machine, Rules, Written};
 use crate::member::{ReadLog, Stretch};
 use crate::ranges::Ranges;
 use crate::replay::align::{Aligner, Alignment, End, Records};
@@ -93,10 +93,9 @@ pub fn covered<'a>(
     remains: &Remains<'_, 'a>,
     older: Option<Base<'a>>,
     committed: u64,
-    versions: &[Version],
+    rules: &[Rules],
 ) -> Result<Vec<Covered<'a>>, String> {
     let end = remains.index.unwrap_or(committed);
-    let rules: Vec<Rules> = versions.iter().copied().map(Rules::of).collect();
     if let Some(found) =
         older.and_then(|base| from_root(log, base, end, remains.log_has_end, *rules.first()?))
     {

@@ -13,7 +13,7 @@ use crate::input::LogFiles;
 use crate::member::ReadLog;
 use crate::ranges::Ranges;
 use crate::replay::base::{Base, Held};
-use crate::replay::{until, writer};
+use crate::replay::writer;
 use crate::scan::structure::Structure;
 use crate::text::ByteText;
 
@@ -127,7 +127,7 @@ impl<'a> Material<'_, 'a> {
             let id = self.log.log.metadata.node_id;
             return Err(format!("it is of member {id:x}, and the db knows no such member"));
         }
-        let committed = until::committed(self.log, self.files, finds.consistent_index.unwrap_or(0));
+        let committed = self.log.log.committed(finds.consistent_index.unwrap_or(0), &self.files.snaps);
         let is_of_state = |tier| matches!(tier, Tier::Reachable | Tier::OlderRoot);
         let records: Vec<_> = finds.records.iter().filter(|found| is_of_state(found.tier)).collect();
         let held = |found: &&Found<'a>| Held { key: found.entry.key, value: found.entry.value };
@@ -144,9 +144,9 @@ impl<'a> Material<'_, 'a> {
             no_alarms: bucket(finds, Small::Alarm).is_none_or(|bucket| bucket.entries.is_empty()),
         };
         let older = if finds.readable && remains.index.is_none() { self.older(room) } else { None };
-        let versions = self.versions(finds);
-        let covered = covered::covered(self.log, &remains, older, committed, &versions)?;
-        Ok((covered, Rules::of(versions.first().copied().unwrap_or(writer::OLDEST))))
+        let rules = self.rules(finds);
+        let covered = covered::covered(self.log, &remains, older, committed, &rules)?;
+        Ok((covered, rules.first().copied().unwrap_or(Rules::of(writer::OLDEST))))
     }
 
     /// The root that is whole, and may not be the newest.
@@ -155,14 +155,11 @@ impl<'a> Material<'_, 'a> {
         Base::read(room.get_or_init(|| db), &|_| {}).ok()
     }
 
-    /// Versions whose rules may apply, the likeliest first.
-    fn versions(&self, finds: &Finds<'_>) -> Vec<Version> {
-        if let Some(version) = self.version {
-            return vec![version];
-        }
+    /// Rules that may apply, the likeliest first.
+    fn rules(&self, finds: &Finds<'_>) -> Vec<Rules> {
         let of_db = bucket(finds, Small::Cluster).and_then(|bucket| bucket.value(b"clusterVersion"));
         let of_db = of_db.and_then(|value| str::from_utf8(value).ok()).and_then(minor_of);
-        writer::versions(of_db.or_else(|| writer::minor_in(self.log)).unwrap_or(4))
+        writer::possible_rules(self.version, of_db.or_else(|| writer::minor_in(self.log)))
     }
 }
 

@@ -1,5 +1,4 @@
-//! A member's directory beside real etcd: which changes of its db are taken where it is, and that what is printed instead
-//! works when it is typed.
+//! A member's directory beside real etcd: which changes of its db are taken where it is, and that etcd goes on with them as with its own.
 //!
 //! `tests/support/peers.rs` says how etcd is found and run.
 
@@ -17,11 +16,14 @@ use crate::support::peers::{
 with_each_etcd!(
     puts_that_were_refused_stay_refused,
     a_full_member_is_cured_at_its_logs_end,
+    an_older_db_is_brought_to_its_logs_end,
     members_are_counted_after_a_restore,
     members_come_and_go,
     a_received_db_takes_the_place_of_none,
 );
 
+/// For HashKV: up to 3.5.1, the compact revision is refused if it is named.
+const CURRENT: i64 = 0;
 const QUOTA: &str = "--quota-backend-bytes=1048576";
 
 fn os<'a>(args: &'a [&'a str]) -> impl Iterator<Item = &'a OsStr> {
@@ -83,14 +85,6 @@ fn refused_that_exist(member: &Member) -> usize {
         .count()
 }
 
-/// What is printed between backquotes, as a shell runs it on the running member.
-fn run_printed(peer: &Peer, member: &Member, printed: &str) {
-    let commands: Vec<_> =
-        printed.split('`').skip(1).step_by(2).filter(|word| word.starts_with("etcdctl ")).collect();
-    assert!(!commands.is_empty(), "{printed}");
-    commands.iter().for_each(|command| run_on(peer, member, command));
-}
-
 fn run_on(peer: &Peer, member: &Member, command: &str) {
     let mut shell = without_settings(Command::new("timeout"));
     let path = format!("{}:{}", peer.bin().display(), std::env::var("PATH").unwrap_or_default());
@@ -105,38 +99,90 @@ fn assert_cured(member: &Member, revision: i64) {
     member.ctl(["put", "/full/0", "text"]);
 }
 
+/// The entries of the log are applied first, and then the change is made: what comes out is what etcd's own start and the same change by
+/// etcdctl give.
 fn puts_that_were_refused_stay_refused(peer: &Peer) {
-    let (mut member, revision) = refused_and_killed(peer);
-    let said = assert_refused(member.data_dir(), &CURE, "the last entry of its log");
-    assert_refused(member.data_dir(), &["--disarm", "--only-member"], "the last entry of its log");
-    assert_refused(member.data_dir(), &["--compact-to", "current"], "the last entry of its log");
-    assert_taken(member.data_dir(), &["--discard-old"], "a plain defrag");
-    let advice = nospace_advice(member.data_dir());
-    assert!(advice.starts_with("etcdctl compact"), "{advice}");
-
-    member.restart();
-    run_printed(peer, &member, &said);
-    assert_cured(&member, revision);
-    member.stop();
-
-    // the other way that is printed from 3.5 on: a clean stop, and the same command again
-    let (mut member, revision) = refused_and_killed(peer);
-    let said = assert_refused(member.data_dir(), &CURE, "the last entry of its log");
-    member.restart();
-    member.stop();
-    if peer.minor() == 4 {
-        assert!(!said.contains("stop it cleanly"), "{said}");
-        assert_refused(member.data_dir(), &CURE, "etcd before 3.5");
-        // and what `analyze` advises
-        let advice = nospace_advice(member.data_dir());
+    for change in [&CURE[..], &["--disarm"], &["--compact-to", "current"]] {
+        let (mut member, revision) = refused_and_killed(peer);
+        assert_taken(member.data_dir(), &["--discard-old"], "a plain defrag");
+        let own_way = etcds_own_way(peer, &member, change);
+        let (args, data) = (["defrag", "--in-place", "--steady"], member.data_dir().as_os_str());
+        let report = medic_json(0, os(&args).chain(os(change)).chain([data]));
+        assert!(report["applied"]["entries"].as_u64() > Some(0), "{report}");
+        assert_eq!(report["applied"]["to"]["revision"], revision);
         member.restart();
-        run_on(peer, &member, &advice);
-    } else {
-        assert!(said.contains("stop it cleanly"), "{said}");
-        assert_taken(member.data_dir(), &CURE, "at the log's end");
-        member.restart();
+        if !change.contains(&"--disarm") {
+            assert!(member.ctl(["alarm", "list"]).contains("NOSPACE"));
+            member.ctl(["alarm", "disarm"]);
+        }
+        assert_eq!((member.revision(), member.hash_kv(CURRENT)), own_way, "{change:?}");
+        assert_cured(&member, revision);
+        member.stop();
+        // at the log's end, but for what 3.4 does not note
+        let (code, error) = in_place(member.data_dir(), &["--compact-to", "current"]);
+        assert_eq!(code, Some(0), "{error}");
     }
-    assert_cured(&member, revision);
+}
+
+/// A db of an earlier stop beside its member's log: keys, leases and transactions are applied, and then the change is made.
+fn an_older_db_is_brought_to_its_logs_end(peer: &Peer) {
+    let mut member = peer.start(&[]);
+    member.ctl(["put", "/interop/first", "text"]);
+    member.stop();
+    let older = member.folder().join("older.db");
+    fs::copy(member.db(), &older).expect("copied");
+    member.restart();
+    member.write_some_of_everything();
+    let state = |member: &Member| {
+        let leases = member.ctl(["lease", "list"]).lines().count();
+        (member.revision(), member.hash_kv(CURRENT), leases, member.keys(&[]))
+    };
+    let mut before = state(&member);
+    member.kill();
+    for options in [&["--keep-revisions", "1000000"][..], &["--compact-to", "current", "--disarm"]] {
+        fs::copy(&older, member.db()).expect("copied");
+        let args = ["defrag", "--in-place", "--discard-old"];
+        let report = medic_json(0, os(&args).chain(os(options)).chain([member.data_dir().as_os_str()]));
+        assert_eq!(report["applied"]["to"]["revision"], before.0);
+        assert!(report["applied"]["writes"].as_u64() > Some(20), "{report}");
+        let hash = report["verification"]["hash_kv"].as_i64();
+        member.restart();
+        let found = state(&member);
+        assert_eq!((found.0, Some(found.1.0), found.2), (before.0, hash, before.2), "{options:?}");
+        assert!(found.3 == before.3, "{options:?}: other keys");
+        if !options.contains(&"--disarm") {
+            assert_eq!(found.1, before.1, "nothing was compacted");
+        }
+        assert_eq!(member.ctl(["alarm", "list"]), "");
+        member.ctl(["put", "/interop/again", "text"]);
+        before = state(&member);
+        member.kill();
+    }
+}
+
+/// What etcd makes of a copy of a member by itself: revision and HashKV.
+fn etcds_own_way(peer: &Peer, member: &Member, change: &[&str]) -> (i64, (i64, i64)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("data");
+    succeeded(Command::new("cp").arg("-a").arg(member.data_dir()).arg(&copy));
+    let advice = nospace_advice(&copy);
+    assert!(advice.starts_with("etcdctl compact"), "{advice}");
+    let mut member = peer.start_on(folder, &[], None);
+    let revision = member.revision();
+    if change.len() == CURE.len() {
+        run_on(peer, &member, &advice);
+    } else if change.contains(&"--disarm") {
+        member.ctl(["alarm", "disarm"]);
+    } else {
+        member.ctl(["compact", "--physical", &revision.to_string()]);
+        member.ctl(["alarm", "disarm"]);
+    }
+    // a running etcd remembers the hash of before the compaction (`server/storage/mvcc/hash.go`, `HashByRev`)
+    member.stop();
+    member.restart();
+    let found = (member.revision(), member.hash_kv(CURRENT));
+    member.stop();
+    found
 }
 
 fn nospace_advice(data: &Path) -> String {
@@ -146,20 +192,15 @@ fn nospace_advice(data: &Path) -> String {
     advice["command"].as_str().expect("a command").to_owned()
 }
 
-/// The alarm is the last thing in the log, and etcd was stopped cleanly: from 3.5 on, the db is where the log ends.
+/// The alarm is the last thing in the log, and etcd was stopped cleanly: from 3.5 on, the db is where the log ends; with 3.4, the alarm is
+/// applied again.
 fn a_full_member_is_cured_at_its_logs_end(peer: &Peer) {
     let mut member = peer.start(&[QUOTA]);
     fill(&member);
     let revision = member.revision();
     member.stop();
-    if peer.minor() == 4 {
-        let said = assert_refused(member.data_dir(), &CURE, "the last entry of its log");
-        member.restart();
-        run_printed(peer, &member, &said);
-    } else {
-        assert_taken(member.data_dir(), &CURE, "cleanly stopped");
-        member.restart();
-    }
+    assert_taken(member.data_dir(), &CURE, "cleanly stopped");
+    member.restart();
     assert_cured(&member, revision);
     member.stop();
     assert_taken(member.data_dir(), &["--compact-to", "current"], "after a write");

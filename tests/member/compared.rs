@@ -49,6 +49,7 @@ fn silent_damage_is_found_where_the_log_covers_it() {
             let (Ok(log), db) = (LogFiles::open(&dir, None), dir.join("member/snap/db")) else { continue };
             let Some(untouched) = compared(&db, &log) else { continue };
             let diverged = &truth["diverged"];
+            assert_eq!(untouched.effects_beyond, None, "{case} {member}");
             let revisions: Vec<_> = untouched.differing.iter().map(|record| record.revision).collect();
             let expected = (diverged["member"] == member.as_str()).then(|| diverged["revision"].as_i64());
             assert_eq!(revisions, expected.flatten().into_iter().collect::<Vec<_>>(), "{case} {member}");
@@ -67,6 +68,7 @@ fn silent_damage_is_found_where_the_log_covers_it() {
                 fs::write(&copy, changed).expect("written");
                 let compared = compared(&copy, &log).expect("compared");
                 fs::remove_file(copy).expect("removed");
+                assert_eq!(compared.effects_beyond, None, "{case} {member}");
                 let differing: Vec<_> = compared
                     .differing
                     .iter()

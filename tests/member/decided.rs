@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use etcd_medic::CheckOptions;
+use etcd_medic::internals::etcd::schema::State;
 use support::documents::{self, Defrag};
 use support::etcd_file::{self, MEMBER};
 use support::member_log::{ADD, ADD_LEARNER, REMOVE, log_of, snap};
 use support::memory::{self, Tree};
 use support::program::{PROGRAM, document, folder_of, path_in, plain, run};
+use support::requests::{delete, put, request};
 use tempfile::TempDir;
 
 use super::*;
@@ -172,6 +175,19 @@ mod by_members {
             assert_refused_for_its_members(&data_dir(&says, &ended(changed(kind, 9))), &["one of 2 members"]);
             assert_taken(&data_dir(&says, &ended(changed(kind, 9).change(REMOVE, 9))), "removed again");
         }
+        // after the db, by the only one that votes: what it has in its log is committed
+        let removed_later =
+            |kind| changed(kind, 9).entries_to(INDEX).state(INDEX).change(REMOVE, 9).empty_entry().last();
+        let both = Says { bucket: vec![MEMBER, 9], ..Says::default() };
+        let folder = data_dir(&both, &removed_later(ADD_LEARNER));
+        assert_taken(&folder, "a learner, removed after the db");
+        let report: Defrag = document("defrag", &path_in(&folder, "data"), &["--in-place", "--disarm"]);
+        assert_eq!((report.members, report.applied.map(|applied| applied.entries)), (1, Some(2)));
+        let removed = etcd_medic::open(path_in(&folder, "data")).expect("a db");
+        let state = State::read(&removed.db);
+        assert_eq!((state.members.len(), state.members_removed), (1, 1), "{:?}", state.members);
+        // of one that votes, too, nobody knows
+        assert_refused(&data_dir(&both, &removed_later(ADD)), &["one of 2 members"]);
         // a snapshot record says who is there
         let recorded = changed(ADD, 9).entries_to(50).snapshot(40, Some(&[MEMBER]));
         assert_taken(&data_dir(&says, &ended(recorded)), "one, by the snapshot record");
@@ -299,11 +315,81 @@ mod by_the_log {
         assert!(!ran.err.contains("cleanly") && !ran.err.contains("before 3.5"), "{}", ran.err);
     }
 
-    /// Not committed, but there: etcd may commit it, and applies it then.
+    /// The entries that the db lacks are applied first: a put that the alarm refuses, a deletion, a new leader's entry.
+    #[test]
+    fn that_goes_on_with_what_can_be_applied() {
+        let put = request(4, &put(b"/app/refused", b"text", 0), b"");
+        let delete = request(5, &delete(b"/registry/pods/default/web-1", b""), b"");
+        let log = LogBuilder::new(MEMBER).change(ADD, MEMBER).entries_to(INDEX).state(INDEX);
+        let log = log.entry_at(INDEX + 1, &put).entry_at(INDEX + 2, &delete).term(4).empty_entry().last();
+        for version in ["3.4.0", "3.5.0", "3.7.0"] {
+            for (change, records) in CHANGES.into_iter().zip([5, 6, 9, 4]) {
+                let folder = data_dir(&with_version(version), &log);
+                let data = path_in(&folder, "data");
+                let before = fs::read(folder.path().join("data/member/snap/db")).expect("a db");
+                let dry: Defrag = document("defrag", &data, &[&["--in-place", "--dry-run"], change].concat());
+                let report: Defrag = document("defrag", &data, &[&["--in-place"], change].concat());
+                let applied = report.applied.expect("entries that the db lacked");
+                assert_eq!((applied.from.index, applied.to.index), (INDEX, INDEX + 3));
+                assert_eq!((applied.from.revision, applied.to.revision), (9, 10));
+                let counts = (applied.entries, applied.writes, applied.refused, applied.records);
+                assert_eq!(counts, (3, 1, 1, 1), "{version} {change:?}");
+                assert_eq!(report.target.records, records, "{version} {change:?}");
+                let left_out = report.left_out.iter().flat_map(|left_out| &left_out.keys);
+                let gone = report.dropped.superseded
+                    + report.dropped.tombstones
+                    + left_out.map(|key| key.records).sum::<u64>();
+                assert_eq!(report.source.records + applied.records - gone, records);
+                assert!(report.verified && !dry.verified);
+                assert_eq!(dry.target.file_bytes, report.target.file_bytes, "{version} {change:?}");
+                let db = etcd_medic::open(&data).expect("a db");
+                let state = State::read(&db.db);
+                assert_eq!(state.consistent_index, Some(INDEX + 3));
+                assert_eq!(state.term, (version != "3.4.0").then_some(4));
+                assert_eq!(state.alarms.is_empty(), change.contains(&"--disarm"));
+                assert!(db.check(&CheckOptions::default()).sound, "{version} {change:?}");
+                let old = report.kept_old.expect("the old file");
+                assert!(fs::read(old).expect("a db") == before, "the old one is kept as it was");
+            }
+        }
+    }
+
+    /// Of a member of several, an entry after the commit may be another's by tomorrow.
     #[test]
     fn that_goes_on_with_what_is_not_committed() {
+        let log = |log: LogBuilder| log.entries_to(INDEX).state(INDEX).empty_entry().last();
+        let alone = LogBuilder::new(MEMBER).change(ADD, MEMBER);
+        assert_taken(&data_dir(&Says::default(), &log(alone.clone())), "its own copy is the majority");
+        let folder = data_dir(&Says::default(), &log(alone.change(ADD, 9)));
+        for option in ["--every-member", "--only-member"] {
+            let ran = tried(&folder, &["--disarm", option]);
+            let words = "the entries after 77 may not have been committed";
+            assert!(ran.code == 2 && ran.err.contains(words), "{option}: {}", ran.err);
+        }
+    }
+
+    /// What etcd never writes is not dropped without a word.
+    #[test]
+    fn of_a_db_with_odd_content() {
         let log = LogBuilder::new(MEMBER).change(ADD, MEMBER).entries_to(INDEX).state(INDEX).empty_entry();
-        assert_refused(&data_dir(&Says::default(), &log.last()), &["the last entry of its log 78"]);
+        let log = log.last();
+        let wal = format!("data/member/wal/{FIRST_SEGMENT}");
+        let tree = || Tree::of(&support::content::contents(&memory::open(db(&Says::default()))));
+        let mut odd_lease = tree();
+        odd_lease.put(odd_lease.number("lease"), "short", "no lease");
+        let mut odd_alarm = tree();
+        odd_alarm.put(odd_alarm.number("alarm"), [0xff, 0xff], "");
+        let mut odd_record = tree();
+        odd_record.put(odd_record.number("key"), "no revision", "no record");
+        for (tree, words) in [
+            (odd_lease, "of the bucket `lease` can't be read"),
+            (odd_alarm, "of the bucket `alarm` can't be read"),
+            (odd_record, "no record with a readable key"),
+        ] {
+            let folder = folder_of(&[("data/member/snap/db", &tree.file(1024)), (&wal, &log)]);
+            let ran = tried(&folder, &["--disarm"]);
+            assert!(ran.code == 2 && ran.err.contains(words), "{words}: {}", ran.err);
+        }
     }
 
     #[test]
@@ -416,7 +502,7 @@ fn what_is_advised_is_taken() {
     let cases: [(&str, Vec<u8>, &str); 5] = [
         ("alone", log(), "--compact-to current --disarm --in-place --steady"),
         ("one of three", three, "--snapshot -o"),
-        ("behind", log_of(MEMBER, &[MEMBER], INDEX + 1), "etcdctl compact --physical"),
+        ("beyond", log_of(MEMBER, &[MEMBER], INDEX + 1), "etcdctl compact --physical"),
         ("cut", log()[..100].to_vec(), "--snapshot -o"),
         ("damaged", vec![0; 100], "--snapshot -o"),
     ];

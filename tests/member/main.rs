@@ -9,8 +9,11 @@
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
 //! | [`readers`] | what other readers find in the same logs |
+//! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
 //! | [`salvaged`] | a damaged db completed from the log |
+//! | [`beyond`] | a db that has the effect of more entries than it says |
+//! | [`status`] | how far a db is in its log |
 //! | [`large`] | a large log, to measure with |
 //!
 //! The directories of real members in the folder that `ETCD_MEDIC_MEMBERS` names (relative to the package) are read, too.
@@ -19,7 +22,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beyond;
 mod bytes;
+mod candidates;
 mod compared;
 mod damaged;
 mod decided;
@@ -30,6 +35,7 @@ mod received;
 mod replayed;
 mod requests;
 mod salvaged;
+mod status;
 
 use etcd_medic::internals::member::log::Segment;
 use etcd_medic::internals::member::{Log, LogFault, LogFaultKind};

@@ -20,13 +20,13 @@ use crate::support::program::run;
 const MEMBERS: &str = "ETCD_MEDIC_MEMBERS";
 
 /// A log, the db of an earlier stop, and what the running etcd said at many entries.
-struct Recorded {
-    name: String,
-    folder: TempDir,
-    at: Vec<Value>,
+pub struct Recorded {
+    pub name: String,
+    pub folder: TempDir,
+    pub at: Vec<Value>,
 }
 
-fn recorded() -> Vec<Recorded> {
+pub fn recorded() -> Vec<Recorded> {
     let Some(members) = std::env::var_os(MEMBERS).map(PathBuf::from) else {
         writeln!(stderr(), "{MEMBERS} is not set: no log of a real member is replayed").expect("written");
         return Vec::new();

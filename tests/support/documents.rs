@@ -133,7 +133,18 @@ objects! {
         quota_use: Option<f64>,
         quota: Option<QuotaRoom>,
         disk: Option<DiskRoom>,
+        log: Option<LogStatus>,
         level: String,
+    }
+    LogStatus {
+        path: String,
+        state: String,
+        consistent_index: u64,
+        first_index: u64,
+        last_index: u64,
+        db_lacks: u64,
+        log_lacks: u64,
+        problem: Option<String>,
     }
     QuotaRoom { quota_bytes: u64, headroom_bytes: i64, headroom_share: f64 }
     DiskRoom {
@@ -220,6 +231,7 @@ objects! {
         read_without_lock: bool,
         source: DefragSource,
         target: DefragTarget,
+        applied: Option<AppliedTail>,
         dropped: Dropped,
         compaction: Option<Compaction>,
         disarmed: Vec<Disarmed>,
@@ -242,6 +254,8 @@ objects! {
         entry_bytes: u64,
         sha256: Option<String>,
     }
+    AppliedTail { from: Point, to: Point, entries: u64, writes: u64, refused: u64, records: u64 }
+    Point { index: u64, term: u64, revision: i64, compact_revision: i64 }
     Dropped { superseded: u64, tombstones: u64 }
     Compaction { revision: i64, source_compact_revision: i64, current_revision: i64, finishes_earlier: bool }
     Disarmed { member_id: String, alarm: String }

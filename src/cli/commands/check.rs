@@ -47,7 +47,8 @@ impl CheckArgs {
         }
         let view = context.view();
         context.render("check", &checked, |out| report::simple::check(out, &view, &source.path, &checked))?;
-        let differs = checked.log.as_ref().is_some_and(|log| !log.differing.is_empty());
+        let differs =
+            checked.log.as_ref().is_some_and(|log| !log.differing.is_empty() || log.effects_beyond.is_some());
         Ok(Outcome::of(checked.sound && !differs))
     }
 

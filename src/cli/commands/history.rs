@@ -41,13 +41,13 @@ enum Besides {
 }
 
 impl HistoryArgs {
-    fn from_log(&self) -> bool {
+    fn looks_in_log(&self) -> bool {
         self.from == Some(Besides::Log)
     }
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let from = if self.from_log() { SearchIn::Log } else { SearchIn::Live };
+        let from = if self.looks_in_log() { SearchIn::Log } else { SearchIn::Live };
         let source = open_with_keys(context, &self.file, from)?;
-        let origin = if self.from_log() { Origin::Log } else { Origin::Live };
+        let origin = if self.looks_in_log() { Origin::Log } else { Origin::Live };
         let state = State::read(&source.db);
         let found = history::history(&source.db, &state, origin, self.key.as_encoded_bytes());
         let view = context.view();

@@ -9,8 +9,11 @@ use crate::bolt::open::Lock;
 use crate::copy::Layout;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
-use crate::input::LogFiles;
+use crate::front::replay_newest;
+use crate::input::folder::backups_in;
+use crate::input::{DbFile, LogFiles};
 use crate::replay::deletions::Deletions;
+use crate::replay::document::PassedOver;
 use crate::replay::request::{ReplayRequest, Until};
 use crate::report;
 
@@ -32,11 +35,12 @@ use super::layout::LayoutArgs;
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --before-deletes --namespace prod
   etcd-medic replay backup.db --log /var/lib/etcd --list-deletions          # what was deleted since
   etcd-medic replay backup.db --log /var/lib/etcd -o new.db --until-revision 81234
+  etcd-medic replay /backups --log /var/lib/etcd -o new.db                  # from the newest one that fits
 docs/point-in-time.md goes through it, step by step.")]
 pub struct ReplayArgs {
-    /// A db, a snapshot, or a data dir
-    #[arg(value_name = "BASE")]
-    base: PathBuf,
+    /// A db, a snapshot, or a data dir. Of several, or a folder of these, the newest that fits is taken
+    #[arg(value_name = "BASE", required = true)]
+    bases: Vec<PathBuf>,
     /// The data dir, of this or another member of the cluster, whose log is applied; or the folder of the log
     #[arg(long, value_name = "DIR")]
     log: PathBuf,
@@ -128,13 +132,34 @@ impl ReplayArgs {
         }
     }
 
+    /// The dbs that can be opened. Of several, one that can't does not hide the others.
+    fn open_bases(&self, context: &Context) -> Result<(Vec<DbFile>, Vec<PassedOver>)> {
+        let of_path = |path: &PathBuf| backups_in(path).unwrap_or_else(|| vec![path.clone()]);
+        let paths: Vec<_> = self.bases.iter().flat_map(of_path).collect();
+        let (mut files, mut unread) = (Vec::new(), Vec::new());
+        let mut first_error = None;
+        for path in &paths {
+            match context.open_under(path, Lock::Shared) {
+                Ok(file) => files.push(file),
+                Err(error) => {
+                    unread.push(PassedOver { path: path.as_path().into(), reason: format!("{error:#}") });
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        match first_error.filter(|_| files.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok((files, unread)),
+        }
+    }
+
     pub fn run(&self, context: &Context) -> Result<Outcome> {
         signals::end_cleanly()?;
         ensure!(
             self.deletions.is_none() || self.until.before_deletes || self.until.list_deletions,
             "--key, --namespace and --resource are for --before-deletes and --list-deletions"
         );
-        let file = context.open_under(&self.base, Lock::Shared)?;
+        let (files, unread) = self.open_bases(context)?;
         let log = LogFiles::open(&self.log, self.wal_dir.as_deref())?;
         let request = ReplayRequest {
             target: self.out.clone().filter(|_| !self.dry_run && !self.until.list_deletions),
@@ -145,7 +170,8 @@ impl ReplayArgs {
             layout: Layout::from(self.layout),
             snapshot: self.snapshot,
         };
-        let report = progress::watch(|progress| file.replay(&log, &request, progress))?;
+        let mut report = progress::watch(|progress| replay_newest(&files, &log, &request, progress))?;
+        report.passed_over.extend(unread);
         let view = context.view();
         context.render("replay", &report, |out| report::replay::replay(out, &view, &report))?;
         Ok(Outcome::Sound)

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::cli::progress;
+use crate::copy::Progress;
 use crate::front::options::StatusOptions;
 use crate::input::folder::backups_in;
 use crate::report;
@@ -20,6 +21,8 @@ use crate::cli::values::{parse_bytes, parse_percent};
 use super::files::{self, FileError};
 
 /// Print one line for each file: size, use, revision, keys, verdict; for people and cron
+///
+/// Of a data dir, the verdict also says which entries of its log the db lacks, and what the log lacks.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   etcd-medic status /var/lib/etcd
@@ -37,6 +40,9 @@ pub struct StatusArgs {
     /// Size of the disk with etcd's data dir: shows what is left of it, and which quota and retention suit it: `100GB`
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     disk: Option<u64>,
+    /// Where the member's log is, if not in its data dir
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// Exit with 1 if this share of the quota is reached
     #[arg(long, value_name = "PERCENT", default_value = "80%", value_parser = parse_percent)]
     warn: f64,
@@ -52,7 +58,9 @@ impl StatusArgs {
         // one after the other: each takes all threads, and its mapping is gone before the next is made
         let of_file = |file: &PathBuf| backups_in(file).unwrap_or_else(|| vec![file.clone()]);
         let files: Vec<_> = self.files.iter().flat_map(of_file).collect();
-        let looked: Vec<_> = files.iter().map(|file| look(context, file, limits)).collect();
+        ensure!(self.wal_dir.is_none() || files.len() == 1, "--wal-dir is for one member");
+        let options = StatusOptions { limits, wal_dir: self.wal_dir.as_deref(), progress: Progress::SILENT };
+        let looked: Vec<_> = files.iter().map(|file| look(context, file, options)).collect();
         if context.options.output == OutputFormat::Prometheus {
             prometheus(context, &looked)?;
         }
@@ -84,11 +92,11 @@ pub struct StatusDocument {
     errors: Vec<FileError>,
 }
 
-fn look<'f>(context: &Context, file: &'f PathBuf, limits: Limits) -> Looked<'f> {
+fn look<'f>(context: &Context, file: &'f PathBuf, options: StatusOptions<'_>) -> Looked<'f> {
     let found = context.open(file).map_err(|error| FileError::of(file, &error));
     let found = found.map(|source| {
         let modified = source.path.metadata().and_then(|metadata| metadata.modified()).ok();
-        (progress::watch(|progress| source.status(&StatusOptions { limits, progress })), modified)
+        (progress::watch(|progress| source.status(&StatusOptions { progress, ..options })), modified)
     });
     Looked { found, file }
 }
