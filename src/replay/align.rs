@@ -28,19 +28,19 @@ use super::difference::{Difference, difference};
 /// How often, all in all, an entry is applied in the search, times their number.
 const PATIENCE: u64 = 20;
 
-/// Records that must be what the entries wrote, to the byte, before anything that is missing is taken from later entries.
+/// HeldRecords that must be what the entries wrote, to the byte, before anything that is missing is taken from later entries.
 const MIN_ANCHORS: usize = 3;
 
 /// The records of a db.
 #[derive(Clone, Copy, Debug)]
-pub struct Records<'s, 'a> {
+pub struct HeldRecords<'s, 'a> {
     /// Those that are there, in order.
     pub held: &'s [Held<'a>],
     /// Revisions of which records may be missing.
     pub lost: Option<&'s Ranges<i64>>,
 }
 
-impl<'s, 'a> Records<'s, 'a> {
+impl<'s, 'a> HeldRecords<'s, 'a> {
     /// Of a db that lacks none.
     pub fn whole(held: &'s [Held<'a>]) -> Self {
         Self { held, lost: None }
@@ -58,7 +58,7 @@ impl<'s, 'a> Records<'s, 'a> {
 
 /// Where an alignment ends.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub struct AlignEnd {
     /// With this entry.
     pub index: u64,
     /// At this revision, if that is known.
@@ -81,9 +81,9 @@ pub struct Alignment<'a> {
 /// Looks for the entries that made the records, the last one of them this one.
 pub struct Aligner<'s, 'a> {
     stretch: &'s Stretch<'a>,
-    records: Records<'s, 'a>,
+    records: HeldRecords<'s, 'a>,
     machine: Machine<'a>,
-    end: End,
+    end: AlignEnd,
     /// The compact revision: what is before it is not whole.
     lowest: i64,
     alarms_known: bool,
@@ -101,7 +101,7 @@ struct At {
     differences: usize,
     alarms: Alarms,
     compact_revision: i64,
-    /// Records that are to the byte what was written, up to the first that is missing.
+    /// HeldRecords that are to the byte what was written, up to the first that is missing.
     anchors: usize,
     /// Whether some are missing.
     lacks: bool,
@@ -127,8 +127,8 @@ impl<'s, 'a> Aligner<'s, 'a> {
     /// `lowest` is the compact revision; `no_alarms` says that none is raised at the end.
     pub fn new(
         stretch: &'s Stretch<'a>,
-        records: Records<'s, 'a>,
-        end: End,
+        records: HeldRecords<'s, 'a>,
+        end: AlignEnd,
         lowest: i64,
         rules: Rules,
         no_alarms: bool,

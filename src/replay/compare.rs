@@ -6,7 +6,7 @@ use crate::etcd::schema::KEY_BUCKET;
 use crate::etcd::{KeyValue, RecordKey};
 use crate::member::{ReadLog, Stretch};
 
-use super::align::{Aligner, End, Records};
+use super::align::{AlignEnd, Aligner, HeldRecords};
 use super::base::{Base, Held};
 use super::difference::{Difference, difference};
 use super::steps::Following;
@@ -17,15 +17,15 @@ const MAX_DIFFERENCES: usize = 100;
 /// How a db and its log compare.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Compared<'a> {
-    /// Records that the log covers.
+    /// HeldRecords that the log covers.
     pub covered: u64,
-    /// Records that it does not.
+    /// HeldRecords that it does not.
     pub not_covered: u64,
     /// The first revision that it covers; 0 for none.
     pub first_revision: i64,
     /// The first of those that differ.
     pub differences: Vec<Difference<'a>>,
-    /// Records that differ from one entry, and may have been written by another.
+    /// HeldRecords that differ from one entry, and may have been written by another.
     pub uncertain: u64,
 }
 
@@ -77,8 +77,8 @@ fn aligner<'s, 'a>(
     rules: Rules,
     last_index: u64,
 ) -> Aligner<'s, 'a> {
-    let end = End { index: last_index, revision: Some(base.revision), is_exact: true };
-    let records = Records::whole(base.entries(KEY_BUCKET));
+    let end = AlignEnd { index: last_index, revision: Some(base.revision), is_exact: true };
+    let records = HeldRecords::whole(base.entries(KEY_BUCKET));
     let lowest = base.state.compact_revision();
     Aligner::new(stretch, records, end, lowest, rules, base.state.alarms.is_empty())
 }

@@ -14,7 +14,7 @@ use crate::etcd::RecordKey;
 use crate::etcd::apply::{Change, Machine, Rules, Written};
 use crate::member::{ReadLog, Stretch};
 use crate::ranges::Ranges;
-use crate::replay::align::{Aligner, Alignment, End, Records};
+use crate::replay::align::{AlignEnd, Aligner, Alignment, HeldRecords};
 use crate::replay::base::{Base, Held};
 use crate::replay::compare::are_among;
 use crate::replay::steps;
@@ -32,7 +32,7 @@ pub struct Covered<'a> {
     pub unsure: BTreeSet<i64>,
     /// What they had if the likeliest entries made them.
     pub possible: Vec<Change<'a>>,
-    pub from: Start,
+    pub from: Beginning,
     /// The state at the end of the db, where all of it is known, and what it began with.
     pub state: Option<Box<(Base<'a>, Machine<'a>)>>,
 }
@@ -40,7 +40,7 @@ pub struct Covered<'a> {
 impl Covered<'_> {
     /// Whether it says all that the db had.
     pub fn has_all(&self) -> bool {
-        self.from != Start::Records && self.to == i64::MAX
+        self.from != Beginning::HeldRecords && self.to == i64::MAX
     }
     /// Whether it says what a revision had.
     pub fn decides(&self, revision: i64) -> bool {
@@ -57,19 +57,19 @@ impl Covered<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Start {
+pub enum Beginning {
     /// With nothing: the log has all entries.
     Nothing,
     /// With a root that is whole, and not the newest.
     OlderRoot,
     /// With records that were saved.
-    Records,
+    HeldRecords,
 }
 
 /// What is known of the db.
 #[derive(Debug)]
 pub struct Remains<'s, 'a> {
-    /// Records that belong to its state for sure, in order.
+    /// HeldRecords that belong to its state for sure, in order.
     pub records: &'s [Held<'a>],
     /// Revisions of which records may be missing.
     pub lost: &'s Ranges<i64>,
@@ -107,7 +107,7 @@ pub fn covered<'a>(
     let is_done = covered.iter().any(|covered| covered.to == i64::MAX);
     let rules = rules.first().copied().filter(|_| !is_done && !remains.records.is_empty());
     for stretch in rules.iter().flat_map(|_| &log.stretches) {
-        let is_known = covered.iter().any(|covered| covered.from == Start::Nothing);
+        let is_known = covered.iter().any(|covered| covered.from == Beginning::Nothing);
         if !(is_known && stretch.first_index() == 1) {
             let is_sure = remains.is_sure();
             covered.extend(rules.and_then(|rules| from_records(stretch, remains, end, is_sure, rules)));
@@ -146,7 +146,7 @@ fn from_root<'a>(
         changes,
         unsure: BTreeSet::new(),
         possible: Vec::new(),
-        from: Start::OlderRoot,
+        from: Beginning::OlderRoot,
         state,
     })
 }
@@ -196,7 +196,7 @@ fn from_nothing<'a>(
         changes,
         unsure: BTreeSet::new(),
         possible: Vec::new(),
-        from: Start::Nothing,
+        from: Beginning::Nothing,
         state,
     })
 }
@@ -223,8 +223,8 @@ fn from_records<'a>(
     let newest = RecordKey::parse(remains.records.last()?.key)?.revision.main.max(remains.compacted);
     let is_end_known = is_exact && remains.index.is_some() && !remains.lost.cover(newest, i64::MAX);
     let end =
-        End { index: end.min(stretch.last_index()), revision: is_end_known.then_some(newest), is_exact };
-    let records = Records { held: remains.records, lost: Some(remains.lost) };
+        AlignEnd { index: end.min(stretch.last_index()), revision: is_end_known.then_some(newest), is_exact };
+    let records = HeldRecords { held: remains.records, lost: Some(remains.lost) };
     let mut aligner = Aligner::new(stretch, records, end, remains.compacted, rules, remains.no_alarms);
     let (all, is_complete) = aligner.all();
     let first = all.first().filter(|_| is_complete)?;
@@ -235,7 +235,7 @@ fn from_records<'a>(
         first.changes.iter().partition(|change| same.contains_key(&change.revision.main));
     let unsure = possible.iter().map(|change: &Change<'_>| change.revision.main).collect();
     let to = if is_exact && is_sure { i64::MAX } else { last };
-    Some(Covered { after, to, changes, unsure, possible, from: Start::Records, state: None })
+    Some(Covered { after, to, changes, unsure, possible, from: Beginning::HeldRecords, state: None })
 }
 
 /// The revisions in which all alignments agree, as far as they reach.

@@ -20,9 +20,9 @@ impl Encoded {
         self.ends.push((end_of_key, self.bytes.len()));
     }
 
-    /// The entries, in their order, in a room that is empty yet.
-    pub fn entries(self, room: &OnceLock<Vec<u8>>) -> Vec<Entry<'_>> {
-        let bytes = room.get_or_init(|| self.bytes);
+    /// The entries, in their order, in a arena that is empty yet.
+    pub fn entries(self, arena: &OnceLock<Vec<u8>>) -> Vec<Entry<'_>> {
+        let bytes = arena.get_or_init(|| self.bytes);
         let mut start = 0;
         let entry = |(end_of_key, end): (usize, usize)| {
             let (key, value) = (bytes.get(start..end_of_key)?, bytes.get(end_of_key..end)?);

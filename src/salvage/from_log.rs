@@ -17,7 +17,7 @@ use crate::replay::writer;
 use crate::scan::structure::Structure;
 use crate::text::ByteText;
 
-use super::covered::{self, Covered, Remains, Start};
+use super::covered::{self, Beginning, Covered, Remains};
 use super::encoded::Encoded;
 use super::finds::Finds;
 use super::found::{Found, Tier};
@@ -43,7 +43,7 @@ pub struct LogUse {
     /// Its last.
     pub last_index: u64,
     /// Where what it says of the db begins; `null` where nothing was taken from it.
-    pub from: Option<Start>,
+    pub from: Option<Beginning>,
     /// Why nothing was; `null` where something was.
     pub unused_because: Option<String>,
     /// The entry that the copy is at, where the log decided it; else `null`.
@@ -56,9 +56,9 @@ pub struct LogUse {
     pub completes: bool,
 }
 
-/// Room for what is made of a log.
+/// Where what is made of a log is kept.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct LogArena {
     older: OnceLock<Db>,
     bytes: OnceLock<Vec<u8>>,
 }
@@ -69,7 +69,7 @@ pub fn complete<'a>(
     wreck: &Wreck,
     files: &'a LogFiles,
     request: &SalvageRequest,
-    room: &'a Room,
+    arena: &'a LogArena,
 ) {
     let is_others = !finds.is_etcd && (finds.buckets.len() > 1 || finds.unreached.entries > 0);
     let losses = lost::lost(finds);
@@ -96,10 +96,10 @@ pub fn complete<'a>(
     }
     let lost = lost::ranges_of(&lost::lost(finds));
     let material = Material { wreck, files, log: &log, lost: &lost, version: request.version };
-    match material.cover(finds, &room.older) {
+    match material.cover(finds, &arena.older) {
         Ok((covered, rules)) => {
             let taking = Taking { rules, lost: &lost, trust: request.trust, is_moved: !knows_index(finds) };
-            fill(finds, covered, wreck, taking, room, &mut used);
+            fill(finds, covered, wreck, taking, arena, &mut used);
         }
         Err(why) => used.unused_because = Some(why),
     }
@@ -116,7 +116,7 @@ struct Material<'m, 'a> {
 
 impl<'a> Material<'_, 'a> {
     /// What the log says of the db, and by which rules.
-    fn cover(&self, finds: &Finds<'a>, room: &'a OnceLock<Db>) -> Result<(Vec<Covered<'a>>, Rules), String> {
+    fn cover(&self, finds: &Finds<'a>, arena: &'a OnceLock<Db>) -> Result<(Vec<Covered<'a>>, Rules), String> {
         if is_auth_on(finds) {
             return Err("authentication is on: which requests it refused is not known".to_owned());
         }
@@ -143,16 +143,16 @@ impl<'a> Material<'_, 'a> {
                 && !self.files.snaps.iter().any(|snap| snap.index > committed),
             no_alarms: bucket(finds, Small::Alarm).is_none_or(|bucket| bucket.entries.is_empty()),
         };
-        let older = if finds.readable && remains.index.is_none() { self.older(room) } else { None };
+        let older = if finds.readable && remains.index.is_none() { self.older(arena) } else { None };
         let rules = self.rules(finds);
         let covered = covered::covered(self.log, &remains, older, committed, &rules)?;
         Ok((covered, rules.first().copied().unwrap_or(Rules::of(writer::OLDEST))))
     }
 
     /// The root that is whole, and may not be the newest.
-    fn older(&self, room: &'a OnceLock<Db>) -> Option<Base<'a>> {
+    fn older(&self, arena: &'a OnceLock<Db>) -> Option<Base<'a>> {
         let db = Db::new(self.wreck.db.data().clone()).ok()?;
-        Base::read(room.get_or_init(|| db), &|_| {}).ok()
+        Base::read(arena.get_or_init(|| db), &|_| {}).ok()
     }
 
     /// Rules that may apply, the likeliest first.
@@ -199,7 +199,7 @@ fn fill<'a>(
     mut covered: Vec<Covered<'a>>,
     wreck: &Wreck,
     taking: Taking<'_>,
-    room: &'a Room,
+    arena: &'a LogArena,
     used: &mut LogUse,
 ) {
     let num_gaps = finds.buckets.iter().map(|bucket| bucket.first_gaps.all().len()).sum();
@@ -218,7 +218,7 @@ fn fill<'a>(
     let buckets = state
         .as_deref()
         .map(|(base, machine)| log_buckets::plan(finds, base, machine, is_moved, &mut encoded));
-    let mut entries = encoded.entries(&room.bytes).into_iter();
+    let mut entries = encoded.entries(&arena.bytes).into_iter();
     used.replaced = plan.replaced;
     plan.carry_out(finds, &covered, &mut entries);
     if let Some((_, machine)) = state.as_deref() {

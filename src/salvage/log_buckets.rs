@@ -14,7 +14,7 @@ use super::kinds::Small;
 use super::saved_bucket::SavedBucket;
 
 /// Buckets that are made, each with the number of its entries.
-pub type Plan = Vec<(Small, usize)>;
+pub type BucketsFromLog = Vec<(Small, usize)>;
 
 /// Decides which, and encodes their entries. `is_moved`: the db was not at the entry that the log leads to.
 pub fn plan(
@@ -23,7 +23,7 @@ pub fn plan(
     machine: &Machine<'_>,
     is_moved: bool,
     encoded: &mut Encoded,
-) -> Plan {
+) -> BucketsFromLog {
     let made = small::buckets(base, machine);
     let is_lacking = |bucket: &SavedBucket<'_>| {
         bucket.tier != Tier::Reachable || !bucket.first_gaps.is_empty() || bucket.from_orphans > 0
@@ -48,7 +48,11 @@ pub fn plan(
 }
 
 /// Puts them into what was found. These are their entries.
-pub fn carry_out<'a>(finds: &mut Finds<'a>, plan: Plan, mut entries: impl Iterator<Item = Entry<'a>>) {
+pub fn carry_out<'a>(
+    finds: &mut Finds<'a>,
+    plan: BucketsFromLog,
+    mut entries: impl Iterator<Item = Entry<'a>>,
+) {
     for (kind, num_entries) in plan {
         let made: Vec<_> = entries.by_ref().take(num_entries).collect();
         let number = finds.buckets.iter().position(|bucket| bucket.is_of(kind));

@@ -21,7 +21,7 @@ use super::request::Trust;
 type Order = (Revision, bool);
 
 /// Which records stay, and which come from the log.
-pub struct Plan {
+pub struct RecordsFromLog {
     /// Those that do not belong to the state, or are taken from the log instead.
     dropped: HashSet<Order>,
     /// Where those are that are made.
@@ -46,7 +46,7 @@ pub fn plan<'a>(
     covered: &[Covered<'a>],
     taking: Taking<'_>,
     encoded: &mut Encoded,
-) -> Plan {
+) -> RecordsFromLog {
     let Taking { rules, lost, trust, is_moved } = taking;
     let changes = covered.iter().flat_map(|covered| {
         let possible = covered.possible.iter().filter(|_| trust == Trust::BestEffort);
@@ -56,7 +56,7 @@ pub fn plan<'a>(
         changes.map(|change| (order(&change.place()), change)).collect();
     let compaction = Compaction::of(finds, covered, &written, rules);
     let judge = Judge { covered, written: &written, compaction: &compaction, is_moved };
-    let mut plan = Plan { dropped: HashSet::new(), made: Vec::new(), replaced: 0 };
+    let mut plan = RecordsFromLog { dropped: HashSet::new(), made: Vec::new(), replaced: 0 };
     let mut there: HashSet<Order> = HashSet::new();
     let mut scratch = Vec::new();
     for found in &finds.records {
@@ -130,7 +130,7 @@ impl<'a> Judge<'_, 'a> {
     }
 }
 
-impl Plan {
+impl RecordsFromLog {
     /// Puts the records into what was found; the first of these entries are those that were made.
     pub fn carry_out<'a>(
         self,

@@ -18,7 +18,7 @@ use super::document::SalvageReport;
 use super::error::SalvageError;
 use super::find;
 use super::finds::Finds;
-use super::from_log::{self, Room};
+use super::from_log::{self, LogArena};
 use super::lacks;
 use super::open::Wreck;
 use super::request::{SalvageRequest, Trust};
@@ -41,10 +41,10 @@ pub fn salvage(
     let target = (!request.dry_run).then(target).transpose().map_err(CopyError::from)?;
     (progress.begin)("searching", wreck.db.file_size());
     // what is made of the log lives as long as what is found
-    let room = Room::default();
+    let arena = LogArena::default();
     let mut finds = find::find(wreck, request.trust, progress.advance);
     if let Some(log) = log {
-        from_log::complete(&mut finds, wreck, log, request, &room);
+        from_log::complete(&mut finds, wreck, log, request, &arena);
     }
     finds.auth_disabled = request.disable_auth && lacks::disable_auth(&mut finds.buckets);
     let saved = Saved::of(&finds.buckets);
