@@ -1,14 +1,23 @@
-//! Says in `ETCD_MEDIC_BUILD` what this build is of: the commit, where it is known, and the target. `etcd-medic --version` shows it.
+//! Packs the schemas of docs/schema for the program, and says in `ETCD_MEDIC_BUILD` what this build is of: the commit, where it is known, and the target. `etcd-medic --version` shows it.
 //!
 //! The commit comes from the environment (`packaging/build` sets it), or from what cargo writes into a package. git is not asked:
 //! a package has none, and each commit would build everything anew.
 
-use std::{env, fs};
+use std::fs::File;
+use std::path::Path;
+use std::{env, fs, io};
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
 /// What cargo writes into the packages that it makes.
 const PACKAGED: &str = ".cargo_vcs_info.json";
 
-fn main() {
+/// What the program's JSON looks like, a file a command.
+const SCHEMAS: &str = "docs/schema";
+
+fn main() -> io::Result<()> {
+    pack_schemas()?;
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=ETCD_MEDIC_COMMIT");
     let target = env::var("TARGET").unwrap_or_else(|_| "unknown target".to_owned());
@@ -17,6 +26,22 @@ fn main() {
         None => target,
     };
     println!("cargo::rustc-env=ETCD_MEDIC_BUILD={build}");
+    Ok(())
+}
+
+/// Writes each schema into the build's folder, a sixth of its size.
+fn pack_schemas() -> io::Result<()> {
+    println!("cargo::rerun-if-changed={SCHEMAS}");
+    let folder = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    for entry in fs::read_dir(SCHEMAS)? {
+        let entry = entry?;
+        let mut target = Path::new(&folder).join(entry.file_name()).into_os_string();
+        target.push(".deflate");
+        let mut packed = DeflateEncoder::new(File::create(target)?, Compression::best());
+        io::copy(&mut File::open(entry.path())?, &mut packed)?;
+        packed.finish()?;
+    }
+    Ok(())
 }
 
 /// The first twelve digits of the commit that a package was made of.

@@ -1,19 +1,22 @@
 //! `schema`: what the JSON of a command looks like.
 
+use std::io::{self, Read};
+
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
+use flate2::read::DeflateDecoder;
 
 use crate::cli::context::write_out;
 use crate::cli::outcome::Outcome;
 
 macro_rules! schemas {
     ($($name:literal),+ $(,)?) => {
-        [$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/", $name, ".json")))),+]
+        [$(($name, include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".json.deflate")))),+]
     };
 }
 
-/// The schemas, made from the structs by the tests of [`crate::cli::schemas`].
-pub const SCHEMAS: [(&str, &str); 20] = schemas![
+/// The schemas, made from the structs by the tests of [`crate::cli::schemas`], and packed by build.rs.
+const SCHEMAS: [(&str, &[u8]); 20] = schemas![
     "analyze",
     "status",
     "check",
@@ -49,6 +52,18 @@ pub struct SchemaArgs {
     command: Option<String>,
 }
 
+/// Each schema with its name.
+#[cfg(test)]
+pub fn schemas() -> impl Iterator<Item = (&'static str, String)> {
+    SCHEMAS.iter().map(|(name, packed)| (*name, unpacked(packed).expect("a schema")))
+}
+
+fn unpacked(packed: &[u8]) -> io::Result<String> {
+    let mut schema = String::new();
+    DeflateDecoder::new(packed).read_to_string(&mut schema)?;
+    Ok(schema)
+}
+
 impl SchemaArgs {
     pub fn run(&self) -> Result<Outcome> {
         write_out(|out| {
@@ -56,7 +71,7 @@ impl SchemaArgs {
                 return SCHEMAS.iter().try_for_each(|(name, _)| writeln!(out, "{name}"));
             };
             let found = SCHEMAS.iter().filter(|(name, _)| name == command);
-            found.into_iter().try_for_each(|(_, schema)| out.write_all(schema.as_bytes()))
+            found.into_iter().try_for_each(|(_, packed)| out.write_all(unpacked(packed)?.as_bytes()))
         })?;
         Ok(Outcome::Sound)
     }
