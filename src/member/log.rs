@@ -88,6 +88,11 @@ impl Log {
         if is_alone(&config) { last } else { committed }
     }
 
+    /// Whether the log tells who the members are, up to an entry that was committed.
+    pub fn knows_members(&self, committed: u64, snaps: &[Snapshot]) -> bool {
+        self.newest_config(committed.max(self.state.commit), snaps).is_some()
+    }
+
     /// The members, where the log tells: as of entry `committed`, and whom entries after it would add. `snaps` has what
     /// `.snap` files say, for snapshot records that don't name the members.
     pub fn members(&self, committed: u64, snaps: &[Snapshot]) -> Option<BTreeSet<u64>> {

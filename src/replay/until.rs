@@ -13,9 +13,16 @@ use super::steps::{Following, Step, run};
 use super::writer::OLDEST;
 
 /// The last entry that was surely committed, if the one at `known` was: the log says so; and what a member has in its log while it is
-/// the only one that votes, as its own copy is the majority. `members` is as of entry `at`.
+/// the only one that votes, as its own copy is the majority. `members` is as the db has them, at entry `at`: the log itself is believed
+/// before it.
 pub fn committed(log: &ReadLog<'_>, files: &LogFiles, known: u64, members: &Members, at: u64) -> u64 {
-    followed(log, known, members, at).unwrap_or_else(|| log.log.committed(known, &files.snaps))
+    let has_all = log.log.first_index() == Some(1);
+    let found = match has_all {
+        true => followed(log, known, &Members::default(), 0),
+        false if log.log.knows_members(known, &files.snaps) || members.rows.is_empty() => None,
+        false => followed(log, known, members, at),
+    };
+    found.unwrap_or_else(|| log.log.committed(known, &files.snaps))
 }
 
 /// The same by the entries that change the members, as etcd carries them out. `None` where these can't be followed to the end.
@@ -24,9 +31,6 @@ fn followed(log: &ReadLog<'_>, known: u64, members: &Members, at: u64) -> Option
     let is_alone = |members: &Members| members.config.voters().iter().eq([&log.log.metadata.node_id]);
     let mut committed = log.log.state.commit.max(known).min(last);
     let (mut members, mut seen) = (members.clone(), at);
-    if members.rows.is_empty() {
-        return None;
-    }
     for entry in Following::after(log, at) {
         if let EntryData::ConfChange(change, context) = entry.content {
             if entry.index > committed {

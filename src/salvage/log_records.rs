@@ -55,7 +55,9 @@ pub fn plan<'a>(
     let written: BTreeMap<Order, &Change<'a>> =
         changes.map(|change| (order(&change.place()), change)).collect();
     let compaction = Compaction::of(finds, covered, &written, rules);
-    let judge = Judge { covered, written: &written, compaction: &compaction, is_moved };
+    let is_all_known = covered.iter().any(Covered::has_all);
+    let judge =
+        Judge { covered, written: &written, compaction: &compaction, drops: is_moved || is_all_known };
     let mut plan = RecordsFromLog { dropped: HashSet::new(), made: Vec::new(), replaced: 0 };
     let mut there: HashSet<Order> = HashSet::new();
     let mut scratch = Vec::new();
@@ -75,7 +77,6 @@ pub fn plan<'a>(
             }
         }
     }
-    let is_all_known = covered.iter().any(Covered::has_all);
     for (at, change) in &written {
         // a tree that can be read may lack records without a gap; whether a compaction left a tombstone is the version's
         let is_unseen = is_all_known && (!at.1 || at.0.main > compaction.revision);
@@ -103,14 +104,15 @@ struct Judge<'j, 'a> {
     covered: &'j [Covered<'a>],
     written: &'j BTreeMap<Order, &'j Change<'a>>,
     compaction: &'j Compaction<'j, 'a>,
-    is_moved: bool,
+    /// Whether records that the compaction removed go, also if the tree has them: an old leaf may be in the place of a newer one.
+    drops: bool,
 }
 
 impl<'a> Judge<'_, 'a> {
     fn of(&self, found: &Found<'a>, scratch: &mut Vec<u8>) -> Verdict {
         let at = found.order();
         let is_reached = matches!(found.tier, Tier::Reachable | Tier::OlderRoot);
-        if self.is_moved && self.compaction.removes(at, KeyValue::key_of(found.entry.value)) {
+        if self.drops && self.compaction.removes(at, KeyValue::key_of(found.entry.value)) {
             return Verdict::Goes;
         }
         if !self.covered.iter().any(|covered| covered.decides(at.0.main)) {
