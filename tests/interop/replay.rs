@@ -1,17 +1,12 @@
-//! Logs of real etcds, rolled forward: at each entry the db is what etcd had, and etcd starts from it.
+//! A backup rolled forward along the log of a real etcd, which starts from the result. `generated` compares each entry.
 
-use std::io::{Write, stderr};
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::peers::{Member, Peer, medic_json, number, parse, with_each_etcd};
-use crate::support::random::Random;
 
-with_each_etcd!(each_entry_is_what_etcd_had, all_keys_are_back_after_an_accident);
-
-/// Requests that are made.
-const REQUESTS: u32 = 45;
+with_each_etcd!(all_keys_are_back_after_an_accident);
 
 /// What the running etcd had when it had applied an entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,76 +41,11 @@ impl Point {
     }
 }
 
-/// A request by chance; about one in eight is refused.
-fn request(member: &Member, random: &mut Random, leases: &mut Vec<String>) {
-    let key = format!("/replay/{}", random.below(12));
-    let other = format!("/replay/{}", random.below(12));
-    let value = format!("value {}", random.next());
-    let _ = match random.below(16) {
-        0..=4 => member.try_ctl(["put", &key, &value]),
-        5 => member.try_ctl([
-            "put",
-            &key,
-            "--ignore-value",
-            &format!("--lease={}", leases.last().map_or("1f", String::as_str)),
-        ]),
-        6 => member.try_ctl(["put", &key, &value, "--lease=1234567"]),
-        7 => member.try_ctl(["del", &key]),
-        8 => member.try_ctl(["del", &key, &other]),
-        9 => {
-            leases.push(member.grant(7200));
-            member.try_ctl(["put", &key, &value, &format!("--lease={}", leases.last().expect("a lease"))])
-        }
-        10 => match leases.pop() {
-            Some(lease) => member.try_ctl(["lease", "revoke", &lease]),
-            None => member.try_ctl(["put", &key, ""]),
-        },
-        11 if random.percent(40) => {
-            let revision = member.revision() - 2;
-            member.try_ctl(["compact", &revision.to_string()])
-        }
-        _ => {
-            member.txn(&[
-                format!("put {key} \"{value}\""),
-                format!("del {other}x"),
-                format!("put {other}y \"\""),
-            ]);
-            return;
-        }
-    };
-}
-
 fn replayed(peer: &Peer, base: &Path, member: &Member, out: &Path, until: &[&str]) -> Value {
     let [base, log, out] = [base, member.data_dir(), out].map(|path| path.to_str().expect("UTF-8"));
     let version = format!("--etcd=3.{}.{}", peer.minor(), peer.patch());
     let args = ["replay", base, "--log", log, "-o", out, "--force", &version];
     medic_json(0, [&args, until].concat())
-}
-
-fn each_entry_is_what_etcd_had(peer: &Peer) {
-    let mut member = peer.start(&[]);
-    member.ctl(["put", "/replay/0", "first"]);
-    let base = member.snapshot("base.db");
-    let mut random = Random(u64::from(peer.minor()) * 1000 + u64::from(peer.patch()));
-    let (mut leases, mut points) = (Vec::new(), Vec::new());
-    for _ in 0..REQUESTS {
-        request(&member, &mut random, &mut leases);
-        points.push(Point::of(&member));
-    }
-    member.kill();
-    let out = member.folder().join("out.db");
-    for point in &points {
-        let json = replayed(peer, &base, &member, &out, &["--until-index", &point.index.to_string()]);
-        let expected = Point { compact_revision: point.compact_revision.max(0), ..point.clone() };
-        assert_eq!(Point::of_replay(&json), expected, "{json:#}");
-    }
-    writeln!(
-        stderr(),
-        "{} entries compared with etcd {}",
-        points.len(),
-        format_args!("3.{}.{}", peer.minor(), peer.patch())
-    )
-    .expect("written");
 }
 
 /// A backup, more writes, and then everything is deleted: the backup is rolled forward to the moment before, and etcd starts from it.
