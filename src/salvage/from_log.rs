@@ -155,11 +155,16 @@ impl<'a> Material<'_, 'a> {
         Base::read(arena.get_or_init(|| db), &|_| {}).ok()
     }
 
-    /// Rules that may apply, the likeliest first.
+    /// Rules that may apply, the likeliest first. Which patches of 3.4 and 3.5 keep a tombstone of the compaction's own revision is
+    /// known, but not which patch it was: it is not made up.
     fn rules(&self, finds: &Finds<'_>) -> Vec<Rules> {
         let of_db = bucket(finds, Small::Cluster).and_then(|bucket| bucket.value(b"clusterVersion"));
         let of_db = of_db.and_then(|value| str::from_utf8(value).ok()).and_then(minor_of);
-        writer::possible_rules(self.version, of_db.or_else(|| writer::minor_in(self.log)))
+        let minor = of_db.or_else(|| writer::minor_in(self.log));
+        let is_sure = self.version.is_some() || minor >= Some(6);
+        let mut rules = writer::possible_rules(self.version, minor);
+        rules.iter_mut().for_each(|rules| rules.keeps_tombstone_at_compaction &= is_sure);
+        rules
     }
 }
 

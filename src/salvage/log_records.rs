@@ -217,9 +217,9 @@ impl<'c, 'a> Compaction<'c, 'a> {
         Self { revision, is_known, newest, keeps_tombstone: rules.keeps_tombstone_at_compaction, covered }
     }
 
-    /// Whether it is known to have removed a record of this key.
+    /// Whether it is known to have removed a record of this key. A tombstone of its own revision stays on some patches.
     fn removes(&self, at: Order, key: &[u8]) -> bool {
-        let stays = !at.1 || (self.keeps_tombstone && at.0.main == self.revision);
+        let stays = !at.1 || at.0.main == self.revision;
         self.is_known
             && at.0.main <= self.revision
             && self.newest.get(key).is_some_and(|newest| *newest != at || !stays)
