@@ -7,8 +7,6 @@ use serde::Serialize;
 use crate::etcd::apply::{Machine, Refused, Store};
 use crate::text::ByteText;
 
-use super::writer::KnownBy;
-
 /// A db that was rolled forward; with `--dry-run`, what it would be.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -146,4 +144,20 @@ pub struct DeletedResource {
     pub resource: ByteText,
     /// Keys that were deleted.
     pub keys: u64,
+}
+
+/// How it was found which rules apply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum KnownBy {
+    /// It was named.
+    Named,
+    /// Every patch of the minor version does the same with these entries.
+    NoDifference,
+    /// The member's own db has the revision that these rules make.
+    Db,
+    /// By nothing but the minor version: its most usual patch is taken.
+    MinorVersion,
 }

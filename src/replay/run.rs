@@ -14,13 +14,12 @@ use crate::text::ByteText;
 
 use super::content::Content;
 use super::deletions;
-use super::document::{Point, ReplayCopy, ReplayReport, RulesReport};
+use super::document::{KnownBy, Point, ReplayCopy, ReplayReport, RulesReport};
 use super::error::ReplayError;
 use super::request::ReplayRequest;
 use super::start::Start;
 use super::steps::StepTally;
 use super::until;
-use super::writer::KnownBy;
 
 /// Rolls a db forward.
 ///

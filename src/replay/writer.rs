@@ -7,6 +7,7 @@ use crate::etcd::schema::{State, minor_of};
 use crate::member::message::{EntryData, RaftEntry};
 use crate::member::{ReadLog, Stretch};
 
+use super::document::KnownBy;
 use super::error::ReplayError;
 use super::steps::run;
 
@@ -18,22 +19,6 @@ pub struct Witness {
     /// The shortest time of its leases, in seconds.
     pub shortest_lease: Option<i64>,
     pub num_learners: usize,
-}
-
-/// How it was found which rules apply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, strum::IntoStaticStr)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum KnownBy {
-    /// It was named.
-    Named,
-    /// Every patch of the minor version does the same with these entries.
-    NoDifference,
-    /// The member's own db has the revision that these rules make.
-    Db,
-    /// By nothing but the minor version: its most usual patch is taken.
-    MinorVersion,
 }
 
 /// The rules that apply.

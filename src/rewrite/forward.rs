@@ -12,12 +12,12 @@ use crate::etcd::schema::{Alarm, State};
 use crate::input::{DbFile, LogFiles};
 use crate::replay::compact::{Dropped, compact};
 use crate::replay::content::{Content, NewRecord};
+use crate::replay::document::KnownBy;
 use crate::replay::document::Point;
 use crate::replay::error::ReplayError;
 use crate::replay::run::warnings;
 use crate::replay::start::Start;
 use crate::replay::steps::StepTally;
-use crate::replay::writer::KnownBy;
 
 use super::changes::{ChangeError, Changes, Revisions};
 use super::content::{Omitted, OmittedKey};

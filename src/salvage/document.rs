@@ -10,8 +10,8 @@ use crate::text::ByteText;
 
 use super::derive::Derived;
 use super::found::Tier;
-use super::from_log::LogUse;
 use super::lacks::Lack;
+use super::log_use::LogUse;
 use super::lost::{Affected, Lost};
 use super::restore::Restore;
 use super::roots::Root;

@@ -4,8 +4,8 @@ use crate::owner::Owner;
 
 use super::derive::Derived;
 use super::found::{Conflict, Found, Tier};
-use super::from_log::LogUse;
 use super::gaps::Gaps;
+use super::log_use::LogUse;
 use super::roots::{Root, RootSource};
 use super::saved_bucket::SavedBucket;
 use super::unreached::Unreached;

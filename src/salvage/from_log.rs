@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use prost::Message;
-use serde::Serialize;
 
 use crate::bolt::page::Entry;
 use crate::bolt::{Db, PageId};
@@ -15,9 +14,8 @@ use crate::ranges::Ranges;
 use crate::replay::base::{Base, Held};
 use crate::replay::writer;
 use crate::scan::structure::Structure;
-use crate::text::ByteText;
 
-use super::covered::{self, Beginning, Covered, Remains};
+use super::covered::{self, Covered, Remains};
 use super::encoded::Encoded;
 use super::finds::Finds;
 use super::found::{Found, Tier};
@@ -25,36 +23,13 @@ use super::gaps::{Gap, Gaps};
 use super::kinds::Small;
 use super::log_buckets;
 use super::log_records::{self, Taking};
+use super::log_use::LogUse;
 use super::lost;
 use super::open::Wreck;
 use super::request::SalvageRequest;
 use super::roots::RootSource;
 use super::saved_bucket::SavedBucket;
 use super::small;
-
-/// What the log gave.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LogUse {
-    /// The folder of the log.
-    pub path: ByteText,
-    /// Its first entry; 0 for none.
-    pub first_index: u64,
-    /// Its last.
-    pub last_index: u64,
-    /// Where what it says of the db begins; `null` where nothing was taken from it.
-    pub from: Option<Beginning>,
-    /// Why nothing was; `null` where something was.
-    pub unused_because: Option<String>,
-    /// The entry that the copy is at, where the log decided it; else `null`.
-    pub index: Option<u64>,
-    /// Records that the db had in another form than the log wrote them: the log's were taken.
-    pub replaced: u64,
-    /// Revisions that more than one entry may have made: nothing was taken for them.
-    pub unsure_revisions: u64,
-    /// Whether it gave all that was missing.
-    pub completes: bool,
-}
 
 /// Where what is made of a log is kept.
 #[derive(Debug, Default)]

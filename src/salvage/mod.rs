@@ -30,6 +30,7 @@
 //! | [`encoded`] | entries that no file has |
 //! | [`log_records`] | records that come from the log |
 //! | [`log_buckets`] | small buckets that do |
+//! | [`log_use`] | what is said of it |
 //! | [`from_log`] | what was found, completed from the log |
 //! | [`lost`](mod@lost) | what could not be saved |
 //! | [`lacks`](mod@lacks) | what the copy lacks besides records, and what that means |
@@ -61,6 +62,7 @@ pub mod lacks;
 pub mod leases;
 pub mod log_buckets;
 pub mod log_records;
+pub mod log_use;
 pub mod lost;
 mod notes;
 pub mod open;
