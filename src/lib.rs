@@ -95,7 +95,7 @@ pub use front::options::{
 pub use front::{KeysError, StoredObject, open, open_with, replay_newest, salvage, synth};
 
 pub use analyze::Analysis;
-pub use bolt::open::Lock;
+pub use bolt::lock::Lock;
 pub use bolt::page::PageError;
 pub use check::log::LogComparison;
 pub use check::{Checked, Finding};

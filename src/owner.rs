@@ -8,8 +8,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::bolt::bucket::BucketId;
+use crate::bolt::lock::Lock;
 use crate::bolt::meta::{Meta, MetaError};
-use crate::bolt::open::{Lock, map_file};
+use crate::bolt::open::map_file;
 use crate::bolt::walk::{Setup, Subtree, walk_in_order};
 use crate::bolt::{Db, PageId, probe};
 use crate::etcd::data_dir;

@@ -6,7 +6,8 @@
 //! | [`meta`] | the two metas: valid or not, and which is active |
 //! | [`page`] | one page, and its elements |
 //! | [`db`] | a file in memory: page id to page |
-//! | [`open`] | path to bytes: lock and mapping |
+//! | [`lock`] | bbolt's lock on a file |
+//! | [`open`] | path to bytes |
 //! | [`freelist`] | the stored freelist |
 //! | [`claims`] | which pages are taken |
 //! | [`walk`] | every node of every bucket, in parallel |
@@ -24,6 +25,7 @@ pub mod entries;
 pub mod fault;
 pub mod format;
 pub mod freelist;
+pub mod lock;
 pub mod meta;
 pub mod open;
 pub mod orphan;

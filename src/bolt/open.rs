@@ -11,17 +11,7 @@ use thiserror::Error;
 
 use crate::platform::{self, memory};
 
-/// Whether to ask for bbolt's lock before reading.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Lock {
-    /// Ask for it, shared and without waiting; refuse to read while somebody writes.
-    #[default]
-    Shared,
-    /// Ask for it as one who writes does: nobody else may read or write meanwhile. For a file that is to be replaced.
-    Exclusive,
-    /// Read all the same. What is read may be changing.
-    None,
-}
+use super::lock::{Lock, LockedFile};
 
 /// Why a file could not be opened.
 #[derive(Debug, Error)]
@@ -40,6 +30,15 @@ pub enum OpenError {
     LockUnsupported(io::Error),
 }
 
+impl From<TryLockError> for OpenError {
+    fn from(error: TryLockError) -> Self {
+        match error {
+            TryLockError::WouldBlock => Self::Locked,
+            TryLockError::Error(error) => Self::LockUnsupported(error),
+        }
+    }
+}
+
 /// A file in memory, and the lock that it lives under, which is held until the last view of its bytes is gone.
 #[derive(Clone, Debug)]
 pub struct Mapping(Arc<LockedMap>);
@@ -48,7 +47,7 @@ pub struct Mapping(Arc<LockedMap>);
 struct LockedMap {
     /// `None` for an empty file, which can't be mapped.
     map: Option<Mmap>,
-    file: File,
+    file: LockedFile,
     lock: Lock,
 }
 
@@ -83,6 +82,11 @@ impl Mapping {
         &self.0.file
     }
 
+    /// The file, whose lock may be held for longer than its bytes are read.
+    pub fn locked_file(&self) -> LockedFile {
+        self.0.file.clone()
+    }
+
     /// The lock that it is held under.
     pub fn lock(&self) -> Lock {
         self.0.lock
@@ -98,13 +102,13 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
     if !path.metadata()?.is_file() {
         return Err(OpenError::NotAFile);
     }
-    let file = File::open(path)?;
-    let file = match take_lock(&file, lock) {
+    let file = LockedFile::from(File::open(path)?);
+    let file = match file.take(lock).map_err(OpenError::from) {
         Err(OpenError::LockUnsupported(error))
             if lock == Lock::Exclusive && platform::lock_needs_writing(&error) =>
         {
-            let file = File::options().read(true).write(true).open(path)?;
-            take_lock(&file, lock)?;
+            let file = LockedFile::from(File::options().read(true).write(true).open(path)?);
+            file.take(lock)?;
             file
         }
         taken => taken.map(|()| file)?,
@@ -113,29 +117,13 @@ pub fn map_file(path: &Path, lock: Lock) -> Result<Mapping, OpenError> {
     Ok(Mapping(Arc::new(LockedMap { map, file, lock })))
 }
 
-/// Asks for bbolt's lock on a file, without waiting. It is held until the file is closed.
-///
-/// # Errors
-/// [`OpenError::Locked`], [`OpenError::LockUnsupported`].
-pub fn take_lock(file: &File, lock: Lock) -> Result<(), OpenError> {
-    let taken = match lock {
-        Lock::Shared => platform::try_lock(file, false),
-        Lock::Exclusive => platform::try_lock(file, true),
-        Lock::None => Ok(()),
-    };
-    taken.map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::Locked,
-        TryLockError::Error(error) => OpenError::LockUnsupported(error),
-    })
-}
-
 /// Maps a file that is open, read-only: one of our own, which nobody else knows, or one whose lock is held.
 ///
 /// # Errors
 /// The operating system's.
 pub fn map_opened(file: File) -> io::Result<Mapping> {
     let map = if file.metadata()?.len() == 0 { None } else { Some(map(&file)?) };
-    Ok(Mapping(Arc::new(LockedMap { map, file, lock: Lock::None })))
+    Ok(Mapping(Arc::new(LockedMap { map, file: file.into(), lock: Lock::None })))
 }
 
 #[expect(unsafe_code, reason = "the one place where a file becomes memory")]

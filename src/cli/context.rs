@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::bolt::open::Lock;
+use crate::bolt::lock::Lock;
 use crate::input::named::Named;
 use crate::input::packed::Packed;
 use crate::input::{DbFile, OpenOptions};

@@ -3,7 +3,8 @@
 use std::fs::File;
 
 use crate::bolt::Db;
-use crate::bolt::open::{Lock, map_file};
+use crate::bolt::lock::Lock;
+use crate::bolt::open::map_file;
 use crate::bolt::write::{self, EntrySource, Plan, WriteError};
 use crate::etcd::trailer::TRAILER_SIZE;
 use crate::output::{OutputError, Target};

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::bolt::open::{Lock, Mapping, OpenError, map_file};
+use crate::bolt::lock::Lock;
+use crate::bolt::open::{Mapping, OpenError, map_file};
 use crate::etcd::data_dir;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;

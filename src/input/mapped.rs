@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bolt::open::{Lock, Mapping, OpenError, map_file, map_opened};
+use crate::bolt::lock::Lock;
+use crate::bolt::open::{Mapping, OpenError, map_file, map_opened};
 use crate::content;
 #[cfg(feature = "packed")]
 use crate::content::FileContent;

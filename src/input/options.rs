@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::bolt::open::Lock;
+use crate::bolt::lock::Lock;
 
 /// How a file is opened.
 #[derive(Clone, Debug, Default)]

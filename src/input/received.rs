@@ -8,7 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::Db;
-use crate::bolt::open::{Lock, map_file};
+use crate::bolt::lock::Lock;
+use crate::bolt::open::map_file;
 use crate::bolt::walk::{Setup, Walker, walk};
 use crate::content::packing::free_name;
 use crate::etcd::data_dir;

@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bolt::open::{Lock, Mapping};
+use crate::bolt::lock::Lock;
+use crate::bolt::open::Mapping;
 use crate::platform::Facts;
 
 use super::target::{Purpose, Replaced, Target};
@@ -24,8 +25,7 @@ impl Target {
         let folder = Arc::new(Folder::open(folder_of(&path))?);
         let name = path.file_name().unwrap_or_default().to_owned();
         let made_in = beside_snap(&folder)?.map_or_else(|| Arc::clone(&folder), Arc::new);
-        // the same open file, and so the same lock
-        let file = source.file().try_clone().map_err(OutputError::io(&path))?;
+        let file = source.locked_file();
         let was = Facts::of(&file).map_err(OutputError::io(&path))?;
         let replaced = Replaced { file, was, exclusive: source.lock() == Lock::Exclusive };
         replaced.look(&folder, &name, &path)?;

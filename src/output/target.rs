@@ -7,12 +7,14 @@
 //!    is held until it is replaced.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+
+use std::fs::TryLockError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bolt::open::{Lock, OpenError, take_lock};
+use crate::bolt::lock::{Lock, LockedFile};
+
 use crate::platform::{Facts, FileKind, processes};
 
 use super::{Folder, OutputError, folder_of};
@@ -95,7 +97,7 @@ impl Target {
 /// The file that is to be replaced, held under its lock.
 #[derive(Debug)]
 pub(super) struct Replaced {
-    pub(super) file: File,
+    pub(super) file: LockedFile,
     /// As it was at the beginning.
     pub(super) was: Facts,
     /// Whether nobody else may read or write it meanwhile.
@@ -114,16 +116,14 @@ impl Replaced {
             FileKind::Folder => return Err(OutputError::IsFolder(path)),
             FileKind::Other => return Err(OutputError::NotAFile(path)),
         }
-        let file = folder.open_file(name).map_err(OutputError::io(&path))?;
-        match take_lock(&file, Lock::Exclusive) {
+        let file = LockedFile::from(folder.open_file(name).map_err(OutputError::io(&path))?);
+        match file.take(Lock::Exclusive) {
             // a file system without locks has no holder
-            Ok(()) | Err(OpenError::LockUnsupported(_)) => {}
-            Err(OpenError::Locked) => {
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+            Err(TryLockError::WouldBlock) => {
                 let who = processes::lock_holder(&path);
                 return Err(OutputError::InUse { path, who });
             }
-            Err(OpenError::Io(error)) => return Err(OutputError::io(&path)(error)),
-            Err(OpenError::NotAFile) => return Err(OutputError::NotAFile(path)),
         }
         let was = Facts::of(&file).map_err(OutputError::io(&path))?;
         let replaced = Self { file, was, exclusive: true };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bolt::open::{Lock, take_lock};
+use crate::bolt::lock::{Lock, LockedFile};
 use crate::platform::{self, Readers};
 
 use super::target::Purpose;
@@ -100,7 +100,7 @@ impl Ending {
 /// A file in the making. Dropped before [`Output::commit`], it is removed.
 #[derive(Debug)]
 pub struct Output {
-    pub(super) file: File,
+    pub(super) file: LockedFile,
     pub(super) target: Target,
     /// Its temporary name, in the folder that it is made in.
     pub(super) name: OsString,
@@ -135,7 +135,8 @@ impl Target {
         drop(registry);
         // a process that opens it as soon as it has its name, an etcd or a second run, waits until the old file is removed; without
         // locks, it does not wait
-        let _ = take_lock(&file, Lock::Exclusive);
+        let file = LockedFile::from(file);
+        let _ = file.take(Lock::Exclusive);
         let path = self.made_in.path().join(&name);
         let output = Output { file, target: self, name, path };
         output.reserve(size)?;

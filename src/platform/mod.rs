@@ -6,7 +6,7 @@
 //! | [`Facts`] | what a file is, its identity, whether it was written to | |
 //! | [`FolderHandle`] | an open folder, and names in it | Windows: by paths, and names are exchanged in three steps |
 //! | [`names_in`] | the names in a folder | |
-//! | [`try_lock`] | bbolt's lock | |
+//! | [`try_lock`], [`unlock`] | bbolt's lock | |
 //! | [`reserve`], [`room`] | space on the disk | it is only tried |
 //! | [`copy_attributes`] | mode, owner and extended attributes | Windows: a file has those of its folder |
 //! | [`path_bytes`], [`path_of`] | a path as bytes | |

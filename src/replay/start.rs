@@ -129,7 +129,7 @@ pub(super) fn check_history(base: &Base<'_>, log: &ReadLog<'_>) -> Result<(), Re
 
 /// The db beside the log, if it can be read: what its member made of these entries.
 fn witness(log: &LogFiles) -> Option<Witness> {
-    let options = OpenOptions { lock: crate::bolt::open::Lock::None, ..OpenOptions::default() };
+    let options = OpenOptions { lock: crate::bolt::lock::Lock::None, ..OpenOptions::default() };
     let file = DbFile::open(log.db.as_ref()?, &options, &|_| {}).ok()?;
     let state = State::read(&file.db);
     Some(Witness {

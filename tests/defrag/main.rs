@@ -38,7 +38,8 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use etcd_medic::internals::bolt::Db;
-use etcd_medic::internals::bolt::open::{Lock, map_file};
+use etcd_medic::internals::bolt::lock::Lock;
+use etcd_medic::internals::bolt::open::map_file;
 use etcd_medic::internals::copy::{CopyError, Destination, Progress};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::{self, Trailer};

@@ -22,7 +22,8 @@ use crate::support::peers::{
 use crate::support::random::Random;
 use crate::support::{fixture, mvcc, names_in, testdata};
 use etcd_medic::internals::bolt::Db;
-use etcd_medic::internals::bolt::open::{Lock, map_file};
+use etcd_medic::internals::bolt::lock::Lock;
+use etcd_medic::internals::bolt::open::map_file;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -18,7 +18,8 @@ mod small;
 use std::fs;
 
 use etcd_medic::internals::bolt::Db;
-use etcd_medic::internals::bolt::open::{Lock, map_file};
+use etcd_medic::internals::bolt::lock::Lock;
+use etcd_medic::internals::bolt::open::map_file;
 use etcd_medic::internals::copy::{Layout, Progress};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::trailer::Trailer;

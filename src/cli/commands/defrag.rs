@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::bolt::open::Lock;
+use crate::bolt::lock::Lock;
 use crate::copy::{Destination, Layout};
 use crate::report;
 use crate::rewrite::changes::{AlarmKind, History, Wish};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::bolt::open::Lock;
+use crate::bolt::lock::Lock;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};

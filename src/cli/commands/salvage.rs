@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use crate::bolt::open::Lock;
+use crate::bolt::lock::Lock;
 use crate::copy::Layout;
 use crate::etcd::apply::Version;
 use crate::front;

@@ -77,12 +77,20 @@ pub fn path_of(bytes: &[u8]) -> Cow<'_, Path> {
     Cow::Borrowed(Path::new(OsStr::from_bytes(bytes)))
 }
 
-/// Asks for bbolt's lock without waiting (`bolt_unix.go`, `flock`). It is held until the file is closed.
+/// Asks for bbolt's lock without waiting (`bolt_unix.go`, `flock`).
 ///
 /// # Errors
 /// [`TryLockError::WouldBlock`] if another process has it.
 pub fn try_lock(file: &File, exclusive: bool) -> Result<(), TryLockError> {
     if exclusive { file.try_lock() } else { file.try_lock_shared() }
+}
+
+/// Gives it back.
+///
+/// # Errors
+/// The operating system's.
+pub fn unlock(file: &File) -> io::Result<()> {
+    file.unlock()
 }
 
 /// NFS makes a lock of fcntl(2) of it, for which the file must be open for writing.

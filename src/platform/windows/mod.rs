@@ -16,7 +16,7 @@ use std::path::Path;
 use winapi_util::file::{Information, information};
 
 pub use folder::{FolderHandle, names_in};
-pub use lock::try_lock;
+pub use lock::{try_lock, unlock};
 #[cfg(feature = "packed")]
 pub use temporary::*;
 
