@@ -58,6 +58,7 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     fn next_field(&mut self) -> Result<Field<'a>, WireError> {
         let tag = take_varint(&mut self.rest).ok_or(WireError::Tag)?;
         let number = tag >> 3;
@@ -78,6 +79,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -109,8 +111,35 @@ fn take<'a>(rest: &mut &'a [u8], len: u64) -> Result<&'a [u8], WireError> {
 }
 
 /// A base 128 varint, its lowest seven bits first; `None` where it does not end, or is above 64 bits.
+/// A number of 7 bits a byte, the low ones first. Most are short: those of one byte, and of up to eight, are read without a loop.
 #[inline]
 pub fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let (&first, behind) = rest.split_first()?;
+    if first < 0x80 {
+        *rest = behind;
+        return Some(first.into());
+    }
+    let Some(&word) = rest.first_chunk() else { return take_long_varint(rest) };
+    let word = u64::from_le_bytes(word);
+    // the last byte is the first without its high bit
+    let last = (!word & 0x8080_8080_8080_8080).trailing_zeros();
+    if last >= u64::BITS {
+        return take_long_varint(rest);
+    }
+    let len = usize::try_from(last / 8).ok()?.checked_add(1)?;
+    *rest = rest.get(len..)?;
+    Some(joined(word & (u64::MAX >> u64::BITS.wrapping_sub(1).wrapping_sub(last))))
+}
+
+/// The seven low bits of each byte, side by side.
+#[inline]
+fn joined(word: u64) -> u64 {
+    let pairs = (word & 0x7f00_7f00_7f00_7f00) >> 1 | word & 0x007f_007f_007f_007f;
+    let fours = (pairs & 0x3fff_0000_3fff_0000) >> 2 | pairs & 0x0000_3fff_0000_3fff;
+    (fours & 0x0fff_ffff_0000_0000) >> 4 | fours & 0x0000_0000_0fff_ffff
+}
+
+fn take_long_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let (&byte, behind) = rest.split_first()?;
@@ -166,6 +195,32 @@ mod tests {
             (b"\x0c", WireError::WireType),
         ] {
             assert_eq!(fields(message), Err(error), "{message:02x?}");
+        }
+    }
+
+    /// Of every length, with and without bytes after it, and as prost reads it.
+    #[test]
+    fn numbers_of_every_length_are_read() {
+        let mut numbers: Vec<u64> =
+            (0..64).flat_map(|bit| [1 << bit, (1 << bit) - 1, u64::MAX >> bit]).collect();
+        numbers.push(0x0123_4567_89ab_cdef);
+        for number in numbers {
+            let mut encoded = Vec::new();
+            prost::encoding::encode_varint(number, &mut encoded);
+            for after in [&b""[..], b"\x05", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+                let bytes = [&encoded[..], after].concat();
+                let mut rest = &bytes[..];
+                assert_eq!((take_varint(&mut rest), rest), (Some(number), after), "{number:x}");
+            }
+            // cut short; and longer than need be, which protobuf allows
+            assert_eq!(take_varint(&mut &encoded[..encoded.len() - 1]), None, "{number:x}");
+            for zeros in 1..=10_usize.saturating_sub(encoded.len()) {
+                let mut longer = encoded.clone();
+                *longer.last_mut().expect("a byte") |= 0x80;
+                longer.extend(vec![0x80; zeros - 1]);
+                longer.push(0);
+                assert_eq!(take_varint(&mut &longer[..]), Some(number), "{longer:02x?}");
+            }
         }
     }
 

@@ -53,12 +53,39 @@ impl fmt::Display for ByteText {
 
 impl Serialize for ByteText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Ok(text) = std::str::from_utf8(&self.0) {
+        ByteStr(&self.0).serialize(serializer)
+    }
+}
+
+/// The same, of bytes that are somewhere else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ByteStr<'a>(pub &'a [u8]);
+
+impl fmt::Display for ByteStr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&escape(self.0))
+    }
+}
+
+impl Serialize for ByteStr<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Ok(text) = std::str::from_utf8(self.0) {
             return serializer.serialize_str(text);
         }
         let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("bytes", &STANDARD.encode(&self.0))?;
+        map.serialize_entry("bytes", &STANDARD.encode(self.0))?;
         map.end()
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for ByteStr<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        ByteText::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        ByteText::json_schema(generator)
     }
 }
 

@@ -30,6 +30,10 @@ impl<'a> Effects<'a> {
         Self { machine: None }
     }
 
+    pub(super) fn is_nothing(&self) -> bool {
+        self.machine.is_none()
+    }
+
     /// By the log alone, if it begins with the first entry and makes what the db has; else after the db's own entry.
     pub fn of_log(log: &ReadLog<'a>, base: Option<&Base<'a>>, named: Option<Version>) -> Self {
         let minor = base.and_then(|base| base.state.cluster_minor());

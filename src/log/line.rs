@@ -10,7 +10,7 @@ use crate::etcd::schema::Alarm;
 use crate::k8s::KeyLayout;
 use crate::member::conf_change::ConfChangeType;
 use crate::member::message::{EntryData, RaftEntry};
-use crate::text::{ByteText, escape};
+use crate::text::{ByteStr, ByteText, escape};
 use crate::travel::shown::VisibleObject;
 
 use super::known::Effect;
@@ -81,7 +81,7 @@ pub struct LogLine<'a> {
     /// Changes of keys that it made; `null` where that is not known.
     pub changes: Option<u64>,
     /// What it asks for of keys: of a transaction, the operations of both branches.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<Operation<'a>>,
     /// The first 100 keys that it deleted, where that is known.
     pub deleted: Vec<ByteText>,
     /// The lease that it grants or revokes, in hexadecimal digits.
@@ -96,19 +96,19 @@ pub struct LogLine<'a> {
 /// What an entry asks for of a key, or of a range of them.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Operation {
+pub struct Operation<'a> {
     /// `put`, `delete` or `range`.
     pub kind: EntryKind,
     /// The key, or the first one.
-    pub key: ByteText,
+    pub key: ByteStr<'a>,
     /// The first key after a range; `null` for one key. A single zero byte stands for all keys from the first on.
-    pub range_end: Option<ByteText>,
+    pub range_end: Option<ByteStr<'a>>,
     /// The API group.
-    pub group: String,
+    pub group: &'a str,
     /// The resource; for keys that are not Kubernetes', their leading path.
-    pub resource: ByteText,
+    pub resource: ByteStr<'a>,
     /// The namespace, if the key has one.
-    pub namespace: Option<ByteText>,
+    pub namespace: Option<ByteStr<'a>>,
     /// Bytes of the value that is put.
     pub value_bytes: Option<u64>,
     /// The lease that it is attached to, in hexadecimal digits; `0` for none.
@@ -183,7 +183,7 @@ impl<'a> LogLine<'a> {
 
     /// Keys that it names or deleted, with what it does to them.
     pub fn keys(&self) -> impl Iterator<Item = (EntryKind, &[u8])> {
-        let named = self.operations.iter().map(|operation| (operation.kind, operation.key.0.as_slice()));
+        let named = self.operations.iter().map(|operation| (operation.kind, operation.key.0));
         named.chain(self.deleted.iter().map(|key| (EntryKind::Delete, key.0.as_slice())))
     }
 }
@@ -215,16 +215,16 @@ impl EntryKind {
     }
 }
 
-impl Operation {
-    fn of(kind: EntryKind, keys: &KeyRange<'_>, layout: &KeyLayout<'_>) -> Self {
+impl<'a> Operation<'a> {
+    fn of(kind: EntryKind, keys: &KeyRange<'a>, layout: &KeyLayout<'_>) -> Self {
         let object = layout.classify(keys.key, None);
         Self {
             kind,
-            key: keys.key.into(),
-            range_end: (!keys.is_one()).then(|| keys.range_end.into()),
-            group: object.group.to_owned(),
-            resource: object.resource.into(),
-            namespace: object.namespace.map(ByteText::from),
+            key: ByteStr(keys.key),
+            range_end: (!keys.is_one()).then_some(ByteStr(keys.range_end)),
+            group: object.group,
+            resource: ByteStr(object.resource),
+            namespace: object.namespace.map(ByteStr),
             value_bytes: None,
             lease: HexId(0),
             branch: None,
@@ -233,7 +233,7 @@ impl Operation {
         }
     }
 
-    fn put(put: &Put<'_>, layout: &KeyLayout<'_>) -> Self {
+    fn put(put: &Put<'a>, layout: &KeyLayout<'_>) -> Self {
         let keys = KeyRange { key: put.key, range_end: &[] };
         let value_bytes = (!put.ignore_value).then_some(put.value.len() as u64);
         Self { value_bytes, lease: HexId::from(put.lease), ..Self::of(EntryKind::Put, &keys, layout) }
@@ -241,21 +241,21 @@ impl Operation {
 
     /// Whether a key that begins with this may be among those that it is about.
     pub fn touches(&self, prefix: &[u8]) -> bool {
-        let first = self.key.0.as_slice();
+        let first = self.key.0;
         match &self.range_end {
             None => first.starts_with(prefix),
             Some(end) if end.0 == [0] => first <= prefix || first.starts_with(prefix),
-            Some(end) => first.starts_with(prefix) || (first <= prefix && prefix < end.0.as_slice()),
+            Some(end) => first.starts_with(prefix) || (first <= prefix && prefix < end.0),
         }
     }
 }
 
 /// The operations of both branches, those of transactions within too.
-fn operations(txn: &Txn<'_>, layout: &KeyLayout<'_>) -> Vec<Operation> {
+fn operations<'a>(txn: &Txn<'a>, layout: &KeyLayout<'_>) -> Vec<Operation<'a>> {
     let mut found = Vec::new();
     for (branch, ops) in [("then", &txn.success), ("else", &txn.failure)] {
         for op in ops {
-            let mut add = |op: &Op<'_>| {
+            let mut add = |op: &Op<'a>| {
                 let operation = match op {
                     Op::Put(put) => Operation::put(put, layout),
                     Op::Delete(keys) => Operation::of(EntryKind::Delete, keys, layout),

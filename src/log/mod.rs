@@ -6,8 +6,10 @@
 //! | [`select`] | which entries |
 //! | [`known`] | what became of an entry, where that can be known |
 //! | [`values`] | the values that it puts, as far as they may be shown |
+//! | [`count`] | entries counted |
 //! | [`summary`] | what all of them come to |
 
+pub mod count;
 pub mod known;
 pub mod line;
 pub mod select;
@@ -32,14 +34,18 @@ pub fn for_each<'a, E>(
     mut each: impl FnMut(LogLine<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
     let layout = KeyLayout::new();
-    for entry in log.stretches.iter().flat_map(|stretch| stretch.entries()) {
-        let effect = known.of(&entry);
-        if !select.admits_index(entry.index) {
-            continue;
-        }
-        let line = LogLine::of(&entry, effect, &layout);
-        if select.admits(&line) {
-            each(line)?;
+    let (from, to) = (*select.indices.start(), *select.indices.end());
+    for stretch in &log.stretches {
+        let first = if known.is_nothing() { from } else { 0 };
+        for entry in stretch.entries_from(first).take_while(|entry| entry.index <= to) {
+            let effect = known.of(&entry);
+            if entry.index < from {
+                continue;
+            }
+            let line = LogLine::of(&entry, effect, &layout);
+            if select.admits(&line) {
+                each(line)?;
+            }
         }
     }
     Ok(())

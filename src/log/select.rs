@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::filter::{Filter, FilterWords, NoSuchName};
 use crate::k8s::{KeyLayout, ObjectKey};
-use crate::text::ByteText;
+use crate::text::ByteStr;
 
 use super::line::{EntryKind, LogLine, Operation};
 
@@ -37,10 +37,6 @@ impl LogSelect {
         Self { indices: 0..=u64::MAX, prefix: Vec::new(), kinds: Vec::new(), words, filter }
     }
 
-    pub(super) fn admits_index(&self, index: u64) -> bool {
-        self.indices.contains(&index)
-    }
-
     /// Whether an entry is asked for: an operation of it fits, or the entry itself where no keys are asked for.
     pub fn admits(&self, line: &LogLine<'_>) -> bool {
         let wants_keys = !self.prefix.is_empty() || !self.words.is_none();
@@ -58,12 +54,12 @@ impl LogSelect {
     }
 
     /// Whether an operation is of the keys that were asked for.
-    pub fn admits_operation(&self, operation: &Operation) -> bool {
+    pub fn admits_operation(&self, operation: &Operation<'_>) -> bool {
         let object = ObjectKey {
-            group: &operation.group,
-            resource: &operation.resource.0,
+            group: operation.group,
+            resource: operation.resource.0,
             tenant: None,
-            namespace: operation.namespace.as_ref().map(|name| name.0.as_slice()),
+            namespace: operation.namespace.map(|name| name.0),
             name: &[],
         };
         operation.touches(&self.prefix) && self.filter.admits(&object)
@@ -89,15 +85,15 @@ pub struct NamesSeen {
 
 impl NamesSeen {
     pub fn see(&mut self, line: &LogLine<'_>) {
-        let see = |set: &mut BTreeSet<Vec<u8>>, name: &ByteText| {
-            if set.len() < MAX_NAMES && !set.contains(&name.0) {
-                set.insert(name.0.clone());
+        let see = |set: &mut BTreeSet<Vec<u8>>, name: ByteStr<'_>| {
+            if set.len() < MAX_NAMES && !set.contains(name.0) {
+                set.insert(name.0.to_vec());
             }
         };
         for operation in &line.operations {
-            see(&mut self.resources, &operation.resource);
-            operation.namespace.iter().for_each(|namespace| see(&mut self.namespaces, namespace));
-            see(&mut self.keys, &operation.key);
+            see(&mut self.resources, operation.resource);
+            operation.namespace.into_iter().for_each(|namespace| see(&mut self.namespaces, namespace));
+            see(&mut self.keys, operation.key);
         }
     }
 

@@ -1,16 +1,16 @@
 //! What all entries of a log come to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::etcd::HexId;
 use crate::etcd::apply::Refused;
 use crate::member::ReadLog;
-use crate::text::ByteText;
+use crate::text::{ByteStr, ByteText};
 use crate::top_n::largest;
 
-use super::line::{EntryKind, LogLine};
+use super::count::{Counter, KeyWriteCounts};
 
 /// What a log holds.
 #[derive(Clone, Debug, Serialize)]
@@ -99,61 +99,31 @@ pub struct LogFaultReport {
 /// Keys that are named.
 const BUSIEST: usize = 20;
 
-/// Counts entries.
-#[derive(Debug, Default)]
-pub struct Counter {
-    entries: u64,
-    kinds: BTreeMap<&'static str, u64>,
-    effects_known: u64,
-    writes: u64,
-    refused: u64,
-    refused_by: BTreeMap<Refused, u64>,
-    resources: BTreeMap<(String, String), ResourceWrites>,
-    keys: HashMap<Vec<u8>, (u64, u64)>,
+impl ResourceWrites {
+    fn name(&self) -> (&str, &str) {
+        (&self.group, &self.resource)
+    }
 }
 
-impl Counter {
-    pub fn add(&mut self, line: &LogLine<'_>) {
-        let count = |counter: &mut u64, more: u64| *counter = counter.saturating_add(more);
-        count(&mut self.entries, 1);
-        count(self.kinds.entry(line.kind.name()).or_default(), 1);
-        count(&mut self.effects_known, u64::from(line.effect_known));
-        count(&mut self.writes, u64::from(line.revision.is_some()));
-        if let Some(reason) = line.refused {
-            count(&mut self.refused, 1);
-            count(self.refused_by.entry(reason).or_default(), 1);
-        }
-        for operation in line.operations.iter().filter(|operation| operation.kind != EntryKind::Range) {
-            let bytes = operation.value_bytes.unwrap_or(0);
-            let name = (operation.group.clone(), operation.resource.to_string());
-            let row = self.resources.entry(name).or_default();
-            let counter = if operation.kind == EntryKind::Put { &mut row.puts } else { &mut row.deletes };
-            count(counter, 1);
-            count(&mut row.value_bytes, bytes);
-            let (writes, of_key) = match self.keys.get_mut(&operation.key.0) {
-                Some(found) => found,
-                None => self.keys.entry(operation.key.0.clone()).or_default(),
-            };
-            count(writes, 1);
-            count(of_key, bytes);
-        }
-    }
-
-    /// What it came to.
-    pub fn finish(self, path: ByteText, log: &ReadLog<'_>) -> LogSummary {
-        let mut resources: Vec<_> = self
-            .resources
-            .into_iter()
-            .map(|((group, resource), row)| ResourceWrites { group, resource, ..row })
-            .collect();
-        resources.sort_by_key(|row| std::cmp::Reverse(row.value_bytes));
-        let mut keys: Vec<_> = self.keys.into_iter().collect();
-        keys.sort();
-        let busiest = largest(BUSIEST, keys, |(_, (writes, bytes))| (*writes, *bytes));
-        let writes = |(key, (writes, value_bytes)): (Vec<u8>, _)| KeyWrites {
-            key: ByteText(key),
-            writes,
-            value_bytes,
+impl LogSummary {
+    /// Of the folder of a log, and its entries that were counted.
+    pub fn new(path: ByteText, log: &ReadLog<'_>, counted: Counter<'_>) -> Self {
+        let resource = |((group, resource), row): ((&str, ByteStr<'_>), KeyWriteCounts)| ResourceWrites {
+            group: group.to_owned(),
+            resource: resource.to_string(),
+            puts: row.puts,
+            deletes: row.deletes,
+            value_bytes: row.value_bytes,
+        };
+        let mut resources: Vec<_> = counted.resources.into_iter().map(resource).collect();
+        resources.sort_by(|a, b| b.value_bytes.cmp(&a.value_bytes).then_with(|| a.name().cmp(&b.name())));
+        let mut keys: Vec<_> = counted.keys.into_iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| *key);
+        let busiest = largest(BUSIEST, keys, |(_, counts)| (counts.writes(), counts.value_bytes));
+        let writes = |(key, counts): (&[u8], KeyWriteCounts)| KeyWrites {
+            key: ByteText::from(key),
+            writes: counts.writes(),
+            value_bytes: counts.value_bytes,
         };
         let fault = |fault: &crate::member::LogFault| LogFaultReport {
             segment: fault.segment.clone(),
@@ -161,7 +131,7 @@ impl Counter {
             message: fault.kind.to_string(),
         };
         let last_index = log.log.last_index();
-        LogSummary {
+        Self {
             path,
             member_id: HexId(log.log.metadata.node_id),
             cluster_id: HexId(log.log.metadata.cluster_id),
@@ -169,12 +139,12 @@ impl Counter {
             last_index,
             last_term: log.log.term_at(last_index).unwrap_or(0),
             commit: log.log.state.commit,
-            entries: self.entries,
-            kinds: self.kinds,
-            effects_known: self.effects_known,
-            writes: self.writes,
-            refused: self.refused,
-            refused_by: self.refused_by,
+            entries: counted.entries,
+            kinds: counted.kinds.into_iter().map(|(kind, entries)| (kind.name(), entries)).collect(),
+            effects_known: counted.effects_known,
+            writes: counted.writes,
+            refused: counted.refused,
+            refused_by: counted.refused_by,
             resources,
             busiest_keys: busiest.into_iter().map(writes).collect(),
             faults: log.faults.iter().map(fault).collect(),

@@ -40,6 +40,13 @@ pub enum FramesEnd {
     File,
 }
 
+impl FramesEnd {
+    /// Whether a segment may end so: the last one has room for more.
+    pub(super) fn may_end(self, is_last: bool) -> bool {
+        !is_last || self == Self::Zeros
+    }
+}
+
 /// The frames of a segment, in order, up to its end or the first fault.
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {

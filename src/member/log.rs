@@ -126,6 +126,29 @@ impl Entries {
         self.last <= index || (1..=index.saturating_add(1)).contains(&self.first)
     }
 
+    /// Whether an entry of this index and term comes next.
+    pub(super) fn can_extend(&self, index: u64, term: u64) -> bool {
+        let last_term = self.terms.last().map_or(0, |(_, term)| *term);
+        self.first > 0 && self.last.checked_add(1) == Some(index) && last_term <= term
+    }
+
+    /// Takes entries that come next, or are the first.
+    pub(super) fn extend(
+        &mut self,
+        first: u64,
+        last: u64,
+        terms: &[(u64, u64)],
+        changes: &[(u64, ConfChange)],
+    ) {
+        if self.terms.is_empty() {
+            self.first = first;
+        }
+        self.last = last;
+        let begun = self.terms.last().map(|(_, term)| *term);
+        self.terms.extend(terms.iter().filter(|(_, term)| Some(*term) != begun));
+        self.changes.extend(changes);
+    }
+
     pub(super) fn term_at(&self, index: u64) -> Option<u64> {
         if !(self.first..=self.last).contains(&index) {
             return None;

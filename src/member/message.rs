@@ -106,6 +106,11 @@ impl<'a> RaftEntry<'a> {
 }
 
 impl HardState {
+    /// What is smaller in it than in the one before, if anything: its name, from, to.
+    pub(super) fn goes_back(&self, before: &Self) -> Option<(&'static str, u64, u64)> {
+        let numbers = [("term", before.term, self.term), ("commit", before.commit, self.commit)];
+        numbers.into_iter().find(|(_, from, to)| from > to)
+    }
     /// Reads a message. An empty state is never written (`wal.go`, `saveState`), and a vote or commit needs a term.
     ///
     /// # Errors

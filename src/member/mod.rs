@@ -11,6 +11,7 @@
 //! | [`snap`] | a `.snap` file: its index, term, and members |
 //! | [`log`](mod@log) | what a log says: whose it is, how far it goes, who is a member |
 //! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
+//! | `plain` | segments without trouble, read beside each other |
 //! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
@@ -26,6 +27,7 @@ pub mod log;
 pub mod message;
 pub mod names;
 mod numbers;
+mod plain;
 pub mod read;
 pub mod record;
 pub mod resync;

@@ -6,11 +6,14 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
 use super::fault::{LogFault, LogFaultKind};
-use super::frame::FramesEnd;
+
 use super::log::{Entries, Log, Segment};
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
+use super::plain::PlainSegment;
 use super::record::{RecordType, WalRecord, WalRecords};
 use super::resync::resync;
 
@@ -18,7 +21,7 @@ use super::resync::resync;
 const MAX_FAULTS: usize = 100;
 
 /// A log, read as far as it can be.
-#[derive(Debug)]
+#[derive(PartialEq, Debug)]
 pub struct ReadLog<'a> {
     /// What it says; of its entries, those of the last stretch.
     pub log: Log,
@@ -67,9 +70,24 @@ impl<'a> Stretch<'a> {
         self.messages.iter().filter_map(|message| RaftEntry::parse(message).ok())
     }
 
+    /// Its entries from an index on, in order.
+    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = RaftEntry<'a>> {
+        let before = usize::try_from(index.saturating_sub(self.entries.first)).unwrap_or(usize::MAX);
+        let messages = self.messages.get(before..).unwrap_or_default();
+        messages.iter().filter_map(|message| RaftEntry::parse(message).ok())
+    }
+
     /// The messages of its entries, in order.
     pub fn messages(&self) -> &[&'a [u8]] {
         &self.messages
+    }
+
+    fn extend(&mut self, messages: Vec<&'a [u8]>) {
+        if self.messages.is_empty() {
+            self.messages = messages;
+        } else {
+            self.messages.extend(messages);
+        }
     }
 
     fn push(&mut self, index: u64, message: &'a [u8]) {
@@ -82,10 +100,26 @@ impl<'a> Stretch<'a> {
 impl<'a> ReadLog<'a> {
     /// Reads all that can be read.
     pub fn read(segments: &[Segment<'a>]) -> Self {
+        Self::read_with(segments, PlainSegment::read)
+    }
+
+    /// The same, one record after the other.
+    pub fn read_serially(segments: &[Segment<'a>]) -> Self {
+        Self::read_with(segments, |_, _| None)
+    }
+
+    fn read_with(
+        segments: &[Segment<'a>],
+        plain: impl Fn(&Segment<'a>, bool) -> Option<PlainSegment<'a>> + Sync,
+    ) -> Self {
         let mut reader = Reader::default();
         let segments = reader.in_order(segments);
+        let num_segments = segments.len();
+        let is_last = |number: usize| number.checked_add(1) == Some(num_segments);
+        let numbered = segments.par_iter().enumerate();
+        let plain: Vec<_> = numbered.map(|(number, (_, segment))| plain(segment, is_last(number))).collect();
         let mut before: Option<SegmentName> = None;
-        for (number, (name, segment)) in segments.iter().enumerate() {
+        for (number, ((name, segment), plain)) in segments.iter().zip(plain).enumerate() {
             let follows = before.is_none_or(|before| before.sequence.checked_add(1) == Some(name.sequence));
             if let Some(before) = before.filter(|_| !follows) {
                 let expected = before.sequence.saturating_add(1);
@@ -93,10 +127,13 @@ impl<'a> ReadLog<'a> {
                 reader.crc = None;
             }
             before = Some(*name);
-            let is_last = number.checked_add(1) == Some(segments.len());
             // whatever came before the oldest segment that is left was removed
             reader.may_begin_anywhere = number == 0 && name.sequence > 0;
-            reader.read_segment(segment, is_last);
+            if let Some(plain) = plain.filter(|plain| reader.can_join(plain)) {
+                reader.join(plain);
+            } else {
+                reader.read_segment(segment, is_last(number));
+            }
         }
         reader.finish(segments.last().map(|(_, segment)| *segment))
     }
@@ -180,6 +217,31 @@ impl<'a> Reader<'a> {
         named
     }
 
+    /// Whether a segment that is sound in itself goes on with what was read before.
+    fn can_join(&self, plain: &PlainSegment<'_>) -> bool {
+        let begun = &self.now.entries;
+        let first_term = plain.terms.first().map_or(u64::MAX, |(_, term)| *term);
+        self.crc.is_none_or(|crc| crc == plain.crc_before)
+            && self.metadata.is_none_or(|metadata| metadata == plain.metadata)
+            && plain.states.is_none_or(|(first, _)| first.goes_back(&self.state).is_none())
+            && (plain.first == 0
+                || begun.can_extend(plain.first, first_term)
+                || begun.first == 0 && (plain.first == 1 || self.may_begin_anywhere))
+    }
+
+    fn join(&mut self, plain: PlainSegment<'a>) {
+        self.metadata = Some(plain.metadata);
+        self.is_foreign = false;
+        self.state = plain.states.map_or(self.state, |(_, last)| last);
+        self.crc = Some(plain.crc);
+        if let Some(last) = plain.last() {
+            self.now.entries.extend(plain.first, last, &plain.terms, &plain.changes);
+            self.is_interrupted = false;
+        }
+        self.snapshots.extend(plain.snapshots);
+        self.now.extend(plain.messages);
+    }
+
     fn read_segment(&mut self, segment: &Segment<'a>, is_last: bool) {
         let mut records = WalRecords::of(segment.data, self.crc);
         let mut count = 0_u64;
@@ -198,7 +260,7 @@ impl<'a> Reader<'a> {
                 }
                 Ok(None) => match records.end() {
                     _ if count < 2 => LogFaultKind::Head,
-                    Ok(FramesEnd::File) if is_last => LogFaultKind::EndNotMarked,
+                    Ok(end) if !end.may_end(is_last) => LogFaultKind::EndNotMarked,
                     Ok(_) => {
                         self.crc = records.crc();
                         return;
@@ -250,11 +312,8 @@ impl<'a> Reader<'a> {
     }
 
     fn take_state(&mut self, state: HardState) -> Result<(), LogFaultKind> {
-        let before = self.state;
-        for (what, from, to) in [("term", before.term, state.term), ("commit", before.commit, state.commit)] {
-            if from > to {
-                return Err(LogFaultKind::GoesBack { what, from, to });
-            }
+        if let Some((what, from, to)) = state.goes_back(&self.state) {
+            return Err(LogFaultKind::GoesBack { what, from, to });
         }
         self.state = state;
         Ok(())

@@ -86,7 +86,8 @@ pub struct Aligner<'s, 'a> {
     end: AlignEnd,
     /// The compact revision: what is before it is not whole.
     lowest: i64,
-    alarms_known: bool,
+    /// The last entry at which alarms may have been in force that are not known.
+    alarms_until: u64,
     budget: u64,
 }
 
@@ -124,23 +125,27 @@ impl<'a> Trail<'a> {
 }
 
 impl<'s, 'a> Aligner<'s, 'a> {
-    /// `lowest` is the compact revision; `no_alarms` says that none is raised at the end.
+    /// `lowest` is the compact revision; `no_alarms_at` an entry after which none is raised.
     pub fn new(
         stretch: &'s Stretch<'a>,
         records: HeldRecords<'s, 'a>,
         end: AlignEnd,
         lowest: i64,
         rules: Rules,
-        no_alarms: bool,
+        no_alarms_at: Option<u64>,
     ) -> Self {
         let mut machine = Machine::empty(rules);
         machine.store.assumes_leases = true;
-        let is_alarm = |entry: RaftEntry<'_>| {
+        let is_alarm = |entry: &RaftEntry<'_>| {
             let EntryData::Request(data) = entry.content else { return false };
             Request::parse(data).is_ok_and(|request| matches!(request.action, Action::Alarm { .. }))
         };
-        let alarms_known = no_alarms && !stretch.entries().any(is_alarm);
-        Self { stretch, records, machine, end, lowest: lowest.max(1), alarms_known, budget: 0 }
+        let alarms_until = no_alarms_at.map_or(u64::MAX, |at| {
+            let entries = stretch.entries().take_while(|entry| entry.index <= end.index.max(at));
+            let last = entries.filter(is_alarm).last().map_or(0, |entry| entry.index);
+            if last <= at { last } else { u64::MAX }
+        });
+        Self { stretch, records, machine, end, lowest: lowest.max(1), alarms_until, budget: 0 }
     }
 
     /// An alignment in which this entry did not make this revision.
@@ -313,7 +318,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
         if made.is_empty() {
             return true;
         }
-        let is_uncertain = applied.diverges || self.is_uncertain(&request.action);
+        let is_uncertain = applied.diverges || self.is_uncertain(&request.action, index);
         let revision = self.machine.store.revision;
         let records = self.records.held.get(at.next..).unwrap_or_default();
         let met = met(records, made, self.records.may_lack(revision));
@@ -356,15 +361,16 @@ impl<'s, 'a> Aligner<'s, 'a> {
     }
 
     /// Whether it depends on what is not known: which leases existed, and which alarms were in force.
-    fn is_uncertain(&self, action: &Action<'_>) -> bool {
+    fn is_uncertain(&self, action: &Action<'_>, index: u64) -> bool {
+        let by_alarms = index <= self.alarms_until;
         match action {
-            Action::Put(put) => put.lease != 0 || !self.alarms_known,
+            Action::Put(put) => put.lease != 0 || by_alarms,
             Action::Txn(txn) => {
                 let mut has_lease = false;
                 txn.all_ops(&mut |op| has_lease |= matches!(op, Op::Put(put) if put.lease != 0));
-                has_lease || !self.alarms_known
+                has_lease || by_alarms
             }
-            _ => !self.alarms_known,
+            _ => by_alarms,
         }
     }
 }

@@ -24,6 +24,8 @@ use super::compare::made_by;
 const MAX_ENTRIES: u64 = 10_000;
 /// Of these, entries that may have written the newest revision, and are tried.
 const MAX_TRIED: usize = 16;
+/// Revisions that are looked at: all that so many entries can have made twice, and as many before.
+const NEWEST: i64 = 20_000;
 
 /// The last entry that a db has the effect of, where that is known to be one after its own. By any of these rules, as a wrong point to
 /// begin with makes others fit.
@@ -35,7 +37,7 @@ pub fn last_effect(base: &Base<'_>, log: &ReadLog<'_>, rules: &[Rules]) -> Optio
     let after = (base.index.saturating_add(1)..=last).filter_map(|index| stretch.entry(index));
     let mut candidates = after.filter(|entry| may_have_written(entry, newest)).peekable();
     candidates.peek()?;
-    let made_by = |index| rules.iter().find_map(|&rules| made_by(base, log, rules, index));
+    let made_by = |index| rules.iter().find_map(|&rules| made_by(base, log, rules, index, NEWEST));
     if made_by(base.index).is_some() {
         return None;
     }

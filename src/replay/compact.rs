@@ -12,6 +12,50 @@ pub struct Dropped {
     pub tombstones: u64,
 }
 
+/// The records of a new db in the making. What compactions drop on the way does not stay in memory: there are never more than twice
+/// as many as the last one left, and those that came since.
+#[derive(Clone, Debug)]
+pub struct NewRecords<'a> {
+    pub list: Vec<NewRecord<'a>>,
+    /// Records that entries added, whatever became of them.
+    pub added: u64,
+    pub dropped: Dropped,
+    /// The last compaction that was carried out.
+    compacted: i64,
+    /// Records after it.
+    left: usize,
+}
+
+/// Records that are always kept until more come.
+const FEW: usize = 1 << 16;
+
+impl<'a> NewRecords<'a> {
+    pub(super) fn of(list: Vec<NewRecord<'a>>, compact_revision: i64) -> Self {
+        let left = list.len();
+        Self { list, added: 0, dropped: Dropped::default(), compacted: compact_revision, left }
+    }
+
+    pub(super) fn add(&mut self, record: NewRecord<'a>) {
+        self.list.push(record);
+        self.added = self.added.saturating_add(1);
+    }
+
+    /// Carries a compaction out, if that is worth the time.
+    pub(super) fn compact_early(&mut self, revision: i64, keeps_tombstone: bool) {
+        if revision != self.compacted && self.list.len() >= self.left.saturating_mul(2).max(FEW) {
+            self.compact(revision, keeps_tombstone);
+        }
+    }
+
+    /// Carries a compaction out.
+    pub(super) fn compact(&mut self, revision: i64, keeps_tombstone: bool) {
+        let dropped = compact(&mut self.list, revision, keeps_tombstone);
+        self.dropped.superseded = self.dropped.superseded.saturating_add(dropped.superseded);
+        self.dropped.tombstones = self.dropped.tombstones.saturating_add(dropped.tombstones);
+        (self.compacted, self.left) = (revision, self.list.len());
+    }
+}
+
 /// Drops what a compaction to this revision drops. Whether a tombstone of the very revision stays depends on the version.
 pub fn compact(records: &mut Vec<NewRecord<'_>>, revision: i64, keeps_tombstone: bool) -> Dropped {
     let is_below =

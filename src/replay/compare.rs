@@ -39,7 +39,7 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
     {
         return compared;
     }
-    let mut search = aligner(base, stretch, rules, base.index);
+    let mut search = aligner(base, stretch, rules, base.index, base.state.compact_revision());
     let Some(found) = search.find(None) else { return nothing };
     let covered = records.len().saturating_sub(found.first_record);
     let mut compared = Compared {
@@ -59,14 +59,22 @@ pub fn compare<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules) -> Compared
 }
 
 /// The first revision that the entries up to this one made, with all that came after it, to the last value; `None` where they did not.
-pub fn made_by<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: Rules, last_index: u64) -> Option<i64> {
+/// No more than `newest` revisions are looked at, unless the log has all entries.
+pub fn made_by<'a>(
+    base: &Base<'a>,
+    log: &ReadLog<'a>,
+    rules: Rules,
+    last_index: u64,
+    newest: i64,
+) -> Option<i64> {
     let stretch = log.stretch_with(last_index)?;
     if stretch.first_index() == 1
         && let Some(compared) = from_nothing(base, log, rules, last_index)
     {
         return compared.differences.is_empty().then_some(compared.first_revision);
     }
-    let mut search = aligner(base, stretch, rules, last_index);
+    let lowest = base.state.compact_revision().max(base.revision.saturating_sub(newest));
+    let mut search = aligner(base, stretch, rules, last_index, lowest);
     search.find(None).filter(|found| found.differences.is_empty()).map(|found| found.first_revision)
 }
 
@@ -76,11 +84,12 @@ fn aligner<'s, 'a>(
     stretch: &'s Stretch<'a>,
     rules: Rules,
     last_index: u64,
+    lowest: i64,
 ) -> Aligner<'s, 'a> {
     let end = AlignEnd { index: last_index, revision: Some(base.revision), is_exact: true };
     let records = HeldRecords::whole(base.entries(KEY_BUCKET));
-    let lowest = base.state.compact_revision();
-    Aligner::new(stretch, records, end, lowest, rules, base.state.alarms.is_empty())
+    let no_alarms_at = base.state.alarms.is_empty().then_some(base.index);
+    Aligner::new(stretch, records, end, lowest, rules, no_alarms_at)
 }
 
 /// The same by a log that has all entries: what it makes of nothing must be the db's revision, with each of its records.
@@ -111,8 +120,11 @@ fn from_nothing<'a>(
             differences.extend(what.map(differs).filter(|_| differences.len() < MAX_DIFFERENCES));
         };
         machine.apply(&entry, &mut sink).ok()?;
+        if !is_met {
+            return None;
+        }
     }
-    let is_whole = is_met && next == records.len();
+    let is_whole = next == records.len();
     let is_there = index == last_index && machine.store.revision == base.revision;
     (is_whole && is_there).then_some(Compared {
         covered: records.len() as u64,

@@ -47,7 +47,7 @@ pub fn replay(
     let mut report = ReplayReport { deletions: listed.unwrap_or_default(), ..report.make() };
     if let Some((target, mut records)) = target.zip(records) {
         start.compact(&mut records);
-        write_copy(file, request, target, &start.content(records), &mut report, progress)?;
+        write_copy(file, request, target, &start.content(records.list), &mut report, progress)?;
     }
     Ok(ReplayReport { elapsed_seconds: began.elapsed().as_secs_f64(), ..report })
 }

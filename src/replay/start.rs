@@ -1,14 +1,16 @@
 //! Where a replay begins: a db and a log of its history, read, and the rules that apply.
 
+use std::cell::RefCell;
+
 use crate::bolt::Db;
-use crate::etcd::apply::{Machine, Rules, Version};
+use crate::etcd::apply::{Machine, Rules, Version, Written};
 use crate::etcd::schema::{KEY_BUCKET, State};
 use crate::input::{DbFile, LogFiles, OpenOptions};
 use crate::member::ReadLog;
 
 use super::base::Base;
 use super::beyond::last_effect;
-use super::compact::{Dropped, compact};
+use super::compact::NewRecords;
 use super::content::{Content, NewRecord};
 use super::error::ReplayError;
 use super::small;
@@ -63,39 +65,46 @@ impl<'a> Start<'a> {
     }
 
     /// The db's own records.
-    pub fn records(&self) -> Vec<NewRecord<'a>> {
-        self.base.entries(KEY_BUCKET).iter().copied().map(NewRecord::Held).collect()
+    pub fn records(&self) -> NewRecords<'a> {
+        let records = self.base.entries(KEY_BUCKET).iter().copied().map(NewRecord::Held);
+        NewRecords::of(records.collect(), self.base.state.compact_revision())
     }
 
-    /// Applies the entries up to one; what they write is put behind the records, if these are wanted.
+    /// Applies the entries up to one; what they write is added to the records, if these are wanted.
     ///
     /// # Errors
     /// See [`steps::run`].
     pub fn run(
         &mut self,
         until: u64,
-        records: Option<&mut Vec<NewRecord<'a>>>,
+        records: Option<&mut NewRecords<'a>>,
     ) -> Result<StepTally, ReplayError> {
         let Self { machine, log, .. } = self;
         match records {
             // nothing but what exists is kept in memory
             None => steps::run(machine, log, until, &mut |_| {}, &mut |_| true),
             Some(records) => {
-                let mut sink = |written: crate::etcd::apply::Written<'a>| {
-                    records.push(NewRecord::Changed(written.change));
+                let keeps_tombstone = machine.rules.keeps_tombstone_at_compaction;
+
+                let records = RefCell::new(records);
+                let mut sink =
+                    |written: Written<'a>| records.borrow_mut().add(NewRecord::Changed(written.change));
+                let mut look = |step: steps::Step<'_, 'a>| {
+                    let revision = step.machine.store.compact_revision;
+                    records.borrow_mut().compact_early(revision, keeps_tombstone);
+                    true
                 };
-                steps::run(machine, log, until, &mut sink, &mut |_| true)
+                steps::run(machine, log, until, &mut sink, &mut look)
             }
         }
     }
 
     /// Drops the records that a compaction by one of the entries drops, or an earlier one that was cut short.
-    pub fn compact(&self, records: &mut Vec<NewRecord<'a>>) -> Dropped {
+    pub fn compact(&self, records: &mut NewRecords<'a>) {
         let compact_revision = self.machine.store.compact_revision;
-        if compact_revision == self.base.state.finished_compact_revision.unwrap_or(-1) {
-            return Dropped::default();
+        if compact_revision != self.base.state.finished_compact_revision.unwrap_or(-1) {
+            records.compact(compact_revision, self.machine.rules.keeps_tombstone_at_compaction);
         }
-        compact(records, compact_revision, self.machine.rules.keeps_tombstone_at_compaction)
     }
 
     /// What a new db holds that has these records.

@@ -1,6 +1,8 @@
 //! The version whose rules apply: the one that wrote the log.
 
-use crate::etcd::apply::{Machine, Rules, Version};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::etcd::apply::{Machine, Rules, Version, is_by_nested_cost};
 use crate::etcd::request::v2::V2Effect;
 use crate::etcd::request::{Action, Request};
 use crate::etcd::schema::{State, minor_of};
@@ -81,6 +83,18 @@ pub fn usual(minor: u32) -> Version {
     Version::new(3, minor, candidates(minor).first().copied().unwrap_or(0))
 }
 
+/// Whether there is any transaction that patches judge differently, whatever the alarms.
+fn has_nested_cost(log: &ReadLog<'_>) -> bool {
+    let is_one = |message: &&[u8]| {
+        let Ok(RaftEntry { content: EntryData::Request(data), .. }) = RaftEntry::parse(message) else {
+            return false;
+        };
+        let request = Request::parse(data);
+        matches!(&request, Ok(Request { action: Action::Txn(txn), .. }) if is_by_nested_cost(txn))
+    };
+    log.stretches.iter().any(|stretch| stretch.messages().par_iter().any(is_one))
+}
+
 /// Finds the version: the one that was named, or the one that fits.
 ///
 /// # Errors
@@ -110,6 +124,9 @@ pub fn find<'a>(
     };
     let differing = |version: Version| Rules::of(version).nested_cost != Rules::of(usual).nested_cost;
     if named.is_none() && !versions.iter().any(|&version| differing(version)) {
+        return Ok(of(usual, KnownBy::NoDifference, 0));
+    }
+    if named.is_none() && !has_nested_cost(log) {
         return Ok(of(usual, KnownBy::NoDifference, 0));
     }
     // an entry that can't be applied ends the count, and is said later

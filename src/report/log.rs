@@ -54,7 +54,7 @@ pub fn line(out: &mut impl Write, view: &View, line: &LogLine<'_>, select: &LogS
 }
 
 /// The value that is put, where it was asked for: on one line.
-fn show_value(out: &mut impl Write, operation: &Operation) -> io::Result<()> {
+fn show_value(out: &mut impl Write, operation: &Operation<'_>) -> io::Result<()> {
     let object =
         operation.object.as_ref().map(|object| serde_json::to_string(object.fields())).transpose()?;
     let value = operation.value.as_ref().map(ToString::to_string);
@@ -62,7 +62,7 @@ fn show_value(out: &mut impl Write, operation: &Operation) -> io::Result<()> {
 }
 
 /// Ranges of transactions are not worth a line, unless they were asked for.
-fn is_shown(line: &LogLine<'_>, operation: &Operation, select: &LogSelect) -> bool {
+fn is_shown(line: &LogLine<'_>, operation: &Operation<'_>, select: &LogSelect) -> bool {
     let is_read = operation.kind == EntryKind::Range && line.kind == EntryKind::Txn;
     let is_wanted_kind = select.kinds.is_empty()
         || select.kinds.contains(&line.kind)
@@ -89,7 +89,7 @@ fn row(out: &mut impl Write, line: &LogLine<'_>, kind: &str, value: &str, what: 
     )
 }
 
-fn key(operation: &Operation) -> String {
+fn key(operation: &Operation<'_>) -> String {
     let range = match &operation.range_end {
         None => String::new(),
         Some(end) if end.0 == [0] => " and all after it".to_owned(),
@@ -98,7 +98,7 @@ fn key(operation: &Operation) -> String {
     let lease =
         if operation.lease.0 == 0 { String::new() } else { format!("  lease {:x}", operation.lease.0) };
     let branch = operation.branch.filter(|&branch| branch == "else").map_or("", |_| "  (else)");
-    format!("{}{range}{lease}{branch}", escape(&operation.key.0))
+    format!("{}{range}{lease}{branch}", escape(operation.key.0))
 }
 
 /// What a log holds.

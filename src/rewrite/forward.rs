@@ -8,9 +8,9 @@ use crate::copy::Progress;
 use crate::copy::proof::{self, Mismatch};
 use crate::etcd::apply::alarms::Alarms;
 use crate::etcd::hash;
-use crate::etcd::schema::{Alarm, State};
+use crate::etcd::schema::{Alarm, KEY_BUCKET, State};
 use crate::input::{DbFile, LogFiles};
-use crate::replay::compact::{Dropped, compact};
+use crate::replay::compact::{Dropped, NewRecords, compact};
 use crate::replay::content::{Content, NewRecord};
 use crate::replay::document::KnownBy;
 use crate::replay::document::Point;
@@ -67,7 +67,7 @@ impl<'a> Forward<'a> {
         }
         let from = Point::of(&start.machine);
         let mut records = start.records();
-        let own_records = records.len();
+
         let tally = start.run(last, Some(&mut records))?;
         check_sure(&start, &tally)?;
         let applied = AppliedTail {
@@ -76,9 +76,10 @@ impl<'a> Forward<'a> {
             entries: tally.entries,
             writes: tally.writes,
             refused: tally.refused,
-            records: records.len().saturating_sub(own_records) as u64,
+            records: records.added,
         };
-        let dropped = start.compact(&mut records);
+        start.compact(&mut records);
+        let NewRecords { list: records, dropped, .. } = records;
         let state = State { alarms: alarms(start.machine.alarms.iter()), ..State::read(&source.db) };
         let store = &start.machine.store;
         let revisions = Revisions {
@@ -101,7 +102,7 @@ impl<'a> Forward<'a> {
             return Err(ChangeError::Unplaced { offset });
         }
         let mut omitted = Omitted {
-            source_records: self.start.records().len() as u64,
+            source_records: self.start.base.entries(KEY_BUCKET).len() as u64,
             superseded: self.dropped.superseded,
             tombstones: self.dropped.tombstones,
             ..Omitted::default()

@@ -225,7 +225,9 @@ fn from_records<'a>(
     let end =
         AlignEnd { index: end.min(stretch.last_index()), revision: is_end_known.then_some(newest), is_exact };
     let records = HeldRecords { held: remains.records, lost: Some(remains.lost) };
-    let mut aligner = Aligner::new(stretch, records, end, remains.compacted, rules, remains.no_alarms);
+    // what is left of its alarms may be of an earlier time: it counts where the log knows of none, either
+    let no_alarms_at = remains.no_alarms.then_some(0);
+    let mut aligner = Aligner::new(stretch, records, end, remains.compacted, rules, no_alarms_at);
     let (all, is_complete) = aligner.all();
     let first = all.first().filter(|_| is_complete)?;
     let after = first.first_revision.saturating_sub(1);

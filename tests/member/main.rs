@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`bytes`] | what is read of a sound log, and that whatever lies in one is a fault |
 //! | [`damaged`] | what is read on after a fault |
+//! | [`joined`] | segments read beside each other, and one after the other |
 //! | [`requests`] | what entries ask for, and what becomes of it |
 //! | [`decided`], [`real`] | what follows from a log for a change of the db |
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
+//! | [`compacted`] | records that compactions drop on the way |
 //! | [`readers`] | what other readers find in the same logs |
 //! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
@@ -25,9 +27,11 @@ mod support;
 mod beyond;
 mod bytes;
 mod candidates;
+mod compacted;
 mod compared;
 mod damaged;
 mod decided;
+mod joined;
 mod large;
 mod readers;
 mod real;

@@ -61,8 +61,7 @@ fn at_each_entry_it_is_what_etcd_had() {
         let log = LogFiles::open(&folder.path().join("m1"), None).expect("a log");
         for truth in at {
             let index = truth["index"].as_u64().expect("an index");
-            // another name each time: a process that another test starts may have the last one open for a moment
-            let target = folder.path().join(format!("{index}.db"));
+            let target = folder.path().join("replayed.db");
             let mut request = ReplayRequest::to(&target);
             request.until = Until::Index(index);
             let report = base

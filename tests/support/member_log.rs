@@ -154,6 +154,15 @@ impl LogBuilder {
         self.record(SNAPSHOT, Some(&message))
     }
 
+    /// The term of its entries, and the index of the next.
+    pub fn place(&self) -> (u64, u64) {
+        (self.term, self.next)
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn crc(&self) -> u32 {
         self.crc
     }

@@ -10,8 +10,9 @@ use crate::bolt::lock::Lock;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};
+use crate::log::count::Counter;
 use crate::log::select::NamesSeen;
-use crate::log::summary::Counter;
+use crate::log::summary::LogSummary;
 use crate::log::values;
 use crate::log::{self, Effects, EntryKind, LogLine, LogSelect};
 use crate::member::ReadLog;
@@ -155,12 +156,8 @@ impl LogArgs {
         known: &mut Effects<'a>,
         select: &LogSelect,
     ) -> Result<()> {
-        let mut counter = Counter::default();
-        log::for_each(log, known, select, |line| {
-            counter.add(&line);
-            Ok::<(), io::Error>(())
-        })?;
-        let summary = counter.finish(ByteText::from(files.folder.as_path()), log);
+        let counted = Counter::of(log, known, select);
+        let summary = LogSummary::new(ByteText::from(files.folder.as_path()), log, counted);
         if summary.entries == 0 {
             check_names(log, select)?;
         }

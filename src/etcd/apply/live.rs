@@ -1,9 +1,11 @@
 //! The keys that exist, in their order, and the leases that they are attached to. Keys and values stay where they are: in the db or
 //! in the log.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
+
+use foldhash::fast::RandomState;
 
 use super::super::key_value::KeyValue;
 use super::super::request::KeyRange;
@@ -19,6 +21,13 @@ pub struct LiveKey<'a> {
     pub value: &'a [u8],
 }
 
+/// A key that was put, and what it was before; `None` where it did not exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyPut<'a> {
+    pub before: Option<LiveKey<'a>>,
+    pub live: LiveKey<'a>,
+}
+
 impl<'a> LiveKey<'a> {
     /// As its newest record says.
     pub fn of(kv: &KeyValue<'a>) -> Self {
@@ -27,10 +36,12 @@ impl<'a> LiveKey<'a> {
     }
 }
 
-/// All keys that exist.
+/// All keys that exist. Most requests change a key that is there: it is found by its hash. Ranges are found by the order.
 #[derive(Clone, Debug, Default)]
 pub struct LiveKeys<'a> {
-    keys: BTreeMap<&'a [u8], LiveKey<'a>>,
+    keys: HashMap<&'a [u8], LiveKey<'a>, RandomState>,
+    /// The same keys.
+    order: BTreeSet<&'a [u8]>,
     leased: HashMap<i64, BTreeSet<&'a [u8]>>,
 }
 
@@ -47,43 +58,59 @@ impl<'a> LiveKeys<'a> {
         self.keys.get(key)
     }
 
+    /// All keys, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &LiveKey<'a>)> {
-        self.keys.iter().map(|(key, live)| (*key, live))
+        self.order.iter().filter_map(|&key| Some((key, self.keys.get(key)?)))
     }
 
     /// The keys of a range, in order.
     pub fn range<'s>(&'s self, range: KeyRange<'s>) -> impl Iterator<Item = (&'a [u8], &'s LiveKey<'a>)> {
         let (from, end) = (range.key, range.range_end);
+        let one = range.is_one().then(|| self.keys.get_key_value(from)).flatten();
         let to = match end {
-            [] => Bound::Included(from),
             [0] => Bound::Unbounded,
             end => Bound::Excluded(end),
         };
-        // a range that ends before it begins has no keys
+        // one key, or a range that ends before it begins
         let is_empty = matches!(to, Bound::Excluded(end) if end <= from);
-        let to = if is_empty { Bound::Included(from) } else { to };
-        let keys = self.keys.range::<[u8], _>((Bound::Included(from), to));
-        keys.take(if is_empty { 0 } else { usize::MAX }).map(|(key, live)| (*key, live))
+        let in_order = (!is_empty).then(|| self.order.range::<[u8], _>((Bound::Included(from), to)));
+        let many = in_order.into_iter().flatten().filter_map(|&key| Some((key, self.keys.get(key)?)));
+        one.map(|(key, live)| (*key, live)).into_iter().chain(many)
     }
 
     pub fn put(&mut self, key: &'a [u8], live: LiveKey<'a>) {
-        let before = match self.keys.entry(key) {
-            Entry::Occupied(mut place) => place.insert(live).lease,
+        self.put_with(key, |_| live);
+    }
+
+    /// Puts a key as `make` says, by what it was before.
+    pub fn put_with(
+        &mut self,
+        key: &'a [u8],
+        make: impl FnOnce(Option<&LiveKey<'a>>) -> LiveKey<'a>,
+    ) -> KeyPut<'a> {
+        let put = match self.keys.entry(key) {
+            Entry::Occupied(mut place) => {
+                let live = make(Some(place.get()));
+                KeyPut { before: Some(place.insert(live)), live }
+            }
             Entry::Vacant(place) => {
-                place.insert(live);
-                0
+                self.order.insert(key);
+                KeyPut { before: None, live: *place.insert(make(None)) }
             }
         };
-        if before != live.lease {
-            self.detach(before, key);
-            if live.lease != 0 {
-                self.leased.entry(live.lease).or_default().insert(key);
+        let lease_before = put.before.map_or(0, |before| before.lease);
+        if lease_before != put.live.lease {
+            self.detach(lease_before, key);
+            if put.live.lease != 0 {
+                self.leased.entry(put.live.lease).or_default().insert(key);
             }
         }
+        put
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Option<LiveKey<'a>> {
         let live = self.keys.remove(key)?;
+        self.order.remove(key);
         self.detach(live.lease, key);
         Some(live)
     }
@@ -108,13 +135,13 @@ impl<'a> LiveKeys<'a> {
 
 impl<'a> FromIterator<(&'a [u8], LiveKey<'a>)> for LiveKeys<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], LiveKey<'a>)>>(keys: I) -> Self {
-        // in order, the map is built at once
-        let keys: BTreeMap<_, _> = keys.into_iter().collect();
+        let keys: HashMap<_, _, _> = keys.into_iter().collect();
         let mut leased: HashMap<i64, BTreeSet<&'a [u8]>> = HashMap::new();
         for (key, live) in keys.iter().filter(|(_, live)| live.lease != 0) {
             leased.entry(live.lease).or_default().insert(key);
         }
-        Self { keys, leased }
+        let order = keys.keys().copied().collect();
+        Self { keys, order, leased }
     }
 }
 

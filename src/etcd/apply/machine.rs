@@ -213,7 +213,7 @@ impl<'a> Machine<'a> {
 }
 
 /// Whether the two rules for what a transaction costs differ on it.
-fn is_by_nested_cost(txn: &Txn<'_>) -> bool {
+pub fn is_by_nested_cost(txn: &Txn<'_>) -> bool {
     let takes = TakesSpace::of(txn);
     takes.anywhere && !takes.outermost
 }

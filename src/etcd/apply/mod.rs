@@ -27,7 +27,7 @@ pub mod store;
 mod txn;
 
 pub use live::{LiveKey, LiveKeys};
-pub use machine::{Applied, Machine, Unsupported};
+pub use machine::{Applied, Machine, Unsupported, is_by_nested_cost};
 pub use refused::Refused;
 pub use rules::{Rules, Version};
 pub use store::{Change, NewValue, Store, Written};

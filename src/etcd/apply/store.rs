@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::request::{KeyRange, Op, Put, Range, Txn};
 use super::super::revision::{RecordKey, Revision};
-use super::live::{LiveKey, LiveKeys};
+use super::live::{KeyPut, LiveKey, LiveKeys};
 use super::refused::Refused;
 use super::rules::Rules;
 use super::txn::Chosen;
@@ -229,16 +229,17 @@ impl<'s, 'a> Write<'s, 'a> {
     }
 
     fn put(&mut self, put: &Put<'a>) {
-        let before = self.store.keys.get(put.key).copied();
-        let (value, lease) = (before.map(|key| key.value), before.map(|key| key.lease));
-        let live = LiveKey {
-            create_revision: before.map_or(self.next.main, |key| key.create_revision),
-            mod_revision: self.next.main,
-            version: before.map_or(0, |key| key.version).saturating_add(1),
-            lease: lease.filter(|_| put.ignore_lease).unwrap_or(put.lease),
-            value: value.filter(|_| put.ignore_value).unwrap_or(put.value),
-        };
-        self.store.keys.put(put.key, live);
+        let revision = self.next.main;
+        let KeyPut { before, live } = self.store.keys.put_with(put.key, |before| {
+            let (value, lease) = (before.map(|key| key.value), before.map(|key| key.lease));
+            LiveKey {
+                create_revision: before.map_or(revision, |key| key.create_revision),
+                mod_revision: revision,
+                version: before.map_or(0, |key| key.version).saturating_add(1),
+                lease: lease.filter(|_| put.ignore_lease).unwrap_or(put.lease),
+                value: value.filter(|_| put.ignore_value).unwrap_or(put.value),
+            }
+        });
         let LiveKey { create_revision, version, lease, value, .. } = live;
         self.change(put.key, Some(NewValue { create_revision, version, lease, value }), before);
     }
