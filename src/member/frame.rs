@@ -29,6 +29,8 @@ pub struct Frame<'a> {
     /// Where the next one begins.
     pub end: usize,
     pub record: &'a [u8],
+    /// Whether its padding is zeros, as etcd writes it. etcd reads it whatever it is.
+    pub is_padded_with_zeros: bool,
 }
 
 /// How a segment ends.
@@ -85,14 +87,12 @@ impl<'a> Frames<'a> {
         let (len, padding) = lengths(*field)?;
         let (record, behind) = behind.split_at_checked(len).ok_or(LogFaultKind::Cut)?;
         let zeros = behind.get(..padding).ok_or(LogFaultKind::Cut)?;
-        if zeros.iter().any(|&byte| byte != 0) {
-            return Err(LogFaultKind::Padding);
-        }
+        let is_padded_with_zeros = zeros.iter().all(|&byte| byte == 0);
         let size =
             WORD.checked_add(len).and_then(|size| size.checked_add(padding)).ok_or(LogFaultKind::Cut)?;
         let (begin, end) = (self.next, self.next.checked_add(size).ok_or(LogFaultKind::Cut)?);
         self.next = end;
-        Ok(Some(Frame { begin, end, record }))
+        Ok(Some(Frame { begin, end, record, is_padded_with_zeros }))
     }
 
     /// How the segment ends, where there is no next frame.
@@ -136,8 +136,14 @@ mod tests {
     fn frames_follow_each_other() {
         let data = b"\x05\0\0\0\0\0\0\x83abcde\0\0\0\x08\0\0\0\0\0\0\0abcdefgh\0\0\0\0\0\0\0\0";
         let mut frames = Frames::of(data);
-        assert_eq!(frames.next_frame(), Ok(Some(Frame { begin: 0, end: 16, record: b"abcde" })));
-        assert_eq!(frames.next_frame(), Ok(Some(Frame { begin: 16, end: 32, record: b"abcdefgh" })));
+        assert_eq!(
+            frames.next_frame(),
+            Ok(Some(Frame { begin: 0, end: 16, record: b"abcde", is_padded_with_zeros: true }))
+        );
+        assert_eq!(
+            frames.next_frame(),
+            Ok(Some(Frame { begin: 16, end: 32, record: b"abcdefgh", is_padded_with_zeros: true }))
+        );
         assert_eq!((frames.next_frame(), frames.end()), (Ok(None), Ok(FramesEnd::Zeros)));
         let mut frames = Frames::of(&data[..16]);
         assert!(frames.next_frame().is_ok());
@@ -157,7 +163,8 @@ mod tests {
         assert_eq!(first(b"\xf8\xff\xff\xff\xff\xff\xff\0abcdefgh"), Err(LogFaultKind::Cut));
         assert_eq!(first(b"\xff\xff\xff\xff\xff\xff\xff\x81abcdefgh"), Err(LogFaultKind::Cut));
         assert_eq!(first(b"\x10\0\0\0\0\0\0\0abcdefgh"), Err(LogFaultKind::Cut));
-        assert_eq!(first(b"\x05\0\0\0\0\0\0\x83abcde\0\x01\0"), Err(LogFaultKind::Padding));
+        let odd = Frame { begin: 0, end: 16, record: b"abcde", is_padded_with_zeros: false };
+        assert_eq!(first(b"\x05\0\0\0\0\0\0\x83abcde\0\x01\0"), Ok(Some(odd)));
         for len in 1..16 {
             assert_eq!(
                 first(&b"\x05\0\0\0\0\0\0\x83abcde\0\0\0"[..len]),

@@ -27,12 +27,20 @@ pub(super) struct PlainSegment<'a> {
     pub messages: Vec<&'a [u8]>,
 }
 
+/// The next record, or that there is none; nothing where there is a fault.
+fn next_plain<'a>(records: &mut WalRecords<'a>) -> Option<Option<WalRecord<'a>>> {
+    records.next_record().ok().filter(|_| !records.has_odd_padding())
+}
+
 impl<'a> PlainSegment<'a> {
     /// Reads a segment; `None` where anything in it needs the segments before to be judged, or is a fault.
     pub(super) fn read(segment: &Segment<'a>, is_last: bool) -> Option<Self> {
         let mut records = WalRecords::of(segment.data, None);
-        let head = records.next_record().ok()??;
-        let metadata = records.next_record().ok()?.filter(|record| record.kind == RecordType::Metadata)?;
+        let head = next_plain(&mut records)??;
+        let metadata = next_plain(&mut records)??;
+        if metadata.kind != RecordType::Metadata {
+            return None;
+        }
         let mut plain = Self {
             crc_before: head.crc,
             crc: head.crc,
@@ -44,7 +52,7 @@ impl<'a> PlainSegment<'a> {
             changes: Vec::new(),
             messages: Vec::new(),
         };
-        while let Some(record) = records.next_record().ok()? {
+        while let Some(record) = next_plain(&mut records)? {
             plain.take(&record)?;
         }
         let ends_well = records.end().ok()?.may_end(is_last);

@@ -255,6 +255,9 @@ impl<'a> Reader<'a> {
                     if let Err(kind) = self.take(&record) {
                         self.fault(segment, at, kind);
                     }
+                    if records.has_odd_padding() {
+                        self.fault(segment, at, LogFaultKind::Padding);
+                    }
                     count = count.saturating_add(1);
                     continue;
                 }

@@ -79,22 +79,28 @@ pub struct WalRecords<'a> {
     /// The checksum so far; `None` before the first segment that there is.
     crc: Option<u32>,
     at_head: bool,
+    has_odd_padding: bool,
 }
 
 impl<'a> WalRecords<'a> {
     /// Of a segment, after one that ended with this checksum.
     pub fn of(segment: &'a [u8], crc: Option<u32>) -> Self {
-        Self { frames: Frames::of(segment), crc, at_head: true }
+        Self { frames: Frames::of(segment), crc, at_head: true, has_odd_padding: false }
     }
 
     /// Those from an offset on, after a record with this checksum.
     pub fn behind(segment: &'a [u8], offset: usize, crc: u32) -> Self {
-        Self { frames: Frames::at(segment, offset), crc: Some(crc), at_head: false }
+        Self { frames: Frames::at(segment, offset), crc: Some(crc), at_head: false, has_odd_padding: false }
     }
 
     /// Where the next frame begins: where a fault is, if there is one.
     pub fn position(&self) -> u64 {
         self.frames.position() as u64
+    }
+
+    /// Whether the last record has padding that is not zeros, which etcd never writes, and does not mind.
+    pub fn has_odd_padding(&self) -> bool {
+        self.has_odd_padding
     }
 
     /// The checksum so far.
@@ -127,6 +133,7 @@ impl<'a> WalRecords<'a> {
             }
         }
         (self.crc, self.at_head, self.frames) = (Some(record.crc), false, frames);
+        self.has_odd_padding = !frame.is_padded_with_zeros;
         Ok(Some(record))
     }
 

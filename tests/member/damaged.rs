@@ -50,6 +50,30 @@ fn a_changed_byte_costs_a_record_or_two() {
     }
 }
 
+/// Padding has no checksum, and etcd does not look at it: its record is as it was.
+#[test]
+fn changed_padding_costs_nothing() {
+    let log = log_of(7, &[7], 30);
+    let sound = read(&log);
+    let mut padded = 0;
+    for (begin, end) in frames(&log) {
+        let padding = usize::from(log[begin + 7] & 7);
+        for at in end - padding..end {
+            let mut changed = log.clone();
+            changed[at] = 1;
+            let read = read(&changed);
+            assert_eq!(
+                (stretches(&read), read.num_faults),
+                (stretches(&sound), 1),
+                "byte {at}: {:?}",
+                read.faults
+            );
+            padded += 1;
+        }
+    }
+    assert!(padded > 30, "{padded} bytes");
+}
+
 /// A length field of zeros ends the log for etcd, in silence. What lies behind is found.
 #[test]
 fn what_lies_behind_a_silent_end_is_found() {
