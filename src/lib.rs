@@ -59,6 +59,7 @@ mod content;
 mod copy;
 #[cfg(test)]
 mod described;
+mod doctor;
 mod etcd;
 mod filter;
 mod front;
@@ -141,7 +142,7 @@ pub mod internals {
         };
     }
     internals! {
-        analyze, bolt, check, cleanup, clock, content, copy, etcd, filter, guide, hash, input, inspect, k8s, log, member, output, owner,
+        analyze, bolt, check, cleanup, clock, content, copy, doctor, etcd, filter, guide, hash, input, inspect, k8s, log, member, output, owner,
         protobuf, replay, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
     }
 }

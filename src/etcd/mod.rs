@@ -37,6 +37,7 @@ pub mod revision;
 pub mod schema;
 pub mod tail;
 pub mod trailer;
+pub mod v2_store;
 
 pub use gaps::{RevisionGap, RevisionGaps};
 pub use hex_id::HexId;

@@ -12,6 +12,7 @@
 //! | [`log`](mod@log) | what a log says: whose it is, how far it goes, who is a member |
 //! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
 //! | `plain` | segments without trouble, read beside each other |
+//! | [`as_etcd`] | the log as an etcd reads it at its start |
 //! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
@@ -19,6 +20,7 @@
 //! from etcd 3.4 to 3.8 (`server/storage/wal/{wal,encoder,decoder,util}.go`, `walpb/record.proto`; raft's
 //! `raftpb/raft.proto`).
 
+pub mod as_etcd;
 pub mod conf_change;
 pub mod conf_state;
 pub mod fault;

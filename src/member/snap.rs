@@ -1,7 +1,8 @@
 //! A `.snap` file: raft's snapshot, written by etcd up to 3.7 (`server/etcdserver/api/snap/snapshotter.go`,
 //! `snappb/snap.proto`; raft's `Snapshot`).
 //!
-//! Only its head is read here: index, term, and the members at that point, which a snapshot record of etcd 3.4 lacks.
+//! Its head is read here: index, term, and the members at that point, which a snapshot record of etcd 3.4 lacks. The v2 store is
+//! JSON ([`crate::etcd::v2_store`]).
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -16,6 +17,14 @@ use super::message::Snapshot;
 /// # Errors
 /// Its checksum is not that of its content, or it is no such file.
 pub fn parse(file: &[u8]) -> Result<Snapshot, MessageError> {
+    parse_with_store(file).map(|(snapshot, _)| snapshot)
+}
+
+/// The same, with the v2 store that it holds, as JSON.
+///
+/// # Errors
+/// Its checksum is not that of its content, or it is no such file.
+pub fn parse_with_store(file: &[u8]) -> Result<(Snapshot, &[u8]), MessageError> {
     let (mut crc, mut data) = (None, None);
     for field in Fields::of(file) {
         let field = field?;
@@ -29,16 +38,16 @@ pub fn parse(file: &[u8]) -> Result<Snapshot, MessageError> {
     if crc != Some(crc32c::crc32c(data)) {
         return Err(MessageError::Value("checksum"));
     }
-    let mut metadata = None;
+    let (mut metadata, mut store) = (None, &[][..]);
     for field in Fields::of(data) {
         let field = field?;
         match (field.number, field.value) {
-            (1, Value::Bytes(_)) => {}
+            (1, Value::Bytes(value)) => store = value,
             (2, Value::Bytes(value)) if metadata.is_none() => metadata = Some(value),
             (number, _) => return Err(MessageError::Field(number)),
         }
     }
-    parse_metadata(metadata.ok_or(MessageError::Missing("metadata"))?)
+    Ok((parse_metadata(metadata.ok_or(MessageError::Missing("metadata"))?)?, store))
 }
 
 fn parse_metadata(message: &[u8]) -> Result<Snapshot, MessageError> {

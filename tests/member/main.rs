@@ -10,6 +10,7 @@
 //! | [`received`] | a db that the leader sent |
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
 //! | [`compacted`] | records that compactions drop on the way |
+//! | [`predicted`] | what each etcd does when it starts |
 //! | [`readers`] | what other readers find in the same logs |
 //! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
@@ -33,6 +34,7 @@ mod damaged;
 mod decided;
 mod joined;
 mod large;
+mod predicted;
 mod readers;
 mod real;
 mod received;

@@ -1,0 +1,388 @@
+//! What an etcd of a version does when it starts from a member's directory, step by step, as it does it
+//! (`server/etcdserver/bootstrap.go`; up to 3.5 `server/etcdserver/server.go`, `NewServer`).
+
+use std::fmt::Write;
+
+use crate::bolt::Db;
+use crate::etcd::apply::{Machine, Rules, Version};
+use crate::etcd::request::v2::V2Effect;
+use crate::etcd::request::{Action, Request, V2Request};
+use crate::etcd::schema::{State, minor_of};
+use crate::etcd::v2_store::V2Store;
+use crate::member::as_etcd::{
+    LengthLimit, ReadFrom, SnapshotRecord, WalFailure, read_from, snapshot_records,
+};
+use crate::member::conf_change::ConfChange;
+use crate::member::log::Segment;
+use crate::member::names::SegmentName;
+use crate::member::{ConfState, ReadLog};
+use crate::replay::base::Base;
+use crate::replay::steps;
+
+use super::files::{DbState, MemberFiles};
+use super::prediction::{Prediction, Starts};
+
+/// Entries that a member writes at its start: a leader's empty one, and its own attributes.
+const OWN_ENTRIES: u64 = 2;
+
+/// What a start ends with: its last message, `…` for what can't be known.
+type Refusal = String;
+
+/// The snapshot that a start goes on from.
+#[derive(Clone, Debug, Default)]
+struct From<'f> {
+    index: u64,
+    term: u64,
+    config: Option<ConfState>,
+    /// Up to 3.6, of its `.snap`.
+    store: Option<&'f V2Store>,
+}
+
+/// A start, as far as it came.
+struct Start<'f> {
+    files: &'f MemberFiles,
+    version: Version,
+    changes: Vec<String>,
+}
+
+/// What is known once the log was read.
+struct Ready<'f> {
+    db: Option<&'f Db>,
+    /// The entry that the db is at.
+    index: u64,
+    from: From<'f>,
+    read: ReadFrom<'f>,
+}
+
+/// What an etcd of this version does with a member's directory.
+pub fn predict(files: &MemberFiles, version: Version) -> Prediction {
+    let mut start = Start { files, version, changes: Vec::new() };
+    let outcome = start.run();
+    let changes = start.changes;
+    match outcome {
+        Ok(prediction) => Prediction { changes, ..prediction },
+        Err(message) => Prediction { changes, ..Prediction::refused(version, message) },
+    }
+}
+
+impl<'f> Start<'f> {
+    fn is_at_least(&self, minor: u32) -> bool {
+        self.version >= Version::new(3, minor, 0)
+    }
+
+    fn run(&mut self) -> Result<Prediction, Refusal> {
+        let files = self.files;
+        let db = match &files.db {
+            DbState::Damaged(_) => return Err("panic: …".to_owned()),
+            DbState::Missing => None,
+            DbState::Sound(db) => Some(db),
+        };
+        let log = files.log.as_ref().filter(|_| files.has_log);
+        let Some(log) = log else {
+            self.check_storage_version(db)?;
+            return Ok(self.as_new_member(db));
+        };
+        let mut segments = log.segments();
+        let name = |segment: &Segment<'_>| SegmentName::parse(segment.name);
+        segments.retain(|segment| name(segment).is_some());
+        segments.sort_by_key(name);
+        let first_indices: Vec<u64> =
+            segments.iter().filter_map(|segment| Some(name(segment)?.first_index)).collect();
+        let limit = length_limit(self.version);
+        let records = snapshot_records(&segments, limit)
+            .map_err(|failure| self.words("discovery failed", failure, &segments))?;
+        let from = self.choose_snapshot(&records)?;
+        let (db, index) = self.choose_db(db, &from)?;
+        self.check_storage_version(db)?;
+        let read =
+            read_from(&segments, &first_indices, (from.index, from.term), limit).map_err(|failure| {
+                let what = match failure {
+                    WalFailure::NoFile { .. } => "failed to open WAL",
+                    _ => "failed to read WAL, cannot be repaired",
+                };
+                self.words(what, failure, &segments)
+            })?;
+        if let Some((file, cut)) = read.repaired {
+            let name = segments.get(file).map_or("", |segment| segment.name);
+            self.changes.push(format!("cuts wal/{name} at byte {cut}, and keeps a copy as {name}.broken"));
+        }
+        if self.is_at_least(7) && records.is_empty() {
+            return Err("panic: runtime error: invalid memory address or nil pointer dereference".to_owned());
+        }
+        if read.node_id == 0 {
+            return Err("panic: cannot use none as id".to_owned());
+        }
+        self.go_on(&Ready { db, index, from, read })
+    }
+
+    /// Up to 3.6 the newest `.snap` whose record is in the log; from 3.7 on the last record.
+    fn choose_snapshot(&mut self, records: &[SnapshotRecord]) -> Result<From<'f>, Refusal> {
+        if self.is_at_least(7) {
+            let last = records.last().map(|last| (last.index, last.term));
+            let (index, term) = last.unwrap_or_default();
+            return Ok(From { index, term, ..From::default() });
+        }
+        let files = self.files;
+        for file in &files.snaps {
+            let Some((snapshot, store)) = &file.content else {
+                self.changes.push(format!("renames snap/{0} to {0}.broken", file.name));
+                continue;
+            };
+            let is_it =
+                |record: &SnapshotRecord| (record.index, record.term) == (snapshot.index, snapshot.term);
+            if records.iter().any(is_it) {
+                if self.is_at_least(6) && store.has_custom_content {
+                    return Err(
+                        "discovery failed | detected disallowed custom content in v2store for stage \
+                                --v2-deprecation=write-only"
+                            .to_owned(),
+                    );
+                }
+                let (index, term, config) = (snapshot.index, snapshot.term, snapshot.config.clone());
+                return Ok(From { index, term, config, store: Some(store) });
+            }
+        }
+        Ok(From::default())
+    }
+
+    /// The db, and the entry that it is at: a newer snapshot needs the db that came with it.
+    fn choose_db(&mut self, db: Option<&'f Db>, from: &From<'_>) -> Result<(Option<&'f Db>, u64), Refusal> {
+        let index = |db: &Db| State::read(db).consistent_index.unwrap_or(0);
+        let own = db.map_or(0, index);
+        if from.index <= own {
+            return Ok((db, own));
+        }
+        let files = self.files;
+        match files.received.get(&from.index) {
+            Some(_) if (Version::new(3, 5, 0)..=Version::new(3, 5, 1)).contains(&self.version) => {
+                Err("panic: assertion failed: tx closed".to_owned())
+            }
+            Some(DbState::Sound(received)) => {
+                self.changes.push(format!("renames snap/{:016x}.snap.db to snap/db", from.index));
+                Ok((Some(received), index(received)))
+            }
+            Some(_) => Err("panic: …".to_owned()),
+            None => Err(
+                "panic: failed to recover v3 backend from snapshot | failed to find database snapshot file \
+                         (snap: snapshot file doesn't exist)"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn check_storage_version(&self, db: Option<&Db>) -> Result<(), Refusal> {
+        let version = db.and_then(|db| State::read(db).storage_version).unwrap_or_default();
+        match minor_of(&version) {
+            Some(minor) if self.is_at_least(6) && minor > self.version.minor => {
+                Err(format!("discovery failed | version \"{version}\" is not supported"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what a newer etcd wrote: by the db from 3.6 on, else by the v2 store.
+    fn check_cluster_version(&self, version: Option<&str>) -> Result<(), Refusal> {
+        match version.and_then(minor_of) {
+            Some(minor) if minor > self.version.minor => Err(format!(
+                "{}: invalid downgrade; server version is lower than determined cluster version",
+                if self.is_at_least(6) { "panic" } else { "fatal" }
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn go_on(&mut self, ready: &Ready<'f>) -> Result<Prediction, Refusal> {
+        let of_db = ready.db.and_then(|db| State::read(db).cluster_version);
+        if self.is_at_least(6) {
+            self.check_cluster_version(of_db.as_deref())?;
+        }
+        let last = ready.from.index.saturating_add(ready.read.entries.len() as u64);
+        let ReadFrom { commit, term, node_id, .. } = ready.read;
+        if term > 0 && !(ready.from.index..=last).contains(&commit) {
+            return Err(format!(
+                "panic: {node_id:x} state.commit {commit} is out of range [{}, {last}]",
+                ready.from.index
+            ));
+        }
+        if !self.is_at_least(6) {
+            self.check_cluster_version(ready.from.store.and_then(|store| store.cluster_version.as_deref()))?;
+        }
+        let config = self.apply(ready)?;
+        Ok(self.serve(ready, &config, last))
+    }
+
+    /// What each entry does beside the db's records, and the members after the last one.
+    fn apply(&self, ready: &Ready<'f>) -> Result<ConfState, Refusal> {
+        let mut config = match (&ready.from.config, ready.db) {
+            _ if self.is_at_least(7) => ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default(),
+            (Some(config), _) => config.clone(),
+            (None, _) => ConfState::default(),
+        };
+        for entry in &ready.read.entries {
+            match entry.kind {
+                0 => self.apply_request(entry.data)?,
+                1 => {
+                    if let Ok((change, _)) = ConfChange::parse(entry.data) {
+                        config.apply(change);
+                    }
+                }
+                _ => {
+                    return Err(
+                        "panic: unknown entry type; must be either EntryNormal or EntryConfChange".to_owned()
+                    );
+                }
+            }
+        }
+        Ok(config)
+    }
+
+    fn apply_request(&self, data: &[u8]) -> Result<(), Refusal> {
+        let v2 = V2Request::parse(data);
+        if self.is_at_least(7) && v2.is_ok() {
+            return Err("panic: unmarshal should never fail (proto: cannot parse invalid wire-format data)"
+                .to_owned());
+        }
+        match v2.map(|request| request.effect()) {
+            Ok(V2Effect::Nothing) if self.is_at_least(6) => {
+                Err("panic: detected disallowed v2 WAL for stage --v2-deprecation=write-only".to_owned())
+            }
+            Ok(V2Effect::ClusterVersion(version)) => self.check_cluster_version(Some(version)),
+            Ok(_) => Ok(()),
+            Err(_) => match Request::parse(data).map(|request| request.action) {
+                Ok(Action::ClusterVersion(version)) => self.check_cluster_version(Some(version)),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn serve(&self, ready: &Ready<'f>, config: &ConfState, last: u64) -> Prediction {
+        let mut prediction = Prediction::of(self.version);
+        let id = ready.read.node_id;
+        let rows = ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default();
+        if self.is_at_least(7) && self.has_strangers(ready, &rows) {
+            prediction.starts = Starts::Silent;
+            prediction.message = Some("cannot process message to mismatch member".to_owned());
+            return prediction;
+        }
+        if config.voters().iter().any(|&voter| voter != id) {
+            prediction.starts = Starts::Undecided;
+            prediction.why = Some("an election decides: other members vote, too".to_owned());
+            return prediction;
+        }
+        self.state_after(ready, last, &mut prediction);
+        self.lag(ready.index.saturating_sub(last), &mut prediction);
+        prediction
+    }
+
+    /// Whether the db's members are others than those that the log and its snapshots name: raft's members are made from the db.
+    fn has_strangers(&self, ready: &Ready<'f>, rows: &ConfState) -> bool {
+        let Some(log) = &self.files.log else { return false };
+        let heads: Vec<_> =
+            self.files.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect();
+        let known = ReadLog::read(&log.segments()).log.members(ready.index, &heads);
+        known.is_some_and(|known| rows.members().iter().any(|row| !known.contains(row)))
+    }
+
+    /// How the member goes on whose db is so many entries ahead of its log: its own entries are not applied until it has caught up.
+    fn lag(&self, lag: u64, prediction: &mut Prediction) {
+        if lag == 0 {
+            return;
+        }
+        if !self.is_at_least(6) {
+            prediction.takes_writes = Some(lag <= OWN_ENTRIES);
+        } else if lag > OWN_ENTRIES.saturating_add(1) {
+            prediction.starts = Starts::Silent;
+            (prediction.revision, prediction.takes_writes) = (None, None);
+            prediction.message = Some(
+                "failed to publish local member to cluster through raft | etcdserver: request timed out"
+                    .to_owned(),
+            );
+        }
+        prediction.why = Some(format!("the db has {lag} entries that the log does not have"));
+    }
+
+    /// The revision, and whether writes are accepted, once all entries are applied.
+    fn state_after(&self, ready: &Ready<'f>, last: u64, prediction: &mut Prediction) {
+        prediction.starts = Starts::Yes;
+        match self.machine_after(ready, last) {
+            Ok(machine) => {
+                prediction.revision = Some(machine.store.revision);
+                prediction.takes_writes = Some(!machine.alarms.nospace && !machine.alarms.corrupt);
+            }
+            Err(why) => prediction.why = Some(why),
+        }
+    }
+
+    fn machine_after(&self, ready: &Ready<'f>, last: u64) -> Result<Machine<'f>, String> {
+        let base = match ready.db {
+            Some(db) => Base::read(db, &|_| {}).map_err(|error| error.to_string())?,
+            None => Base::nothing(),
+        };
+        let mut machine = base.machine(Rules::of(self.version));
+        let log = self.files.log.as_ref().filter(|_| last > machine.index);
+        if let Some(log) = log {
+            let read = ReadLog::read(&log.segments());
+            steps::run(&mut machine, &read, last, &mut |_| {}, &mut |_| true)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(machine)
+    }
+
+    /// Without a log: its first entries have the indices of entries that the db has.
+    fn as_new_member(&self, db: Option<&'f Db>) -> Prediction {
+        let index = db.and_then(|db| State::read(db).consistent_index).unwrap_or(0);
+        let ready = Ready { db, index, from: From::default(), read: ReadFrom::default() };
+        let mut prediction = Prediction::of(self.version);
+        self.state_after(&ready, 0, &mut prediction);
+        // the member itself is the first entry
+        self.lag(index.saturating_sub(1), &mut prediction);
+        prediction
+    }
+
+    fn words(&self, what: &str, failure: WalFailure, segments: &[Segment<'_>]) -> Refusal {
+        let mut words = format!("fatal: {what} | ");
+        let name = |file: usize| segments.get(file).map_or("", |segment| segment.name);
+        let said = match failure {
+            WalFailure::Crc { file, position } if self.is_at_least(6) => write!(
+                words,
+                "walpb: crc mismatch: expected: … computed: …: in file '{}' at position: {position}",
+                name(file)
+            ),
+            WalFailure::Crc { .. } => write!(words, "walpb: crc mismatch"),
+            WalFailure::Chain if self.is_at_least(6) => write!(words, "walpb: crc mismatch"),
+            WalFailure::Chain => write!(words, "wal: crc mismatch"),
+            WalFailure::Message => write!(words, "proto: …"),
+            WalFailure::TooLong => write!(words, "wal: max entry size limit exceeded"),
+            WalFailure::NoFile { index } if self.is_at_least(6) => {
+                write!(words, "…wal: file not found which matches the snapshot index '{index}'")
+            }
+            WalFailure::NoFile { .. } => write!(words, "wal: file not found"),
+            WalFailure::Torn => write!(words, "unexpected EOF"),
+            WalFailure::Gap { index } if self.is_at_least(6) => {
+                write!(words, "wal: slice bounds out of range, snapshot[…], current entry[Index: {index}, …")
+            }
+            WalFailure::Gap { .. } => write!(words, "wal: slice bounds out of range"),
+            WalFailure::Metadata => write!(words, "wal: conflicting metadata found"),
+            WalFailure::SnapshotTerm => write!(words, "wal: snapshot mismatch"),
+            WalFailure::RecordType(kind) if !self.is_at_least(7) => {
+                write!(words, "unexpected block type {kind}")
+            }
+            WalFailure::RecordType(_) => write!(words, "unexpected block type …"),
+        };
+        // a string takes all that is written to it
+        said.map(|()| words).unwrap_or_default()
+    }
+}
+
+fn length_limit(version: Version) -> LengthLimit {
+    let from = |minor, patch| version >= Version::new(3, minor, patch);
+    if from(5, 7) { LengthLimit::File } else { LengthLimit::TenMib }
+}
+
+/// The members by the db's rows.
+fn of_rows(state: &State<'_>) -> ConfState {
+    let (learners, voters): (Vec<_>, Vec<_>) = state.members.iter().partition(|member| member.is_learner);
+    let ids =
+        |rows: Vec<&crate::etcd::schema::Member>| rows.into_iter().map(|row| row.id.0).collect::<Vec<_>>();
+    ConfState::new(ids(voters), ids(learners))
+}

@@ -1,0 +1,50 @@
+//! What becomes of a start.
+
+use crate::etcd::apply::Version;
+
+/// Whether a member serves its clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Starts {
+    Yes,
+    /// It ends, with a message.
+    No,
+    /// It runs, and answers nobody.
+    Silent,
+    /// Its directory alone does not decide it.
+    Undecided,
+}
+
+/// What an etcd of a version does with a member's directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prediction {
+    pub version: Version,
+    pub starts: Starts,
+    /// The message that it ends with, or repeats; `…` for what can't be known.
+    pub message: Option<String>,
+    /// The current revision once it serves; `None` where it does not, or where that can't be known.
+    pub revision: Option<i64>,
+    /// Whether it accepts writes.
+    pub takes_writes: Option<bool>,
+    /// Why something of this is not known, or is so.
+    pub why: Option<String>,
+    /// What the start changes in the directory, beside what is usual.
+    pub changes: Vec<String>,
+}
+
+impl Prediction {
+    pub(super) fn of(version: Version) -> Self {
+        Self {
+            version,
+            starts: Starts::Yes,
+            message: None,
+            revision: None,
+            takes_writes: None,
+            why: None,
+            changes: Vec::new(),
+        }
+    }
+
+    pub(super) fn refused(version: Version, message: String) -> Self {
+        Self { starts: Starts::No, message: Some(message), ..Self::of(version) }
+    }
+}

@@ -1,0 +1,79 @@
+//! What each etcd does when it starts, as predicted and as it happened.
+
+use std::collections::BTreeMap;
+use std::io::{Write, stderr};
+
+use etcd_medic::internals::doctor::{MemberFiles, Prediction, Starts, predict};
+use etcd_medic::internals::etcd::apply::Version;
+use serde_json::Value;
+
+use crate::replayed::corpora;
+
+/// What did not happen as predicted.
+fn differences(predicted: &Prediction, happened: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differ = |what: &str, predicted: String, happened: String| {
+        if predicted != happened {
+            differences.push(format!("{what}: predicted {predicted}, happened {happened}"));
+        }
+    };
+    let starts = match happened["process"].as_str() {
+        None => Starts::Yes,
+        Some("exited") => Starts::No,
+        Some(_) => Starts::Silent,
+    };
+    differ("starts", format!("{:?}", predicted.starts), format!("{starts:?}"));
+    if let Some(revision) = predicted.revision {
+        differ("revision", revision.to_string(), happened["revision"].to_string());
+    }
+    if let (Some(writes), Some(took)) = (predicted.takes_writes, happened["put_within_3s"].as_bool()) {
+        differ("takes writes", writes.to_string(), took.to_string());
+    }
+    if starts != Starts::Yes
+        && let Some(message) = &predicted.message
+    {
+        let lines = match &happened["message"] {
+            Value::Array(lines) => lines.as_slice(),
+            line => std::slice::from_ref(line),
+        };
+        let said: Vec<_> = lines.iter().filter_map(Value::as_str).collect();
+        let said = said.join(" / ").replace('\u{a0}', " ");
+        let mut rest = said.as_str();
+        let all = message.split('…').all(|part| match rest.find(part) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        });
+        if !all {
+            differ("message", message.clone(), said.clone());
+        }
+    }
+    differences
+}
+
+#[test]
+fn each_start_of_each_etcd() {
+    let mut tally: BTreeMap<String, u64> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (case, folder, truth) in corpora("") {
+        for (member, starts) in truth["observed"].as_object().into_iter().flatten() {
+            if truth["members"].get(member).is_none() {
+                continue;
+            }
+            let files = MemberFiles::open(&folder.path().join(member));
+            for (version, happened) in starts.as_object().into_iter().flatten() {
+                let version: Version = version.parse().expect("a version");
+                let predicted = predict(&files, version);
+                let differences = differences(&predicted, happened);
+                *tally.entry(format!("{:?}", predicted.starts)).or_default() += 1;
+                if !differences.is_empty() {
+                    wrong.push(format!("{case} {member} on {version}: {differences:?} {:?}", predicted.why));
+                }
+            }
+        }
+    }
+    writeln!(stderr(), "{tally:?}").expect("written");
+    assert!(wrong.is_empty(), "{} are not as they happened:\n{}", wrong.len(), wrong.join("\n"));
+}
