@@ -9,7 +9,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 use crate::report::json::{Envelope, version};
-use crate::{analyze, check, cleanup, hash, inspect, log, replay, rewrite, salvage, synth, travel};
+use crate::{analyze, check, cleanup, doctor, hash, inspect, log, replay, rewrite, salvage, synth, travel};
 
 use super::commands::schema::schemas;
 use super::commands::{
@@ -24,6 +24,7 @@ fn made(name: &str) -> Value {
         "analyze" => document::<analyze::Analysis>(name),
         "status" => document::<StatusDocument>(name),
         "check" => document::<check::Checked>(name),
+        "doctor" => document::<doctor::document::DoctorReport>(name),
         "pages" => document::<inspect::PageList>(name),
         "page" => document::<PageDocument>(name),
         "buckets" => document::<inspect::BucketList>(name),

@@ -72,6 +72,16 @@ impl MemberFiles {
     }
 }
 
+impl MemberFiles {
+    /// Whether there is nothing of a member.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.db, DbState::Missing)
+            && !self.has_log
+            && self.snaps.is_empty()
+            && self.received.is_empty()
+    }
+}
+
 impl SnapFile {
     fn open(folder: &Path, name: String) -> Self {
         let file = map_file(&folder.join(&name), Lock::None).ok();

@@ -4,11 +4,15 @@
 //! |---|---|
 //! | [`files`] | what lies in the directory, opened |
 //! | [`predict`](mod@predict) | a start, step by step |
+//! | `refusal` | why a start ends, in etcd's words and in plain ones |
 //! | [`prediction`] | what becomes of it |
+//! | [`document`] | the report |
 
+pub mod document;
 pub mod files;
 pub mod predict;
 pub mod prediction;
+mod refusal;
 
 pub use files::MemberFiles;
 pub use predict::predict;

@@ -1,8 +1,6 @@
 //! What an etcd of a version does when it starts from a member's directory, step by step, as it does it
 //! (`server/etcdserver/bootstrap.go`; up to 3.5 `server/etcdserver/server.go`, `NewServer`).
 
-use std::fmt::Write;
-
 use crate::bolt::Db;
 use crate::etcd::apply::{Machine, Rules, Version};
 use crate::etcd::request::v2::V2Effect;
@@ -18,15 +16,14 @@ use crate::member::names::SegmentName;
 use crate::member::{ConfState, ReadLog};
 use crate::replay::base::Base;
 use crate::replay::steps;
+use crate::units::count;
 
 use super::files::{DbState, MemberFiles};
 use super::prediction::{Prediction, Starts};
+use super::refusal::Refusal;
 
 /// Entries that a member writes at its start: a leader's empty one, and its own attributes.
 const OWN_ENTRIES: u64 = 2;
-
-/// What a start ends with: its last message, `…` for what can't be known.
-type Refusal = String;
 
 /// The snapshot that a start goes on from.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +58,7 @@ pub fn predict(files: &MemberFiles, version: Version) -> Prediction {
     let changes = start.changes;
     match outcome {
         Ok(prediction) => Prediction { changes, ..prediction },
-        Err(message) => Prediction { changes, ..Prediction::refused(version, message) },
+        Err(Refusal { message, why }) => Prediction { changes, ..Prediction::refused(version, message, why) },
     }
 }
 
@@ -73,7 +70,9 @@ impl<'f> Start<'f> {
     fn run(&mut self) -> Result<Prediction, Refusal> {
         let files = self.files;
         let db = match &files.db {
-            DbState::Damaged(_) => return Err("panic: …".to_owned()),
+            DbState::Damaged(fault) => {
+                return Err(Refusal::new("panic: …", format!("its db is damaged: {fault}")));
+            }
             DbState::Missing => None,
             DbState::Sound(db) => Some(db),
         };
@@ -90,7 +89,7 @@ impl<'f> Start<'f> {
             segments.iter().filter_map(|segment| Some(name(segment)?.first_index)).collect();
         let limit = length_limit(self.version);
         let records = snapshot_records(&segments, limit)
-            .map_err(|failure| self.words("discovery failed", failure, &segments))?;
+            .map_err(|failure| Refusal::of_log(self.version, "discovery failed", failure, &segments))?;
         let from = self.choose_snapshot(&records)?;
         let (db, index) = self.choose_db(db, &from)?;
         self.check_storage_version(db)?;
@@ -100,17 +99,21 @@ impl<'f> Start<'f> {
                     WalFailure::NoFile { .. } => "failed to open WAL",
                     _ => "failed to read WAL, cannot be repaired",
                 };
-                self.words(what, failure, &segments)
+                Refusal::of_log(self.version, what, failure, &segments)
             })?;
         if let Some((file, cut)) = read.repaired {
             let name = segments.get(file).map_or("", |segment| segment.name);
             self.changes.push(format!("cuts wal/{name} at byte {cut}, and keeps a copy as {name}.broken"));
         }
         if self.is_at_least(7) && records.is_empty() {
-            return Err("panic: runtime error: invalid memory address or nil pointer dereference".to_owned());
+            let message = "panic: runtime error: invalid memory address or nil pointer dereference";
+            return Err(Refusal::new(message, "its log has no snapshot record, which this version needs"));
         }
         if read.node_id == 0 {
-            return Err("panic: cannot use none as id".to_owned());
+            return Err(Refusal::new(
+                "panic: cannot use none as id",
+                "its log is empty: it does not say whose it is",
+            ));
         }
         self.go_on(&Ready { db, index, from, read })
     }
@@ -132,11 +135,9 @@ impl<'f> Start<'f> {
                 |record: &SnapshotRecord| (record.index, record.term) == (snapshot.index, snapshot.term);
             if records.iter().any(is_it) {
                 if self.is_at_least(6) && store.has_custom_content {
-                    return Err(
-                        "discovery failed | detected disallowed custom content in v2store for stage \
-                                --v2-deprecation=write-only"
-                            .to_owned(),
-                    );
+                    let message = "discovery failed | detected disallowed custom content in v2store for stage \
+                                   --v2-deprecation=write-only";
+                    return Err(Refusal::new(message, format!("snap/{} has keys of the API v2", file.name)));
                 }
                 let (index, term, config) = (snapshot.index, snapshot.term, snapshot.config.clone());
                 return Ok(From { index, term, config, store: Some(store) });
@@ -155,18 +156,29 @@ impl<'f> Start<'f> {
         let files = self.files;
         match files.received.get(&from.index) {
             Some(_) if (Version::new(3, 5, 0)..=Version::new(3, 5, 1)).contains(&self.version) => {
-                Err("panic: assertion failed: tx closed".to_owned())
+                let why = "a db that the leader sent waits beside its db, and 3.5.0 and 3.5.1 fail to put it in place";
+                Err(Refusal::new("panic: assertion failed: tx closed", why))
             }
             Some(DbState::Sound(received)) => {
                 self.changes.push(format!("renames snap/{:016x}.snap.db to snap/db", from.index));
                 Ok((Some(received), index(received)))
             }
-            Some(_) => Err("panic: …".to_owned()),
-            None => Err(
-                "panic: failed to recover v3 backend from snapshot | failed to find database snapshot file \
-                         (snap: snapshot file doesn't exist)"
-                    .to_owned(),
-            ),
+            Some(DbState::Damaged(fault)) => {
+                Err(Refusal::new("panic: …", format!("the db that the leader sent is damaged: {fault}")))
+            }
+            Some(DbState::Missing) | None => Err(Refusal::new(
+                "panic: failed to recover v3 backend from snapshot | failed to find database snapshot file (snap: \
+                 snapshot file doesn't exist)",
+                match db {
+                    None => {
+                        format!("it has no db, and would go on from the snapshot of entry {}", from.index)
+                    }
+                    Some(_) => format!(
+                        "its db is at entry {own}, and it would go on from the snapshot of entry {}",
+                        from.index
+                    ),
+                },
+            )),
         }
     }
 
@@ -174,7 +186,8 @@ impl<'f> Start<'f> {
         let version = db.and_then(|db| State::read(db).storage_version).unwrap_or_default();
         match minor_of(&version) {
             Some(minor) if self.is_at_least(6) && minor > self.version.minor => {
-                Err(format!("discovery failed | version \"{version}\" is not supported"))
+                let message = format!("discovery failed | version \"{version}\" is not supported");
+                Err(Refusal::new(message, format!("its db is of the newer etcd {version}")))
             }
             _ => Ok(()),
         }
@@ -183,10 +196,14 @@ impl<'f> Start<'f> {
     /// Refuses what a newer etcd wrote: by the db from 3.6 on, else by the v2 store.
     fn check_cluster_version(&self, version: Option<&str>) -> Result<(), Refusal> {
         match version.and_then(minor_of) {
-            Some(minor) if minor > self.version.minor => Err(format!(
-                "{}: invalid downgrade; server version is lower than determined cluster version",
-                if self.is_at_least(6) { "panic" } else { "fatal" }
-            )),
+            Some(minor) if minor > self.version.minor => {
+                let how = if self.is_at_least(6) { "panic" } else { "fatal" };
+                let message = "invalid downgrade; server version is lower than determined cluster version";
+                Err(Refusal::new(
+                    format!("{how}: {message}"),
+                    format!("its cluster runs etcd 3.{minor} already"),
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -199,9 +216,10 @@ impl<'f> Start<'f> {
         let last = ready.from.index.saturating_add(ready.read.entries.len() as u64);
         let ReadFrom { commit, term, node_id, .. } = ready.read;
         if term > 0 && !(ready.from.index..=last).contains(&commit) {
-            return Err(format!(
-                "panic: {node_id:x} state.commit {commit} is out of range [{}, {last}]",
-                ready.from.index
+            let first = ready.from.index;
+            return Err(Refusal::new(
+                format!("panic: {node_id:x} state.commit {commit} is out of range [{first}, {last}]"),
+                format!("its log ends with entry {last}, and says that entry {commit} was committed"),
             ));
         }
         if !self.is_at_least(6) {
@@ -220,31 +238,33 @@ impl<'f> Start<'f> {
         };
         for entry in &ready.read.entries {
             match entry.kind {
-                0 => self.apply_request(entry.data)?,
+                0 => self.apply_request(entry.index, entry.data)?,
                 1 => {
                     if let Ok((change, _)) = ConfChange::parse(entry.data) {
                         config.apply(change);
                     }
                 }
                 _ => {
-                    return Err(
-                        "panic: unknown entry type; must be either EntryNormal or EntryConfChange".to_owned()
-                    );
+                    let message = "panic: unknown entry type; must be either EntryNormal or EntryConfChange";
+                    let why = format!("entry {} is of a type that no etcd writes", entry.index);
+                    return Err(Refusal::new(message, why));
                 }
             }
         }
         Ok(config)
     }
 
-    fn apply_request(&self, data: &[u8]) -> Result<(), Refusal> {
+    fn apply_request(&self, index: u64, data: &[u8]) -> Result<(), Refusal> {
         let v2 = V2Request::parse(data);
         if self.is_at_least(7) && v2.is_ok() {
-            return Err("panic: unmarshal should never fail (proto: cannot parse invalid wire-format data)"
-                .to_owned());
+            let message = "panic: unmarshal should never fail (proto: cannot parse invalid wire-format data)";
+            let why = format!("entry {index} is a request of the API v2, which this version can't read");
+            return Err(Refusal::new(message, why));
         }
         match v2.map(|request| request.effect()) {
             Ok(V2Effect::Nothing) if self.is_at_least(6) => {
-                Err("panic: detected disallowed v2 WAL for stage --v2-deprecation=write-only".to_owned())
+                let message = "panic: detected disallowed v2 WAL for stage --v2-deprecation=write-only";
+                Err(Refusal::new(message, format!("entry {index} is a user's request of the API v2")))
             }
             Ok(V2Effect::ClusterVersion(version)) => self.check_cluster_version(Some(version)),
             Ok(_) => Ok(()),
@@ -262,6 +282,8 @@ impl<'f> Start<'f> {
         if self.is_at_least(7) && self.has_strangers(ready, &rows) {
             prediction.starts = Starts::Silent;
             prediction.message = Some("cannot process message to mismatch member".to_owned());
+            let why = "its db has members that its log does not know: it waits for them to elect a leader";
+            prediction.why = Some(why.to_owned());
             return prediction;
         }
         if config.voters().iter().any(|&voter| voter != id) {
@@ -298,7 +320,7 @@ impl<'f> Start<'f> {
                     .to_owned(),
             );
         }
-        prediction.why = Some(format!("the db has {lag} entries that the log does not have"));
+        prediction.why = Some(format!("its db has the effect of {} that its log lacks", count(lag, "entry")));
     }
 
     /// The revision, and whether writes are accepted, once all entries are applied.
@@ -337,40 +359,6 @@ impl<'f> Start<'f> {
         // the member itself is the first entry
         self.lag(index.saturating_sub(1), &mut prediction);
         prediction
-    }
-
-    fn words(&self, what: &str, failure: WalFailure, segments: &[Segment<'_>]) -> Refusal {
-        let mut words = format!("fatal: {what} | ");
-        let name = |file: usize| segments.get(file).map_or("", |segment| segment.name);
-        let said = match failure {
-            WalFailure::Crc { file, position } if self.is_at_least(6) => write!(
-                words,
-                "walpb: crc mismatch: expected: … computed: …: in file '{}' at position: {position}",
-                name(file)
-            ),
-            WalFailure::Crc { .. } => write!(words, "walpb: crc mismatch"),
-            WalFailure::Chain if self.is_at_least(6) => write!(words, "walpb: crc mismatch"),
-            WalFailure::Chain => write!(words, "wal: crc mismatch"),
-            WalFailure::Message => write!(words, "proto: …"),
-            WalFailure::TooLong => write!(words, "wal: max entry size limit exceeded"),
-            WalFailure::NoFile { index } if self.is_at_least(6) => {
-                write!(words, "…wal: file not found which matches the snapshot index '{index}'")
-            }
-            WalFailure::NoFile { .. } => write!(words, "wal: file not found"),
-            WalFailure::Torn => write!(words, "unexpected EOF"),
-            WalFailure::Gap { index } if self.is_at_least(6) => {
-                write!(words, "wal: slice bounds out of range, snapshot[…], current entry[Index: {index}, …")
-            }
-            WalFailure::Gap { .. } => write!(words, "wal: slice bounds out of range"),
-            WalFailure::Metadata => write!(words, "wal: conflicting metadata found"),
-            WalFailure::SnapshotTerm => write!(words, "wal: snapshot mismatch"),
-            WalFailure::RecordType(kind) if !self.is_at_least(7) => {
-                write!(words, "unexpected block type {kind}")
-            }
-            WalFailure::RecordType(_) => write!(words, "unexpected block type …"),
-        };
-        // a string takes all that is written to it
-        said.map(|()| words).unwrap_or_default()
     }
 }
 

@@ -44,7 +44,7 @@ impl Prediction {
         }
     }
 
-    pub(super) fn refused(version: Version, message: String) -> Self {
-        Self { starts: Starts::No, message: Some(message), ..Self::of(version) }
+    pub(super) fn refused(version: Version, message: String, why: String) -> Self {
+        Self { starts: Starts::No, message: Some(message), why: Some(why), ..Self::of(version) }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`json`] | the documents of docs/json.md |
 //! | [`analyze`] | the full report |
 //! | [`cleanup`] | `cleanup` |
+//! | [`doctor`] | `doctor` |
 //! | [`hash`] | `hash` |
 //! | [`log`] | `log` |
 //! | [`prometheus`] | `status`, for node_exporter's textfile collector |
@@ -19,6 +20,7 @@
 
 pub mod analyze;
 pub mod cleanup;
+pub mod doctor;
 pub mod hash;
 pub mod json;
 pub mod log;

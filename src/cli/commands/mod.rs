@@ -8,6 +8,7 @@ mod check;
 mod cleanup;
 mod completions;
 mod defrag;
+mod doctor;
 mod export;
 mod files;
 mod get;
@@ -48,6 +49,7 @@ pub(super) enum Command {
     Analyze(analyze::AnalyzeArgs),
     Status(status::StatusArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     Pages(pages::PagesArgs),
     Page(page::PageArgs),
     Buckets(buckets::BucketsArgs),
@@ -83,6 +85,7 @@ impl Command {
             Self::Analyze(command) => command.run(context),
             Self::Status(command) => command.run(context),
             Self::Check(command) => command.run(context),
+            Self::Doctor(command) => command.run(context),
             Self::Pages(command) => command.run(context),
             Self::Page(command) => command.run(context),
             Self::Buckets(command) => command.run(context),

@@ -16,10 +16,11 @@ macro_rules! schemas {
 }
 
 /// The schemas, made from the structs by the tests of [`crate::cli::schemas`], and packed by build.rs.
-const SCHEMAS: [(&str, &[u8]); 20] = schemas![
+const SCHEMAS: [(&str, &[u8]); 21] = schemas![
     "analyze",
     "status",
     "check",
+    "doctor",
     "pages",
     "page",
     "buckets",

@@ -1,0 +1,198 @@
+//! The report.
+
+use serde::Serialize;
+
+use crate::etcd::HexId;
+use crate::etcd::apply::Version;
+use crate::etcd::schema::State;
+use crate::member::ReadLog;
+use crate::text::ByteText;
+
+use super::files::{DbState, MemberFiles};
+use super::predict::predict;
+use super::prediction::{Prediction, Starts};
+
+/// The newest patches that the predictions were tried on.
+pub const NEWEST: [Version; 4] =
+    [Version::new(3, 4, 23), Version::new(3, 5, 35), Version::new(3, 6, 16), Version::new(3, 7, 3)];
+
+/// What the doctor finds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DoctorReport {
+    /// The members, as they were named.
+    pub members: Vec<MemberReport>,
+}
+
+/// A member's directory.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MemberReport {
+    /// Its folder `member`.
+    pub path: ByteText,
+    /// The member whose log it is; `null` where there is no log.
+    pub member_id: Option<HexId>,
+    /// Its cluster.
+    pub cluster_id: Option<HexId>,
+    /// Its db; `null` where there is none.
+    pub db: Option<DbReport>,
+    /// Its log; `null` where there is none.
+    pub log: Option<LogReport>,
+    /// What each etcd does with it: the newest patches of 3.4 to 3.7 that were tried, or those that were named.
+    pub starts: Vec<StartReport>,
+    /// Whether all that decide the exit code start and accept writes: those that were named, else the newest patch of the directory's
+    /// own cluster version, else all of them.
+    pub healthy: bool,
+}
+
+/// The db of a member.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DbReport {
+    /// Whether its pages can be read.
+    pub sound: bool,
+    /// The first thing that is wrong with it.
+    pub fault: Option<String>,
+    /// The last entry of the log that it has the effect of.
+    pub consistent_index: Option<u64>,
+    /// The term of that entry; from 3.5 on.
+    pub term: Option<u64>,
+    /// The current revision.
+    pub revision: Option<i64>,
+    /// The version that all members speak, as `3.5.0`.
+    pub cluster_version: Option<String>,
+}
+
+/// The log of a member.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogReport {
+    /// The first entry; `null` for none.
+    pub first_index: Option<u64>,
+    /// The last entry.
+    pub last_index: u64,
+    /// Its term.
+    pub last_term: u64,
+    /// The last entry that the member knew to be committed.
+    pub commit: u64,
+    /// The newest snapshot record of a committed entry.
+    pub snapshot_index: u64,
+    /// All that is wrong with it, by its own checksums.
+    pub num_faults: u64,
+}
+
+/// What an etcd does.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StartReport {
+    /// Its version.
+    pub etcd: String,
+    /// Whether it serves its clients; `null` where the directory alone does not decide it.
+    pub starts: Option<bool>,
+    /// Whether it runs all the same, and answers nobody.
+    pub runs_silently: bool,
+    /// The message that it ends with, or repeats; `…` for what can't be known.
+    pub message: Option<String>,
+    /// The current revision once it serves; `null` where it does not, or where it can't be known.
+    pub revision: Option<i64>,
+    /// Whether it accepts writes; `null` as with `revision`.
+    pub accepts_writes: Option<bool>,
+    /// Why it is so, or why it is not known.
+    pub why: Option<String>,
+    /// What the start changes in the directory, beside what is usual.
+    pub changes: Vec<String>,
+}
+
+impl From<Prediction> for StartReport {
+    fn from(predicted: Prediction) -> Self {
+        let Prediction { version, starts, message, revision, takes_writes, why, changes } = predicted;
+        Self {
+            etcd: version.to_string(),
+            starts: match starts {
+                Starts::Yes => Some(true),
+                Starts::No | Starts::Silent => Some(false),
+                Starts::Undecided => None,
+            },
+            runs_silently: starts == Starts::Silent,
+            message,
+            revision,
+            accepts_writes: takes_writes,
+            why,
+            changes,
+        }
+    }
+}
+
+impl StartReport {
+    /// Whether it serves, and accepts writes.
+    pub fn is_healthy(&self) -> bool {
+        self.starts == Some(true) && self.accepts_writes == Some(true)
+    }
+}
+
+impl MemberReport {
+    /// Of a directory, with these versions; with none, the newest.
+    pub fn of(files: &MemberFiles, named: &[Version]) -> Self {
+        let log = files.log.as_ref().map(|log| log.read());
+        let db = DbReport::of(&files.db);
+        let versions = if named.is_empty() { &NEWEST[..] } else { named };
+        let starts: Vec<_> =
+            versions.iter().map(|&version| StartReport::from(predict(files, version))).collect();
+        let own = db.as_ref().and_then(|db| crate::etcd::schema::minor_of(db.cluster_version.as_deref()?));
+        let is_own = |version: &Version| named.is_empty() && Some(version.minor) == own;
+        let has_own = versions.iter().any(is_own);
+        let deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
+        Self {
+            healthy: deciding.into_iter().all(|(_, start)| start.is_healthy()),
+            path: ByteText::from(files.folder.as_path()),
+            member_id: log.as_ref().map(|log| HexId(log.log.metadata.node_id)),
+            cluster_id: log.as_ref().map(|log| HexId(log.log.metadata.cluster_id)),
+            log: log.as_ref().map(LogReport::of),
+            db,
+            starts,
+        }
+    }
+}
+
+impl DbReport {
+    fn of(db: &DbState) -> Option<Self> {
+        match db {
+            DbState::Missing => None,
+            DbState::Damaged(fault) => Some(Self {
+                sound: false,
+                fault: Some(fault.clone()),
+                consistent_index: None,
+                term: None,
+                revision: None,
+                cluster_version: None,
+            }),
+            DbState::Sound(db) => {
+                let state = State::read(db);
+                Some(Self {
+                    sound: true,
+                    fault: None,
+                    consistent_index: state.consistent_index,
+                    term: state.term,
+                    revision: Some(state.current_revision(db)),
+                    cluster_version: state.cluster_version.clone(),
+                })
+            }
+        }
+    }
+}
+
+impl LogReport {
+    fn of(log: &ReadLog<'_>) -> Self {
+        let last_index = log.log.last_index();
+        let commit = log.log.state.commit;
+        let snapshots = log.log.snapshots.iter().map(|snapshot| snapshot.index);
+        Self {
+            first_index: log.stretches.first().map(|stretch| stretch.first_index()),
+            last_index,
+            last_term: log.log.term_at(last_index).unwrap_or(0),
+            commit,
+            snapshot_index: snapshots.filter(|&index| index <= commit).max().unwrap_or(0),
+            num_faults: log.num_faults,
+        }
+    }
+}

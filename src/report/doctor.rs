@@ -1,0 +1,110 @@
+//! `doctor` as text.
+
+use std::io::{self, Write};
+
+use crate::doctor::document::{MemberReport, StartReport};
+use crate::units::count;
+
+use super::table::{self, Align, Column};
+use super::view::{HEADING, View, styled};
+
+/// What is wrong with a member, where its parts are, and what each etcd does with it.
+///
+/// # Errors
+/// The writer's.
+pub fn member(out: &mut impl Write, view: &View, member: &MemberReport) -> io::Result<()> {
+    writeln!(out, "{}", styled(HEADING, &member.path.to_string()))?;
+    writeln!(out, "  {}", sentence(member))?;
+    if let Some(line) = indices(member) {
+        writeln!(out, "  {line}")?;
+    }
+    writeln!(out)?;
+    let columns = [
+        Column("etcd", Align::Left),
+        Column("starts", Align::Left),
+        Column("revision", Align::Right),
+        Column("writes", Align::Left),
+        Column("because", Align::Left),
+    ];
+    let rows = member.starts.iter().map(|start| {
+        vec![
+            start.etcd.clone(),
+            starts(start).to_owned(),
+            start.revision.map_or("-".to_owned(), |revision| revision.to_string()),
+            yes_or_no(start.accepts_writes).to_owned(),
+            start.why.clone().unwrap_or_default(),
+        ]
+    });
+    table::write(out, view, &columns, rows)?;
+    for start in &member.starts {
+        if let Some(message) = start.message.as_ref().filter(|_| start.starts == Some(false)) {
+            writeln!(out, "{} says: {message}", start.etcd)?;
+        }
+        for change in &start.changes {
+            writeln!(out, "{} {change}", start.etcd)?;
+        }
+    }
+    Ok(())
+}
+
+fn starts(start: &StartReport) -> &'static str {
+    match start.starts {
+        Some(true) => "yes",
+        Some(false) if start.runs_silently => "silent",
+        Some(false) => "no",
+        None => "?",
+    }
+}
+
+fn yes_or_no(answer: Option<bool>) -> &'static str {
+    match answer {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "-",
+    }
+}
+
+/// What is wrong, in one sentence, by the first etcd that says so.
+fn sentence(member: &MemberReport) -> String {
+    let lacks =
+        member.db.as_ref().zip(member.log.as_ref()).map_or(0, |(db, log)| {
+            log.last_index.saturating_sub(db.consistent_index.unwrap_or(log.last_index))
+        });
+    let behind = match lacks {
+        0 => String::new(),
+        lacks => format!(" Its db lacks {} of its log, which a start applies.", count(lacks, "entry")),
+    };
+    if member.healthy {
+        return format!("It starts, and accepts writes.{behind}");
+    }
+    let ill = member.starts.iter().find(|start| !start.is_healthy() && start.why.is_some());
+    match ill.and_then(|start| start.why.as_deref()) {
+        Some(why) => format!("Not every etcd serves from it: {why}."),
+        None => format!("It accepts no writes.{behind}"),
+    }
+}
+
+/// Where its parts are in the order of entries.
+fn indices(member: &MemberReport) -> Option<String> {
+    let log = member.log.as_ref()?;
+    let mut places = vec![
+        (log.first_index.unwrap_or(0), "log begins"),
+        (log.snapshot_index, "snapshot"),
+        (log.commit, "committed"),
+        (log.last_index, "log ends"),
+    ];
+    places.extend(member.db.as_ref().and_then(|db| Some((db.consistent_index?, "db"))));
+    places.sort_by_key(|(index, _)| *index);
+    let mut line = String::from("entries ");
+    let mut before = None;
+    for (index, name) in places {
+        let part = match before {
+            Some(same) if same == index => format!(", {name}"),
+            Some(_) => format!(" ── {index} {name}"),
+            None => format!("{index} {name}"),
+        };
+        line.push_str(&part);
+        before = Some(index);
+    }
+    Some(line)
+}
