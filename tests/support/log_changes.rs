@@ -2,7 +2,10 @@
 
 use etcd_medic::internals::member::message::{EntryData, HardState, RaftEntry};
 
-use super::member_log::{CHECKSUM, ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_of};
+use super::member_log::{
+    CHECKSUM, ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_after, segment_of,
+};
+use super::message_changes::change_message;
 use super::random::Random;
 
 /// Zeros behind the end of a segment.
@@ -49,6 +52,30 @@ pub fn changed(segment: &[u8], random: &mut Random) -> (&'static str, Vec<u8>) {
     };
     bytes.resize(bytes.len() + BEHIND, 0);
     (what, bytes)
+}
+
+/// A segment, after one that ended with this checksum, of which some records have another field, or are in another place, with the right
+/// lengths and checksums; now and then one that is changed in any other way, too.
+pub fn changed_within(segment: &[u8], crc: u32, random: &mut Random) -> Vec<u8> {
+    let (mut records, _) = records_of(segment);
+    for _ in 0..random.between(1, 3) {
+        match random.below(8) {
+            0 if records.len() > 1 => {
+                change_records(&mut records, random);
+            }
+            1 => {
+                let at = random.index(records.len());
+                change_message(&mut records[at].1, random);
+            }
+            _ => {
+                let at = random.index(records.len());
+                change_request(&mut records[at], random);
+            }
+        }
+    }
+    let (mut bytes, _) = segment_after(crc, &records);
+    bytes.resize(bytes.len() + BEHIND, 0);
+    if random.percent(10) { changed(&bytes, random).1 } else { bytes }
 }
 
 /// Changes records, whose checksums are right afterwards.
@@ -106,6 +133,19 @@ fn change_entry(record: &mut Record, random: &mut Random) -> &'static str {
         record.1 = message;
     }
     "a number of an entry"
+}
+
+/// An entry asks for something else.
+fn change_request(record: &mut Record, random: &mut Random) {
+    if record.0 == ENTRY
+        && let Ok(RaftEntry { index, term, content: EntryData::Request(data) }) = RaftEntry::parse(&record.1)
+    {
+        let mut data = data.to_vec();
+        change_message(&mut data, random);
+        let mut message = numbers(&[0, term, index]);
+        bytes_field(&mut message, 4, &data);
+        record.1 = message;
+    }
 }
 
 /// Two entries ask for what the other one did.
