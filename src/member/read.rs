@@ -17,6 +17,11 @@ use super::resync::resync;
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 100;
 
+/// Stretches that are kept, the newest: more gaps than that were made on purpose.
+const MAX_STRETCHES: usize = 10_000;
+/// Snapshot records that are looked at for the one that an entry comes after: etcd writes it right before such an entry.
+const RECENT_SNAPSHOTS: usize = 16;
+
 /// A log, read as far as it can be.
 #[derive(Debug)]
 pub struct ReadLog<'a> {
@@ -154,6 +159,7 @@ struct Reader<'a> {
     /// Whether entries may be missing before the next one.
     is_interrupted: bool,
     foreign_entries: u64,
+    stretches_are_left_out: bool,
     faults: Vec<LogFault>,
     num_faults: u64,
 }
@@ -265,10 +271,10 @@ impl<'a> Reader<'a> {
         // a snapshot that the leader sent takes the place of all entries up to its own
         let is_before =
             |snapshot: &Snapshot| snapshot.index > 0 && snapshot.index.checked_add(1) == Some(entry.index);
-        let may_begin = is_first || self.snapshots.iter().any(is_before);
+        let may_begin = is_first || self.snapshots.iter().rev().take(RECENT_SNAPSHOTS).any(is_before);
         let jumps = entry.index > self.now.entries.last.saturating_add(1);
-        if jumps && may_begin && !self.now.messages.is_empty() {
-            self.stretches.push(std::mem::take(&mut self.now));
+        if jumps && may_begin {
+            self.end_stretch();
         }
         let taken = self.now.entries.take(entry, self.state.commit, may_begin).or_else(|kind| {
             self.begin(entry);
@@ -280,12 +286,22 @@ impl<'a> Reader<'a> {
         taken
     }
 
+    /// What comes next is of another stretch.
+    fn end_stretch(&mut self) {
+        let before = std::mem::take(&mut self.now);
+        if before.messages.is_empty() {
+            return;
+        }
+        self.stretches.push(before);
+        if self.stretches.len() > MAX_STRETCHES {
+            self.stretches.drain(..MAX_STRETCHES / 2);
+            self.stretches_are_left_out = true;
+        }
+    }
+
     /// Begins another stretch with this entry.
     fn begin(&mut self, entry: &RaftEntry<'_>) {
-        let before = std::mem::take(&mut self.now);
-        if !before.messages.is_empty() {
-            self.stretches.push(before);
-        }
+        self.end_stretch();
         // nothing is before it that could contradict it
         let _ = self.now.entries.take(entry, 0, true);
     }
@@ -312,6 +328,11 @@ impl<'a> Reader<'a> {
             let nothing = Segment { name: "wal", data: &[] };
             let segment = last.unwrap_or(&nothing);
             self.fault(segment, segment.data.len() as u64, kind);
+        }
+        if self.stretches_are_left_out {
+            let first = self.stretches.first().map_or(0, Stretch::first_index);
+            let nothing = Segment { name: "wal", data: &[] };
+            self.fault(last.unwrap_or(&nothing), 0, LogFaultKind::TooManyGaps { first });
         }
         let Self { mut stretches, now, faults, num_faults, foreign_entries, .. } = self;
         if !now.messages.is_empty() {

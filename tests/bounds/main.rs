@@ -14,6 +14,7 @@ mod support;
 
 mod bombs;
 mod cases;
+mod log_bombs;
 mod logs;
 mod watch;
 

@@ -158,6 +158,11 @@ impl LogBuilder {
         self.crc
     }
 
+    /// Its bytes so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The segment, without the zeros behind its end.
     pub fn bytes(self) -> Vec<u8> {
         self.bytes
