@@ -19,6 +19,9 @@ const MAX_FAULTS: usize = 100;
 
 /// Stretches that are kept, the newest: more gaps than that were made on purpose.
 const MAX_STRETCHES: usize = 10_000;
+/// Snapshot records that are kept: the first ones, which say whether a restore began the log, and the newest. Nobody asks for others.
+const MAX_SNAPSHOTS: usize = 1000;
+const FIRST_SNAPSHOTS: usize = 16;
 /// Snapshot records that are looked at for the one that an entry comes after: etcd writes it right before such an entry.
 const RECENT_SNAPSHOTS: usize = 16;
 
@@ -240,7 +243,7 @@ impl<'a> Reader<'a> {
                 self.take_state(HardState::parse(record.data).map_err(LogFaultKind::Message)?)
             }
             RecordType::Snapshot => {
-                self.snapshots.push(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
+                self.take_snapshot(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
                 Ok(())
             }
             RecordType::Entry => {
@@ -264,6 +267,13 @@ impl<'a> Reader<'a> {
         }
         self.state = state;
         Ok(())
+    }
+
+    fn take_snapshot(&mut self, snapshot: Snapshot) {
+        self.snapshots.push(snapshot);
+        if self.snapshots.len() > MAX_SNAPSHOTS {
+            self.snapshots.drain(FIRST_SNAPSHOTS..MAX_SNAPSHOTS / 2);
+        }
     }
 
     fn take_entry(&mut self, entry: &RaftEntry<'_>, message: &'a [u8]) -> Result<(), LogFaultKind> {

@@ -2,9 +2,7 @@
 
 use etcd_medic::internals::member::message::{EntryData, HardState, RaftEntry};
 
-use super::member_log::{
-    CHECKSUM, ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_after, segment_of,
-};
+use super::member_log::{ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_after, segment_of};
 use super::message_changes::change_message;
 use super::random::Random;
 
