@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::etcd::apply::{Rules, Version};
+use crate::etcd::apply::Version;
 use crate::input::{DbFile, LogFiles};
-use crate::member::ReadLog;
 use crate::replay::base::Base;
 use crate::replay::beyond::last_effect;
 use crate::replay::compare::{Compared, compare};
@@ -79,7 +78,14 @@ pub fn compare_with_log(
     let possible = possible_rules(version, base.state.cluster_minor());
     let (index, effects_beyond) = (base.index, last_effect(&base, &log, &possible));
     let base = Base { index: effects_beyond.unwrap_or(index), ..base };
-    let compared = best(&base, &log, &possible);
+    let mut compared = Compared::default();
+    // which patch wrote the log is not known: by the wrong rules nothing fits
+    for &rules in &possible {
+        compared = compare(&base, &log, rules);
+        if compared.covered > 0 {
+            break;
+        }
+    }
     let Compared { covered, not_covered, revisions, differences, uncertain } = compared;
     Ok(LogComparison {
         path: ByteText::from(files.folder.as_path()),
@@ -93,19 +99,4 @@ pub fn compare_with_log(
         pending_entries: log.log.last_index().saturating_sub(index),
         log_fault: log.faults.first().map(ToString::to_string),
     })
-}
-
-/// By the rules by which the log covers most, the likeliest of them: it is not known which patch wrote it.
-fn best<'a>(base: &Base<'a>, log: &ReadLog<'a>, rules: &[Rules]) -> Compared<'a> {
-    let mut best: Option<Compared<'a>> = None;
-    for &rules in rules {
-        if best.as_ref().is_some_and(|best| best.not_covered == 0) {
-            break;
-        }
-        let compared = compare(base, log, rules);
-        if best.as_ref().is_none_or(|best| compared.covered > best.covered) {
-            best = Some(compared);
-        }
-    }
-    best.unwrap_or_default()
 }

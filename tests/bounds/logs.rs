@@ -152,7 +152,7 @@ impl Seed {
         let effects = step("summary", || self.summarised(&log));
         let replayed = step("replay", || self.early.replay(&files, &ReplayRequest::dry(), Progress::SILENT));
         let compared = step("check", || compare_with_log(&self.db, &files, None)).ok();
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             step("saved", || self.copies(&files));
         }
         let is_snap =

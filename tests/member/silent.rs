@@ -15,12 +15,14 @@ use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::input::named::Named;
 use etcd_medic::internals::text::ByteText;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::replayed::corpora;
 use crate::support::members::unpack;
+use crate::support::program::run;
 use crate::support::random::Random;
+use crate::support::small_members::{SmallMember, small_members, write_member};
 use crate::support::testdata;
 
 /// Values that are changed in each db in the usual run.
@@ -181,6 +183,7 @@ fn change(changes: usize) {
         }
     }
     all.print(&format!("{dbs} dbs"));
+    assert!(all.found > all.out_of_reach && all.out_of_reach > 0);
 }
 
 fn member_corpora() -> Vec<(String, TempDir, Value)> {
@@ -190,7 +193,39 @@ fn member_corpora() -> Vec<(String, TempDir, Value)> {
         let folder = unpack(&testdata(&format!("{name}/member.tar.zst")));
         corpora.push((name, folder, Value::Null));
     }
+    for member in small_members() {
+        corpora.push(made(&member, false));
+        corpora.push(made(&member, true));
+    }
     corpora
+}
+
+/// A small member; with a gap, of which an entry in the middle of the last segment is damaged.
+fn made(member: &SmallMember, has_gap: bool) -> (String, TempDir, Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut segments = member.segments.clone();
+    if let Some((_, segment)) = segments.last_mut().filter(|_| has_gap) {
+        let end = segment.iter().rposition(|&byte| byte != 0).expect("a log");
+        segment[end / 2] ^= 0x10;
+    }
+    write_member(folder.path(), Some(&member.db), &segments, &member.snaps);
+    let name = format!("made: {}{}", member.name, if has_gap { ", with a gap" } else { "" });
+    (name, folder, json!({"members": {"data": {}}}))
+}
+
+#[test]
+fn what_is_not_covered_is_said() {
+    for member in small_members().iter().filter(|member| member.segments.len() > 1) {
+        for (has_gap, says) in [(false, "records are what the log wrote\n"), (true, " are not covered\n")] {
+            let (name, folder, _) = made(member, has_gap);
+            let dir = folder.path().join("data");
+            let ran = run(["check", dir.to_str().expect("UTF-8")]);
+            assert!(ran.out.contains(says), "{name}: {}", ran.out);
+            let covers_both_sides = ran.out.contains(" between revisions ");
+            let covers_one_side = ran.out.contains(" after revision ");
+            assert_eq!(covers_both_sides || covers_one_side, has_gap, "{name}: {}", ran.out);
+        }
+    }
 }
 
 impl Pair {
