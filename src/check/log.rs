@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::etcd::apply::{Rules, Version};
+use crate::etcd::apply::Version;
 use crate::input::{DbFile, LogFiles};
 use crate::replay::base::Base;
 use crate::replay::beyond::last_effect;
 use crate::replay::compare::{Compared, compare};
 use crate::replay::difference::Difference;
 use crate::replay::error::ReplayError;
-use crate::replay::writer::{OLDEST, possible_rules, usual};
+use crate::replay::writer::possible_rules;
 use crate::text::ByteText;
 
 /// How a db compares with the log of its member. The values have no checksum in a db: only this finds a record that was changed in one
@@ -21,13 +21,16 @@ pub struct LogComparison {
     pub path: ByteText,
     /// Records that the log covers: each was compared with what its entry wrote.
     pub covered_records: u64,
-    /// Records that it does not: what was before it, or before the last compaction.
+    /// Records that it does not: what was before it, in a gap of it, or before the last compaction.
     pub not_covered_records: u64,
     /// The first revision that it covers; 0 for none.
     pub first_revision: i64,
+    /// The revisions that it covers, as first and last: those from the first entry on up to a gap in the log, and those that the entries
+    /// after it were found to have made.
+    pub covered_revisions: Vec<[i64; 2]>,
     /// The first 100 records that are not what was written.
     pub differing: Vec<DifferingRecord>,
-    /// Records that differ from one entry, and may have been written by another: no fault.
+    /// Records that differ from one entry, and may have been written by another: no fault. They are among those that are not covered.
     pub uncertain_records: u64,
     /// Entries that the db does not have the effect of yet.
     pub pending_entries: u64,
@@ -73,19 +76,25 @@ pub fn compare_with_log(
     let base = Base::read(&file.db, &|_| {})?;
     let log = files.read();
     let possible = possible_rules(version, base.state.cluster_minor());
-    let version = version.or_else(|| base.state.cluster_minor().map(usual)).unwrap_or(OLDEST);
-    let rules = Rules::of(version);
     let (index, effects_beyond) = (base.index, last_effect(&base, &log, &possible));
     let base = Base { index: effects_beyond.unwrap_or(index), ..base };
-    let Compared { covered, not_covered, first_revision, differences, uncertain } =
-        compare(&base, &log, rules);
+    let mut compared = Compared::default();
+    // which patch wrote the log is not known: by the wrong rules nothing fits
+    for &rules in &possible {
+        compared = compare(&base, &log, rules);
+        if compared.covered > 0 {
+            break;
+        }
+    }
+    let Compared { covered, not_covered, revisions, differences, uncertain } = compared;
     Ok(LogComparison {
         path: ByteText::from(files.folder.as_path()),
         covered_records: covered,
         not_covered_records: not_covered,
-        first_revision,
+        first_revision: revisions.first().map_or(0, |[first, _]| *first),
+        covered_revisions: revisions,
         differing: differences.iter().map(DifferingRecord::from).collect(),
-        uncertain_records: uncertain,
+        uncertain_records: uncertain.len() as u64,
         effects_beyond,
         pending_entries: log.log.last_index().saturating_sub(index),
         log_fault: log.faults.first().map(ToString::to_string),

@@ -9,6 +9,9 @@ use crate::protobuf::{Fields, Value};
 use super::conf_change::{ConfChange, ConfChangeType};
 use super::fault::MessageError;
 
+/// More members than any cluster has.
+const MAX_MEMBERS: usize = 10_000;
+
 /// The members of a cluster, by their ids.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConfState {
@@ -35,6 +38,9 @@ impl ConfState {
                 (5, Value::Varint(0 | 1)) => continue,
                 _ => return Err(MessageError::Field(field.number)),
             };
+            if config.voters.len().saturating_add(config.learners.len()) > MAX_MEMBERS {
+                return Err(MessageError::Value("number of members"));
+            }
         }
         Ok(config)
     }

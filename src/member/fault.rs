@@ -90,6 +90,12 @@ pub enum LogFaultKind {
         /// The next one that is there.
         found: u64,
     },
+    /// More gaps than are kept apart.
+    #[error("the log has too many gaps: only the entries from {first} on are read")]
+    TooManyGaps {
+        /// The first entry that is kept.
+        first: u64,
+    },
     /// A log that etcd can't start from: what lies before its first entry is in no snapshot that it names.
     #[error(
         "the log begins with entry {first}, and names no snapshot of what was before: older segments are missing"

@@ -153,8 +153,8 @@ impl Entries {
         if !(self.first..=self.last).contains(&index) {
             return None;
         }
-        let begun = self.terms.iter().rev().find(|(first, _)| *first <= index);
-        begun.map(|(_, term)| *term)
+        let begun = self.terms.partition_point(|(first, _)| *first <= index);
+        self.terms.get(begun.checked_sub(1)?).map(|(_, term)| *term)
     }
 
     /// Takes an entry that follows the last one, or replaces one of them and all after it, which is what a leader does to entries
@@ -179,12 +179,13 @@ impl Entries {
         } else if index < next && (index <= committed || index < self.first) {
             return Err(LogFaultKind::GoesBack { what: "index", from: self.last, to: index });
         }
-        let before = self.terms.iter().rev().find(|(first, _)| *first < index).map_or(0, |(_, term)| *term);
+        let kept_terms = self.terms.partition_point(|(first, _)| *first < index);
+        let before = self.terms.get(..kept_terms).and_then(<[_]>::last).map_or(0, |(_, term)| *term);
         if before > entry.term {
             return Err(LogFaultKind::GoesBack { what: "term", from: before, to: entry.term });
         }
-        self.terms.retain(|(first, _)| *first < index);
-        self.changes.retain(|(at, _)| *at < index);
+        self.terms.truncate(kept_terms);
+        self.changes.truncate(self.changes.partition_point(|(at, _)| *at < index));
         if self.terms.is_empty() {
             self.first = index;
         }

@@ -8,6 +8,9 @@ use super::log::Segment;
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::record::{RecordType, WalRecord, WalRecords};
 
+/// A segment with more snapshot records is read in its turn, where few of them are kept.
+const MAX_SNAPSHOTS: usize = 100;
+
 /// What is in a segment that has no fault in itself, and whose entries follow each other.
 #[derive(Debug)]
 pub(super) struct PlainSegment<'a> {
@@ -66,7 +69,7 @@ impl<'a> PlainSegment<'a> {
             RecordType::State => self.take_state(HardState::parse(record.data).ok()?),
             RecordType::Snapshot => {
                 self.snapshots.push(Snapshot::parse(record.data).ok()?);
-                Some(())
+                (self.snapshots.len() <= MAX_SNAPSHOTS).then_some(())
             }
             RecordType::Checksum => None,
             RecordType::Metadata => (Metadata::parse(record.data).ok()? == self.metadata).then_some(()),

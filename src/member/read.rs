@@ -20,6 +20,14 @@ use super::resync::resync;
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 100;
 
+/// Stretches that are kept, the newest: more gaps than that were made on purpose.
+const MAX_STRETCHES: usize = 10_000;
+/// Snapshot records that are kept: the first ones, which say whether a restore began the log, and the newest. Nobody asks for others.
+const MAX_SNAPSHOTS: usize = 1000;
+const FIRST_SNAPSHOTS: usize = 16;
+/// Snapshot records that are looked at for the one that an entry comes after: etcd writes it right before such an entry.
+const RECENT_SNAPSHOTS: usize = 16;
+
 /// A log, read as far as it can be.
 #[derive(PartialEq, Debug)]
 pub struct ReadLog<'a> {
@@ -191,6 +199,7 @@ struct Reader<'a> {
     /// Whether entries may be missing before the next one.
     is_interrupted: bool,
     foreign_entries: u64,
+    stretches_are_left_out: bool,
     faults: Vec<LogFault>,
     num_faults: u64,
 }
@@ -238,7 +247,7 @@ impl<'a> Reader<'a> {
             self.now.entries.extend(plain.first, last, &plain.terms, &plain.changes);
             self.is_interrupted = false;
         }
-        self.snapshots.extend(plain.snapshots);
+        plain.snapshots.into_iter().for_each(|snapshot| self.take_snapshot(snapshot));
         self.now.extend(plain.messages);
     }
 
@@ -299,7 +308,7 @@ impl<'a> Reader<'a> {
                 self.take_state(HardState::parse(record.data).map_err(LogFaultKind::Message)?)
             }
             RecordType::Snapshot => {
-                self.snapshots.push(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
+                self.take_snapshot(Snapshot::parse(record.data).map_err(LogFaultKind::Message)?);
                 Ok(())
             }
             RecordType::Entry => {
@@ -322,15 +331,22 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    fn take_snapshot(&mut self, snapshot: Snapshot) {
+        self.snapshots.push(snapshot);
+        if self.snapshots.len() > MAX_SNAPSHOTS {
+            self.snapshots.drain(FIRST_SNAPSHOTS..MAX_SNAPSHOTS / 2);
+        }
+    }
+
     fn take_entry(&mut self, entry: &RaftEntry<'_>, message: &'a [u8]) -> Result<(), LogFaultKind> {
         let is_first = self.may_begin_anywhere && self.now.entries.first == 0;
         // a snapshot that the leader sent takes the place of all entries up to its own
         let is_before =
             |snapshot: &Snapshot| snapshot.index > 0 && snapshot.index.checked_add(1) == Some(entry.index);
-        let may_begin = is_first || self.snapshots.iter().any(is_before);
+        let may_begin = is_first || self.snapshots.iter().rev().take(RECENT_SNAPSHOTS).any(is_before);
         let jumps = entry.index > self.now.entries.last.saturating_add(1);
-        if jumps && may_begin && !self.now.messages.is_empty() {
-            self.stretches.push(std::mem::take(&mut self.now));
+        if jumps && may_begin {
+            self.end_stretch();
         }
         let taken = self.now.entries.take(entry, self.state.commit, may_begin).or_else(|kind| {
             self.begin(entry);
@@ -342,12 +358,22 @@ impl<'a> Reader<'a> {
         taken
     }
 
+    /// What comes next is of another stretch.
+    fn end_stretch(&mut self) {
+        let before = std::mem::take(&mut self.now);
+        if before.messages.is_empty() {
+            return;
+        }
+        self.stretches.push(before);
+        if self.stretches.len() > MAX_STRETCHES {
+            self.stretches.drain(..MAX_STRETCHES / 2);
+            self.stretches_are_left_out = true;
+        }
+    }
+
     /// Begins another stretch with this entry.
     fn begin(&mut self, entry: &RaftEntry<'_>) {
-        let before = std::mem::take(&mut self.now);
-        if !before.messages.is_empty() {
-            self.stretches.push(before);
-        }
+        self.end_stretch();
         // nothing is before it that could contradict it
         let _ = self.now.entries.take(entry, 0, true);
     }
@@ -374,6 +400,11 @@ impl<'a> Reader<'a> {
             let nothing = Segment { name: "wal", data: &[] };
             let segment = last.unwrap_or(&nothing);
             self.fault(segment, segment.data.len() as u64, kind);
+        }
+        if self.stretches_are_left_out {
+            let first = self.stretches.first().map_or(0, Stretch::first_index);
+            let nothing = Segment { name: "wal", data: &[] };
+            self.fault(last.unwrap_or(&nothing), 0, LogFaultKind::TooManyGaps { first });
         }
         let Self { mut stretches, now, faults, num_faults, foreign_entries, .. } = self;
         if !now.messages.is_empty() {

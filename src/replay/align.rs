@@ -76,6 +76,8 @@ pub struct Alignment<'a> {
     pub differences: Vec<Difference<'a>>,
     /// All that its entries wrote.
     pub changes: Vec<Change<'a>>,
+    /// The entry that made the last revision; 0 for none.
+    pub newest_by: u64,
 }
 
 /// Looks for the entries that made the records, the last one of them this one.
@@ -84,7 +86,7 @@ pub struct Aligner<'s, 'a> {
     records: HeldRecords<'s, 'a>,
     machine: Machine<'a>,
     end: AlignEnd,
-    /// The compact revision: what is before it is not whole.
+    /// What is before it is not whole, or not made by these entries.
     lowest: i64,
     /// The last entry at which alarms may have been in force that are not known.
     alarms_until: u64,
@@ -112,20 +114,21 @@ struct At {
 #[derive(Default)]
 struct Trail<'a> {
     changes: Vec<Written<'a>>,
-    /// Where the changes of each revision begin.
-    revisions: Vec<usize>,
+    /// Where the changes of each revision begin, and the entry that made it.
+    revisions: Vec<(usize, u64)>,
     differences: Vec<Difference<'a>>,
 }
 
 impl<'a> Trail<'a> {
     fn alignment(&self, first_record: usize, first_revision: i64) -> Alignment<'a> {
         let changes = self.changes.iter().map(|written| written.change).collect();
-        Alignment { first_record, first_revision, differences: self.differences.clone(), changes }
+        let newest_by = self.revisions.last().map_or(0, |(_, index)| *index);
+        Alignment { first_record, first_revision, differences: self.differences.clone(), changes, newest_by }
     }
 }
 
 impl<'s, 'a> Aligner<'s, 'a> {
-    /// `lowest` is the compact revision; `no_alarms_at` an entry after which none is raised.
+    /// `lowest` is the compact revision, or a later one that an earlier entry made; `no_alarms_at` an entry after which none is raised.
     pub fn new(
         stretch: &'s Stretch<'a>,
         records: HeldRecords<'s, 'a>,
@@ -333,7 +336,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
             Some(Difference { revision: revision.main, sub: revision.sub, key, index, what })
         });
         done.differences.extend(differing);
-        done.revisions.push(began);
+        done.revisions.push((began, index));
         at.next = at.next.saturating_add(met.len());
         at.lacks |= met.len() < made.len();
         if !at.lacks {
@@ -350,7 +353,7 @@ impl<'s, 'a> Aligner<'s, 'a> {
     /// Takes back what was done after a point.
     fn back(&mut self, at: At, done: &mut Trail<'a>) -> At {
         while done.revisions.len() > at.revisions {
-            let Some(began) = done.revisions.pop() else { break };
+            let Some((began, _)) = done.revisions.pop() else { break };
             self.machine.store.undo(done.changes.get(began..).unwrap_or_default());
             done.changes.truncate(began);
         }

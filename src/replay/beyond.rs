@@ -4,10 +4,12 @@
 //! It is known where all of this holds:
 //!
 //! 1. An entry after the db's own wrote the newest revision: the same keys, with the same values.
-//! 2. The entries up to the db's own did not make the db's revisions: the keys are others, or a value is ([`super::compare`](mod@super::compare)).
-//! 3. The entries up to that later one made them, with all values, and some of them come from entries up to the db's own.
+//! 2. The entries up to that one made the db's revisions from some revision on, with all values, and some of them come from entries up
+//!    to the db's own ([`super::compare`](mod@super::compare)).
+//! 3. The entries up to the db's own did not make these same revisions: the keys are others, or a value is.
 //!
-//! The first alone would be wrong of a client that writes the same again.
+//! The first alone would be wrong of a client that writes the same again. What differs before these revisions shows nothing: it is
+//! damage, and the later entries were not held against it.
 
 use crate::etcd::apply::Rules;
 use crate::etcd::request::{Action, Op, Request};
@@ -17,7 +19,7 @@ use crate::member::ReadLog;
 use crate::member::message::{EntryData, RaftEntry};
 
 use super::base::{Base, Held};
-use super::compare::made_by;
+use super::compare::{Made, made_by};
 
 /// Entries that are looked at: etcd commits at least once in so many changes (`server/storage/backend/backend.go`,
 /// `defaultBatchLimit`).
@@ -37,14 +39,22 @@ pub fn last_effect(base: &Base<'_>, log: &ReadLog<'_>, rules: &[Rules]) -> Optio
     let after = (base.index.saturating_add(1)..=last).filter_map(|index| stretch.entry(index));
     let mut candidates = after.filter(|entry| may_have_written(entry, newest)).peekable();
     candidates.peek()?;
-    let made_by = |index| rules.iter().find_map(|&rules| made_by(base, log, rules, index, NEWEST));
-    if made_by(base.index).is_some() {
+    let made_by = |index| rules.iter().filter_map(move |&rules| made_by(base, log, rules, index, NEWEST));
+    let by_its_own: Vec<_> = made_by(base.index).collect();
+    let fits_from = |revision: i64| {
+        let is_before = |made: &Made<'_>| made.differences.iter().all(|found| found.revision < revision);
+        by_its_own.iter().any(is_before)
+    };
+    if fits_from(i64::MIN) {
         return None;
     }
     let is_it = |index: u64| {
-        let Some(first_revision) = made_by(index) else { return false };
-        let revisions = base.revision.saturating_sub(first_revision).saturating_add(1);
-        u64::try_from(revisions).is_ok_and(|revisions| revisions > index.saturating_sub(base.index))
+        let is_exact = |made: &Made<'_>| made.differences.is_empty() && made.newest_by == index;
+        let Some(made) = made_by(index).find(is_exact) else { return false };
+        let revisions = base.revision.saturating_sub(made.first_revision).saturating_add(1);
+        let reaches_back =
+            u64::try_from(revisions).is_ok_and(|revisions| revisions > index.saturating_sub(base.index));
+        reaches_back && !fits_from(made.first_revision)
     };
     candidates.take(MAX_TRIED).map(|entry| entry.index).find(|&index| is_it(index))
 }

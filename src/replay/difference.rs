@@ -5,6 +5,9 @@ use crate::etcd::apply::{Change, NewValue};
 
 use super::base::Held;
 
+/// Differences that are looked at one by one.
+pub(super) const MAX_DIFFERENCES: usize = 100;
+
 /// A record that is not what its entry wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Difference<'a> {

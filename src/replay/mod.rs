@@ -9,6 +9,7 @@
 //! | [`base`] | the db that it begins with |
 //! | [`difference`](mod@difference) | what of a record is not what its entry wrote |
 //! | [`align`] | which entry made which revision of a db |
+//! | [`from_first`](mod@from_first) | a db's records and all entries from the first on |
 //! | [`compare`](mod@compare) | whether a db's records are what the entries wrote |
 //! | [`candidates`] | the newest of several dbs that fits |
 //! | [`beyond`] | whether a db has the effect of more entries than it says |
@@ -35,6 +36,7 @@ pub mod deletions;
 pub mod difference;
 pub mod document;
 pub mod error;
+pub mod from_first;
 pub mod request;
 pub mod run;
 pub mod small;

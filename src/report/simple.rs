@@ -80,19 +80,32 @@ fn compared(out: &mut impl Write, log: &LogComparison) -> io::Result<()> {
             styled(WARNING, "effects-beyond-index")
         )?;
     }
-    let LogComparison { covered_records, not_covered_records, first_revision, .. } = log;
+    let LogComparison { covered_records, not_covered_records, covered_revisions, .. } = log;
     if *covered_records == 0 {
         return writeln!(out, "log: {} covers none of the records", log.path);
     }
     let uncovered = match not_covered_records {
         0 => String::new(),
-        before => format!("; {} before revision {first_revision} are not covered", count(*before, "record")),
+        others => format!("; {} {} are not covered", count(*others, "record"), beside(covered_revisions)),
     };
     let differ = match log.differing.len() as u64 {
         0 => styled(GOOD, "are what the log wrote"),
         differ => styled(BAD, &format!("were compared with the log: {differ} differ")),
     };
     writeln!(out, "log: {} {differ}{uncovered}", count(*covered_records, "record"))
+}
+
+/// Where the revisions are that are not among these.
+fn beside(covered: &[[i64; 2]]) -> String {
+    match *covered {
+        [[..=1, last]] => format!("after revision {last}"),
+        [[first, _]] => format!("before revision {first}"),
+        [[..=1, last], [first, _]] => format!("between revisions {last} and {first}"),
+        _ => {
+            let ranges: Vec<_> = covered.iter().map(|[first, last]| format!("{first} to {last}")).collect();
+            format!("of other revisions than {}", ranges.join(", "))
+        }
+    }
 }
 
 /// What the damage is, and what it touches.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,37 +11,7 @@ use bytes::Bytes;
 use super::counting;
 use super::everything::{Asked, USUAL, everything, everything_asked};
 use super::support::etcd_file;
-
-/// Milliseconds since the start at which the current case began; 0 for none.
-static BEGUN: AtomicU64 = AtomicU64::new(0);
-/// How many it may take.
-static PATIENCE: AtomicU64 = AtomicU64::new(0);
-static CASE: Mutex<String> = Mutex::new(String::new());
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-static WATCHED: Once = Once::new();
-
-fn millis() -> u64 {
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
-}
-
-/// Ends the test program when a case hangs: a thread can't be stopped otherwise.
-#[expect(clippy::print_stderr, reason = "the last words")]
-fn watch() {
-    WATCHED.call_once(|| {
-        std::thread::spawn(|| {
-            loop {
-                std::thread::sleep(Duration::from_millis(250));
-                let begun = BEGUN.load(Ordering::Relaxed);
-                if begun > 0 && millis().saturating_sub(begun) > PATIENCE.load(Ordering::Relaxed) {
-                    let case = CASE.lock().unwrap_or_else(PoisonError::into_inner);
-                    eprintln!("{} hangs", *case);
-                    std::process::abort();
-                }
-            }
-        });
-    });
-}
+use super::watch::{one_at_a_time, watched};
 
 /// Cases of one sort, one after the other.
 pub struct Cases {
@@ -68,8 +37,7 @@ pub enum Answer {
 
 impl Cases {
     pub fn of(sort: &'static str) -> Self {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        watch();
+        let turn = one_at_a_time();
         // threads are started, and tables made that stay
         let _ = everything(&Bytes::from(etcd_file::small().bytes()));
         let (slowest, refused) = (Default::default(), BTreeMap::new());
@@ -94,13 +62,11 @@ impl Cases {
     pub fn run_asked(&mut self, name: impl Fn() -> String, file: Vec<u8>, asked: Asked) -> Answer {
         let size = file.len();
         let file = Bytes::from(file);
-        *CASE.lock().unwrap_or_else(PoisonError::into_inner) = format!("{}: {}", self.sort, name());
         let begun = Instant::now();
-        PATIENCE.store(counting::patience(size).as_millis() as u64, Ordering::Relaxed);
-        BEGUN.store(millis(), Ordering::Relaxed);
-        let (result, steps) =
-            counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything_asked(&file, asked))));
-        BEGUN.store(0, Ordering::Relaxed);
+        let named = format!("{}: {}", self.sort, name());
+        let (result, steps) = watched(named, counting::patience(size), || {
+            counting::measure(|| catch_unwind(AssertUnwindSafe(|| everything_asked(&file, asked))))
+        });
         let more = if asked.top > USUAL.top { counting::for_every_row(size) } else { 0 };
         if result.is_err() && std::env::var_os("BOMB_TABLE").is_some() {
             let _ = writeln!(stderr(), "{}: PANIC", name());

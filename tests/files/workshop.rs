@@ -431,6 +431,24 @@ fn every_pattern_of_the_corpora() {
     assert!(read > 0, "no file of {} corpora", corpora.len());
 }
 
+/// The records of several segments in one.
+fn in_one_segment(segments: &[(String, Vec<u8>)]) -> Vec<u8> {
+    use super::support::member_log::{CHECKSUM, METADATA, records_of, segment_of};
+    let mut records = Vec::new();
+    for (_, segment) in segments {
+        // the head of a later one says again what the first one said
+        let is_head = |kind| !records.is_empty() && (kind == CHECKSUM || kind == METADATA);
+        let more: Vec<_> = records_of(segment).0.into_iter().filter(|(kind, _)| !is_head(*kind)).collect();
+        records.extend(more);
+    }
+    [segment_of(&records), vec![0; 64]].concat()
+}
+
+/// A db and a segment of its log, as the fuzz target `salvage_with_log` takes them.
+fn with_length(db: &[u8], segment: &[u8]) -> Vec<u8> {
+    [&(db.len() as u32).to_le_bytes()[..], db, segment].concat()
+}
+
 /// Names the folder into which [`seeds_of_the_fuzz_targets`] are written.
 const SEEDS: &str = "ETCD_MEDIC_SEEDS";
 
@@ -464,6 +482,11 @@ fn seeds_of_the_fuzz_targets() {
     }
     for (number, members) in [&[7][..], &[7, 9], &[]].into_iter().enumerate() {
         write("snap", &number.to_string(), &super::support::member_log::snap(5, 2, members));
+    }
+    for member in super::support::small_members::small_members() {
+        let segment = in_one_segment(&member.segments);
+        write("salvage_with_log", member.name, &with_length(&member.db, &segment));
+        write("salvage_with_log", &format!("{}, no db", member.name), &with_length(&[], &segment));
     }
     for (name, requests) in super::support::requests::all() {
         let behind_lengths =

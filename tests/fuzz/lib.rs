@@ -4,8 +4,12 @@
 pub mod counting;
 #[path = "../support/everything.rs"]
 pub mod everything;
+#[path = "../support/log_changes.rs"]
+pub mod log_changes;
 #[path = "../support/member_log.rs"]
 pub mod member_log;
+#[path = "../support/message_changes.rs"]
+pub mod message_changes;
 #[path = "../support/mutate.rs"]
 pub mod mutate;
 #[path = "../support/random.rs"]

@@ -14,6 +14,7 @@
 //! | [`readers`] | what other readers find in the same logs |
 //! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
+//! | [`silent`] | a byte of a value that changed, and the log finds it |
 //! | [`salvaged`] | a damaged db completed from the log |
 //! | [`beyond`] | a db that has the effect of more entries than it says |
 //! | [`status`] | how far a db is in its log |
@@ -41,6 +42,7 @@ mod received;
 mod replayed;
 mod requests;
 mod salvaged;
+mod silent;
 mod status;
 
 use etcd_medic::internals::member::log::Segment;

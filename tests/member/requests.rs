@@ -26,6 +26,17 @@ fn who_asked_for_what() {
     }
 }
 
+/// etcd refuses it before it comes into a log, and a record without a key is none.
+#[test]
+fn a_put_without_a_key_is_no_request() {
+    let nothing = put(b"", b"1", 0);
+    let within = txn(&[], &[(2, put(b"a", b"1", 0))], &[(2, nothing.clone())]);
+    let deep = txn(&[], &[(4, within.clone())], &[]);
+    for (field, body) in [(4, nothing), (6, within), (6, deep)] {
+        assert_eq!(parsed(&request(field, &body, b"")), Err(RequestError::NoKey), "{body:02x?}");
+    }
+}
+
 #[test]
 fn a_bare_v2_request_is_none_of_raft() {
     for method in ["PUT", "POST", "DELETE", "GET", "QGET", "SYNC"] {

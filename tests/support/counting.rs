@@ -65,6 +65,12 @@ pub fn memory_bound(file: usize, step: &str) -> usize {
     }
 }
 
+/// What one step may take that reads a log, or applies it, beside the log itself.
+pub fn log_memory_bound(log: usize, step: &str) -> usize {
+    let a_byte = if step == "log" { 1 } else { 32 };
+    a_byte * log + (12 << 20)
+}
+
 /// What it may take beyond that where every row and every finding is asked for (`--top`, `--max-findings 0`).
 pub fn for_every_row(file: usize) -> usize {
     64 * file

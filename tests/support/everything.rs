@@ -9,6 +9,7 @@ use etcd_medic::internals::analyze::{Analysis, AnalyzeRequest, analyze};
 use etcd_medic::internals::bolt::write::plan;
 use etcd_medic::internals::bolt::{Db, FormatError, PageId};
 use etcd_medic::internals::check::check;
+use etcd_medic::internals::check::log::compare_with_log;
 use etcd_medic::internals::cleanup::{self, GarbageLimits};
 use etcd_medic::internals::copy::{Layout, Progress};
 use etcd_medic::internals::etcd::find::{FoundRecord, Origin};
@@ -24,7 +25,7 @@ use etcd_medic::internals::rewrite::changes::{History, Wish};
 use etcd_medic::internals::rewrite::{self, Changes, CopyContent};
 use etcd_medic::internals::rewrite::{defrag, error::DefragError};
 use etcd_medic::internals::salvage::error::SalvageError;
-use etcd_medic::internals::salvage::open::Wreck;
+use etcd_medic::internals::salvage::open::{Wreck, nothing};
 use etcd_medic::internals::salvage::request::{SalvageRequest, Trust};
 use etcd_medic::internals::salvage::run;
 use etcd_medic::internals::scan::health::Health;
@@ -35,6 +36,7 @@ use etcd_medic::internals::travel::history::history;
 use etcd_medic::internals::travel::keys::deleted;
 use etcd_medic::internals::travel::shown::{self, Shower};
 use etcd_medic::internals::travel::{self, SearchIn, Select};
+use etcd_medic::{Lock, LogFiles};
 
 use super::counting::step;
 
@@ -119,7 +121,19 @@ pub fn salvaged(file: &Bytes) -> Option<u64> {
 
 /// A copy as `salvage` writes it. It is sound as a bbolt file, and saving it again saves the same.
 pub fn saved_copy(file: &Bytes) {
-    let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) else { return };
+    if let Some(wreck) = Wreck::new(Path::new("file").to_owned(), file.clone()) {
+        saved(&wreck, None);
+    }
+}
+
+/// The same with the log of the member, and if there is nothing of a db in the file: then the log may have it.
+pub fn saved_with_log(file: &Bytes, log: &LogFiles) {
+    let path = Path::new("file");
+    let wreck = Wreck::new(path.to_owned(), file.clone()).unwrap_or_else(|| nothing(path));
+    saved(&wreck, Some(log));
+}
+
+fn saved(wreck: &Wreck, log: Option<&LogFiles>) {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("copy.db");
     let request = |target: &Path, dry_run| {
@@ -128,7 +142,7 @@ pub fn saved_copy(file: &Bytes) {
         request
     };
     let silent = Progress::SILENT;
-    let Ok(saved) = run::salvage(&wreck, None, &request(&target, false), silent) else { return };
+    let Ok(saved) = run::salvage(wreck, log, &request(&target, false), silent) else { return };
     assert!(saved.verified);
     let copy = Bytes::from(std::fs::read(&target).expect("the copy"));
     let db = Db::new(copy.clone()).expect("a bbolt file");
@@ -138,6 +152,12 @@ pub fn saved_copy(file: &Bytes) {
         run::salvage(&again, None, &request(Path::new("again"), true), silent).expect("the same again");
     assert_eq!((again.target.records, again.target.revision), (saved.target.records, saved.target.revision));
     assert_eq!(again.dropped.malformed, 0, "nothing malformed was taken");
+    // where the log has all that was missing, the copy is what it wrote
+    if let Some(log) = log.filter(|_| saved.log.is_some_and(|log| log.completes)) {
+        let copy = DbFile::open(&target, &Lock::None.into(), &|_| {}).expect("a db");
+        let differing = compare_with_log(&copy, log, None).map(|compared| compared.differing);
+        assert!(differing.as_ref().is_ok_and(Vec::is_empty), "{differing:?}");
+    }
 }
 
 /// What rests on a scan: `status`, `check`, `analyze` and `cleanup`; they must agree. `hash` and `plan` must agree with them, too.

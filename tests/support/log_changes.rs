@@ -2,7 +2,8 @@
 
 use etcd_medic::internals::member::message::{EntryData, HardState, RaftEntry};
 
-use super::member_log::{CHECKSUM, ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_of};
+use super::member_log::{ENTRY, Record, STATE, bytes_field, numbers, records_of, segment_after, segment_of};
+use super::message_changes::change_message;
 use super::random::Random;
 
 /// Zeros behind the end of a segment.
@@ -11,6 +12,9 @@ const BEHIND: usize = 4096;
 /// A log of one segment, changed in one way, and in which.
 pub fn changed(segment: &[u8], random: &mut Random) -> (&'static str, Vec<u8>) {
     let (mut records, end) = records_of(segment);
+    if records.len() < 2 {
+        return ("nothing", segment.to_vec());
+    }
     let mut bytes = segment[..end].to_vec();
     let what = match random.below(15) {
         0..=9 => {
@@ -37,7 +41,7 @@ pub fn changed(segment: &[u8], random: &mut Random) -> (&'static str, Vec<u8>) {
             // mostly the length of a record, which is at a multiple of 8
             let at = random.index(end / 8) * 8;
             let len = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-            let other = random.one_of(&[0, len ^ 8, len ^ 1 << 40, len + 16, u64::MAX]);
+            let other = random.one_of(&[0, len ^ 8, len ^ 1 << 40, len.wrapping_add(16), u64::MAX]);
             bytes[at..at + 8].copy_from_slice(&other.to_le_bytes());
             "a length"
         }
@@ -49,6 +53,33 @@ pub fn changed(segment: &[u8], random: &mut Random) -> (&'static str, Vec<u8>) {
     };
     bytes.resize(bytes.len() + BEHIND, 0);
     (what, bytes)
+}
+
+/// A segment, after one that ended with this checksum, of which some records have another field, or are in another place, with the right
+/// lengths and checksums; now and then one that is changed in any other way, too.
+pub fn changed_within(segment: &[u8], crc: u32, random: &mut Random) -> Vec<u8> {
+    let (mut records, _) = records_of(segment);
+    if records.is_empty() {
+        return segment.to_vec();
+    }
+    for _ in 0..random.between(1, 3) {
+        match random.below(8) {
+            0 if records.len() > 1 => {
+                change_records(&mut records, random);
+            }
+            1 => {
+                let at = random.index(records.len());
+                change_message(&mut records[at].1, random);
+            }
+            _ => {
+                let at = random.index(records.len());
+                change_request(&mut records[at], random);
+            }
+        }
+    }
+    let (mut bytes, _) = segment_after(crc, &records);
+    bytes.resize(bytes.len() + BEHIND, 0);
+    if random.percent(10) { changed(&bytes, random).1 } else { bytes }
 }
 
 /// Changes records, whose checksums are right afterwards.
@@ -91,7 +122,8 @@ fn change_records(records: &mut Vec<Record>, random: &mut Random) -> &'static st
 
 /// A number that lies near a right one, or far off.
 fn other(number: u64, random: &mut Random) -> u64 {
-    random.one_of(&[0, number.saturating_sub(1), number + 1, number + 2, number + 50, u64::MAX])
+    let later = [1, 2, 50].map(|more| number.saturating_add(more));
+    random.one_of(&[0, number.saturating_sub(1), later[0], later[1], later[2], u64::MAX])
 }
 
 fn change_entry(record: &mut Record, random: &mut Random) -> &'static str {
@@ -106,6 +138,19 @@ fn change_entry(record: &mut Record, random: &mut Random) -> &'static str {
         record.1 = message;
     }
     "a number of an entry"
+}
+
+/// An entry asks for something else.
+fn change_request(record: &mut Record, random: &mut Random) {
+    if record.0 == ENTRY
+        && let Ok(RaftEntry { index, term, content: EntryData::Request(data) }) = RaftEntry::parse(&record.1)
+    {
+        let mut data = data.to_vec();
+        change_message(&mut data, random);
+        let mut message = numbers(&[0, term, index]);
+        bytes_field(&mut message, 4, &data);
+        record.1 = message;
+    }
 }
 
 /// Two entries ask for what the other one did.
@@ -136,6 +181,5 @@ fn change_state(records: &mut [Record], random: &mut Random) -> &'static str {
         fields[field] = other(fields[field], random);
         records[at].1 = numbers(&fields);
     }
-    debug_assert!(records.iter().filter(|(kind, _)| *kind == CHECKSUM).count() >= 1);
     "a number of a state"
 }

@@ -159,12 +159,13 @@ impl LogBuilder {
         (self.term, self.next)
     }
 
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub fn crc(&self) -> u32 {
         self.crc
+    }
+
+    /// Its bytes so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The segment, without the zeros behind its end.
@@ -208,10 +209,16 @@ pub fn records_of(segment: &[u8]) -> (Vec<Record>, usize) {
 
 /// The first segment of a log with these records, without zeros behind its end.
 pub fn segment_of(records: &[Record]) -> Vec<u8> {
-    let built = LogBuilder { bytes: Vec::new(), crc: 0, next: 1, term: 1 };
+    segment_after(0, records).0
+}
+
+/// A segment with these records that comes after one that ended with this checksum, and its own last checksum.
+pub fn segment_after(crc: u32, records: &[Record]) -> (Vec<u8>, u32) {
+    let built = LogBuilder { bytes: Vec::new(), crc, next: 1, term: 1 };
     let add =
         |built: LogBuilder, (kind, data): &Record| built.record(*kind, (*kind != CHECKSUM).then_some(data));
-    records.iter().fold(built, add).bytes
+    let built = records.iter().fold(built, add);
+    (built.bytes, built.crc)
 }
 
 /// The frames of a segment that can be followed, with the checksums that their data has; and what lies behind them.

@@ -16,6 +16,8 @@
 //! | [`log_changes`] | changes to a log of a sort that random bytes seldom hit |
 //! | [`member_log`] | a member's log made byte by byte |
 //! | [`members`] | directories of real members |
+//! | [`message_changes`] | changes to a message of which one field is another |
+//! | [`small_members`] | small members with logs of every request |
 //! | [`gateway`] | a real etcd's requests as JSON, without `etcdctl` |
 //! | [`memory`] | a file's content in memory, for the writer |
 //! | [`mvcc`] | what etcd keeps and hashes, by its own index |
@@ -43,6 +45,7 @@ pub mod log_changes;
 pub mod member_log;
 pub mod members;
 pub mod memory;
+pub mod message_changes;
 pub mod mutate;
 pub mod mvcc;
 pub mod packing;
@@ -51,6 +54,7 @@ pub mod program;
 pub mod random;
 pub mod requests;
 pub mod schemas;
+pub mod small_members;
 pub mod workshop;
 
 use std::path::{Path, PathBuf};

@@ -38,6 +38,10 @@ pub enum RequestError {
     /// Several requests in one, or none.
     #[error("it is not one request")]
     NotOne,
+    /// A put without a key, which etcd takes from nobody (`server/etcdserver/api/v3rpc/key.go`, `checkPutRequest`): its record would be
+    /// none.
+    #[error("it puts a value without a key")]
+    NoKey,
     /// A number that means nothing.
     #[error("its {0} is unknown")]
     Value(&'static str),
@@ -207,6 +211,9 @@ impl<'a> Put<'a> {
                 6 => put.ignore_lease = varint_of(field)? != 0,
                 number => return Err(RequestError::Field(number)),
             }
+        }
+        if put.key.is_empty() {
+            return Err(RequestError::NoKey);
         }
         Ok(put)
     }

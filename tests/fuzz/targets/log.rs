@@ -18,6 +18,7 @@ fuzz_target!(|data: &[u8]| {
         let segments = [Segment { name: FIRST_SEGMENT, data: segment }];
         let (read, steps) = counting::measure(|| counting::step("log", || ReadLog::read(&segments)));
         assert!(steps.iter().all(|step| step.peak < segment.len() + MEMORY), "{steps:?}");
+        assert_eq!(read, ReadLog::read_serially(&segments));
         // the strict reader says the same of a log without a fault
         assert_eq!(Log::read(&segments).is_ok(), read.num_faults == 0);
         for stretch in &read.stretches {
