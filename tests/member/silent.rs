@@ -206,7 +206,8 @@ fn made(member: &SmallMember, has_gap: bool) -> (String, TempDir, Value) {
     let mut segments = member.segments.clone();
     if let Some((_, segment)) = segments.last_mut().filter(|_| has_gap) {
         let end = segment.iter().rposition(|&byte| byte != 0).expect("a log");
-        segment[end / 2] ^= 0x10;
+        // more than padding
+        segment[end / 2..end / 2 + 9].iter_mut().for_each(|byte| *byte ^= 0x10);
     }
     write_member(folder.path(), Some(&member.db), &segments, &member.snaps);
     let name = format!("made: {}{}", member.name, if has_gap { ", with a gap" } else { "" });
