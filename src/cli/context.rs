@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::bolt::lock::Lock;
 use crate::input::named::Named;
-use crate::input::packed::Packed;
-use crate::input::{DbFile, OpenOptions};
+use crate::input::packed::{Packed, UnpackedLog};
+use crate::input::{DbFile, LogFiles, OpenOptions};
 use crate::report::{View, json};
 use crate::text::{escape, shown};
 
@@ -95,7 +95,7 @@ impl Context {
         let source =
             progress::watch(|progress| DbFile::open(file, &options, &progress::unpacking(progress)))?;
         if let Some(packed) = &source.packed {
-            say_what_was_unpacked(&source.path, packed);
+            say_what_was_unpacked(&source.path, packed, source.log.as_ref());
         }
         if self.options.no_lock {
             let path = shown(&source.path);
@@ -105,6 +105,23 @@ impl Context {
             ));
         }
         Ok(source)
+    }
+
+    /// Opens the log that a path names; of an archive, the one beside this db.
+    pub fn open_log(&self, path: &Path, wal_dir: Option<&Path>, member: Option<&String>) -> Result<LogFiles> {
+        let mut options = self.open_options(Lock::Shared);
+        options.unpack.member = member.cloned();
+        Ok(progress::watch(|progress| {
+            LogFiles::open_with(path, wal_dir, &options, &progress::unpacking(progress))
+        })?)
+    }
+
+    /// The file of an archive that is meant.
+    pub fn member(&self) -> Option<&String> {
+        #[cfg(feature = "packed")]
+        return self.options.packed.member.as_ref();
+        #[cfg(not(feature = "packed"))]
+        None
     }
 
     /// How a file is opened under this lock, or under none, if the user wants that.
@@ -147,9 +164,12 @@ impl Context {
     }
 }
 
-pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed) {
+pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed, log: Option<&UnpackedLog>) {
     if !packed.member.is_empty() {
-        report_error(&format!("{}: its file {} is read", shown(path), escape(packed.member.as_bytes())));
+        let log = log.filter(|log| log.has_segments());
+        let log = log.map(|log| format!(", and the log in {}", escape(log.folder.as_bytes())));
+        let file = escape(packed.member.as_bytes());
+        report_error(&format!("{}: its file {file} is read{}", shown(path), log.unwrap_or_default()));
     }
     if packed.in_memory {
         report_error(&format!(

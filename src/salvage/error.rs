@@ -65,6 +65,7 @@ impl SalvageError {
     pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Source(error) => error.next(),
+            Self::Log(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),
             _ => None,
         }

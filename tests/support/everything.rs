@@ -176,7 +176,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
 
 fn source_of(file: &Bytes) -> DbFile {
     let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
-    DbFile { path, db, read_without_lock: false, packed: None, named: Named::default() }
+    DbFile { path, db, read_without_lock: false, packed: None, log: None, named: Named::default() }
 }
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.

@@ -36,7 +36,7 @@ use crate::cli::outcome::Outcome;
   etcd-medic log /var/lib/etcd --output json | jq -r 'select(.refused) | .index'
 Exit code 1: the log is damaged. docs/member-format.md says what a log is.")]
 pub struct LogArgs {
-    /// A data dir, or the folder of the log
+    /// A data dir, or the folder of the log; or an archive of one
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// Where the log is, if not in DIR
@@ -79,7 +79,7 @@ pub struct LogArgs {
 
 impl LogArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let files = LogFiles::open(&self.dir, self.wal_dir.as_deref())?;
+        let files = context.open_log(&self.dir, self.wal_dir.as_deref(), context.member())?;
         let log = files.read();
         let db = self.open_db(context, &files)?;
         let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
@@ -98,11 +98,10 @@ impl LogArgs {
 
     /// The db by which effects are known. One that can't be read is passed over, unless it was named.
     fn open_db(&self, context: &Context, files: &LogFiles) -> Result<Option<DbFile>> {
-        match (&self.base, &files.db) {
-            (Some(base), _) => context.open(base).map(Some),
+        match &self.base {
+            Some(base) => context.open(base).map(Some),
             // it is only a witness: nobody is kept from writing to it
-            (None, Some(db)) => Ok(DbFile::open(db, &context.open_options(Lock::None), &|_| {}).ok()),
-            (None, None) => Ok(None),
+            None => Ok(files.open_db(&context.open_options(Lock::None)).and_then(Result::ok)),
         }
     }
 
