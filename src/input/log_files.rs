@@ -12,6 +12,7 @@ use crate::bolt::open::{Mapping, OpenError, map_file};
 #[cfg(feature = "packed")]
 use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
+use crate::member::broken::CutOff;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_broken, parse_snap, parse_snap_db};
@@ -21,12 +22,11 @@ use crate::shell::ShellCommand;
 use crate::text::{escape, shown};
 
 use super::mapped::Mapped;
-#[cfg(feature = "packed")]
 use super::named::Named;
 use super::packed::UnpackedLog;
 #[cfg(feature = "packed")]
 use super::unpack::{self, Unpacked, error::UnpackError};
-use super::{DbFile, OpenOptions, SourceError};
+use super::{DbFile, OpenOptions, SourceError, UnpackOptions};
 
 /// Where the log of a data dir may lie below a folder: that may be the data dir, `member`, or `wal`.
 const BELOW: [&str; 3] = ["member/wal", "wal", ""];
@@ -341,6 +341,28 @@ impl LogFiles {
     /// Whether the db that came with the snapshot of this entry is there.
     pub fn has_received(&self, index: u64) -> bool {
         self.received.contains(&index)
+    }
+
+    pub fn has_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
+    /// What only copies hold that a repair by etcd made. `log` is all that the segments hold.
+    pub fn cut_off(&self, log: &ReadLog<'_>) -> Vec<CutOff<'_>> {
+        let segments = self.segments();
+        let copies = self.broken.iter().map(|(name, data)| Segment { name, data: data.as_ref() });
+        let mut found: Vec<_> = copies.filter_map(|copy| CutOff::read(copy, &segments, log)).collect();
+        found.sort_by_key(|cut_off| cut_off.file);
+        found
+    }
+
+    /// A command of this program's that reads the same log.
+    pub fn command(&self, words: &str) -> ShellCommand {
+        let Some(archive) = &self.archive else { return ShellCommand::new(words).path(&self.folder) };
+        let folder = self.folder.strip_prefix(archive).unwrap_or(Path::new(""));
+        let member = Some(folder.to_string_lossy().into_owned()).filter(|folder| !folder.is_empty());
+        let unpack = UnpackOptions { member, ..UnpackOptions::default() };
+        Named { unpack, ..Named::plain(archive) }.ours(words)
     }
 
     pub fn segments(&self) -> Vec<Segment<'_>> {

@@ -6,8 +6,10 @@
 //! | [`select`] | which entries |
 //! | [`known`] | what became of an entry, where that can be known |
 //! | [`values`] | the values that it puts, as far as they may be shown |
+//! | [`broken`] | what copies hold that a repair by etcd made |
 //! | [`summary`] | what all of them come to |
 
+pub mod broken;
 pub mod known;
 pub mod line;
 pub mod select;

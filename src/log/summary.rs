@@ -10,6 +10,7 @@ use crate::member::ReadLog;
 use crate::text::ByteText;
 use crate::top_n::largest;
 
+use super::broken::BrokenCopy;
 use super::line::{EntryKind, LogLine};
 
 /// What a log holds.
@@ -54,6 +55,8 @@ pub struct LogSummary {
     pub stretches: Vec<[u64; 2]>,
     /// Entries of another member or cluster, which are left out.
     pub foreign_entries: u64,
+    /// Copies that etcd made when it repaired the log, with whole records that it cut off.
+    pub broken_copies: Vec<BrokenCopy>,
 }
 
 /// Writes of a resource.
@@ -140,7 +143,7 @@ impl Counter {
     }
 
     /// What it came to.
-    pub fn finish(self, path: ByteText, log: &ReadLog<'_>) -> LogSummary {
+    pub fn finish(self, path: ByteText, log: &ReadLog<'_>, broken_copies: Vec<BrokenCopy>) -> LogSummary {
         let mut resources: Vec<_> = self
             .resources
             .into_iter()
@@ -185,6 +188,7 @@ impl Counter {
                 .map(|stretch| [stretch.first_index(), stretch.last_index()])
                 .collect(),
             foreign_entries: log.foreign_entries,
+            broken_copies,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`snap`] | a `.snap` file: its index, term, and members |
 //! | [`log`](mod@log) | what a log says: whose it is, how far it goes, who is a member |
 //! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
+//! | [`broken`] | what a repair by etcd cut off, and its copy still holds |
 //! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
@@ -18,6 +19,7 @@
 //! from etcd 3.4 to 3.8 (`server/storage/wal/{wal,encoder,decoder,util}.go`, `walpb/record.proto`; raft's
 //! `raftpb/raft.proto`).
 
+pub mod broken;
 pub mod conf_change;
 pub mod conf_state;
 pub mod fault;

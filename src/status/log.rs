@@ -11,6 +11,7 @@ use crate::etcd::schema::State;
 use crate::input::LogFiles;
 use crate::input::beside::DbPlace;
 use crate::input::log_files::LogError;
+use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::member::fault::LogFaultKind;
 use crate::member::message::Snapshot;
 use crate::member::{Log, LogFault, ReadLog, Stretch};
@@ -37,6 +38,8 @@ pub struct LogStatus {
     pub log_lacks: u64,
     /// What is wrong, for people; `null` for nothing.
     pub problem: Option<String>,
+    /// Copies that etcd made when it repaired the log, with whole records that it cut off.
+    pub broken_copies: Vec<BrokenCopy>,
 }
 
 /// What a log means for a start of etcd.
@@ -94,7 +97,9 @@ impl LogStatus {
             Some((LogState::Damaged, _)) => log.stretches.first().map_or(0, Stretch::last_index),
             _ => last,
         };
-        Self::with(&files.folder, index, (first, last), problem)
+        let broken_copies =
+            if files.has_broken() { broken_copies(files, &files.read()) } else { Vec::new() };
+        Self { broken_copies, ..Self::with(&files.folder, index, (first, last), problem) }
     }
 
     fn missing(folder: &Path, index: u64) -> Self {
@@ -123,6 +128,7 @@ impl LogStatus {
             db_lacks: last_index.saturating_sub(index),
             log_lacks: index.saturating_sub(last_index).max(between),
             problem: problem.map(|(_, text)| text),
+            broken_copies: Vec::new(),
         }
     }
 

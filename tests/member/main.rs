@@ -13,6 +13,7 @@
 //! | [`compared`] | a db held against its log |
 //! | [`salvaged`] | a damaged db completed from the log |
 //! | [`beyond`] | a db that has the effect of more entries than it says |
+//! | [`broken`] | what a repair by etcd cut off |
 //! | [`status`] | how far a db is in its log |
 //! | [`large`] | a large log, to measure with |
 //!
@@ -23,6 +24,7 @@
 mod support;
 
 mod beyond;
+mod broken;
 mod bytes;
 mod candidates;
 mod compared;

@@ -10,6 +10,7 @@ use crate::bolt::lock::Lock;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};
+use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::log::select::NamesSeen;
 use crate::log::summary::Counter;
 use crate::log::values;
@@ -18,10 +19,11 @@ use crate::member::ReadLog;
 use crate::replay::base::Base;
 use crate::report;
 use crate::text::{ByteText, JsonEscaper, shown};
+use crate::units::count;
 use crate::travel::shown::{ShowOptions, Shower};
 
 use crate::cli::context::{Context, OutputFormat};
-use crate::cli::messages::report_error;
+use crate::cli::messages::{report_error, report_next};
 use crate::cli::outcome::Outcome;
 
 /// Show what a member's log holds: who wrote which key, when in the order of things, and what was refused
@@ -75,6 +77,9 @@ pub struct LogArgs {
     /// Show what they come to instead: kinds, resources, the busiest keys
     #[arg(long)]
     summary: bool,
+    /// Show instead the entries that the log lacks and that a copy holds which etcd made when it repaired the log (.wal.broken)
+    #[arg(long, conflicts_with_all = ["summary", "base"])]
+    broken: bool,
 }
 
 impl LogArgs {
@@ -85,15 +90,49 @@ impl LogArgs {
         let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
         let mut known = Effects::of_log(&log, base.as_ref(), self.etcd);
         let select = self.select();
-        if self.summary {
-            self.summarise(context, &files, &log, &mut known, &select)?;
+        let copies = broken_copies(&files, &log);
+        if self.broken {
+            return self.list_lost(context, &files, &log, &select);
+        } else if self.summary {
+            self.summarise(context, &files, &log, &mut known, &select, &copies)?;
         } else {
             self.list(context, &log, &mut known, &select)?;
         }
         for fault in &log.faults {
             report_error(&format!("{}: {fault}", shown(&files.folder)));
         }
+        for copy in &copies {
+            if let Some(words) = copy.words() {
+                report_error(&format!("{}: {words}", shown(&files.folder)));
+                report_next(copy.command.as_deref());
+            }
+        }
         Ok(Outcome::of(log.faults.is_empty()))
+    }
+
+    /// The entries that only copies hold which a repair by etcd made.
+    fn list_lost(
+        &self,
+        context: &Context,
+        files: &LogFiles,
+        log: &ReadLog<'_>,
+        select: &LogSelect,
+    ) -> Result<Outcome> {
+        let mut stretches = Vec::new();
+        for cut_off in files.cut_off(log) {
+            let lost = cut_off.lost(log);
+            let number = lost.iter().map(|stretch| stretch.messages().len() as u64).sum();
+            let (folder, file) = (shown(&files.folder), shown(cut_off.file.as_ref()));
+            report_error(&format!("{folder}: {file} holds {} that the log lacks", count(number, "entry")));
+            stretches.extend(lost);
+        }
+        if stretches.is_empty() {
+            let folder = shown(&files.folder);
+            report_error(&format!("{folder}: no copy of a repaired segment holds an entry that the log lacks"));
+            return Ok(Outcome::Sound);
+        }
+        self.list(context, &log.with_entries(stretches), &mut Effects::nothing(), select)?;
+        Ok(Outcome::Sound)
     }
 
     /// The db by which effects are known. One that can't be read is passed over, unless it was named.
@@ -153,13 +192,14 @@ impl LogArgs {
         log: &ReadLog<'a>,
         known: &mut Effects<'a>,
         select: &LogSelect,
+        copies: &[BrokenCopy],
     ) -> Result<()> {
         let mut counter = Counter::default();
         log::for_each(log, known, select, |line| {
             counter.add(&line);
             Ok::<(), io::Error>(())
         })?;
-        let summary = counter.finish(ByteText::from(files.folder.as_path()), log);
+        let summary = counter.finish(ByteText::from(files.folder.as_path()), log, copies.to_vec());
         if summary.entries == 0 {
             check_names(log, select)?;
         }
