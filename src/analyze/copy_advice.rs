@@ -31,11 +31,7 @@ pub(super) fn also_steady(db: &Path, state: &State<'_>) -> AlsoSteady {
 }
 
 /// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
-pub fn cure_refused(
-    db: DbPlace<'_>,
-    state: &State<'_>,
-    current_revision: Option<i64>,
-) -> Option<Refusal> {
+pub fn cure_refused(db: DbPlace<'_>, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
     state.alarms.iter().find(|alarm| alarm.name() == AlarmKind::Nospace.name())?;
     Surroundings::of(db, state, None).refusal(&cure(), current_revision)
 }

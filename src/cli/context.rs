@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::bolt::lock::Lock;
 use crate::input::named::Named;
-use crate::input::packed::{Packed, UnpackedLog};
+use crate::input::packed::Packed;
 use crate::input::{DbFile, LogFiles, OpenOptions};
 use crate::report::{View, json};
 use crate::text::{escape, shown};
@@ -95,7 +95,7 @@ impl Context {
         let source =
             progress::watch(|progress| DbFile::open(file, &options, &progress::unpacking(progress)))?;
         if let Some(packed) = &source.packed {
-            say_what_was_unpacked(&source.path, packed, source.log.as_ref());
+            say_what_was_unpacked(&source.path, packed);
         }
         if self.options.no_lock {
             let path = shown(&source.path);
@@ -111,9 +111,13 @@ impl Context {
     pub fn open_log(&self, path: &Path, wal_dir: Option<&Path>, member: Option<&String>) -> Result<LogFiles> {
         let mut options = self.open_options(Lock::Shared);
         options.unpack.member = member.cloned();
-        Ok(progress::watch(|progress| {
+        let files = progress::watch(|progress| {
             LogFiles::open_with(path, wal_dir, &options, &progress::unpacking(progress))
-        })?)
+        })?;
+        if files.is_unpacked() {
+            report_error(&format!("the log in {} is read", shown(&files.folder)));
+        }
+        Ok(files)
     }
 
     /// The file of an archive that is meant.
@@ -164,12 +168,9 @@ impl Context {
     }
 }
 
-pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed, log: Option<&UnpackedLog>) {
+pub(super) fn say_what_was_unpacked(path: &Path, packed: &Packed) {
     if !packed.member.is_empty() {
-        let log = log.filter(|log| log.has_segments());
-        let log = log.map(|log| format!(", and the log in {}", escape(log.folder.as_bytes())));
-        let file = escape(packed.member.as_bytes());
-        report_error(&format!("{}: its file {file} is read{}", shown(path), log.unwrap_or_default()));
+        report_error(&format!("{}: its file {} is read", shown(path), escape(packed.member.as_bytes())));
     }
     if packed.in_memory {
         report_error(&format!(

@@ -50,7 +50,8 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let secret = || {
         cause.downcast_ref().map(|SecretWithheld| ": its bytes are shown with --show-secrets only".to_owned())
     };
-    let copy = source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(log).or_else(synth);
+    let copy =
+        source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(log).or_else(synth);
     copy.or_else(export).or_else(keys).or_else(travel).or_else(hash).or_else(secret)
 }
 
@@ -66,7 +67,9 @@ fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> 
         Reason::Open(OpenError::LockUnsupported(_)) => {
             Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
         }
-        Reason::NoArchive(_) => Some(": leave --member out; in an archive that --log names, --log-member names a db".to_owned()),
+        Reason::NoArchive(_) => {
+            Some(": leave --member out; in an archive that --log names, --log-member names a db".to_owned())
+        }
         Reason::Scratch(_) => Some(": --disk-errors needs room there".to_owned()),
         #[cfg(feature = "packed")]
         Reason::Unpack(error) => of_unpack(error),
@@ -204,6 +207,7 @@ fn of_replay(error: &ReplayError) -> Option<String> {
 
 fn of_log(error: &LogError) -> Option<String> {
     match error {
+        LogError::NoArchive { .. } => Some(": leave --member and --log-member out".to_owned()),
         LogError::Missing { .. } => Some(". If it is elsewhere, name its folder with --wal-dir".to_owned()),
         #[cfg(feature = "packed")]
         LogError::Unpack { error, .. } => match error {

@@ -54,6 +54,9 @@ pub enum LogError {
     #[cfg(feature = "packed")]
     #[error("{}: no folder, but {error}", shown(&named.path))]
     Unpack { named: Box<Named>, error: UnpackError },
+    /// A db of an archive was named, and there is no archive.
+    #[error("{}: no archive, so there is no file {} in it", shown(path), shown(Path::new(member)))]
+    NoArchive { path: PathBuf, member: String },
     /// A file by itself.
     #[error("{}: no folder, and no archive of one: a log is in a folder of its own", shown(.0))]
     File(PathBuf),
@@ -63,8 +66,10 @@ impl LogError {
     /// Where the log is, or should be.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Missing { folder } | Self::Damaged { folder, .. } | Self::InArchive { folder, .. } => folder,
-            Self::Io { path, .. } | Self::File(path) => path,
+            Self::Missing { folder } | Self::Damaged { folder, .. } | Self::InArchive { folder, .. } => {
+                folder
+            }
+            Self::Io { path, .. } | Self::NoArchive { path, .. } | Self::File(path) => path,
             #[cfg(feature = "packed")]
             Self::Unpack { named, .. } => &named.path,
         }
@@ -134,7 +139,10 @@ impl LogFiles {
         let is_stream = options.standard_input && path == Path::new("-");
         match wal_dir {
             None if path.is_file() || is_stream => Self::of_packed(path, options, progress),
-            None => Self::below(path),
+            None => match options.unpack.member.clone() {
+                Some(member) => Err(LogError::NoArchive { path: path.to_owned(), member }),
+                None => Self::below(path),
+            },
             Some(wal_dir) if path.is_dir() => Ok(Self::of_path(wal_dir)?.with_member_below(path)),
             Some(wal_dir) => {
                 let log = Self::of_path(wal_dir)?;
@@ -188,8 +196,8 @@ impl LogFiles {
     fn of_packed(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, LogError> {
         let mut named = Named::new(path, options);
         let unpacked = if path.is_file() {
-            let data = map_file(path, Lock::None)
-                .map_err(|error| LogError::Io { path: path.to_owned(), error })?;
+            let data =
+                map_file(path, Lock::None).map_err(|error| LogError::Io { path: path.to_owned(), error })?;
             let packing = ArchiveFormat::of(data.as_ref());
             if !packing.is_some_and(ArchiveFormat::can_be_unpacked) {
                 return Err(LogError::File(path.to_owned()));
@@ -341,6 +349,11 @@ impl LogFiles {
     /// Whether the db that came with the snapshot of this entry is there.
     pub fn has_received(&self, index: u64) -> bool {
         self.received.contains(&index)
+    }
+
+    /// Whether they came out of an archive.
+    pub fn is_unpacked(&self) -> bool {
+        self.archive.is_some()
     }
 
     pub fn has_broken(&self) -> bool {

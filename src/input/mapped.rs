@@ -82,8 +82,7 @@ impl Mapped {
     #[cfg(feature = "packed")]
     fn of_unpacked(named: Named, unpacked: Unpacked) -> Result<Self, SourceError> {
         let unpacked = unpacked.into_db();
-        let (file, from, log) =
-            unpacked.map_err(|error| SourceError::of(&named, Reason::Unpack(error)))?;
+        let (file, from, log) = unpacked.map_err(|error| SourceError::of(&named, Reason::Unpack(error)))?;
         Self::of_parts(named, file, from, log)
     }
 

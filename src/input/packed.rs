@@ -39,6 +39,7 @@ pub struct UnpackedLog {
 
 impl UnpackedLog {
     /// Whether there is more of it than its place.
+    #[cfg(feature = "packed")]
     #[must_use]
     pub fn has_segments(&self) -> bool {
         !self.files.is_empty() || self.unread.is_some()

@@ -47,7 +47,11 @@ impl EntryRange {
 
     fn words(self) -> String {
         let Self { count: number, first_index: first, last_index: last } = self;
-        if first == last { format!("entry {first}") } else { format!("{}, {first} to {last}", count(number, "entry")) }
+        if first == last {
+            format!("entry {first}")
+        } else {
+            format!("{}, {first} to {last}", count(number, "entry"))
+        }
     }
 }
 
@@ -77,7 +81,8 @@ impl BrokenCopy {
         self.command.as_ref()?;
         let Self { file, entries, lacking, differing, .. } = self;
         let lacking = (lacking.count > 0).then(|| format!("lacks {}", lacking.words()));
-        let differing = (differing.count > 0).then(|| format!("has others in place of {}", differing.words()));
+        let differing =
+            (differing.count > 0).then(|| format!("has others in place of {}", differing.words()));
         let today: Vec<_> = lacking.into_iter().chain(differing).collect();
         Some(format!(
             "etcd repaired this log: it cut off {}, which {} still holds. Today the log {}:",

@@ -81,7 +81,8 @@ mod tests {
     fn a_broken_copy_is_told_by_its_name() {
         let segment = "0000000000000000-0000000000000000.wal";
         assert_eq!(parse_broken(&format!("{segment}.broken")), Some(segment));
-        for name in [segment, "other.wal.broken", "0000000000000002-0000000000000065.snap.broken", ".broken"] {
+        for name in [segment, "other.wal.broken", "0000000000000002-0000000000000065.snap.broken", ".broken"]
+        {
             assert_eq!(parse_broken(name), None, "{name}");
         }
     }

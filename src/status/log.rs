@@ -97,8 +97,7 @@ impl LogStatus {
             Some((LogState::Damaged, _)) => log.stretches.first().map_or(0, Stretch::last_index),
             _ => last,
         };
-        let broken_copies =
-            if files.has_broken() { broken_copies(files, &files.read()) } else { Vec::new() };
+        let broken_copies = if files.has_broken() { broken_copies(files, &files.read()) } else { Vec::new() };
         Self { broken_copies, ..Self::with(&files.folder, index, (first, last), problem) }
     }
 

@@ -65,8 +65,10 @@ fn what_a_repair_cuts_off_is_found(peer: &Peer) {
     member.ctl(["put", "/after", "the repair"]);
     member.stop();
     let after = entries(&data);
-    let lost: BTreeMap<_, _> =
-        before.into_iter().filter(|(index, message)| *index > torn && after.get(index) != Some(message)).collect();
+    let lost: BTreeMap<_, _> = before
+        .into_iter()
+        .filter(|(index, message)| *index > torn && after.get(index) != Some(message))
+        .collect();
     assert_eq!(lost.len(), 8, "etcd dropped what came after the torn record");
 
     let log = medic_json(1, [OsStr::new("log"), "--summary".as_ref(), data.as_ref()]);

@@ -39,7 +39,8 @@ fn copies(path: &str) -> Vec<BrokenCopy> {
     let ran = run(["status", path, "--output", "json"]);
     let mut document: Status = crate::support::documents::parse("status", &ran.out);
     let log = document.files.remove(0).log.expect("a log");
-    let summary: Value = serde_json::from_str(&run(["log", "--summary", path, "--output", "json"]).out).unwrap();
+    let summary: Value =
+        serde_json::from_str(&run(["log", "--summary", path, "--output", "json"]).out).unwrap();
     let checked: Value = serde_json::from_str(&run(["check", path, "--output", "json"]).out).unwrap();
     let of_summary: Vec<BrokenCopy> = serde_json::from_value(summary["broken_copies"].clone()).unwrap();
     if let Some(of_check) = checked["log"].get("broken_copies") {
@@ -140,7 +141,9 @@ fn no_entry_is_invented() {
     for bit in 0..(copy.len() - 4096) * 8 {
         let mut lying = copy.clone();
         lying[bit / 8] ^= 1 << (bit % 8);
-        let Some(cut_off) = CutOff::read(Segment { name: COPY, data: &lying }, &segments, &log) else { continue };
+        let Some(cut_off) = CutOff::read(Segment { name: COPY, data: &lying }, &segments, &log) else {
+            continue;
+        };
         for (entry, _) in cut_off.entries() {
             let is_true = (1..=16).contains(&entry.index) && entry.index != 10 && entry.term == 3;
             assert!(is_true, "bit {bit}: {entry:?}");
@@ -155,11 +158,8 @@ fn a_packed_one_says_the_same() {
     let (cut, copy) = log_to(20, Some(10));
     let db = etcd_file::small().bytes();
     let wal = |name: &str| format!("data/member/wal/{name}");
-    let archive = tar(&[
-        (&wal(COPY), &copy),
-        (&wal(FIRST_SEGMENT), &copy[..cut]),
-        ("data/member/snap/db", &db),
-    ]);
+    let archive =
+        tar(&[(&wal(COPY), &copy), (&wal(FIRST_SEGMENT), &copy[..cut]), ("data/member/snap/db", &db)]);
     let folder = folder_of(&[("data.tar", &archive)]);
     let found = copies(&path_in(&folder, "data.tar"));
     assert_eq!(ranges(&found[0]), [(10, 11, 20), (10, 11, 20), (0, 0, 0)]);

@@ -70,7 +70,8 @@ fn zip_of(folder: &Path) -> Vec<u8> {
     let below = |name: &str| {
         let entries = fs::read_dir(folder.join(name)).into_iter().flatten();
         let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-        files.map(|path| (path.strip_prefix(folder).unwrap().display().to_string(), fs::read(&path).unwrap()))
+        files
+            .map(|path| (path.strip_prefix(folder).unwrap().display().to_string(), fs::read(&path).unwrap()))
             .collect::<Vec<_>>()
     };
     let files = [below("wal"), below("snap")].concat();
@@ -89,7 +90,9 @@ fn archive(data: &Path, number: usize) -> Archive {
         folder: folder.to_owned(),
     };
     match number % 7 {
-        0 => of("tar.zst of a data dir", zstd(&tar_of(above, &[name], false)), &format!("{name}/member"), data),
+        0 => {
+            of("tar.zst of a data dir", zstd(&tar_of(above, &[name], false)), &format!("{name}/member"), data)
+        }
         1 => of("tar, sparse", tar_of(data, &["."], true), "member", data),
         2 => of("tar.gz of member", gzip(&tar_of(data, &["member"], true)), "member", data),
         3 => of("tar.xz of snap and wal", xz(&parts(&member, true)), "", &member),
@@ -124,7 +127,9 @@ fn answer(ran: &Ran, paths: &[(&str, &str)]) -> Answer {
 fn leave_out(json: &mut Value) {
     match json {
         Value::Object(fields) => {
-            for name in ["path", "base", "modified", "elapsed_seconds", "restore", "lacks", "command", "error"] {
+            for name in
+                ["path", "base", "modified", "elapsed_seconds", "restore", "lacks", "command", "error"]
+            {
                 fields.remove(name);
             }
             fields.values_mut().for_each(leave_out);
@@ -184,7 +189,10 @@ fn every_member_answers_as_from_its_folder() {
         let in_folder = if is_member { folder.to_owned() } else { format!("{folder}/member") };
         let in_archive = in_archive.trim_end_matches('/').to_owned();
         let shown = |ran: &Ran, path: &str, at: &str| {
-            answer(ran, &[(&format!("{at}/snap/db"), "FILE"), (at, "MEMBER"), (path, "FILE"), (&copy, "COPY")])
+            answer(
+                ran,
+                &[(&format!("{at}/snap/db"), "FILE"), (at, "MEMBER"), (path, "FILE"), (&copy, "COPY")],
+            )
         };
         let pairs = commands(&packed, base, &copy).into_iter().zip(commands(folder, base, &copy));
         for (of_packed, of_folder) in pairs {

@@ -19,8 +19,8 @@ use crate::member::ReadLog;
 use crate::replay::base::Base;
 use crate::report;
 use crate::text::{ByteText, JsonEscaper, shown};
-use crate::units::count;
 use crate::travel::shown::{ShowOptions, Shower};
+use crate::units::count;
 
 use crate::cli::context::{Context, OutputFormat};
 use crate::cli::messages::{report_error, report_next};
@@ -84,7 +84,9 @@ pub struct LogArgs {
 
 impl LogArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let files = context.open_log(&self.dir, self.wal_dir.as_deref(), context.member())?;
+        // else it is meant in the archive of --base
+        let member = context.member().filter(|_| self.base.is_none() || !self.dir.is_dir());
+        let files = context.open_log(&self.dir, self.wal_dir.as_deref(), member)?;
         let log = files.read();
         let db = self.open_db(context, &files)?;
         let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
@@ -128,7 +130,9 @@ impl LogArgs {
         }
         if stretches.is_empty() {
             let folder = shown(&files.folder);
-            report_error(&format!("{folder}: no copy of a repaired segment holds an entry that the log lacks"));
+            report_error(&format!(
+                "{folder}: no copy of a repaired segment holds an entry that the log lacks"
+            ));
             return Ok(Outcome::Sound);
         }
         self.list(context, &log.with_entries(stretches), &mut Effects::nothing(), select)?;

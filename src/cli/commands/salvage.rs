@@ -89,7 +89,7 @@ impl SalvageArgs {
         let request = self.request(context.open_options(Lock::Shared));
         let report = progress::watch(|progress| front::salvage(&self.source, &request, progress))?;
         if let Some(packed) = &report.packed {
-            say_what_was_unpacked(&self.source, packed, None);
+            say_what_was_unpacked(&self.source, packed);
         }
         let view = context.view();
         context.render("salvage", &report, |out| report::salvage::salvage(out, &view, &report))?;

@@ -175,9 +175,7 @@ impl<'u> Layers<'u> {
                 | UnpackError::Window { .. }
                 | UnpackError::TooDeep(_)
                 | UnpackError::Names(_)),
-            ) => {
-                self.could_not_read(origin.name, error)
-            }
+            ) => self.could_not_read(origin.name, error),
             read => read,
         }
     }
@@ -242,12 +240,7 @@ impl<'u> Layers<'u> {
     }
 
     /// Counts a db.
-    fn count(
-        &mut self,
-        name: &str,
-        rank: Rank,
-        path: Option<MemberPath<'_>>,
-    ) -> Result<(), UnpackError> {
+    fn count(&mut self, name: &str, rank: Rank, path: Option<MemberPath<'_>>) -> Result<(), UnpackError> {
         let Some(path) = path else {
             self.dbs.push(name);
             return Ok(());
@@ -284,7 +277,8 @@ impl<'u> Layers<'u> {
 
     /// What was found.
     pub(super) fn finish(self) -> Unpacked {
-        let Self { place, options, format, found, mut dbs, beside_dbs, members, logs, files, unread, .. } = self;
+        let Self { place, options, format, found, mut dbs, beside_dbs, members, logs, files, unread, .. } =
+            self;
         let format = format.unwrap_or(ArchiveFormat::Tar);
         for (wal, name) in beside_dbs {
             // beside a member's db, others are not meant

@@ -133,7 +133,11 @@ impl Logs {
 
     /// All of them; and that of this folder, even if there is nothing in it.
     pub(super) fn finish(mut self, folder: Option<String>) -> Vec<UnpackedLog> {
-        self.found.extend(folder.filter(|folder| !self.found.contains_key(folder)).map(|folder| (folder, UnpackedLog::default())));
+        self.found.extend(
+            folder
+                .filter(|folder| !self.found.contains_key(folder))
+                .map(|folder| (folder, UnpackedLog::default())),
+        );
         let unread = self.unread;
         let of = |folder: &str, (name, _): &&(String, String)| match MemberPath::of(name) {
             Some(MemberPath { wal, file: MemberFile::Segment(_) }) => wal == folder,

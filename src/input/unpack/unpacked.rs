@@ -58,8 +58,7 @@ impl Unpacked {
     /// There is none, or several are; not the one that was asked for.
     pub fn into_log(self) -> Result<(UnpackedLog, Option<(File, Packed)>), UnpackError> {
         let Self { format, db, wal, member, dbs, files, num_members, logs, unread } = self;
-        let mut logs: Vec<_> =
-logs.into_iter().filter(UnpackedLog::has_segments).collect();
+        let mut logs: Vec<_> = logs.into_iter().filter(UnpackedLog::has_segments).collect();
         if let Some(member) = &member {
             logs.retain(|log| log.folder == log_of(member));
         } else if num_members > 1 {
@@ -84,11 +83,9 @@ logs.into_iter().filter(UnpackedLog::has_segments).collect();
             (None, Some(member)) => {
                 Err(UnpackError::NoLogBeside { format, member, names: dbs.first, count: dbs.count })
             }
-            (None, None) => Err(unread.unwrap_or(UnpackError::NoLog {
-                format,
-                names: files.first,
-                count: files.count,
-            })),
+            (None, None) => {
+                Err(unread.unwrap_or(UnpackError::NoLog { format, names: files.first, count: files.count }))
+            }
         }
     }
 }
