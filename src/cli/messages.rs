@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::input::SourceError;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 use crate::rewrite::error::DefragError;
 use crate::salvage::error::SalvageError;
 use crate::text::harmless;

@@ -8,7 +8,7 @@ use crate::copy::CopyError;
 use crate::etcd::RevisionError;
 use crate::front::KeysError;
 use crate::hash::HashError;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 #[cfg(feature = "packed")]
 use crate::input::unpack::error::UnpackError;
 use crate::input::{Reason, SourceError};

@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::etcd::data_dir;
 use crate::member::Log;
 
-use super::log_files::{LogError, LogFiles};
+use super::UnpackOptions;
+use super::log_error::LogError;
+use super::log_files::LogFiles;
 use super::packed::UnpackedLog;
 
 /// Where a db is.
@@ -15,6 +17,8 @@ pub struct DbPlace<'a> {
     pub path: &'a Path,
     /// The log that came out of the same archive, if the db was at a member's place there.
     pub unpacked: Option<&'a UnpackedLog>,
+    /// Limits for what is unpacked beside it.
+    pub limits: Option<&'a UnpackOptions>,
 }
 
 /// What is beside a db.
@@ -39,14 +43,14 @@ pub struct MemberLog {
 impl<'a> DbPlace<'a> {
     /// Of a file that is not packed.
     pub fn at(path: &'a Path) -> Self {
-        Self { path, unpacked: None }
+        Self { path, unpacked: None, limits: None }
     }
 
     /// The log of the db's member, or the one in `wal_dir`, if that is named; `None` for a db by itself.
     pub fn log_files(self, wal_dir: Option<&Path>) -> Option<Result<LogFiles, LogError>> {
-        let Self { path, unpacked } = self;
+        let Self { path, unpacked, limits } = self;
         let found = match (wal_dir, unpacked) {
-            (Some(wal_dir), _) => LogFiles::of_path(wal_dir),
+            (Some(wal_dir), _) => LogFiles::of_path(wal_dir, limits.unwrap_or(&UnpackOptions::default())),
             (None, Some(log)) => LogFiles::of_unpacked(path, log),
             (None, None) => LogFiles::of_folder(&data_dir::member_folder(path)?.join("wal")),
         };

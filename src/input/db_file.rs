@@ -66,7 +66,7 @@ impl DbFile {
     /// Where it is: what is beside it depends on that.
     #[must_use]
     pub fn place(&self) -> DbPlace<'_> {
-        DbPlace { path: &self.path, unpacked: self.log.as_ref() }
+        DbPlace { path: &self.path, unpacked: self.log.as_ref(), limits: Some(&self.named.unpack) }
     }
 
     /// The program that the file belongs to.

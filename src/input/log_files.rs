@@ -5,10 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use crate::bolt::lock::Lock;
-use crate::bolt::open::{Mapping, OpenError, map_file};
+use crate::bolt::open::{Mapping, map_file};
 #[cfg(feature = "packed")]
 use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
@@ -16,81 +14,22 @@ use crate::member::broken::CutOff;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
 use crate::member::names::{SegmentName, parse_broken, parse_snap, parse_snap_db};
-use crate::member::{LogFault, ReadLog, snap};
+use crate::member::{ReadLog, snap};
 use crate::platform;
 use crate::shell::ShellCommand;
-use crate::text::{escape, shown};
 
+use super::log_error::LogError;
 use super::mapped::Mapped;
 use super::named::Named;
 use super::packed::UnpackedLog;
 #[cfg(feature = "packed")]
-use super::unpack::{self, Unpacked, error::UnpackError};
+use super::unpack::{self, Unpacked};
 use super::{DbFile, OpenOptions, SourceError, UnpackOptions};
 
 /// Where the log of a data dir may lie below a folder: that may be the data dir, `member`, or `wal`.
 const BELOW: [&str; 3] = ["member/wal", "wal", ""];
 /// Where its db is, from the folder `member` on.
 const DB: &str = "snap/db";
-
-/// Why a log can't be read whole.
-#[derive(Debug, Error)]
-pub enum LogError {
-    /// It is not there.
-    #[error("there is no log in {}, where etcd keeps it unless it was told another folder", shown(folder))]
-    Missing {
-        /// Where it should be.
-        folder: PathBuf,
-    },
-    /// A file or folder can't be read.
-    #[error("the log can't be read: {}: {error}", shown(path))]
-    Io { path: PathBuf, error: OpenError },
-    #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
-    Damaged { folder: PathBuf, fault: LogFault },
-    /// A segment in an archive, or an archive that it is in, can't be read.
-    #[error("the log in {} can't be read: its file {}: {reason}", shown(folder), escape(file.as_bytes()))]
-    InArchive { folder: PathBuf, file: String, reason: String },
-    /// No log comes out of an archive.
-    #[cfg(feature = "packed")]
-    #[error("{}: no folder, but {error}", shown(&named.path))]
-    Unpack { named: Box<Named>, error: UnpackError },
-    /// A db of an archive was named, and there is no archive.
-    #[error("{}: no archive, so there is no file {} in it", shown(path), shown(Path::new(member)))]
-    NoArchive { path: PathBuf, member: String },
-    /// A file by itself.
-    #[error("{}: no folder, and no archive of one: a log is in a folder of its own", shown(.0))]
-    File(PathBuf),
-}
-
-impl LogError {
-    /// Where the log is, or should be.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Missing { folder } | Self::Damaged { folder, .. } | Self::InArchive { folder, .. } => {
-                folder
-            }
-            Self::Io { path, .. } | Self::NoArchive { path, .. } | Self::File(path) => path,
-            #[cfg(feature = "packed")]
-            Self::Unpack { named, .. } => &named.path,
-        }
-    }
-
-    /// The command to go on with, where there is one.
-    pub fn next(&self) -> Option<ShellCommand> {
-        match self {
-            #[cfg(feature = "packed")]
-            Self::Unpack { named, error } => match error {
-                UnpackError::Several { names, .. }
-                | UnpackError::SeveralLogs { names, .. }
-                | UnpackError::NoLogBeside { names, .. } => {
-                    Some(named.with_member(names.first()?).ours("etcd-medic log --summary"))
-                }
-                error => error.next(named),
-            },
-            _ => None,
-        }
-    }
-}
 
 /// A log's files, and what is beside them.
 #[derive(Debug)]
@@ -143,9 +82,11 @@ impl LogFiles {
                 Some(member) => Err(LogError::NoArchive { path: path.to_owned(), member }),
                 None => Self::below(path),
             },
-            Some(wal_dir) if path.is_dir() => Ok(Self::of_path(wal_dir)?.with_member_below(path)),
+            Some(wal_dir) if path.is_dir() => {
+                Ok(Self::of_path(wal_dir, &options.unpack)?.with_member_below(path))
+            }
             Some(wal_dir) => {
-                let log = Self::of_path(wal_dir)?;
+                let log = Self::of_path(wal_dir, &options.unpack)?;
                 let options = OpenOptions { lock: Lock::None, ..options.clone() };
                 let Ok(mapped) = Mapped::open(path, &options, progress) else { return Ok(log) };
                 let log = match &mapped.log {
@@ -157,15 +98,16 @@ impl LogFiles {
         }
     }
 
-    /// Opens a folder that has segments, or an archive of one.
+    /// Opens a folder that has segments, or an archive of one. The db that is meant is not in that.
     ///
     /// # Errors
     /// As [`LogFiles::open`].
-    pub fn of_path(path: &Path) -> Result<Self, LogError> {
-        match path.is_file() {
-            true => Self::of_packed(path, &OpenOptions::default(), &|_| {}),
-            false => Self::of_folder(path),
+    pub(super) fn of_path(path: &Path, options: &UnpackOptions) -> Result<Self, LogError> {
+        if !path.is_file() {
+            return Self::of_folder(path);
         }
+        let unpack = UnpackOptions { member: None, ..options.clone() };
+        Self::of_packed(path, &OpenOptions { unpack, ..OpenOptions::default() }, &|_| {})
     }
 
     /// Opens the log of a folder, wherever it is below.

@@ -83,7 +83,7 @@ pub fn open(
 impl Wreck {
     /// Where it is.
     pub fn place(&self) -> DbPlace<'_> {
-        DbPlace { path: &self.path, unpacked: self.log.as_ref() }
+        DbPlace { path: &self.path, unpacked: self.log.as_ref(), limits: Some(&self.named.unpack) }
     }
 
     /// These bytes; `None` where no page of them is one of bbolt's.

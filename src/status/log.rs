@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::etcd::schema::State;
 use crate::input::LogFiles;
 use crate::input::beside::DbPlace;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::member::fault::LogFaultKind;
 use crate::member::message::Snapshot;

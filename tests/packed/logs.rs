@@ -295,6 +295,18 @@ fn limits_hold_for_logs() {
             assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0, "{form}");
         }
     }
+    // a segment that is all hole
+    let wal = TempDir::new().unwrap();
+    fs::File::create(wal.path().join(FIRST_SEGMENT)).unwrap().set_len(256 << 20).unwrap();
+    for format in ["gnu", "posix"] {
+        let mut tar = std::process::Command::new("tar");
+        tar.args(["--sparse", "-cf", "-", "--format", format, "-C"]).arg(wal.path()).arg(".");
+        let bytes = tar.output().unwrap().stdout;
+        assert!(bytes.len() < 100_000, "{format}");
+        let folder = folder_of(&[("wal.tar", &bytes)]);
+        let path = path_in(&folder, "wal.tar");
+        refused(&["log", &path, "--max-unpacked", "16MiB"], "more than 16.0 MiB come out of it");
+    }
     // more files than can be open
     let [first, ..] = segments(7);
     let mut many = member("m/member/", 7);

@@ -58,10 +58,17 @@ struct Archive {
     folder: PathBuf,
 }
 
-fn tar_of(folder: &Path, what: &[&str], is_sparse: bool) -> Vec<u8> {
+/// The formats in which GNU tar has sparse files; bsdtar writes the second.
+const SPARSE: [&[&str]; 4] = [
+    &["--sparse"],
+    &["--sparse", "--format=posix"],
+    &["--sparse", "--format=posix", "--sparse-version=0.1"],
+    &["--sparse", "--format=posix", "--sparse-version=0.0"],
+];
+
+fn tar_of(folder: &Path, what: &[&str], options: &[&str]) -> Vec<u8> {
     let mut tar = Command::new("tar");
-    tar.args(if is_sparse { &["--sparse"][..] } else { &[] });
-    let made = tar.args(["-cf", "-", "-C"]).arg(folder).args(what).output().unwrap();
+    let made = tar.args(options).args(["-cf", "-", "-C"]).arg(folder).args(what).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     made.stdout
 }
@@ -89,26 +96,25 @@ fn archive(data: &Path, number: usize) -> Archive {
         prefix: prefix.to_owned(),
         folder: folder.to_owned(),
     };
+    let sparse = SPARSE[number % SPARSE.len()];
     match number % 7 {
-        0 => {
-            of("tar.zst of a data dir", zstd(&tar_of(above, &[name], false)), &format!("{name}/member"), data)
-        }
-        1 => of("tar, sparse", tar_of(data, &["."], true), "member", data),
-        2 => of("tar.gz of member", gzip(&tar_of(data, &["member"], true)), "member", data),
-        3 => of("tar.xz of snap and wal", xz(&parts(&member, true)), "", &member),
-        4 => of("tar.bz2", bzip2(&tar_of(data, &["member"], true)), "member", data),
-        5 => of("tar.lz4, the log first", lz4(&parts(&member, false)), "", &member),
+        0 => of("tar.zst of a data dir", zstd(&tar_of(above, &[name], &[])), &format!("{name}/member"), data),
+        1 => of("tar, sparse", tar_of(data, &["."], sparse), "member", data),
+        2 => of("tar.gz of member", gzip(&tar_of(data, &["member"], sparse)), "member", data),
+        3 => of("tar.xz of snap and wal", xz(&parts(&member, true, sparse)), "", &member),
+        4 => of("tar.bz2", bzip2(&tar_of(data, &["member"], sparse)), "member", data),
+        5 => of("tar.lz4, the log first", lz4(&parts(&member, false, sparse)), "", &member),
         _ => of("zip", zip_of(&member), "", &member),
     }
 }
 
-fn parts(member: &Path, snap_first: bool) -> Vec<u8> {
+fn parts(member: &Path, snap_first: bool, sparse: &[&str]) -> Vec<u8> {
     let mut names = vec!["snap", "wal"];
     names.retain(|name| member.join(name).is_dir());
     if !snap_first {
         names.reverse();
     }
-    tar_of(member, &names, true)
+    tar_of(member, &names, sparse)
 }
 
 /// What a command says, but for paths, times, and commands, which name other files.

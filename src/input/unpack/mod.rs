@@ -17,6 +17,7 @@
 //! | `decoder` | compressed files as streams |
 //! | `stated` | the size that a compressed file states of what comes out of it |
 //! | `watched` | a stream of which it is known how far it was read |
+//! | `sparse` | sparse files of a tar archive |
 //! | `tar`, `zip` | the files of an archive |
 //! | `spool` | the file without a name: written on a thread of its own, holes where there are zeros, its SHA-256 on the way |
 //! | `place` | the folder that it is in, and the room there |
@@ -32,6 +33,7 @@ mod decoder;
 mod layer;
 mod member;
 mod place;
+mod sparse;
 mod spool;
 mod stated;
 mod tar;
