@@ -9,7 +9,7 @@ use super::message::{Metadata, RaftEntry};
 use super::names::parse_broken;
 use super::read::{ReadLog, Stretch};
 use super::record::{RecordType, WalRecord, WalRecords};
-use super::resync::resync;
+use super::resync::{Proofs, resync};
 
 /// What only the copy of a segment holds.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl<'a> CutOff<'a> {
         let cut_at = original.map_or(0, |original| common(original.data, copy.data));
         let mut cut_off = Self { file: copy.name, records: 0, stretches: Vec::new() };
         let mut records = WalRecords::of(copy.data, None);
+        let mut proofs = Proofs::of(copy.data);
         loop {
             let at = records.position();
             let kind = match records.next_record() {
@@ -44,7 +45,7 @@ impl<'a> CutOff<'a> {
                 },
                 Err(kind) => kind,
             };
-            match resync(copy.data, at, kind) {
+            match resync(copy.data, at, kind, &mut proofs) {
                 Some(sound) => records = sound,
                 None => return Some(cut_off),
             }

@@ -12,7 +12,7 @@ use super::log::{Entries, Log, Segment};
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
 use super::record::{RecordType, WalRecord, WalRecords};
-use super::resync::resync;
+use super::resync::{Proofs, resync};
 
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 100;
@@ -214,6 +214,7 @@ impl<'a> Reader<'a> {
 
     fn read_segment(&mut self, segment: &Segment<'a>, is_last: bool) {
         let mut records = WalRecords::of(segment.data, self.crc);
+        let mut proofs = Proofs::of(segment.data);
         let mut count = 0_u64;
         loop {
             let at = records.position();
@@ -240,7 +241,7 @@ impl<'a> Reader<'a> {
                 Err(kind) => kind,
             };
             self.fault(segment, at, kind);
-            match resync(segment.data, at, kind) {
+            match resync(segment.data, at, kind, &mut proofs) {
                 Some(sound) => records = sound,
                 None => {
                     self.crc = None;
