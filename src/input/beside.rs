@@ -62,13 +62,17 @@ impl<'a> DbPlace<'a> {
 }
 
 impl Beside {
-    /// Looks beside a db; the log is in `wal_dir`, if that is named.
+    /// Looks beside a db; the log is in the folder `wal_dir`, if that is named. What is packed is a copy: etcd goes on with another.
     pub fn of(db: DbPlace<'_>, wal_dir: Option<&Path>) -> Self {
+        let found = match wal_dir {
+            Some(folder) => Some(LogFiles::of_folder(folder).map(|files| files.with_db(db.path))),
+            None => db.log_files(None),
+        };
         let read = |files: LogFiles| match Log::read(&files.segments()) {
             Ok(log) => Ok(MemberLog { log, files }),
             Err(fault) => Err(LogError::Damaged { folder: files.folder, fault }),
         };
-        match db.log_files(wal_dir).map(|found| found.and_then(read)) {
+        match found.map(|found| found.and_then(read)) {
             None => Self::Nothing,
             Some(Ok(log)) => Self::Log(log),
             Some(Err(error)) => Self::Unreadable(error),

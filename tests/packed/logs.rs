@@ -357,4 +357,11 @@ fn a_member_is_never_changed_in_its_archive() {
         refused(&args, "is packed");
         assert_eq!(fs::read(&path).unwrap(), bytes);
     }
+    // nor is a db by a packed log: etcd has gone on with another
+    let db = etcd_file::small().bytes();
+    let folder = folder_of(&[("data/member/snap/db", &db), ("wal.tar", &bytes)]);
+    let (data, wal) = (path_in(&folder, "data"), path_in(&folder, "wal.tar"));
+    let args = ["defrag", "--in-place", "--only-member", "--compact-to", "current", &data, "--wal-dir", &wal];
+    refused(&args, "Not a directory");
+    assert_eq!(fs::read(folder.path().join("data/member/snap/db")).unwrap(), db);
 }
