@@ -105,7 +105,7 @@ pub use copy::{CopyError, Destination, Layout, Mismatch, Progress};
 pub use etcd::apply::{Refused, Version};
 pub use filter::{FilterWords, NoSuchName};
 pub use hash::{HashError, Hashes};
-pub use input::log_files::LogError;
+pub use input::log_error::LogError;
 pub use input::packed::Packed;
 #[cfg(feature = "packed")]
 pub use input::unpack::error::UnpackError;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::etcd::schema::State;
 use crate::etcd::trailer::{TRAILER_SIZE, Trailer};
+use crate::input::beside::DbPlace;
 use crate::input::named::Named;
 use crate::rewrite::changes::{AlarmKind, History, Wish};
 use crate::rewrite::guard::{Refusal, Surroundings, on_a_running_etcd};
@@ -30,7 +31,7 @@ pub(super) fn also_steady(db: &Path, state: &State<'_>) -> AlsoSteady {
 }
 
 /// Why a full db may not be cured where it is; `None`: it may, or needs no cure.
-pub fn cure_refused(db: &Path, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
+pub fn cure_refused(db: DbPlace<'_>, state: &State<'_>, current_revision: Option<i64>) -> Option<Refusal> {
     state.alarms.iter().find(|alarm| alarm.name() == AlarmKind::Nospace.name())?;
     Surroundings::of(db, state, None).refusal(&cure(), current_revision)
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::etcd::apply::Version;
 use crate::input::{DbFile, LogFiles};
+use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::replay::base::Base;
 use crate::replay::beyond::last_effect;
 use crate::replay::compare::{Compared, compare};
@@ -39,6 +40,8 @@ pub struct LogComparison {
     pub effects_beyond: Option<u64>,
     /// What is wrong with the log itself, the first; `null` for nothing.
     pub log_fault: Option<String>,
+    /// Copies that etcd made when it repaired the log, with whole records that it cut off.
+    pub broken_copies: Vec<BrokenCopy>,
 }
 
 /// A record that is not what its entry wrote.
@@ -98,5 +101,6 @@ pub fn compare_with_log(
         effects_beyond,
         pending_entries: log.log.last_index().saturating_sub(index),
         log_fault: log.faults.first().map(ToString::to_string),
+        broken_copies: broken_copies(files, &log),
     })
 }

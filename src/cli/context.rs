@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::bolt::lock::Lock;
 use crate::input::named::Named;
 use crate::input::packed::Packed;
-use crate::input::{DbFile, OpenOptions};
+use crate::input::{DbFile, LogFiles, OpenOptions};
 use crate::report::{View, json};
 use crate::text::{escape, shown};
 
@@ -105,6 +105,27 @@ impl Context {
             ));
         }
         Ok(source)
+    }
+
+    /// Opens the log that a path names; of an archive, the one beside this db.
+    pub fn open_log(&self, path: &Path, wal_dir: Option<&Path>, member: Option<&String>) -> Result<LogFiles> {
+        let mut options = self.open_options(Lock::Shared);
+        options.unpack.member = member.cloned();
+        let files = progress::watch(|progress| {
+            LogFiles::open_with(path, wal_dir, &options, &progress::unpacking(progress))
+        })?;
+        if files.is_unpacked() {
+            report_error(&format!("the log in {} is read", shown(&files.folder)));
+        }
+        Ok(files)
+    }
+
+    /// The file of an archive that is meant.
+    pub fn member(&self) -> Option<&String> {
+        #[cfg(feature = "packed")]
+        return self.options.packed.member.as_ref();
+        #[cfg(not(feature = "packed"))]
+        None
     }
 
     /// How a file is opened under this lock, or under none, if the user wants that.

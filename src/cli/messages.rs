@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::input::SourceError;
+use crate::input::log_error::LogError;
 use crate::rewrite::error::DefragError;
 use crate::salvage::error::SalvageError;
 use crate::text::harmless;
@@ -26,6 +27,7 @@ pub(super) fn next_command(error: &anyhow::Error) -> Option<String> {
         .downcast_ref::<SourceError>()
         .and_then(SourceError::next)
         .or_else(|| error.downcast_ref::<SalvageError>()?.next())
+        .or_else(|| error.downcast_ref::<LogError>()?.next())
         .or_else(|| error.downcast_ref::<DefragError>()?.next());
     next.map(|command| command.to_string())
 }

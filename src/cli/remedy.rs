@@ -8,7 +8,7 @@ use crate::copy::CopyError;
 use crate::etcd::RevisionError;
 use crate::front::KeysError;
 use crate::hash::HashError;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 #[cfg(feature = "packed")]
 use crate::input::unpack::error::UnpackError;
 use crate::input::{Reason, SourceError};
@@ -34,6 +34,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let defrag = || of_defrag(cause.downcast_ref()?);
     let salvage = || of_salvage(cause.downcast_ref()?);
     let replay = || of_replay(cause.downcast_ref()?);
+    let log = || of_log(cause.downcast_ref()?);
     let synth = || match cause.downcast_ref()? {
         SynthError::Copy(error) => of_copy(error),
         _ => None,
@@ -49,7 +50,8 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let secret = || {
         cause.downcast_ref().map(|SecretWithheld| ": its bytes are shown with --show-secrets only".to_owned())
     };
-    let copy = source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(synth);
+    let copy =
+        source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(log).or_else(synth);
     copy.or_else(export).or_else(keys).or_else(travel).or_else(hash).or_else(secret)
 }
 
@@ -65,7 +67,9 @@ fn of_source(SourceError { reason, owner, .. }: &SourceError) -> Option<String> 
         Reason::Open(OpenError::LockUnsupported(_)) => {
             Some(": if nobody writes to it, read it with `--no-lock`".to_owned())
         }
-        Reason::NoArchive(_) => Some(": leave --member out".to_owned()),
+        Reason::NoArchive(_) => {
+            Some(": leave --member out; in an archive that --log names, --log-member names a db".to_owned())
+        }
         Reason::Scratch(_) => Some(": --disk-errors needs room there".to_owned()),
         #[cfg(feature = "packed")]
         Reason::Unpack(error) => of_unpack(error),
@@ -79,6 +83,7 @@ fn of_unpack(error: &UnpackError) -> Option<String> {
         UnpackError::Window { .. } => ": allow it with --max-window SIZE, or unpack it first:",
         UnpackError::TooLarge(_) => ": if you expect that, allow it with --max-unpacked SIZE",
         UnpackError::Several { .. } => ": name one with --member NAME, such as:",
+        UnpackError::TooManyFiles(_) => ": name the db that is meant with --member NAME",
         UnpackError::NoDb { .. } => ". If one of them is a damaged db, name it with --member NAME",
         UnpackError::NoSpace { .. } | UnpackError::NoFolder { .. } | UnpackError::Write { .. } => {
             ": name a folder with room for it with --tmp-dir DIR"
@@ -178,7 +183,8 @@ fn of_salvage(error: &SalvageError) -> Option<String> {
         SalvageError::Doubtful { .. } => {
             ". Look at it with --dry-run; without --strict, what nothing speaks against is taken"
         }
-        SalvageError::Nothing { .. } | SalvageError::Log(_) => return None,
+        SalvageError::Log(error) => return of_log(error),
+        SalvageError::Nothing { .. } => return None,
     };
     Some(remedy.to_owned())
 }
@@ -193,10 +199,25 @@ fn of_replay(error: &ReplayError) -> Option<String> {
         ReplayError::NoDeletions => ": --list-deletions shows what was deleted",
         ReplayError::BaseDamaged(_) => ". `etcd-medic salvage` makes a sound one of it",
         ReplayError::Unsupported { .. } => " (--until-index)",
-        ReplayError::Log(LogError::Missing { .. }) => ". If it is elsewhere, name its folder with --wal-dir",
+        ReplayError::Log(error) => return of_log(error),
         _ => return None,
     };
     Some(remedy.to_owned())
+}
+
+fn of_log(error: &LogError) -> Option<String> {
+    match error {
+        LogError::NoArchive { .. } => Some(": leave --member and --log-member out".to_owned()),
+        LogError::Missing { .. } => Some(". If it is elsewhere, name its folder with --wal-dir".to_owned()),
+        #[cfg(feature = "packed")]
+        LogError::Unpack { error, .. } => match error {
+            UnpackError::Several { .. } | UnpackError::SeveralLogs { .. } => Some(
+                ": name one with --member NAME, or, if it is the archive that --log names, with --log-member NAME".to_owned(),
+            ),
+            error => of_unpack(error),
+        },
+        _ => None,
+    }
 }
 
 fn of_export(error: &ExportError) -> Option<String> {

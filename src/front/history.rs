@@ -149,7 +149,8 @@ impl DbFile {
     pub fn with_log(&self, log: &LogFiles, progress: Progress<'_>) -> Result<Self, ReplayError> {
         let db = unfold(self, log, None, progress)?;
         let (path, named) = (self.path.clone(), self.named.clone());
-        Ok(Self { path, db, read_without_lock: self.read_without_lock, packed: self.packed.clone(), named })
+        let (packed, log) = (self.packed.clone(), self.log.clone());
+        Ok(Self { path, db, read_without_lock: self.read_without_lock, packed, log, named })
     }
 
     /// Every record of a key that can be found, in the tree and in free pages.

@@ -55,9 +55,7 @@ impl DbFile {
         let state = State::read(&self.db);
         let (scan, trailer) = self.scan(&state, 0, None, options.progress);
         let status = Status::of(&self.path, &self.db, &state, &scan, trailer, options.limits);
-        // what was unpacked lies in no member's folder
-        let in_place = self.packed.is_none().then_some(&self.path);
-        let log = in_place.and_then(|db| LogStatus::of(db, &state, options.wal_dir, self.read_without_lock));
+        let log = LogStatus::of(self.place(), &state, options.wal_dir, self.read_without_lock);
         status.with_log(log)
     }
 
@@ -86,7 +84,7 @@ impl DbFile {
             read_without_lock: self.read_without_lock,
             filter: options.words.of(&scan)?,
             top: options.top,
-            cure_refused: copy_advice::cure_refused(&self.path, &state, current),
+            cure_refused: copy_advice::cure_refused(self.place(), &state, current),
         };
         Ok(analyze::analyze(&self.db, &state, &scan, &request))
     }

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::copy::Progress;
+use crate::input::named::Named;
 use crate::input::{DbFile, LogFiles};
 use crate::output::folder_of;
 use crate::replay;
@@ -113,10 +114,24 @@ pub fn salvage(
 ) -> Result<SalvageReport, SalvageError> {
     let path = path.as_ref();
     let scratch = request.disk_errors.then(|| folder_of(&request.target));
-    let log = LogFiles::beside(path, request.log.as_deref())?;
-    let wreck = match (open::open(path, &request.open, scratch, progress), &log) {
+    let named = request.log.as_deref().map(|log| {
+        let mut options = request.open.clone();
+        options.unpack.member.clone_from(&request.log_member);
+        LogFiles::open_with(log, None, &options, progress.advance)
+    });
+    let named = named.transpose()?;
+    let opened = open::open(path, &request.open, scratch, progress);
+    let log = match (named, &opened) {
+        (Some(log), _) => Some(log),
+        (None, Ok(wreck)) if !path.is_dir() => wreck.place().log_files(None).and_then(Result::ok),
+        // also where its db can't be read
+        (None, _) => LogFiles::open_with(path, None, &request.open, progress.advance).ok(),
+    };
+    let wreck = match (opened, &log) {
         (Ok(wreck), _) => wreck,
-        (Err(error), Some(log)) if error.leaves_nothing() => open::nothing(&log.place_of_db()),
+        (Err(error), Some(log)) if error.leaves_nothing() => {
+            open::nothing(Named { path: log.place_of_db(), ..error.named() })
+        }
         (Err(error), _) => return Err(error.into()),
     };
     run::salvage(&wreck, log.as_ref(), request, progress)

@@ -5,7 +5,21 @@ use std::path::Path;
 use crate::etcd::data_dir;
 use crate::member::Log;
 
-use super::log_files::{LogError, LogFiles};
+use super::UnpackOptions;
+use super::log_error::LogError;
+use super::log_files::LogFiles;
+use super::packed::UnpackedLog;
+
+/// Where a db is.
+#[derive(Clone, Copy, Debug)]
+pub struct DbPlace<'a> {
+    /// Its path, or that of the archive that it came out of.
+    pub path: &'a Path,
+    /// The log that came out of the same archive, if the db was at a member's place there.
+    pub unpacked: Option<&'a UnpackedLog>,
+    /// Limits for what is unpacked beside it.
+    pub limits: Option<&'a UnpackOptions>,
+}
 
 /// What is beside a db.
 #[derive(Debug)]
@@ -26,25 +40,42 @@ pub struct MemberLog {
     pub files: LogFiles,
 }
 
-impl Beside {
-    /// Looks beside the db at `db`; the log is in `wal_dir`, if that is named.
-    pub fn of(db: &Path, wal_dir: Option<&Path>) -> Self {
-        let member = data_dir::member_folder(db);
-        let wal = match (wal_dir, &member) {
-            (Some(wal_dir), _) => wal_dir.to_owned(),
-            (None, Some(member)) => member.join("wal"),
-            (None, None) => return Self::Nothing,
+impl<'a> DbPlace<'a> {
+    /// Of a file that is not packed.
+    pub fn at(path: &'a Path) -> Self {
+        Self { path, unpacked: None, limits: None }
+    }
+
+    /// The log of the db's member, or the one in `wal_dir`, if that is named; `None` for a db by itself.
+    pub fn log_files(self, wal_dir: Option<&Path>) -> Option<Result<LogFiles, LogError>> {
+        let Self { path, unpacked, limits } = self;
+        let found = match (wal_dir, unpacked) {
+            (Some(wal_dir), _) => LogFiles::of_path(wal_dir, limits.unwrap_or(&UnpackOptions::default())),
+            (None, Some(log)) => LogFiles::of_unpacked(path, log),
+            (None, None) => LogFiles::of_folder(&data_dir::member_folder(path)?.join("wal")),
         };
-        match read_log(&wal) {
-            Ok(MemberLog { log, files }) => Self::Log(MemberLog { log, files: files.with_db(db) }),
-            Err(error) => Self::Unreadable(error),
-        }
+        Some(found.map(|files| match unpacked {
+            Some(log) => files.with_heads_of(log),
+            None => files.with_db(path),
+        }))
     }
 }
 
-fn read_log(folder: &Path) -> Result<MemberLog, LogError> {
-    let files = LogFiles::of_folder(folder)?;
-    let log = Log::read(&files.segments())
-        .map_err(|fault| LogError::Damaged { folder: folder.to_owned(), fault })?;
-    Ok(MemberLog { log, files })
+impl Beside {
+    /// Looks beside a db; the log is in the folder `wal_dir`, if that is named. What is packed is a copy: etcd goes on with another.
+    pub fn of(db: DbPlace<'_>, wal_dir: Option<&Path>) -> Self {
+        let found = match wal_dir {
+            Some(folder) => Some(LogFiles::of_folder(folder).map(|files| files.with_db(db.path))),
+            None => db.log_files(None),
+        };
+        let read = |files: LogFiles| match Log::read(&files.segments()) {
+            Ok(log) => Ok(MemberLog { log, files }),
+            Err(fault) => Err(LogError::Damaged { folder: files.folder, fault }),
+        };
+        match found.map(|found| found.and_then(read)) {
+            None => Self::Nothing,
+            Some(Ok(log)) => Self::Log(log),
+            Some(Err(error)) => Self::Unreadable(error),
+        }
+    }
 }

@@ -9,10 +9,11 @@ use crate::etcd::trailer::{self, Trailer};
 use crate::owner::Owner;
 
 use super::OpenOptions;
+use super::beside::DbPlace;
 use super::error::{Reason, SourceError};
 use super::mapped::Mapped;
 use super::named::Named;
-use super::packed::Packed;
+use super::packed::{Packed, UnpackedLog};
 
 /// An opened file.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct DbFile {
     pub read_without_lock: bool,
     /// What it was unpacked from, if it was packed.
     pub packed: Option<Packed>,
+    /// The log of its member, if the db came out of an archive from a member's place.
+    pub log: Option<UnpackedLog>,
     /// How it was named.
     pub named: Named,
 }
@@ -35,14 +38,21 @@ impl DbFile {
     /// # Errors
     /// It does not exist, another program is writing to it, or it is no bbolt file.
     pub fn open(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, SourceError> {
-        let mapped = Mapped::open(path, options, progress)?;
+        Self::of_mapped(Mapped::open(path, options, progress)?)
+    }
+
+    /// A db whose bytes are mapped.
+    ///
+    /// # Errors
+    /// It is no bbolt file.
+    pub(super) fn of_mapped(mapped: Mapped) -> Result<Self, SourceError> {
         mapped.refuse_other_content()?;
-        let Mapped { path, data, read_without_lock, packed, named, .. } = mapped;
+        let Mapped { path, data, read_without_lock, packed, log, named, .. } = mapped;
         let db = Db::of_mapping(data.clone()).map_err(|error| {
             let has_pages = probe::page_size_of(data.as_ref()).is_some();
             SourceError::of(&named, Reason::Format { error, has_pages })
         })?;
-        Ok(Self { path, db, read_without_lock, packed, named })
+        Ok(Self { path, db, read_without_lock, packed, log, named })
     }
 
     /// Whether there is a snapshot's trailer, and whether it is right: reads the whole file, unless that was done while it was
@@ -53,9 +63,18 @@ impl DbFile {
         on_the_way.unwrap_or_else(|| trailer::verify(self.db.data()))
     }
 
+    /// Where it is: what is beside it depends on that.
+    #[must_use]
+    pub fn place(&self) -> DbPlace<'_> {
+        DbPlace { path: &self.path, unpacked: self.log.as_ref(), limits: Some(&self.named.unpack) }
+    }
+
     /// The program that the file belongs to.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        Owner::of(&self.db).at(&self.path)
+        match Owner::of(&self.db) {
+            Owner::Unknown if self.log.is_some() => Owner::Etcd,
+            owner => owner.at(&self.path),
+        }
     }
 }

@@ -106,6 +106,11 @@ impl SourceError {
         Self { path: path.to_owned(), reason, owner, received, named: Box::new(named.clone()) }
     }
 
+    /// How the file was named.
+    pub(crate) fn named(&self) -> Named {
+        (*self.named).clone()
+    }
+
     /// Whether there is no byte of a db in it.
     #[must_use]
     pub fn leaves_nothing(&self) -> bool {

@@ -3,92 +3,188 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use thiserror::Error;
+use std::sync::Arc;
 
 use crate::bolt::lock::Lock;
-use crate::bolt::open::{Mapping, OpenError, map_file};
+use crate::bolt::open::{Mapping, map_file};
+#[cfg(feature = "packed")]
+use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
+use crate::member::broken::CutOff;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
-use crate::member::names::{SegmentName, parse_snap, parse_snap_db};
-use crate::member::{LogFault, ReadLog, snap};
+use crate::member::names::{SegmentName, parse_broken, parse_snap, parse_snap_db};
+use crate::member::{ReadLog, snap};
 use crate::platform;
-use crate::text::shown;
+use crate::shell::ShellCommand;
+
+use super::log_error::LogError;
+use super::mapped::Mapped;
+use super::named::Named;
+use super::packed::UnpackedLog;
+#[cfg(feature = "packed")]
+use super::unpack::{self, Unpacked};
+use super::{DbFile, OpenOptions, SourceError, UnpackOptions};
 
 /// Where the log of a data dir may lie below a folder: that may be the data dir, `member`, or `wal`.
 const BELOW: [&str; 3] = ["member/wal", "wal", ""];
 /// Where its db is, from the folder `member` on.
 const DB: &str = "snap/db";
 
-/// Why a log can't be read whole.
-#[derive(Debug, Error)]
-pub enum LogError {
-    /// It is not there.
-    #[error("there is no log in {}, where etcd keeps it unless it was told another folder", shown(folder))]
-    Missing {
-        /// Where it should be.
-        folder: PathBuf,
-    },
-    /// A file or folder can't be read.
-    #[error("the log can't be read: {}: {error}", shown(path))]
-    Io { path: PathBuf, error: OpenError },
-    #[error("the log in {} can't be read to its end: {fault}", shown(folder))]
-    Damaged { folder: PathBuf, fault: LogFault },
-}
-
 /// A log's files, and what is beside them.
 #[derive(Debug)]
 pub struct LogFiles {
-    /// The folder that they are in.
+    /// The folder that they are in; in an archive, the archive's path goes before it.
     pub folder: PathBuf,
     files: Vec<(String, Mapping)>,
+    /// Copies of segments that a repair by etcd made.
+    broken: Vec<(String, Mapping)>,
     /// The db of the same member, if it is beside the log.
-    pub db: Option<PathBuf>,
+    db: Option<DbBeside>,
     /// The heads of the `.snap` files that can be read.
     pub snaps: Vec<Snapshot>,
+    /// The dbs that came from a leader, by the index of their snapshot.
+    received: Vec<u64>,
+    /// The archive that they came out of.
+    archive: Option<PathBuf>,
+}
+
+/// The db of a log's member.
+#[derive(Debug)]
+enum DbBeside {
+    File(PathBuf),
+    Mapped(Arc<Mapped>),
 }
 
 impl LogFiles {
-    /// Opens the log that a path names: a data dir, `member`, or the folder of the log.
+    /// Opens the log that a path names: a data dir, `member`, or the folder of the log; or an archive of one of these.
     ///
     /// # Errors
     /// There is none, or it can't be opened.
     pub fn open(path: &Path, wal_dir: Option<&Path>) -> Result<Self, LogError> {
-        let folder = match wal_dir {
-            Some(folder) => folder.to_owned(),
-            None => {
-                let mut folders = BELOW.into_iter().map(|below| path.join(below));
-                let found = folders.find(|folder| has_segments(folder));
-                found.unwrap_or_else(|| path.join("member/wal"))
-            }
-        };
-        let mut log = Self::of_folder(&folder)?;
-        let member = match wal_dir {
-            Some(_) => ["member", ""]
-                .into_iter()
-                .map(|below| path.join(below))
-                .find(|member| member.join(DB).is_file()),
-            None => Some(data_dir::above(&folder)),
-        };
-        if let Some(member) = member {
-            log.db = Some(member.join(DB)).filter(|db| db.is_file());
-            log.snaps = read_snaps(&member.join("snap"));
-        }
-        Ok(log)
+        Self::open_with(path, wal_dir, &OpenOptions::default(), &|_| {})
     }
 
-    /// Opens the log of a member by its db, or a folder that should have one: the log that is named, or the one beside it, if there
-    /// is one.
+    /// The same, with limits for what is unpacked, and the db of an archive beside which the log is.
     ///
     /// # Errors
-    /// The one that is named can't be opened.
-    pub fn beside(db: &Path, named: Option<&Path>) -> Result<Option<Self>, LogError> {
-        if let Some(named) = named {
-            return Self::open(named, None).map(Some);
+    /// As [`LogFiles::open`].
+    pub fn open_with(
+        path: &Path,
+        wal_dir: Option<&Path>,
+        options: &OpenOptions,
+        progress: &dyn Fn(u64),
+    ) -> Result<Self, LogError> {
+        let is_stream = options.standard_input && path == Path::new("-");
+        match wal_dir {
+            None if path.is_file() || is_stream => Self::of_packed(path, options, progress),
+            None => match options.unpack.member.clone() {
+                Some(member) => Err(LogError::NoArchive { path: path.to_owned(), member }),
+                None => Self::below(path),
+            },
+            Some(wal_dir) if path.is_dir() => {
+                Ok(Self::of_path(wal_dir, &options.unpack)?.with_member_below(path))
+            }
+            Some(wal_dir) => {
+                let log = Self::of_path(wal_dir, &options.unpack)?;
+                let options = OpenOptions { lock: Lock::None, ..options.clone() };
+                let Ok(mapped) = Mapped::open(path, &options, progress) else { return Ok(log) };
+                let log = match &mapped.log {
+                    Some(beside) => log.with_heads_of(beside),
+                    None => log,
+                };
+                Ok(Self { db: Some(DbBeside::Mapped(mapped.into())), ..log })
+            }
         }
-        let folder = if db.is_dir() { Some(db.to_owned()) } else { data_dir::member_folder(db) };
-        Ok(folder.and_then(|folder| Self::open(&folder, None).ok()))
+    }
+
+    /// Opens a folder that has segments, or an archive of one. The db that is meant is not in that.
+    ///
+    /// # Errors
+    /// As [`LogFiles::open`].
+    pub(super) fn of_path(path: &Path, options: &UnpackOptions) -> Result<Self, LogError> {
+        if !path.is_file() {
+            return Self::of_folder(path);
+        }
+        let unpack = UnpackOptions { member: None, ..options.clone() };
+        Self::of_packed(path, &OpenOptions { unpack, ..OpenOptions::default() }, &|_| {})
+    }
+
+    /// Opens the log of a folder, wherever it is below.
+    fn below(path: &Path) -> Result<Self, LogError> {
+        let mut folders = BELOW.into_iter().map(|below| path.join(below));
+        let found = folders.find(|folder| has_segments(folder));
+        let folder = found.unwrap_or_else(|| path.join("member/wal"));
+        Ok(Self::of_folder(&folder)?.with_member(&data_dir::above(&folder)))
+    }
+
+    fn with_member_below(self, path: &Path) -> Self {
+        let mut members = ["member", ""].into_iter().map(|below| path.join(below));
+        match members.find(|member| member.join(DB).is_file()) {
+            Some(member) => self.with_member(&member),
+            None => self,
+        }
+    }
+
+    /// The same, with what is in the folder `member`.
+    fn with_member(self, member: &Path) -> Self {
+        let db = member.join(DB);
+        let found = Some(DbBeside::File(db.clone())).filter(|_| db.is_file());
+        Self { db: found, ..self.with_db(&db) }
+    }
+
+    /// Opens the log of an archive.
+    #[cfg(feature = "packed")]
+    fn of_packed(path: &Path, options: &OpenOptions, progress: &dyn Fn(u64)) -> Result<Self, LogError> {
+        let mut named = Named::new(path, options);
+        let unpacked = if path.is_file() {
+            let data =
+                map_file(path, Lock::None).map_err(|error| LogError::Io { path: path.to_owned(), error })?;
+            let packing = ArchiveFormat::of(data.as_ref());
+            if !packing.is_some_and(ArchiveFormat::can_be_unpacked) {
+                return Err(LogError::File(path.to_owned()));
+            }
+            named.packing = packing;
+            unpack::of_bytes(path, data.as_ref(), &options.unpack, progress)
+        } else {
+            unpack::of_stream(&mut io::stdin().lock(), &options.unpack, progress)
+        };
+        let (log, db) = unpacked
+            .and_then(Unpacked::into_log)
+            .map_err(|error| LogError::Unpack { named: named.clone().into(), error })?;
+        let db = db.and_then(|(file, from)| Mapped::of_parts(named, file, from, None).ok());
+        let db = db.map(|db| DbBeside::Mapped(db.into()));
+        Ok(Self { db, ..Self::of_unpacked(path, &log)?.with_heads_of(&log) })
+    }
+
+    #[cfg(not(feature = "packed"))]
+    fn of_packed(path: &Path, _: &OpenOptions, _: &dyn Fn(u64)) -> Result<Self, LogError> {
+        Err(LogError::File(path.to_owned()))
+    }
+
+    /// The log that came out of the archive at `path`.
+    ///
+    /// # Errors
+    /// It has no segment, or one can't be read.
+    pub(super) fn of_unpacked(path: &Path, log: &UnpackedLog) -> Result<Self, LogError> {
+        let folder = path.join(&log.folder);
+        if let Some((file, reason)) = log.unread.clone() {
+            return Err(LogError::InArchive { folder, file, reason });
+        }
+        let (files, broken) = (log.files.clone(), log.broken.clone());
+        Ok(Self { archive: Some(path.to_owned()), ..Self::of_files(folder, files, broken)? })
+    }
+
+    fn of_files(
+        folder: PathBuf,
+        files: Vec<(String, Mapping)>,
+        broken: Vec<(String, Mapping)>,
+    ) -> Result<Self, LogError> {
+        if files.is_empty() {
+            return Err(LogError::Missing { folder });
+        }
+        let (snaps, received) = (Vec::new(), Vec::new());
+        Ok(Self { folder, files, broken, db: None, snaps, received, archive: None })
     }
 
     /// Opens all segments in a folder.
@@ -100,21 +196,34 @@ impl LogFiles {
             io::ErrorKind::NotFound => LogError::Missing { folder: folder.to_owned() },
             _ => LogError::Io { path: folder.to_owned(), error: error.into() },
         })?;
-        let mut files = Vec::new();
-        for name in names.into_iter().filter(|name| SegmentName::is_taken_for_one(name)) {
+        let (mut files, mut broken) = (Vec::new(), Vec::new());
+        for name in names {
             let path = folder.join(&name);
-            let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
-            files.push((name, data));
+            if SegmentName::is_taken_for_one(&name) {
+                let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
+                files.push((name, data));
+            } else if parse_broken(&name).is_some() {
+                // etcd never reads it
+                broken.extend(map_file(&path, Lock::None).ok().map(|data| (name, data)));
+            }
         }
-        if files.is_empty() {
-            return Err(LogError::Missing { folder: folder.to_owned() });
-        }
-        Ok(Self { folder: folder.to_owned(), files, db: None, snaps: Vec::new() })
+        Self::of_files(folder.to_owned(), files, broken)
     }
 
-    /// Where the db of the same member is, or should be.
+    /// Where the db of the same member is, or should be; or the archive that has the log.
     pub fn place_of_db(&self) -> PathBuf {
-        data_dir::above(&self.folder).join(DB)
+        self.archive.clone().unwrap_or_else(|| data_dir::above(&self.folder).join(DB))
+    }
+
+    /// Opens the db of the same member; `None` if it is not beside the log.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub fn open_db(&self, options: &OpenOptions) -> Option<Result<DbFile, SourceError>> {
+        Some(match self.db.as_ref()? {
+            DbBeside::File(path) => DbFile::open(path, options, &|_| {}),
+            DbBeside::Mapped(mapped) => DbFile::of_mapped(Mapped::clone(mapped)),
+        })
     }
 
     /// One of its files.
@@ -124,7 +233,16 @@ impl LogFiles {
 
     /// The same, with what is beside this db.
     pub fn with_db(self, db: &Path) -> Self {
-        Self { db: Some(db.to_owned()), snaps: db.parent().map(read_snaps).unwrap_or_default(), ..self }
+        let folder = db.parent().unwrap_or(Path::new(""));
+        let names = names_in(folder).unwrap_or_default();
+        let snaps = read_snaps(folder, &names);
+        let received = names.iter().filter_map(|name| parse_snap_db(name)).collect();
+        Self { db: Some(DbBeside::File(db.to_owned())), snaps, received, ..self }
+    }
+
+    /// The same, with what came out of an archive beside a log.
+    pub(super) fn with_heads_of(self, log: &UnpackedLog) -> Self {
+        Self { snaps: log.snaps.clone(), received: log.received.clone(), ..self }
     }
 
     /// The segments by their names, in order.
@@ -172,9 +290,34 @@ impl LogFiles {
 
     /// Whether the db that came with the snapshot of this entry is there.
     pub fn has_received(&self, index: u64) -> bool {
-        let folder = self.db.as_ref().and_then(|db| db.parent());
-        let names = folder.and_then(|folder| names_in(folder).ok()).unwrap_or_default();
-        names.iter().any(|name| parse_snap_db(name) == Some(index))
+        self.received.contains(&index)
+    }
+
+    /// Whether they came out of an archive.
+    pub fn is_unpacked(&self) -> bool {
+        self.archive.is_some()
+    }
+
+    pub fn has_broken(&self) -> bool {
+        !self.broken.is_empty()
+    }
+
+    /// What only copies hold that a repair by etcd made. `log` is all that the segments hold.
+    pub fn cut_off(&self, log: &ReadLog<'_>) -> Vec<CutOff<'_>> {
+        let segments = self.segments();
+        let copies = self.broken.iter().map(|(name, data)| Segment { name, data: data.as_ref() });
+        let mut found: Vec<_> = copies.filter_map(|copy| CutOff::read(copy, &segments, log)).collect();
+        found.sort_by_key(|cut_off| cut_off.file);
+        found
+    }
+
+    /// A command of this program's that reads the same log.
+    pub fn command(&self, words: &str) -> ShellCommand {
+        let Some(archive) = &self.archive else { return ShellCommand::new(words).path(&self.folder) };
+        let folder = self.folder.strip_prefix(archive).unwrap_or(Path::new(""));
+        let member = Some(folder.to_string_lossy().into_owned()).filter(|folder| !folder.is_empty());
+        let unpack = UnpackOptions { member, ..UnpackOptions::default() };
+        Named { unpack, ..Named::plain(archive) }.ours(words)
     }
 
     pub fn segments(&self) -> Vec<Segment<'_>> {
@@ -192,8 +335,7 @@ fn has_segments(folder: &Path) -> bool {
 }
 
 /// The heads of the `.snap` files in a folder. Those that can't be read are left out.
-fn read_snaps(folder: &Path) -> Vec<Snapshot> {
-    let names = names_in(folder).unwrap_or_default();
+fn read_snaps(folder: &Path, names: &[String]) -> Vec<Snapshot> {
     let read = |name: &String| {
         let (term, index) = parse_snap(name)?;
         let file = map_file(&folder.join(name), Lock::None).ok()?;

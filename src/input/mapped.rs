@@ -1,5 +1,7 @@
 //! From a path that a user named to bytes: the path resolved, the lock taken, the bytes mapped.
 
+#[cfg(feature = "packed")]
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::bolt::lock::Lock;
@@ -15,13 +17,13 @@ use crate::platform::processes;
 use super::OpenOptions;
 use super::error::{Reason, SourceError};
 use super::named::Named;
-use super::packed::Packed;
+use super::packed::{Packed, UnpackedLog};
 use super::readable;
 #[cfg(feature = "packed")]
 use super::unpack::{self, Unpacked};
 
 /// The bytes of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mapped {
     /// The path of the file itself, also where a data dir was named.
     pub path: PathBuf,
@@ -31,6 +33,8 @@ pub struct Mapped {
     pub read_without_lock: bool,
     /// What it was unpacked from, if it was packed.
     pub packed: Option<Packed>,
+    /// The log of its member, if the db came out of an archive from a member's place.
+    pub log: Option<UnpackedLog>,
     pub named: Named,
 }
 
@@ -76,10 +80,23 @@ impl Mapped {
     }
 
     #[cfg(feature = "packed")]
-    fn of_unpacked(named: Named, Unpacked { file, from }: Unpacked) -> Result<Self, SourceError> {
+    fn of_unpacked(named: Named, unpacked: Unpacked) -> Result<Self, SourceError> {
+        let unpacked = unpacked.into_db();
+        let (file, from, log) = unpacked.map_err(|error| SourceError::of(&named, Reason::Unpack(error)))?;
+        Self::of_parts(named, file, from, log)
+    }
+
+    /// Of a db that came out of a packed file.
+    #[cfg(feature = "packed")]
+    pub(super) fn of_parts(
+        named: Named,
+        file: File,
+        from: Packed,
+        log: Option<UnpackedLog>,
+    ) -> Result<Self, SourceError> {
         let data = map_opened(file).map_err(|error| SourceError::of(&named, Reason::Scratch(error)))?;
         let (path, packed) = (named.path.clone(), Some(from));
-        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: false, packed, named })
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock: false, packed, log, named })
     }
 
     /// Maps a db, a snapshot, the db of a data dir, or a packed file, and touches none of its bytes.
@@ -104,7 +121,7 @@ impl Mapped {
         })?;
         let read_without_lock = lock == Lock::None;
         let named = Named { is_standard_input: false, ..Named::new(&path, options) };
-        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock, packed: None, named })
+        Ok(Self { path, data, unreadable: Vec::new(), read_without_lock, packed: None, log: None, named })
     }
 
     /// The same, from a copy of what a failing disk still gives: a file without a name in this folder. Not one byte of the mapping

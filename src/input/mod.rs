@@ -7,18 +7,20 @@
 //! | [`error`] | why a file can't be opened, and the command to go on with |
 //! | [`readable`] | what a failing disk still gives of a file |
 //! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
+//! | [`log_error`] | why a log can't be read, and the command to go on with |
 //! | [`log_files`] | the files of a member's log |
 //! | [`folder`] | the backups in a folder |
 //! | [`options`] | how a file is opened |
 //! | [`named`] | a file as it was named, for commands that are printed |
-//! | [`packed`] | what a db was unpacked from |
-//! | [`unpack`] | a packed file's db, in a file without a name |
+//! | [`packed`] | what a db was unpacked from, and the log that came out with it |
+//! | [`unpack`] | a packed file's db and log, in files without a name |
 //! | [`db_file`] | a sound db, opened; `salvage` opens a damaged one |
 
 pub mod beside;
 pub mod db_file;
 pub mod error;
 pub mod folder;
+pub mod log_error;
 pub mod log_files;
 pub mod mapped;
 pub mod named;

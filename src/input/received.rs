@@ -20,7 +20,7 @@ use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
 
-use super::beside::{Beside, MemberLog};
+use super::beside::{Beside, DbPlace, MemberLog};
 
 /// A received db.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,7 +131,7 @@ impl fmt::Display for Received {
 
 /// The entry after which etcd goes on with the log beside a db: that of its last snapshot record (`server/etcdserver/bootstrap.go`).
 fn begin_of_log(db: &Path) -> Option<u64> {
-    let Beside::Log(MemberLog { log, .. }) = Beside::of(db, None) else { return None };
+    let Beside::Log(MemberLog { log, .. }) = Beside::of(DbPlace::at(db), None) else { return None };
     let indices = log.snapshots.iter().map(|snapshot| snapshot.index);
     indices.filter(|&index| index <= log.state.commit).max()
 }

@@ -6,9 +6,11 @@
 //! | [`select`] | which entries |
 //! | [`known`] | what became of an entry, where that can be known |
 //! | [`values`] | the values that it puts, as far as they may be shown |
+//! | [`broken`] | what copies hold that a repair by etcd made |
 //! | [`count`] | entries counted |
 //! | [`summary`] | what all of them come to |
 
+pub mod broken;
 pub mod count;
 pub mod known;
 pub mod line;

@@ -10,6 +10,7 @@ use crate::member::ReadLog;
 use crate::text::{ByteStr, ByteText};
 use crate::top_n::largest;
 
+use super::broken::BrokenCopy;
 use super::count::{Counter, KeyWriteCounts};
 
 /// What a log holds.
@@ -54,6 +55,8 @@ pub struct LogSummary {
     pub stretches: Vec<[u64; 2]>,
     /// Entries of another member or cluster, which are left out.
     pub foreign_entries: u64,
+    /// Copies that etcd made when it repaired the log, with whole records that it cut off.
+    pub broken_copies: Vec<BrokenCopy>,
 }
 
 /// Writes of a resource.
@@ -107,7 +110,12 @@ impl ResourceWrites {
 
 impl LogSummary {
     /// Of the folder of a log, and its entries that were counted.
-    pub fn new(path: ByteText, log: &ReadLog<'_>, counted: Counter<'_>) -> Self {
+    pub fn new(
+        path: ByteText,
+        log: &ReadLog<'_>,
+        counted: Counter<'_>,
+        broken_copies: Vec<BrokenCopy>,
+    ) -> Self {
         let resource = |((group, resource), row): ((&str, ByteStr<'_>), KeyWriteCounts)| ResourceWrites {
             group: group.to_owned(),
             resource: resource.to_string(),
@@ -155,6 +163,7 @@ impl LogSummary {
                 .map(|stretch| [stretch.first_index(), stretch.last_index()])
                 .collect(),
             foreign_entries: log.foreign_entries,
+            broken_copies,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
 //! | `plain` | segments without trouble, read beside each other |
 //! | [`as_etcd`] | the log as an etcd reads it at its start |
+//! | [`broken`] | what a repair by etcd cut off, and its copy still holds |
 //! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
@@ -21,6 +22,7 @@
 //! `raftpb/raft.proto`).
 
 pub mod as_etcd;
+pub mod broken;
 pub mod conf_change;
 pub mod conf_state;
 pub mod fault;

@@ -26,6 +26,11 @@ impl SegmentName {
     }
 }
 
+/// The name of the segment of which a repair by etcd made a copy, by the copy's (`server/storage/wal/repair.go`).
+pub fn parse_broken(name: &str) -> Option<&str> {
+    name.strip_suffix(".broken").filter(|name| SegmentName::parse(name).is_some())
+}
+
 /// The (term, index) of a `.snap` file's name.
 pub fn parse_snap(name: &str) -> Option<(u64, u64)> {
     let (term, index) = name.strip_suffix(".snap")?.split_once('-')?;
@@ -69,6 +74,16 @@ mod tests {
             "",
         ] {
             assert_eq!(SegmentName::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_copy_is_told_by_its_name() {
+        let segment = "0000000000000000-0000000000000000.wal";
+        assert_eq!(parse_broken(&format!("{segment}.broken")), Some(segment));
+        for name in [segment, "other.wal.broken", "0000000000000002-0000000000000065.snap.broken", ".broken"]
+        {
+            assert_eq!(parse_broken(name), None, "{name}");
         }
     }
 

@@ -15,7 +15,7 @@ use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
 use super::plain::PlainSegment;
 use super::record::{RecordType, WalRecord, WalRecords};
-use super::resync::resync;
+use super::resync::{Proofs, resync};
 
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 100;
@@ -98,6 +98,23 @@ impl<'a> Stretch<'a> {
         }
     }
 
+    /// Begins with an entry.
+    pub(super) fn begin(entry: &RaftEntry<'_>, message: &'a [u8]) -> Option<Self> {
+        let mut begun = Self::default();
+        begun.entries.take(entry, 0, true).ok()?;
+        begun.push(entry.index, message);
+        Some(begun)
+    }
+
+    /// Takes an entry that follows the last one, or replaces one of them; says whether it does.
+    pub(super) fn goes_on(&mut self, entry: &RaftEntry<'_>, message: &'a [u8]) -> bool {
+        let goes_on = self.entries.take(entry, 0, false).is_ok();
+        if goes_on {
+            self.push(entry.index, message);
+        }
+        goes_on
+    }
+
     fn push(&mut self, index: u64, message: &'a [u8]) {
         let before = index.saturating_sub(self.entries.first);
         self.messages.truncate(usize::try_from(before).unwrap_or(usize::MAX));
@@ -150,6 +167,21 @@ impl<'a> ReadLog<'a> {
     pub fn stretch_with(&self, index: u64) -> Option<&Stretch<'a>> {
         let has = |stretch: &&Stretch<'a>| (stretch.first_index()..=stretch.last_index()).contains(&index);
         self.stretches.iter().rev().filter(|stretch| stretch.first_index() > 0).find(has)
+    }
+
+    /// Whether it has this very entry.
+    pub fn has(&self, index: u64, message: &[u8]) -> bool {
+        let of = |stretch: &Stretch<'a>| {
+            let at = usize::try_from(index.checked_sub(stretch.entries.first)?).ok()?;
+            stretch.messages.get(at).copied()
+        };
+        self.stretches.iter().filter_map(of).any(|found| found == message)
+    }
+
+    /// The same log, and these entries in place of its own.
+    pub fn with_entries(&self, stretches: Vec<Stretch<'a>>) -> Self {
+        let (faults, foreign_entries) = (Vec::new(), 0);
+        Self { log: self.log.clone(), stretches, faults, num_faults: 0, foreign_entries }
     }
 
     /// Whether the log was begun by a restore: its first entries are the members, and a snapshot record follows them, of what was
@@ -253,6 +285,7 @@ impl<'a> Reader<'a> {
 
     fn read_segment(&mut self, segment: &Segment<'a>, is_last: bool) {
         let mut records = WalRecords::of(segment.data, self.crc);
+        let mut proofs = Proofs::of(segment.data);
         let mut count = 0_u64;
         loop {
             let at = records.position();
@@ -282,7 +315,7 @@ impl<'a> Reader<'a> {
                 Err(kind) => kind,
             };
             self.fault(segment, at, kind);
-            match resync(segment.data, at, kind) {
+            match resync(segment.data, at, kind, &mut proofs) {
                 Some(sound) => records = sound,
                 None => {
                     self.crc = None;

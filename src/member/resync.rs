@@ -15,8 +15,23 @@ const STEP: usize = 8;
 /// can't make the search long.
 const MAX_PROOFS: usize = 4;
 
+/// Bytes of a segment that may still be summed.
+#[derive(Debug)]
+pub struct Proofs(usize);
+
+impl Proofs {
+    pub fn of(segment: &[u8]) -> Self {
+        Self(segment.len().saturating_mul(MAX_PROOFS))
+    }
+}
+
 /// The records after the next one that is proved by the one before it, from a fault at this offset on.
-pub fn resync(segment: &[u8], fault_at: u64, kind: LogFaultKind) -> Option<WalRecords<'_>> {
+pub fn resync<'a>(
+    segment: &'a [u8],
+    fault_at: u64,
+    kind: LogFaultKind,
+    proofs: &mut Proofs,
+) -> Option<WalRecords<'a>> {
     let begin = match kind {
         LogFaultKind::BehindTheEnd { behind } => behind,
         LogFaultKind::EndNotMarked => return None,
@@ -24,12 +39,11 @@ pub fn resync(segment: &[u8], fault_at: u64, kind: LogFaultKind) -> Option<WalRe
     };
     let first = usize::try_from(begin).ok()?;
     let first = first.checked_sub(first.checked_rem(STEP)?)?;
-    let mut budget = segment.len().saturating_mul(MAX_PROOFS);
     for at in (first..segment.len()).step_by(STEP) {
         let Some((crc, behind)) = frame_at(segment, at) else { continue };
         let mut records = WalRecords::behind(segment, behind, crc);
         let Some(len) = next_len(segment, behind) else { continue };
-        budget = budget.checked_sub(len)?;
+        proofs.0 = proofs.0.checked_sub(len)?;
         if matches!(records.clone().next_record(), Ok(Some(_))) {
             // the record that is proved is read by whoever asked
             records = WalRecords::behind(segment, behind, crc);
@@ -52,4 +66,47 @@ fn next_len(segment: &[u8], at: usize) -> Option<usize> {
     let mut frames = Frames::at(segment, at);
     let frame = frames.next_frame().ok()??;
     frame.end.checked_sub(frame.begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame that holds a record with this checksum and these bytes of data.
+    fn frame(crc: u32, data: &[u8]) -> Vec<u8> {
+        let mut record = vec![8, 2, 16];
+        prost::encoding::encode_varint(crc.into(), &mut record);
+        record.push(26);
+        prost::encoding::encode_varint(data.len() as u64, &mut record);
+        record.extend_from_slice(data);
+        let padding = record.len().wrapping_neg() % 8;
+        let marks = if padding == 0 { 0 } else { 0x80 | padding as u64 };
+        let len = record.len() as u64 | marks << 56;
+        [&len.to_le_bytes()[..], &record, &[0; 8][..padding]].concat()
+    }
+
+    /// Each fault is followed by frames that span all that comes after, and then by one that is proved.
+    #[test]
+    fn frames_within_each_other_do_not_make_it_long() {
+        const UNITS: usize = 500;
+        let mut segment = Vec::new();
+        for _ in 0..UNITS {
+            let trap = [frame(1, b"x"), frame(2, &segment)].concat();
+            let proved = frame(crc32c::crc32c_append(3, b"y"), b"y");
+            segment = [&trap[..trap.len() - segment.len()], &frame(3, b"x"), &proved, &segment].concat();
+        }
+        let all_found = |is_shared: bool| {
+            let (mut proofs, mut at, mut found) = (Proofs::of(&segment), 0, 0);
+            while let Some(mut records) = resync(&segment, at, LogFaultKind::LengthField, &mut proofs) {
+                records.next_record().expect("proved");
+                at = records.position();
+                found += 1;
+                proofs = if is_shared { proofs } else { Proofs::of(&segment) };
+            }
+            found
+        };
+        assert!(all_found(false) > UNITS / 2);
+        let found = all_found(true);
+        assert!((1..20).contains(&found), "{found}: all in all, each byte is summed {MAX_PROOFS} times");
+    }
 }

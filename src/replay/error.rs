@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::copy::CopyError;
 use crate::etcd::apply::Unsupported;
 use crate::input::SourceError;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 use crate::text::escape;
 use crate::units::count;
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use crate::bolt::Db;
 use crate::etcd::apply::{Machine, Rules, Version, Written};
 use crate::etcd::schema::{KEY_BUCKET, State};
-use crate::input::{DbFile, LogFiles, OpenOptions};
+use crate::input::{LogFiles, OpenOptions};
 use crate::member::ReadLog;
 
 use super::base::Base;
@@ -139,7 +139,7 @@ pub(super) fn check_history(base: &Base<'_>, log: &ReadLog<'_>) -> Result<(), Re
 /// The db beside the log, if it can be read: what its member made of these entries.
 fn witness(log: &LogFiles) -> Option<Witness> {
     let options = OpenOptions { lock: crate::bolt::lock::Lock::None, ..OpenOptions::default() };
-    let file = DbFile::open(log.db.as_ref()?, &options, &|_| {}).ok()?;
+    let file = log.open_db(&options)?.ok()?;
     let state = State::read(&file.db);
     Some(Witness {
         index: state.consistent_index?,

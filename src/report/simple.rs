@@ -56,6 +56,7 @@ pub fn check(out: &mut impl Write, view: &View, path: &Path, checked: &Checked) 
     }
     if let Some(log) = &checked.log {
         compared(out, log)?;
+        table::broken_copies(out, view, &log.path, &log.broken_copies)?;
     }
     checked.notes.iter().try_for_each(|note| {
         writeln!(out, "{}: {}", styled(WARNING, note.kind), brief(note.message.as_bytes()))

@@ -47,9 +47,12 @@ pub fn write(out: &mut impl Write, view: &View, files: &[Status]) -> io::Result<
     let rows = files.iter().map(|file| cells(view, file, is_any_etcds));
     table::write_unwrapped(out, &columns, rows.collect())?;
     for file in files {
-        let Some(problem) = file.log.as_ref().and_then(|log| log.problem.as_ref()) else { continue };
-        let text = harmless(&format!("{}: {problem}", file.path)).into_owned();
-        prose(out, view, &format!("{} ", styled(BAD, "note")), &text)?;
+        let Some(log) = &file.log else { continue };
+        if let Some(problem) = &log.problem {
+            let text = harmless(&format!("{}: {problem}", file.path)).into_owned();
+            prose(out, view, &format!("{} ", styled(BAD, "note")), &text)?;
+        }
+        table::broken_copies(out, view, &log.path, &log.broken_copies)?;
     }
     match first.disk.as_ref().filter(|_| is_any_etcds) {
         Some(disk) => advice(out, view, disk, first.quota.as_ref()),

@@ -6,10 +6,11 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row
 use textwrap::core::display_width;
 
 use crate::analyze::histogram::Histogram;
-use crate::text::{cut, harmless};
+use crate::log::broken::BrokenCopy;
+use crate::text::{ByteText, cut, harmless};
 use crate::units::grouped;
 
-use super::view::{HEADING, View, styled};
+use super::view::{HEADING, View, WARNING, styled};
 
 /// A column: its heading, and whether it holds numbers.
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +176,25 @@ pub fn prose(out: &mut impl Write, view: &View, first: &str, text: &str) -> io::
 /// The writer's.
 pub fn command(out: &mut impl Write, command: &str) -> io::Result<()> {
     writeln!(out, "     $ {}", harmless(command))
+}
+
+/// What copies hold that etcd made when it repaired a log.
+///
+/// # Errors
+/// The writer's.
+pub fn broken_copies(
+    out: &mut impl Write,
+    view: &View,
+    log: &ByteText,
+    copies: &[BrokenCopy],
+) -> io::Result<()> {
+    for copy in copies {
+        let (Some(words), Some(next)) = (copy.words(), &copy.command) else { continue };
+        let text = harmless(&format!("{log}: {words}")).into_owned();
+        prose(out, view, &format!("{} ", styled(WARNING, "note")), &text)?;
+        command(out, next)?;
+    }
+    Ok(())
 }
 
 /// A bar of at most `width` columns that shows `share` (0 to 1), to an eighth of a column.

@@ -44,7 +44,7 @@ pub fn defrag(
     check_trailer(source, request.skip_hash_check)?;
     let request = &request.settled(source);
     let state = State::read(&source.db);
-    let surroundings = Surroundings::of(&source.path, &state, request.wal_dir.as_deref());
+    let surroundings = Surroundings::of(source.place(), &state, request.wal_dir.as_deref());
     // a revision that is out of range has an error of its own
     let compaction = compaction_of(&source.db, &state, request.wish.history).ok().flatten();
     let refusal = surroundings.refusal(&request.wish, compaction);

@@ -12,7 +12,7 @@ use crate::etcd::membership::{LogSays, Membership};
 use crate::etcd::schema::State;
 use crate::etcd::tail::Tail;
 use crate::input::LogFiles;
-use crate::input::beside::{Beside, MemberLog};
+use crate::input::beside::{Beside, DbPlace, MemberLog};
 use crate::shell::ShellCommand;
 
 use super::changes::Wish;
@@ -102,8 +102,8 @@ impl Refusal {
 }
 
 impl Surroundings {
-    /// Looks around the db at `db`. Its log lies in `wal_dir`, if that is named.
-    pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
+    /// Looks around a db. Its log lies in `wal_dir`, if that is named.
+    pub fn of(db: DbPlace<'_>, state: &State<'_>, wal_dir: Option<&Path>) -> Self {
         let cluster_minor = state.cluster_minor();
         // another program's file has no log, even if one is beside it
         let beside = if state.key_bucket.is_some() { Beside::of(db, wal_dir) } else { Beside::Nothing };

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::copy::CopyError;
 use crate::input::SourceError;
-use crate::input::log_files::LogError;
+use crate::input::log_error::LogError;
 use crate::owner::Owner;
 use crate::shell::ShellCommand;
 use crate::units::count;
@@ -65,6 +65,7 @@ impl SalvageError {
     pub fn next(&self) -> Option<ShellCommand> {
         match self {
             Self::Source(error) => error.next(),
+            Self::Log(error) => error.next(),
             Self::Unplaced { next, .. } => Some(next.clone()),
             _ => None,
         }

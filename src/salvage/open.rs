@@ -9,9 +9,10 @@ use bytes::Bytes;
 use crate::bolt::meta::{Meta, MetaError};
 use crate::bolt::{Db, FormatError, PageId, probe};
 use crate::copy::Progress;
+use crate::input::beside::DbPlace;
 use crate::input::mapped::Mapped;
 use crate::input::named::Named;
-use crate::input::packed::Packed;
+use crate::input::packed::{Packed, UnpackedLog};
 use crate::input::{OpenOptions, Reason, SourceError};
 use crate::scan::root::RootFault;
 use crate::scan::structure::Structure;
@@ -37,15 +38,17 @@ pub struct Wreck {
     pub unreadable: Vec<(u64, u64)>,
     pub named: Named,
     pub packed: Option<Packed>,
+    /// The log of its member, if the file came out of an archive from a member's place.
+    pub log: Option<UnpackedLog>,
     /// Whether there is no such file, or nothing of a db in it.
     pub is_gone: bool,
 }
 
 /// What is left of a db that is gone: two pages of zeros.
-pub fn nothing(path: &Path) -> Wreck {
+pub fn nothing(named: Named) -> Wreck {
     const PAGES: [u8; 2 * USUAL_PAGE_SIZE as usize] = [0; 2 * USUAL_PAGE_SIZE as usize];
-    let wreck = Wreck::of(path.to_owned(), Bytes::from_static(&PAGES), USUAL_PAGE_SIZE);
-    Wreck { is_gone: true, ..wreck }
+    let wreck = Wreck::of(named.path.clone(), Bytes::from_static(&PAGES), USUAL_PAGE_SIZE);
+    Wreck { is_gone: true, named, ..wreck }
 }
 
 /// Opens a file, a snapshot, or the db of a data dir, however damaged. With a `scratch` folder, what can be read of it is copied
@@ -68,16 +71,21 @@ pub fn open(
         }
     };
     mapped.refuse_other_content()?;
-    let Mapped { path, data, unreadable, read_without_lock, packed, named } = mapped;
+    let Mapped { path, data, unreadable, read_without_lock, packed, log, named } = mapped;
     let nothing = || {
         let error = Db::new(data.bytes()).err().unwrap_or(FormatError::NotBolt);
         SourceError::of(&named, Reason::Format { error, has_pages: false })
     };
     let wreck = Wreck::new(path.clone(), data.bytes()).ok_or_else(nothing)?;
-    Ok(Wreck { read_without_lock, unreadable, packed, named, ..wreck })
+    Ok(Wreck { read_without_lock, unreadable, packed, log, named, ..wreck })
 }
 
 impl Wreck {
+    /// Where it is.
+    pub fn place(&self) -> DbPlace<'_> {
+        DbPlace { path: &self.path, unpacked: self.log.as_ref(), limits: Some(&self.named.unpack) }
+    }
+
     /// These bytes; `None` where no page of them is one of bbolt's.
     pub fn new(path: PathBuf, data: Bytes) -> Option<Self> {
         let page_size = newest(&read_metas(&data)).map(|meta| meta.page_size);
@@ -105,6 +113,7 @@ impl Wreck {
             unreadable: Vec::new(),
             named,
             packed: None,
+            log: None,
             is_gone: false,
         }
     }

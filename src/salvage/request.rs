@@ -30,6 +30,8 @@ pub struct SalvageRequest {
     pub disk_errors: bool,
     /// Where the member's log is, if not beside the db.
     pub log: Option<PathBuf>,
+    /// If that is an archive: the db in it beside which the log is.
+    pub log_member: Option<String>,
     /// The version of etcd that wrote the log, if it is known.
     pub version: Option<Version>,
     /// How the file is opened.
@@ -49,6 +51,7 @@ impl SalvageRequest {
             dry_run: false,
             disk_errors: false,
             log: None,
+            log_member: None,
             version: None,
             open: OpenOptions::default(),
         }

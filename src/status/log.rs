@@ -3,14 +3,15 @@
 //! Only what that takes is read of the log: the names of its segments, and those from the one on that has the db's own entry, which is
 //! usually the last. Nothing before it is needed at a start, unless a segment is missing, which the names say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::etcd::data_dir;
 use crate::etcd::schema::State;
 use crate::input::LogFiles;
-use crate::input::log_files::LogError;
+use crate::input::beside::DbPlace;
+use crate::input::log_error::LogError;
+use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::member::fault::LogFaultKind;
 use crate::member::message::Snapshot;
 use crate::member::{Log, LogFault, ReadLog, Stretch};
@@ -37,6 +38,8 @@ pub struct LogStatus {
     pub log_lacks: u64,
     /// What is wrong, for people; `null` for nothing.
     pub problem: Option<String>,
+    /// Copies that etcd made when it repaired the log, with whole records that it cut off.
+    pub broken_copies: Vec<BrokenCopy>,
 }
 
 /// What a log means for a start of etcd.
@@ -64,23 +67,20 @@ pub enum LogState {
 
 impl LogStatus {
     /// Of a db in a member's folder, or with a log that is named; `None` for any other. A `live` one may be written to meanwhile.
-    pub fn of(db: &Path, state: &State<'_>, wal_dir: Option<&Path>, live: bool) -> Option<Self> {
+    pub fn of(db: DbPlace<'_>, state: &State<'_>, wal_dir: Option<&Path>, live: bool) -> Option<Self> {
         state.key_bucket.as_ref()?;
-        let member = data_dir::member_folder(db);
-        let folder = wal_dir.map(PathBuf::from).or_else(|| Some(member.as_ref()?.join("wal")))?;
         let index = state.consistent_index.unwrap_or(0);
-        let files = match LogFiles::of_folder(&folder) {
-            Ok(files) => files.with_db(db),
-            Err(LogError::Missing { .. }) => return Some(Self::missing(&folder, index)),
+        Some(match db.log_files(wal_dir)? {
+            Ok(files) => Self::of_files(&files, state, live),
+            Err(LogError::Missing { folder }) => Self::missing(&folder, index),
             Err(error) => {
                 let problem = (LogState::Damaged, error.to_string());
-                return Some(Self::with(&folder, index, (0, 0), Some(problem)));
+                Self::with(error.path(), index, (0, 0), Some(problem))
             }
-        };
-        Some(Self::of_files(&folder, &files, state, live))
+        })
     }
 
-    fn of_files(folder: &Path, files: &LogFiles, state: &State<'_>, live: bool) -> Self {
+    fn of_files(files: &LogFiles, state: &State<'_>, live: bool) -> Self {
         let index = state.consistent_index.unwrap_or(0);
         let log = needed(files, index);
         let first = files.first_index();
@@ -97,7 +97,8 @@ impl LogStatus {
             Some((LogState::Damaged, _)) => log.stretches.first().map_or(0, Stretch::last_index),
             _ => last,
         };
-        Self::with(folder, index, (first, last), problem)
+        let broken_copies = if files.has_broken() { broken_copies(files, &files.read()) } else { Vec::new() };
+        Self { broken_copies, ..Self::with(&files.folder, index, (first, last), problem) }
     }
 
     fn missing(folder: &Path, index: u64) -> Self {
@@ -126,6 +127,7 @@ impl LogStatus {
             db_lacks: last_index.saturating_sub(index),
             log_lacks: index.saturating_sub(last_index).max(between),
             problem: problem.map(|(_, text)| text),
+            broken_copies: Vec::new(),
         }
     }
 

@@ -176,7 +176,7 @@ impl Seed {
         let base = Base::read(&self.early.db, &|_| {}).expect("a db");
         let mut effects = Effects::of_log(log, Some(&base), None);
         let counted = Counter::of(log, &mut effects, &LogSelect::default());
-        let summary = LogSummary::new("log".as_bytes().into(), log, counted);
+        let summary = LogSummary::new("log".as_bytes().into(), log, counted, Vec::new());
         assert_eq!(summary.entries, log.num_entries());
         assert!(summary.refused <= summary.effects_known && summary.writes <= summary.effects_known);
         summary.effects_known

@@ -56,7 +56,7 @@ fn entries(log: LogBuilder, random: &mut Random, mut revision: u64) -> LogBuilde
 fn in_one_go_as_in_steps() {
     let member = unpack(&testdata("field/disarm-behind-its-log/etcd-3.5/member.tar.zst"));
     let files = LogFiles::open(member.path(), None).expect("a log");
-    let db = files.db.as_ref().expect("a db");
+    let db = &member.path().join("member/snap/db");
     let base = etcd_medic::open_with(db, &etcd_medic::Lock::None.into(), Progress::SILENT).expect("a db");
     let state = State::read(&base.db);
     let (index, term) = (state.consistent_index.expect("an index"), state.term.expect("a term"));

@@ -75,8 +75,8 @@ fn a_large_log() {
     let entries = std::env::var(ENTRIES).map_or(1_000_000, |entries| entries.parse().expect(ENTRIES));
     let member = unpack(&testdata("field/disarm-behind-its-log/etcd-3.5/member.tar.zst"));
     let files = LogFiles::open(member.path(), None).expect("a log");
-    let (read, db) = (files.read(), files.db.as_ref().expect("a db"));
-    let base = etcd_medic::open_with(db, &etcd_medic::Lock::None.into(), etcd_medic::Progress::SILENT)
+    let (read, db) = (files.read(), member.path().join("member/snap/db"));
+    let base = etcd_medic::open_with(&db, &etcd_medic::Lock::None.into(), etcd_medic::Progress::SILENT)
         .expect("a db");
     let state = State::read(&base.db);
     let (index, term) = (state.consistent_index.expect("an index"), state.term.expect("a term"));

@@ -17,6 +17,7 @@
 //! | [`silent`] | a byte of a value that changed, and the log finds it |
 //! | [`salvaged`] | a damaged db completed from the log |
 //! | [`beyond`] | a db that has the effect of more entries than it says |
+//! | [`broken`] | what a repair by etcd cut off |
 //! | [`status`] | how far a db is in its log |
 //! | [`large`] | a large log, to measure with |
 //!
@@ -27,6 +28,7 @@
 mod support;
 
 mod beyond;
+mod broken;
 mod bytes;
 mod candidates;
 mod compacted;

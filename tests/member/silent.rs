@@ -77,7 +77,7 @@ impl Pair {
     /// `None` where the directory lacks one of them, or the db can't be compared.
     fn open(dir: &Path) -> Option<(Self, LogComparison)> {
         let whole = LogFiles::open(dir, None).ok()?;
-        let db = fs::read(whole.db.as_ref()?).ok()?;
+        let db = [dir.join("member/snap/db"), dir.join("snap/db")].iter().find_map(|db| fs::read(db).ok())?;
         let log_folder = without_zeros(&whole);
         let log = LogFiles::of_folder(log_folder.path()).expect("a log");
         let records = records(&db)?;
@@ -98,7 +98,14 @@ impl Pair {
 
 fn file(db: Vec<u8>) -> DbFile {
     let db = Db::new(Bytes::from(db)).expect("a db");
-    DbFile { path: "db".into(), db, read_without_lock: false, packed: None, named: Named::default() }
+    DbFile {
+        path: "db".into(),
+        db,
+        read_without_lock: false,
+        packed: None,
+        log: None,
+        named: Named::default(),
+    }
 }
 
 /// Its segments, without most of the zeros behind the end, which take long to read.

@@ -145,7 +145,17 @@ objects! {
         db_lacks: u64,
         log_lacks: u64,
         problem: Option<String>,
+        broken_copies: Vec<BrokenCopy>,
     }
+    BrokenCopy {
+        file: String,
+        records: u64,
+        entries: EntryRange,
+        lacking: EntryRange,
+        differing: EntryRange,
+        command: Option<String>,
+    }
+    EntryRange { count: u64, first_index: u64, last_index: u64 }
     QuotaRoom { quota_bytes: u64, headroom_bytes: i64, headroom_share: f64 }
     DiskRoom {
         disk_bytes: u64,

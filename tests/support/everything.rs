@@ -129,7 +129,7 @@ pub fn saved_copy(file: &Bytes) {
 /// The same with the log of the member, and if there is nothing of a db in the file: then the log may have it.
 pub fn saved_with_log(file: &Bytes, log: &LogFiles) {
     let path = Path::new("file");
-    let wreck = Wreck::new(path.to_owned(), file.clone()).unwrap_or_else(|| nothing(path));
+    let wreck = Wreck::new(path.to_owned(), file.clone()).unwrap_or_else(|| nothing(Named::plain(path)));
     saved(&wreck, Some(log));
 }
 
@@ -196,7 +196,7 @@ pub fn by_scan(file: &Bytes, db: &Db, asked: Asked) -> bool {
 
 fn source_of(file: &Bytes) -> DbFile {
     let (path, db) = (Path::new("file").to_owned(), Db::new(file.clone()).expect("opened before"));
-    DbFile { path, db, read_without_lock: false, packed: None, named: Named::default() }
+    DbFile { path, db, read_without_lock: false, packed: None, log: None, named: Named::default() }
 }
 
 /// Whoever would copy the file says why not, and of how many faults, as `check` does.

@@ -112,6 +112,6 @@ pub fn forms(db: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             tar(&[("pki.tar.gz", &gzip(&tar(&[("ca.crt", b"-----")]))), ("snapshot.db.zst", &zstd(db))]),
         ),
         ("zip in tar.gz", gzip(&tar(&[("snapshot.zip", &zip(&[("db", db)], CompressionMethod::Deflated))]))),
-        ("a data dir in tar", tar(&[("etcd/member/snap/db", db), ("etcd/member/wal/0.tmp", b"")])),
+        ("a folder `snap` in tar", tar(&[("etcd/snap/snapshot.db", db), ("etcd/wal/0.tmp", b"")])),
     ]
 }

@@ -7,9 +7,8 @@ use anyhow::Result;
 use crate::check::log::LogComparison;
 use crate::cli::progress;
 use crate::etcd::apply::Version;
-use crate::etcd::data_dir;
 use crate::front::options::CheckOptions;
-use crate::input::{DbFile, LogFiles};
+use crate::input::DbFile;
 use crate::report;
 
 use crate::cli::context::Context;
@@ -54,15 +53,11 @@ impl CheckArgs {
 
     /// Compares a member's db with its log; `None` for a file that is not in a data dir, unless a log is named.
     fn compare_with_log(&self, source: &DbFile) -> Result<Option<LogComparison>> {
-        let member = data_dir::member_folder(&source.path);
-        let files = match (&self.wal_dir, member) {
-            (Some(wal_dir), _) => LogFiles::of_folder(wal_dir)?,
-            (None, Some(member)) => match LogFiles::open(&member, None) {
-                Ok(files) => files,
-                // a member whose log is gone is not the db's fault
-                Err(_) => return Ok(None),
-            },
-            (None, None) => return Ok(None),
+        let files = match source.place().log_files(self.wal_dir.as_deref()) {
+            Some(Ok(files)) => files,
+            Some(Err(error)) if self.wal_dir.is_some() => return Err(error.into()),
+            // a member whose log is gone is not the db's fault
+            Some(Err(_)) | None => return Ok(None),
         };
         match source.compare_with_log(&files, self.etcd) {
             Ok(compared) => Ok(Some(compared)),

@@ -10,6 +10,7 @@ use crate::bolt::lock::Lock;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
 use crate::input::{DbFile, LogFiles};
+use crate::log::broken::{BrokenCopy, broken_copies};
 use crate::log::count::Counter;
 use crate::log::select::NamesSeen;
 use crate::log::summary::LogSummary;
@@ -20,9 +21,10 @@ use crate::replay::base::Base;
 use crate::report;
 use crate::text::{ByteText, JsonEscaper, shown};
 use crate::travel::shown::{ShowOptions, Shower};
+use crate::units::count;
 
 use crate::cli::context::{Context, OutputFormat};
-use crate::cli::messages::report_error;
+use crate::cli::messages::{report_error, report_next};
 use crate::cli::outcome::Outcome;
 
 /// Show what a member's log holds: who wrote which key, when in the order of things, and what was refused
@@ -37,7 +39,7 @@ use crate::cli::outcome::Outcome;
   etcd-medic log /var/lib/etcd --output json | jq -r 'select(.refused) | .index'
 Exit code 1: the log is damaged. docs/member-format.md says what a log is.")]
 pub struct LogArgs {
-    /// A data dir, or the folder of the log
+    /// A data dir, or the folder of the log; or an archive of one
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// Where the log is, if not in DIR
@@ -76,34 +78,74 @@ pub struct LogArgs {
     /// Show what they come to instead: kinds, resources, the busiest keys
     #[arg(long)]
     summary: bool,
+    /// Show instead the entries that the log lacks and that a copy holds which etcd made when it repaired the log (.wal.broken)
+    #[arg(long, conflicts_with_all = ["summary", "base"])]
+    broken: bool,
 }
 
 impl LogArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let files = LogFiles::open(&self.dir, self.wal_dir.as_deref())?;
+        // else it is meant in the archive of --base
+        let member = context.member().filter(|_| self.base.is_none() || !self.dir.is_dir());
+        let files = context.open_log(&self.dir, self.wal_dir.as_deref(), member)?;
         let log = files.read();
         let db = self.open_db(context, &files)?;
         let base = db.as_ref().and_then(|db| Base::read(&db.db, &|_| {}).ok());
         let mut known = Effects::of_log(&log, base.as_ref(), self.etcd);
         let select = self.select();
-        if self.summary {
-            self.summarise(context, &files, &log, &mut known, &select)?;
+        let copies = broken_copies(&files, &log);
+        if self.broken {
+            return self.list_lost(context, &files, &log, &select);
+        } else if self.summary {
+            self.summarise(context, &files, &log, &mut known, &select, &copies)?;
         } else {
             self.list(context, &log, &mut known, &select)?;
         }
         for fault in &log.faults {
             report_error(&format!("{}: {fault}", shown(&files.folder)));
         }
+        for copy in &copies {
+            if let Some(words) = copy.words() {
+                report_error(&format!("{}: {words}", shown(&files.folder)));
+                report_next(copy.command.as_deref());
+            }
+        }
         Ok(Outcome::of(log.faults.is_empty()))
+    }
+
+    /// The entries that only copies hold which a repair by etcd made.
+    fn list_lost(
+        &self,
+        context: &Context,
+        files: &LogFiles,
+        log: &ReadLog<'_>,
+        select: &LogSelect,
+    ) -> Result<Outcome> {
+        let mut stretches = Vec::new();
+        for cut_off in files.cut_off(log) {
+            let lost = cut_off.lost(log);
+            let number = lost.iter().map(|stretch| stretch.messages().len() as u64).sum();
+            let (folder, file) = (shown(&files.folder), shown(cut_off.file.as_ref()));
+            report_error(&format!("{folder}: {file} holds {} that the log lacks", count(number, "entry")));
+            stretches.extend(lost);
+        }
+        if stretches.is_empty() {
+            let folder = shown(&files.folder);
+            report_error(&format!(
+                "{folder}: no copy of a repaired segment holds an entry that the log lacks"
+            ));
+            return Ok(Outcome::Sound);
+        }
+        self.list(context, &log.with_entries(stretches), &mut Effects::nothing(), select)?;
+        Ok(Outcome::Sound)
     }
 
     /// The db by which effects are known. One that can't be read is passed over, unless it was named.
     fn open_db(&self, context: &Context, files: &LogFiles) -> Result<Option<DbFile>> {
-        match (&self.base, &files.db) {
-            (Some(base), _) => context.open(base).map(Some),
+        match &self.base {
+            Some(base) => context.open(base).map(Some),
             // it is only a witness: nobody is kept from writing to it
-            (None, Some(db)) => Ok(DbFile::open(db, &context.open_options(Lock::None), &|_| {}).ok()),
-            (None, None) => Ok(None),
+            None => Ok(files.open_db(&context.open_options(Lock::None)).and_then(Result::ok)),
         }
     }
 
@@ -155,9 +197,11 @@ impl LogArgs {
         log: &ReadLog<'a>,
         known: &mut Effects<'a>,
         select: &LogSelect,
+        copies: &[BrokenCopy],
     ) -> Result<()> {
         let counted = Counter::of(log, known, select);
-        let summary = LogSummary::new(ByteText::from(files.folder.as_path()), log, counted);
+        let path = ByteText::from(files.folder.as_path());
+        let summary = LogSummary::new(path, log, counted, copies.to_vec());
         if summary.entries == 0 {
             check_names(log, select)?;
         }

@@ -10,8 +10,8 @@ use crate::copy::Layout;
 use crate::etcd::apply::Version;
 use crate::filter::FilterWords;
 use crate::front::replay_newest;
+use crate::input::DbFile;
 use crate::input::folder::backups_in;
-use crate::input::{DbFile, LogFiles};
 use crate::replay::deletions::Deletions;
 use crate::replay::document::PassedOver;
 use crate::replay::request::{ReplayRequest, Until};
@@ -41,12 +41,15 @@ pub struct ReplayArgs {
     /// A db, a snapshot, or a data dir. Of several, or a folder of these, the newest that fits is taken
     #[arg(value_name = "BASE", required = true)]
     bases: Vec<PathBuf>,
-    /// The data dir, of this or another member of the cluster, whose log is applied; or the folder of the log
+    /// The data dir, of this or another member of the cluster, whose log is applied; or the folder of the log; or an archive of one
     #[arg(long, value_name = "DIR")]
     log: PathBuf,
     /// Where the member's log is, if not in DIR
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
+    /// The db of an archive that --log names, by its path in it: the log is the one beside it
+    #[arg(long, value_name = "NAME")]
+    log_member: Option<String>,
     /// Where to write the new db
     #[arg(short = 'o', long = "out", value_name = "DST", required_unless_present_any = ["dry_run", "list_deletions"])]
     out: Option<PathBuf>,
@@ -160,7 +163,7 @@ impl ReplayArgs {
             "--key, --namespace and --resource are for --before-deletes and --list-deletions"
         );
         let (files, unread) = self.open_bases(context)?;
-        let log = LogFiles::open(&self.log, self.wal_dir.as_deref())?;
+        let log = context.open_log(&self.log, self.wal_dir.as_deref(), self.log_member.as_ref())?;
         let request = ReplayRequest {
             target: self.out.clone().filter(|_| !self.dry_run && !self.until.list_deletions),
             force: self.force,

@@ -42,9 +42,12 @@ pub struct SalvageArgs {
     /// Where to write what was saved
     #[arg(short = 'o', long = "out", value_name = "DST")]
     out: PathBuf,
-    /// The member that has the log of this db, or its folder `wal`, if it is not beside the db
+    /// The member that has the log of this db, or its folder `wal`, or an archive of one, if it is not beside the db
     #[arg(long, value_name = "DIR")]
     log: Option<PathBuf>,
+    /// The db of an archive that --log names, by its path in it: the log is the one beside it
+    #[arg(long, value_name = "NAME", requires = "log")]
+    log_member: Option<String>,
     /// The version of etcd that wrote the log, such as 3.5.9
     #[arg(long, value_name = "VERSION")]
     etcd: Option<Version>,
@@ -109,6 +112,7 @@ impl SalvageArgs {
             dry_run: self.dry_run,
             disk_errors: self.disk_errors,
             log: self.log.clone(),
+            log_member: self.log_member.clone(),
             version: self.etcd,
             open,
         }

@@ -9,7 +9,7 @@ use crate::cli::progress;
 use crate::copy::Progress;
 use crate::filter::FilterWords;
 use crate::front::options::KeysOptions;
-use crate::input::{DbFile, LogFiles};
+use crate::input::DbFile;
 use crate::text::shown;
 use crate::travel::export::Format;
 use crate::travel::keys::Deleted;
@@ -83,10 +83,9 @@ pub fn open_with_keys(context: &Context, file: &Path, from: SearchIn) -> Result<
     if from != SearchIn::Log {
         return Ok(source);
     }
-    let log = LogFiles::beside(&source.path, None)?;
-    let log = log.with_context(|| {
+    let log = source.place().log_files(None).with_context(|| {
         format!("{}: there is no log beside it: name the data dir that has both", shown(&source.path))
-    })?;
+    })??;
     let unfolded = progress::watch(|progress| source.with_log(&log, progress));
     unfolded.with_context(|| shown(&source.path).into_owned())
 }

@@ -89,6 +89,41 @@ pub enum UnpackError {
         /// How many there are.
         count: u64,
     },
+    /// No log is in it.
+    #[error("{format} in which no file is a segment of a log; {}", listed("it has", names, *count))]
+    NoLog {
+        /// How it is packed.
+        format: ArchiveFormat,
+        /// The first of its files.
+        names: Vec<String>,
+        /// How many there are.
+        count: u64,
+    },
+    /// More than one log is in it.
+    #[error("{format} with the logs of several members; {}", listed("these are", names, *count))]
+    SeveralLogs {
+        /// How it is packed.
+        format: ArchiveFormat,
+        /// The first of their folders.
+        names: Vec<String>,
+        /// How many there are.
+        count: u64,
+    },
+    /// It has no log where one was asked for.
+    #[error("{format} that has no log beside {}; {}", shown_name(member), listed("its dbs are", names, *count))]
+    NoLogBeside {
+        /// How it is packed.
+        format: ArchiveFormat,
+        /// The name that was asked for.
+        member: String,
+        /// The first of its dbs.
+        names: Vec<String>,
+        /// How many there are.
+        count: u64,
+    },
+    /// There are more files of logs than can be open at a time.
+    #[error("an archive with more than {0} files of logs")]
+    TooManyFiles(usize),
     /// There is no folder for what comes out of it.
     #[error("nothing can be written to {}, where it would be unpacked: {error}", shown(folder))]
     NoFolder {

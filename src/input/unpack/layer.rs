@@ -4,14 +4,17 @@ use std::cell::Cell;
 use std::io::{self, Read, Seek};
 use std::rc::Rc;
 
+use crate::bolt::open::map_opened;
 use crate::content;
 use crate::content::packing::ArchiveFormat;
 
 use super::decoder::decoder;
 use super::error::{Limit, SHOWN, UnpackError, of_reading};
+use super::member::{Logs, MemberFile, MemberPath, log_of};
 use super::place::SpoolFolder;
 use super::spool::{Hashed, SpoolError, Spooled, fill, spool};
-use super::{Unpacked, stated, tar, zip};
+use super::unpacked::Unpacked;
+use super::{stated, tar, zip};
 use crate::input::UnpackOptions;
 use crate::input::packed::Packed;
 
@@ -21,6 +24,9 @@ const HEAD: usize = 256 << 10;
 /// so more of them would be a way to fill it.
 const MAX_DEPTH: u32 = 4;
 
+/// Members' dbs, and dbs beside them, that are told apart.
+const MAX_BESIDE: usize = 512;
+
 /// What was found so far.
 pub(super) struct Layers<'u> {
     place: SpoolFolder,
@@ -29,18 +35,41 @@ pub(super) struct Layers<'u> {
     produced: Rc<Cell<u64>>,
     /// The first format, and then the first archive's: what the file is, in words.
     format: Option<ArchiveFormat>,
-    found: Option<(String, Spooled)>,
+    /// The db, as far as is known.
+    found: Option<FoundDb>,
     dbs: Names,
+    /// Other dbs in the folder of a member's db, as (its log's folder, path).
+    beside_dbs: Vec<(String, String)>,
+    /// The logs' folders of the dbs that are at a member's place.
+    members: Vec<String>,
+    logs: Logs,
     files: Names,
     /// Why the first file that could not be read could not.
     unread: Option<UnpackError>,
 }
 
+/// What may be the db.
+struct FoundDb {
+    name: String,
+    spooled: Spooled,
+    rank: Rank,
+}
+
+/// How sure it is that a db is the one that is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Another one in the folder of a member's db.
+    BesideDb,
+    Any,
+    /// At the place of a member's db.
+    Member,
+}
+
 /// The first names of a list that may be long.
-#[derive(Debug, Default)]
-struct Names {
-    first: Vec<String>,
-    count: u64,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) first: Vec<String>,
+    pub(super) count: u64,
 }
 
 impl Names {
@@ -82,6 +111,9 @@ impl<'u> Layers<'u> {
             format: None,
             found: None,
             dbs: Names::default(),
+            beside_dbs: Vec::new(),
+            members: Vec::new(),
+            logs: Logs::default(),
             files: Names::default(),
             unread: None,
         }
@@ -95,6 +127,9 @@ impl<'u> Layers<'u> {
 
     /// Reads a file, whatever it is, and those in it.
     pub(super) fn read(&mut self, input: &mut dyn Read, origin: LayerOrigin<'_>) -> Result<(), UnpackError> {
+        if let Some(path) = MemberPath::of(origin.name).filter(MemberPath::is_of_log) {
+            return self.log_file(input, path, origin);
+        }
         let mut head = vec![0; HEAD];
         let len = fill(input, &mut head).map_err(|error| failed(origin.format, error))?;
         head.truncate(len);
@@ -140,17 +175,33 @@ impl<'u> Layers<'u> {
                 | UnpackError::Window { .. }
                 | UnpackError::TooDeep(_)
                 | UnpackError::Names(_)),
-            ) => {
-                self.could_not_read(error);
-                Ok(())
-            }
+            ) => self.could_not_read(origin.name, error),
             read => read,
         }
     }
 
     /// Remembers why a file could not be read: that is said if no other one is the db.
-    pub(super) fn could_not_read(&mut self, error: UnpackError) {
+    pub(super) fn could_not_read(&mut self, name: &str, error: UnpackError) -> Result<(), UnpackError> {
+        self.logs.could_not_read(name, &error)?;
         self.unread.get_or_insert(error);
+        Ok(())
+    }
+
+    /// A file of a log: kept, unless the log of another member is meant.
+    fn log_file(
+        &mut self,
+        input: &mut dyn Read,
+        path: MemberPath<'_>,
+        origin: LayerOrigin<'_>,
+    ) -> Result<(), UnpackError> {
+        self.files.push(origin.name);
+        if self.options.member.as_ref().is_some_and(|member| log_of(member) != path.wal) {
+            return Ok(());
+        }
+        refuse_outside(origin.name)?;
+        let spooled = self.spool(input, origin, Hashed::Never)?;
+        let data = map_opened(spooled.file).map_err(|error| self.place.failed(error))?;
+        self.logs.keep(path, data)
     }
 
     /// A file that is not packed: the db, or another one.
@@ -163,24 +214,46 @@ impl<'u> Layers<'u> {
         let name = origin.name;
         let in_archive = !name.is_empty();
         self.files.push(name);
+        let path = MemberPath::of(name);
+        let rank = Rank::of(path.as_ref());
+        let member_wal = path.as_ref().filter(|_| rank == Rank::Member).map(|path| path.wal.clone());
+        // whatever has become of its bytes
+        let is_db = is_db || rank == Rank::Member;
         // of files of one name, the last counts, as where they are unpacked
-        let is_again = self.found.as_ref().is_some_and(|(found, _)| found == name);
+        let is_again = self.found.as_ref().is_some_and(|found| found.name == name);
         if is_db && !is_again {
-            self.dbs.push(name);
+            self.count(name, rank, path)?;
         }
+        let is_better = || self.found.as_ref().is_none_or(|found| found.rank < rank);
         let is_wanted = match &self.options.member {
             _ if !in_archive => true,
-            Some(member) => member == name,
-            None => is_db && (is_again || self.found.is_none()),
+            Some(member) => member == name || member_wal.is_some_and(|wal| wal == log_of(member)),
+            None => is_db && (is_again || is_better()),
         };
         if !is_wanted {
             return Ok(());
         }
-        if name.split(['/', '\\']).any(|part| part == "..") {
-            return Err(UnpackError::Outside(name.to_owned()));
-        }
+        refuse_outside(name)?;
         let spooled = self.spool(input, origin, Hashed::if_snapshot(origin.size))?;
-        self.found = Some((name.to_owned(), spooled));
+        self.found = Some(FoundDb { name: name.to_owned(), spooled, rank });
+        Ok(())
+    }
+
+    /// Counts a db.
+    fn count(&mut self, name: &str, rank: Rank, path: Option<MemberPath<'_>>) -> Result<(), UnpackError> {
+        let Some(path) = path else {
+            self.dbs.push(name);
+            return Ok(());
+        };
+        self.logs.note(&path)?;
+        if rank == Rank::BesideDb && self.beside_dbs.len() < MAX_BESIDE {
+            self.beside_dbs.push((path.wal, name.to_owned()));
+            return Ok(());
+        }
+        self.dbs.push(name);
+        if rank == Rank::Member && self.members.len() < MAX_BESIDE {
+            self.members.push(path.wal);
+        }
         Ok(())
     }
 
@@ -202,27 +275,44 @@ impl<'u> Layers<'u> {
         Metered { input, max, progress, produced: Rc::clone(&self.produced) }
     }
 
-    /// The db that was found.
-    pub(super) fn finish(self) -> Result<Unpacked, UnpackError> {
-        let Self { place, options, format, found, dbs, files, unread, .. } = self;
+    /// What was found.
+    pub(super) fn finish(self) -> Unpacked {
+        let Self { place, options, format, found, mut dbs, beside_dbs, members, logs, files, unread, .. } =
+            self;
         let format = format.unwrap_or(ArchiveFormat::Tar);
-        let member = options.member.clone();
-        if let Some(error) = unread.filter(|_| found.is_none()) {
-            return Err(error);
+        for (wal, name) in beside_dbs {
+            // beside a member's db, others are not meant
+            if !members.contains(&wal) {
+                dbs.push(&name);
+            }
         }
-        match (found, member) {
-            (Some((member, spooled)), named) if named.is_some() || dbs.count <= 1 => {
-                let Spooled { file, trailer } = spooled;
-                let SpoolFolder { folder, in_memory } = place;
-                Ok(Unpacked { file, from: Packed { member, trailer, folder, in_memory } })
-            }
-            (Some(_), _) => Err(UnpackError::Several { format, names: dbs.first, count: dbs.count }),
-            (None, Some(member)) => {
-                Err(UnpackError::NoSuchMember { format, member, names: dbs.first, count: dbs.count })
-            }
-            (None, None) => Err(UnpackError::NoDb { format, names: files.first, count: files.count }),
+        let wal = found.as_ref().filter(|found| found.rank == Rank::Member).map(|found| log_of(&found.name));
+        let logs = logs.finish(wal.clone());
+        let SpoolFolder { folder, in_memory } = place;
+        let db = found.map(|FoundDb { name, spooled, .. }| {
+            let Spooled { file, trailer } = spooled;
+            (file, Packed { member: name, trailer, folder, in_memory })
+        });
+        let (member, num_members) = (options.member.clone(), members.len());
+        Unpacked { format, db, wal, member, dbs, files, num_members, logs, unread }
+    }
+}
+
+impl Rank {
+    fn of(path: Option<&MemberPath<'_>>) -> Self {
+        match path.map(|path| path.file) {
+            Some(MemberFile::Db) => Self::Member,
+            Some(MemberFile::BesideDb(_)) => Self::BesideDb,
+            _ => Self::Any,
         }
     }
+}
+
+fn refuse_outside(name: &str) -> Result<(), UnpackError> {
+    if name.split(['/', '\\']).any(|part| part == "..") {
+        return Err(UnpackError::Outside(name.to_owned()));
+    }
+    Ok(())
 }
 
 /// What an error of reading means in a layer of this format.

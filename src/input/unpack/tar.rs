@@ -8,6 +8,7 @@ use crate::content::packing::ArchiveFormat;
 
 use super::error::{UnpackError, of_reading};
 use super::layer::{LayerOrigin, Layers};
+use super::sparse::Sparse;
 use super::watched::Watched;
 use super::zip::path_in;
 
@@ -34,14 +35,19 @@ pub(super) fn files(
         seen.allow(None);
         let kind = entry.header().entry_type();
         if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
-            let name = path_in(origin.name, &entry.path_bytes());
-            let origin = LayerOrigin { name: &name, size: Some(entry.size()), ..origin };
+            let sparse = Sparse::of(&mut entry).map_err(failed)?;
+            let name = sparse.as_ref().and_then(|sparse| sparse.name.clone());
+            let name = path_in(origin.name, &name.map_or_else(|| entry.path_bytes(), Into::into));
+            let size = sparse.as_ref().map_or(entry.size(), |sparse| sparse.size);
+            let origin = LayerOrigin { name: &name, size: Some(size), ..origin };
             // the holes of a sparse file are in no byte of the archive
-            let mut file: Box<dyn Read + '_> = match kind.is_gnu_sparse() {
-                true => Box::new(layers.metered(&mut entry)),
-                false => Box::new(&mut entry),
+            let mut file: Box<dyn Read + '_> = match sparse {
+                Some(sparse) => Box::new(layers.metered(sparse.whole(&mut entry).map_err(failed)?)),
+                None if kind.is_gnu_sparse() => Box::new(layers.metered(&mut entry)),
+                None => Box::new(&mut entry),
             };
             layers.read_member(&mut file, origin)?;
+            drop(file);
         }
         // so that nothing but headers comes before the next one
         io::copy(&mut entry, &mut io::sink()).map_err(failed)?;

@@ -27,7 +27,7 @@ pub(super) fn files(
         }
         let name = path_in(origin.name, entry.name_raw());
         if entry.encrypted() {
-            layers.could_not_read(UnpackError::Encrypted(name));
+            layers.could_not_read(&name, UnpackError::Encrypted(name.clone()))?;
             continue;
         }
         let origin = LayerOrigin { name: &name, size: Some(entry.size()), ..origin };
@@ -37,9 +37,9 @@ pub(super) fn files(
                 layers.read_member(&mut file, origin)?;
             }
             Err(ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_)) => {
-                layers.could_not_read(UnpackError::Method(name.clone()));
+                layers.could_not_read(&name, UnpackError::Method(name.clone()))?;
             }
-            Err(error) => layers.could_not_read(of_directory(error)),
+            Err(error) => layers.could_not_read(&name, of_directory(error))?,
         }
     }
     Ok(())

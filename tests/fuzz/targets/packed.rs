@@ -22,9 +22,10 @@ fuzz_target!(|data: &[u8]| {
             let of_file = unpack::of_bytes(Path::new("packed"), data, &options, &|_| {});
             let of_stream = unpack::of_stream(&mut &*data, &options, &|_| {});
             for unpacked in [of_file, of_stream] {
-                match unpacked {
-                    Ok(unpacked) => {
-                        let bytes = unpacked.file.metadata().expect("a file").len();
+                match unpacked.and_then(|unpacked| unpacked.into_db()) {
+                    Ok((db, _, log)) => {
+                        let db = db.metadata().expect("a file").len();
+                        let bytes = db + log.map_or(0, |log| log.bytes());
                         assert!(bytes <= MAX_UNPACKED.max(data.len() as u64), "{bytes}");
                     }
                     Err(error) => assert!(!error.to_string().is_empty()),
