@@ -22,8 +22,8 @@ struct Member {
     _folder: TempDir,
 }
 
-/// The members of `testdata`, and of the folder that `ETCD_MEDIC_MEMBERS` names.
-fn members() -> impl Iterator<Item = Member> {
+/// The members of `testdata`, and one of every so many folders of the folder that `ETCD_MEDIC_MEMBERS` names.
+fn members(step: usize) -> impl Iterator<Item = Member> {
     let own = ["3.5", "3.7"].map(|version| testdata(&format!("field/disarm-behind-its-log/etcd-{version}")));
     let named = std::env::var_os("ETCD_MEDIC_MEMBERS");
     if named.is_none() {
@@ -32,7 +32,7 @@ fn members() -> impl Iterator<Item = Member> {
     let all = named.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
     let mut cases: Vec<_> = all.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
     cases.sort();
-    own.into_iter().chain(cases).flat_map(|case| members_of(&case))
+    own.into_iter().chain(cases.into_iter().step_by(step)).flat_map(|case| members_of(&case))
 }
 
 fn members_of(case: &Path) -> Vec<Member> {
@@ -178,11 +178,21 @@ fn commands<'a>(path: &'a str, base: Option<&'a str>, copy: &'a str) -> Vec<Vec<
 }
 
 #[test]
+fn some_members_answer_as_from_their_folders() {
+    compare(8);
+}
+
+#[test]
+#[ignore = "long: a hundred members, packed and not"]
 fn every_member_answers_as_from_its_folder() {
+    compare(1);
+}
+
+fn compare(step: usize) {
     let room = TempDir::new().unwrap();
     let (packed, copy) = (path_in(&room, "packed"), path_in(&room, "copy.db"));
     let (mut compared, mut differing) = (0, Vec::new());
-    for (number, member) in members().enumerate() {
+    for (number, member) in members(step).enumerate() {
         let Archive { form, bytes, prefix, folder } = archive(&member.data, number);
         fs::write(&packed, bytes).unwrap();
         let folder = folder.to_str().unwrap();
