@@ -1,24 +1,25 @@
 //! The files of a member's log, opened.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::bolt::lock::Lock;
-use crate::bolt::open::{Mapping, map_file};
+use crate::bolt::open::Mapping;
+#[cfg(feature = "packed")]
+use crate::bolt::open::map_file;
 #[cfg(feature = "packed")]
 use crate::content::packing::ArchiveFormat;
 use crate::etcd::data_dir;
+use crate::member::ReadLog;
 use crate::member::broken::CutOff;
 use crate::member::log::Segment;
 use crate::member::message::Snapshot;
-use crate::member::names::{SegmentName, parse_broken, parse_snap, parse_snap_db};
-use crate::member::{ReadLog, snap};
-use crate::platform;
+use crate::member::names::{SegmentName, parse_snap_db};
 use crate::shell::ShellCommand;
 
 use super::log_error::LogError;
+use super::log_folder::{LogFolder, has_segments, names_in, read_snaps};
 use super::mapped::Mapped;
 use super::named::Named;
 use super::packed::UnpackedLog;
@@ -147,7 +148,7 @@ impl LogFiles {
             named.packing = packing;
             unpack::of_bytes(path, data.as_ref(), &options.unpack, progress)
         } else {
-            unpack::of_stream(&mut io::stdin().lock(), &options.unpack, progress)
+            unpack::of_stream(&mut std::io::stdin().lock(), &options.unpack, progress)
         };
         let (log, db) = unpacked
             .and_then(Unpacked::into_log)
@@ -192,22 +193,8 @@ impl LogFiles {
     /// # Errors
     /// There is none, or one can't be opened.
     pub fn of_folder(folder: &Path) -> Result<Self, LogError> {
-        let names = names_in(folder).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => LogError::Missing { folder: folder.to_owned() },
-            _ => LogError::Io { path: folder.to_owned(), error: error.into() },
-        })?;
-        let (mut files, mut broken) = (Vec::new(), Vec::new());
-        for name in names {
-            let path = folder.join(&name);
-            if SegmentName::is_taken_for_one(&name) {
-                let data = map_file(&path, Lock::None).map_err(|error| LogError::Io { path, error })?;
-                files.push((name, data));
-            } else if parse_broken(&name).is_some() {
-                // etcd never reads it
-                broken.extend(map_file(&path, Lock::None).ok().map(|data| (name, data)));
-            }
-        }
-        Self::of_files(folder.to_owned(), files, broken)
+        let LogFolder { segments, broken } = LogFolder::open(folder)?;
+        Self::of_files(folder.to_owned(), segments, broken)
     }
 
     /// Where the db of the same member is, or should be; or the archive that has the log.
@@ -328,25 +315,4 @@ impl LogFiles {
     pub fn read(&self) -> ReadLog<'_> {
         ReadLog::read(&self.segments())
     }
-}
-
-fn has_segments(folder: &Path) -> bool {
-    names_in(folder).is_ok_and(|names| names.iter().any(|name| SegmentName::is_taken_for_one(name)))
-}
-
-/// The heads of the `.snap` files in a folder. Those that can't be read are left out.
-fn read_snaps(folder: &Path, names: &[String]) -> Vec<Snapshot> {
-    let read = |name: &String| {
-        let (term, index) = parse_snap(name)?;
-        let file = map_file(&folder.join(name), Lock::None).ok()?;
-        let snapshot = snap::parse(file.as_ref()).ok()?;
-        ((snapshot.term, snapshot.index) == (term, index)).then_some(snapshot)
-    };
-    names.iter().filter_map(read).collect()
-}
-
-/// The names in a folder that are text; a segment's is.
-fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    let names = platform::names_in(folder)?;
-    names.map(|name| Ok(name?.to_string_lossy().into_owned())).collect()
 }

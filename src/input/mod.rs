@@ -8,6 +8,7 @@
 //! | [`readable`] | what a failing disk still gives of a file |
 //! | [`mapped`] | the path resolved, the lock taken, the bytes mapped: every command begins here |
 //! | [`log_error`] | why a log can't be read, and the command to go on with |
+//! | `log_folder` | the folder of a log, and the one of its snapshots |
 //! | [`log_files`] | the files of a member's log |
 //! | [`folder`] | the backups in a folder |
 //! | [`options`] | how a file is opened |
@@ -22,6 +23,7 @@ pub mod error;
 pub mod folder;
 pub mod log_error;
 pub mod log_files;
+mod log_folder;
 pub mod mapped;
 pub mod named;
 pub mod options;

@@ -14,13 +14,15 @@ use crate::bolt::walk::{Setup, Walker, walk};
 use crate::content::packing::free_name;
 use crate::etcd::data_dir;
 use crate::etcd::schema::State;
+use crate::member::Log;
+use crate::member::log::Segment;
 use crate::member::names::parse_snap_db;
 use crate::platform::names_in;
 use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::bytes;
 
-use super::beside::{Beside, DbPlace, MemberLog};
+use super::log_folder::LogFolder;
 
 /// A received db.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -131,7 +133,10 @@ impl fmt::Display for Received {
 
 /// The entry after which etcd goes on with the log beside a db: that of its last snapshot record (`server/etcdserver/bootstrap.go`).
 fn begin_of_log(db: &Path) -> Option<u64> {
-    let Beside::Log(MemberLog { log, .. }) = Beside::of(DbPlace::at(db), None) else { return None };
+    let LogFolder { segments, .. } = LogFolder::open(&data_dir::member_folder(db)?.join("wal")).ok()?;
+    let segments: Vec<_> =
+        segments.iter().map(|(name, data)| Segment { name, data: data.as_ref() }).collect();
+    let log = Log::read(&segments).ok()?;
     let indices = log.snapshots.iter().map(|snapshot| snapshot.index);
     indices.filter(|&index| index <= log.state.commit).max()
 }

@@ -9,11 +9,11 @@ use crate::content;
 use crate::content::packing::ArchiveFormat;
 
 use super::decoder::decoder;
-use super::error::{Limit, SHOWN, UnpackError, of_reading};
+use super::error::{Limit, UnpackError, of_reading};
 use super::member::{Logs, MemberFile, MemberPath, log_of};
 use super::place::SpoolFolder;
 use super::spool::{Hashed, SpoolError, Spooled, fill, spool};
-use super::unpacked::Unpacked;
+use super::unpacked::{Names, Unpacked};
 use super::{stated, tar, zip};
 use crate::input::UnpackOptions;
 use crate::input::packed::Packed;
@@ -63,22 +63,6 @@ enum Rank {
     Any,
     /// At the place of a member's db.
     Member,
-}
-
-/// The first names of a list that may be long.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    pub(super) first: Vec<String>,
-    pub(super) count: u64,
-}
-
-impl Names {
-    fn push(&mut self, name: &str) {
-        self.count = self.count.saturating_add(1);
-        if self.first.len() < SHOWN {
-            self.first.push(name.to_owned());
-        }
-    }
 }
 
 /// Where the bytes of a layer come from.

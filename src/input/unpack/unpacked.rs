@@ -6,8 +6,23 @@ use crate::content::packing::ArchiveFormat;
 use crate::input::packed::{Packed, UnpackedLog};
 
 use super::error::{SHOWN, UnpackError};
-use super::layer::Names;
 use super::member::log_of;
+
+/// The first names of a list that may be long.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) first: Vec<String>,
+    pub(super) count: u64,
+}
+
+impl Names {
+    pub(super) fn push(&mut self, name: &str) {
+        self.count = self.count.saturating_add(1);
+        if self.first.len() < SHOWN {
+            self.first.push(name.to_owned());
+        }
+    }
+}
 
 /// What came out of a packed file.
 pub struct Unpacked {
