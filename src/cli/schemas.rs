@@ -24,7 +24,7 @@ fn made(name: &str) -> Value {
         "analyze" => document::<analyze::Analysis>(name),
         "status" => document::<StatusDocument>(name),
         "check" => document::<check::Checked>(name),
-        "doctor" => document::<doctor::document::DoctorReport>(name),
+        "doctor" => document::<doctor::report::DoctorReport>(name),
         "pages" => document::<inspect::PageList>(name),
         "page" => document::<PageDocument>(name),
         "buckets" => document::<inspect::BucketList>(name),

@@ -1,4 +1,4 @@
-//! The report.
+//! What is found of a member.
 
 use serde::Serialize;
 
@@ -16,14 +16,6 @@ use super::prediction::{Prediction, Starts};
 pub const NEWEST: [Version; 4] =
     [Version::new(3, 4, 23), Version::new(3, 5, 35), Version::new(3, 6, 16), Version::new(3, 7, 3)];
 
-/// What the doctor finds.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DoctorReport {
-    /// The members, as they were named.
-    pub members: Vec<MemberReport>,
-}
-
 /// A member's directory.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -40,9 +32,10 @@ pub struct MemberReport {
     pub log: Option<LogReport>,
     /// What each etcd does with it: the newest patches of 3.4 to 3.7 that were tried, or those that were named.
     pub starts: Vec<StartReport>,
-    /// Whether all that decide the exit code start and accept writes: those that were named, else the newest patch of the directory's
-    /// own cluster version, else all of them.
+    /// Whether all of those are healthy that decide: those that were named, else the newest patch of the cluster's own version, else all.
     pub healthy: bool,
+    /// What the first of these that is not healthy says: in plain words.
+    pub reason: Option<String>,
 }
 
 /// The db of a member.
@@ -99,13 +92,16 @@ pub struct StartReport {
     pub accepts_writes: Option<bool>,
     /// Why it is so, or why it is not known.
     pub why: Option<String>,
+    /// Whether that is as it should be: it serves, and accepts writes, as far as the directory decides it.
+    pub healthy: bool,
     /// What the start changes in the directory, beside what is usual.
     pub changes: Vec<String>,
 }
 
 impl From<Prediction> for StartReport {
     fn from(predicted: Prediction) -> Self {
-        let Prediction { version, starts, message, revision, takes_writes, why, changes } = predicted;
+        let Prediction { version, starts, message, revision, takes_writes, why, needs_others, changes } =
+            predicted;
         Self {
             etcd: version.to_string(),
             starts: match starts {
@@ -118,15 +114,13 @@ impl From<Prediction> for StartReport {
             revision,
             accepts_writes: takes_writes,
             why,
+            healthy: match starts {
+                Starts::Yes => takes_writes != Some(false),
+                Starts::Undecided => !needs_others,
+                Starts::No | Starts::Silent => false,
+            },
             changes,
         }
-    }
-}
-
-impl StartReport {
-    /// Whether it serves, and accepts writes.
-    pub fn is_healthy(&self) -> bool {
-        self.starts == Some(true) && self.accepts_writes == Some(true)
     }
 }
 
@@ -141,9 +135,11 @@ impl MemberReport {
         let own = db.as_ref().and_then(|db| crate::etcd::schema::minor_of(db.cluster_version.as_deref()?));
         let is_own = |version: &Version| named.is_empty() && Some(version.minor) == own;
         let has_own = versions.iter().any(is_own);
-        let deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
+        let mut deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
+        let ill = deciding.find(|(_, start)| !start.healthy).map(|(_, start)| start);
         Self {
-            healthy: deciding.into_iter().all(|(_, start)| start.is_healthy()),
+            healthy: ill.is_none(),
+            reason: ill.map(|start| start.why.clone().unwrap_or_default()),
             path: ByteText::from(files.folder.as_path()),
             member_id: log.as_ref().map(|log| HexId(log.log.metadata.node_id)),
             cluster_id: log.as_ref().map(|log| HexId(log.log.metadata.cluster_id)),

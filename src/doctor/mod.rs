@@ -6,13 +6,17 @@
 //! | [`predict`](mod@predict) | a start, step by step |
 //! | `refusal` | why a start ends, in etcd's words and in plain ones |
 //! | [`prediction`] | what becomes of it |
-//! | [`document`] | the report |
+//! | [`cluster`] | several members of one cluster |
+//! | [`document`] | what is found of a member |
+//! | [`report`] | the report |
 
+pub mod cluster;
 pub mod document;
 pub mod files;
 pub mod predict;
 pub mod prediction;
 mod refusal;
+pub mod report;
 
 pub use files::MemberFiles;
 pub use predict::predict;

@@ -287,8 +287,11 @@ impl<'f> Start<'f> {
             return prediction;
         }
         if config.voters().iter().any(|&voter| voter != id) {
+            let lag = ready.index.saturating_sub(last);
             prediction.starts = Starts::Undecided;
-            prediction.why = Some("an election decides: other members vote, too".to_owned());
+            prediction.needs_others = lag > 0;
+            let lacks = (lag > 0).then(|| lacks(lag)).map_or(String::new(), |lacks| format!("{lacks}, and "));
+            prediction.why = Some(format!("{lacks}other members vote, too: an election decides"));
             return prediction;
         }
         self.state_after(ready, last, &mut prediction);
@@ -320,7 +323,7 @@ impl<'f> Start<'f> {
                     .to_owned(),
             );
         }
-        prediction.why = Some(format!("its db has the effect of {} that its log lacks", count(lag, "entry")));
+        prediction.why = Some(lacks(lag));
     }
 
     /// The revision, and whether writes are accepted, once all entries are applied.
@@ -329,7 +332,10 @@ impl<'f> Start<'f> {
         match self.machine_after(ready, last) {
             Ok(machine) => {
                 prediction.revision = Some(machine.store.revision);
-                prediction.takes_writes = Some(!machine.alarms.nospace && !machine.alarms.corrupt);
+                let alarm = [(machine.alarms.nospace, "NOSPACE"), (machine.alarms.corrupt, "CORRUPT")];
+                let alarm = alarm.into_iter().find_map(|(is_set, name)| is_set.then_some(name));
+                prediction.takes_writes = Some(alarm.is_none());
+                prediction.why = alarm.map(|name| format!("the alarm {name} is set"));
             }
             Err(why) => prediction.why = Some(why),
         }
@@ -360,6 +366,10 @@ impl<'f> Start<'f> {
         self.lag(index.saturating_sub(1), &mut prediction);
         prediction
     }
+}
+
+fn lacks(lag: u64) -> String {
+    format!("its db has the effect of {} that its log lacks", count(lag, "entry"))
 }
 
 fn length_limit(version: Version) -> LengthLimit {

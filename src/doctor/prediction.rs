@@ -27,6 +27,8 @@ pub struct Prediction {
     pub takes_writes: Option<bool>,
     /// Why something of this is not known, or is so.
     pub why: Option<String>,
+    /// Whether something is wrong with the directory that others would have to make good.
+    pub needs_others: bool,
     /// What the start changes in the directory, beside what is usual.
     pub changes: Vec<String>,
 }
@@ -40,6 +42,7 @@ impl Prediction {
             revision: None,
             takes_writes: None,
             why: None,
+            needs_others: false,
             changes: Vec::new(),
         }
     }

@@ -2,17 +2,45 @@
 
 use std::io::{self, Write};
 
+use crate::doctor::cluster::ClusterReport;
 use crate::doctor::document::{MemberReport, StartReport};
+use crate::doctor::report::DoctorReport;
 use crate::units::count;
 
 use super::table::{self, Align, Column};
 use super::view::{HEADING, View, styled};
 
-/// What is wrong with a member, where its parts are, and what each etcd does with it.
+/// Each member, and what they are together.
 ///
 /// # Errors
 /// The writer's.
-pub fn member(out: &mut impl Write, view: &View, member: &MemberReport) -> io::Result<()> {
+pub fn write(out: &mut impl Write, view: &View, report: &DoctorReport) -> io::Result<()> {
+    for (number, found) in report.members.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        member(out, view, found)?;
+    }
+    report.cluster.as_ref().map_or(Ok(()), |found| cluster(out, found))
+}
+
+fn cluster(out: &mut impl Write, cluster: &ClusterReport) -> io::Result<()> {
+    writeln!(out, "\n{}", styled(HEADING, "together"))?;
+    for difference in &cluster.differences {
+        writeln!(out, "  {difference}")?;
+    }
+    if !cluster.same_history {
+        return writeln!(out, "  They are not members of one cluster, so none is the best.");
+    }
+    for (number, path) in cluster.ranking.iter().enumerate() {
+        let which = if number == 0 { "  (has the most)" } else { "" };
+        writeln!(out, "  {}. {path}{which}", number.saturating_add(1))?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a member, where its parts are, and what each etcd does with it.
+fn member(out: &mut impl Write, view: &View, member: &MemberReport) -> io::Result<()> {
     writeln!(out, "{}", styled(HEADING, &member.path.to_string()))?;
     writeln!(out, "  {}", sentence(member))?;
     if let Some(line) = indices(member) {
@@ -64,7 +92,7 @@ fn yes_or_no(answer: Option<bool>) -> &'static str {
     }
 }
 
-/// What is wrong, in one sentence, by the first etcd that says so.
+/// What is wrong, in one sentence.
 fn sentence(member: &MemberReport) -> String {
     let lacks =
         member.db.as_ref().zip(member.log.as_ref()).map_or(0, |(db, log)| {
@@ -74,13 +102,15 @@ fn sentence(member: &MemberReport) -> String {
         0 => String::new(),
         lacks => format!(" Its db lacks {} of its log, which a start applies.", count(lacks, "entry")),
     };
-    if member.healthy {
-        return format!("It starts, and accepts writes.{behind}");
-    }
-    let ill = member.starts.iter().find(|start| !start.is_healthy() && start.why.is_some());
-    match ill.and_then(|start| start.why.as_deref()) {
-        Some(why) => format!("Not every etcd serves from it: {why}."),
-        None => format!("It accepts no writes.{behind}"),
+    let undecided = member.starts.iter().any(|start| start.starts.is_none());
+    match &member.reason {
+        Some(reason) => format!("It does not serve, or accepts no writes: {reason}.{behind}"),
+        None if undecided => {
+            format!(
+                "Nothing is wrong with it by itself; what it serves, the other members decide, too.{behind}"
+            )
+        }
+        None => format!("It starts, and accepts writes.{behind}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 
+use etcd_medic::internals::doctor::report::DoctorReport;
 use etcd_medic::internals::doctor::{MemberFiles, Prediction, Starts, predict};
 use etcd_medic::internals::etcd::apply::Version;
 use serde_json::Value;
@@ -76,4 +77,37 @@ fn each_start_of_each_etcd() {
     }
     writeln!(stderr(), "{tally:?}").expect("written");
     assert!(wrong.is_empty(), "{} are not as they happened:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Which of the members has the most, and what does not fit, as their truth says.
+#[test]
+fn members_together() {
+    let together = |case: &str, members: &[&str]| {
+        let named = |(name, folder, truth): (String, tempfile::TempDir, Value)| {
+            let files: Vec<_> =
+                members.iter().map(|member| MemberFiles::open(&folder.path().join(member))).collect();
+            let cluster = DoctorReport::of(&files, &[]).cluster.expect("several members");
+            let best = cluster.best.clone().expect("one").to_string();
+            let best =
+                std::path::Path::new(&best).parent().and_then(std::path::Path::file_name).expect("a name");
+            (name, best.to_string_lossy().into_owned(), cluster, truth)
+        };
+        corpora(case).into_iter().map(named).collect::<Vec<_>>()
+    };
+    for (name, best, cluster, truth) in together("three-one-ahead", &["m1", "m2", "m3"]) {
+        assert_eq!(Some(best.as_str()), truth["best"].as_str(), "{name}: {cluster:?}");
+        assert!(cluster.same_history && cluster.differences.is_empty(), "{name}: {cluster:?}");
+    }
+    for (name, _, cluster, truth) in together("diverged-value", &["m1", "m2", "m3"]) {
+        let odd = format!("/{}/", truth["diverged"]["member"].as_str().expect("a member"));
+        let named = |difference: &String| difference.contains(&odd) && difference.contains("different data");
+        assert!(cluster.same_history && cluster.differences.len() == 2, "{name}: {cluster:?}");
+        assert!(cluster.differences.iter().all(named), "{name}: {cluster:?}");
+    }
+    for (name, _, cluster, _) in together("wrong-cluster", &["m1", "m2", "m3"]) {
+        assert!(!cluster.same_history && !cluster.differences.is_empty(), "{name}: {cluster:?}");
+    }
+    for (name, _, cluster, _) in together("mixed-up-members", &["m1", "m2", "m3"]) {
+        assert!(!cluster.same_history && !cluster.differences.is_empty(), "{name}: {cluster:?}");
+    }
 }

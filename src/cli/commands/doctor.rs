@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::doctor::MemberFiles;
-use crate::doctor::document::{DoctorReport, MemberReport};
+use crate::doctor::report::DoctorReport;
 use crate::etcd::apply::Version;
 use crate::report;
 use crate::text::shown;
@@ -35,25 +35,13 @@ pub struct DoctorArgs {
 
 impl DoctorArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
-        let mut members = Vec::new();
-        for dir in &self.dirs {
-            let files = MemberFiles::open(dir);
-            if files.is_empty() {
-                bail!("{} has no `snap` and no `wal`: name a data dir of etcd", shown(dir));
-            }
-            members.push(MemberReport::of(&files, &self.etcd));
+        let files: Vec<_> = self.dirs.iter().map(|dir| MemberFiles::open(dir)).collect();
+        if let Some((dir, _)) = self.dirs.iter().zip(&files).find(|(_, files)| files.is_empty()) {
+            bail!("{} has no `snap` and no `wal`: name a data dir of etcd", shown(dir));
         }
-        let report = DoctorReport { members };
+        let report = DoctorReport::of(&files, &self.etcd);
         let view = context.view();
-        context.render("doctor", &report, |out| {
-            for (number, member) in report.members.iter().enumerate() {
-                if number > 0 {
-                    writeln!(out)?;
-                }
-                report::doctor::member(out, &view, member)?;
-            }
-            Ok(())
-        })?;
-        Ok(Outcome::of(report.members.iter().all(|member| member.healthy)))
+        context.render("doctor", &report, |out| report::doctor::write(out, &view, &report))?;
+        Ok(Outcome::of(report.is_healthy()))
     }
 }
