@@ -1,4 +1,4 @@
-//! Packs the schemas of docs/schema for the program, and says in `ETCD_MEDIC_BUILD` what this build is of: the commit, where it is known, and the target. `etcd-medic --version` shows it.
+//! Packs the tables that the program has in it, and says in `ETCD_MEDIC_BUILD` what this build is of: the commit, where it is known, and the target. `etcd-medic --version` shows it.
 //!
 //! The commit comes from the environment (`packaging/build` sets it), or from what cargo writes into a package. git is not asked:
 //! a package has none, and each commit would build everything anew.
@@ -16,6 +16,9 @@ const PACKAGED: &str = ".cargo_vcs_info.json";
 /// What the program's JSON looks like, a file a command.
 const SCHEMAS: &str = "docs/schema";
 
+/// The fields of Kubernetes' objects.
+const KUBERNETES: &str = "src/k8s/render/schema.txt";
+
 fn main() -> io::Result<()> {
     pack_schemas()?;
     println!("cargo::rerun-if-changed=build.rs");
@@ -29,18 +32,23 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes each schema into the build's folder, a sixth of its size.
+/// Writes each of them into the build's folder, a sixth of its size.
 fn pack_schemas() -> io::Result<()> {
     println!("cargo::rerun-if-changed={SCHEMAS}");
-    let folder = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    println!("cargo::rerun-if-changed={KUBERNETES}");
     for entry in fs::read_dir(SCHEMAS)? {
-        let entry = entry?;
-        let mut target = Path::new(&folder).join(entry.file_name()).into_os_string();
-        target.push(".deflate");
-        let mut packed = DeflateEncoder::new(File::create(target)?, Compression::best());
-        io::copy(&mut File::open(entry.path())?, &mut packed)?;
-        packed.finish()?;
+        pack(&entry?.path())?;
     }
+    pack(Path::new(KUBERNETES))
+}
+
+fn pack(file: &Path) -> io::Result<()> {
+    let folder = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
+    let mut target = Path::new(&folder).join(file.file_name().unwrap_or_default()).into_os_string();
+    target.push(".deflate");
+    let mut packed = DeflateEncoder::new(File::create(target)?, Compression::best());
+    io::copy(&mut File::open(file)?, &mut packed)?;
+    packed.finish()?;
     Ok(())
 }
 

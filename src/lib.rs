@@ -60,6 +60,7 @@ mod copy;
 #[cfg(test)]
 mod described;
 mod doctor;
+mod embedded;
 mod etcd;
 mod filter;
 mod front;

@@ -1,13 +1,11 @@
 //! `schema`: what the JSON of a command looks like.
 
-use std::io::{self, Read};
-
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use flate2::read::DeflateDecoder;
 
 use crate::cli::context::write_out;
 use crate::cli::outcome::Outcome;
+use crate::embedded;
 
 macro_rules! schemas {
     ($($name:literal),+ $(,)?) => {
@@ -56,13 +54,7 @@ pub struct SchemaArgs {
 /// Each schema with its name.
 #[cfg(test)]
 pub fn schemas() -> impl Iterator<Item = (&'static str, String)> {
-    SCHEMAS.iter().map(|(name, packed)| (*name, unpacked(packed).expect("a schema")))
-}
-
-fn unpacked(packed: &[u8]) -> io::Result<String> {
-    let mut schema = String::new();
-    DeflateDecoder::new(packed).read_to_string(&mut schema)?;
-    Ok(schema)
+    SCHEMAS.iter().map(|(name, packed)| (*name, embedded::text(packed).expect("a schema")))
 }
 
 impl SchemaArgs {
@@ -72,7 +64,7 @@ impl SchemaArgs {
                 return SCHEMAS.iter().try_for_each(|(name, _)| writeln!(out, "{name}"));
             };
             let found = SCHEMAS.iter().filter(|(name, _)| name == command);
-            found.into_iter().try_for_each(|(_, packed)| out.write_all(unpacked(packed)?.as_bytes()))
+            found.into_iter().try_for_each(|(_, packed)| out.write_all(embedded::text(packed)?.as_bytes()))
         })?;
         Ok(Outcome::Sound)
     }

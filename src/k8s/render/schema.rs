@@ -8,7 +8,15 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(include_str!("schema.txt")));
+use crate::embedded;
+
+pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    // it is in the program, and a test reads all of it
+    let text =
+        embedded::text(include_bytes!(concat!(env!("OUT_DIR"), "/schema.txt.deflate"))).unwrap_or_default();
+    // read once, and kept as long as the program runs
+    Schema::parse(Box::leak(text.into_boxed_str()))
+});
 
 /// All messages that an object can hold.
 #[derive(Debug, Default)]
