@@ -27,6 +27,7 @@
 //!   report              one result, as text and as JSON
 //!   front               the public functions
 //!   inspect  status  check  hash  analyze  cleanup    results: plain structs that serialise
+//!   doctor              what each etcd does with a member's directory
 //!   log                 a log's entries in plain words
 //!   travel              keys at any revision, and those that were deleted
 //!   clock               the file's own time
@@ -44,8 +45,8 @@
 //! ```
 //!
 //! Used by several: `owner` (the program that a file belongs to, and words for it), `platform` (what systems do differently), `content`
-//! (files that are no db), `protobuf` (the fields of a message), `text` and `shell` (what is shown, and what is pasted), `top_n`,
-//! `units`.
+//! (files that are no db), `embedded` (tables in the program), `protobuf` (the fields of a message), `text` and `shell` (what is shown,
+//! and what is pasted), `top_n`, `units`.
 
 mod analyze;
 mod bolt;
