@@ -10,10 +10,14 @@ use etcd_medic::LogFiles;
 use etcd_medic::internals::bolt::Db;
 use etcd_medic::internals::bolt::entries::for_each_entry;
 use etcd_medic::internals::check::log::{DifferingRecord, LogComparison, compare_with_log};
+use etcd_medic::internals::etcd::request::{Action, Request};
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::input::named::Named;
+use etcd_medic::internals::member::frame::{Frame, Frames};
+use etcd_medic::internals::member::message::{EntryData, RaftEntry};
+use etcd_medic::internals::member::record::{RecordType, WalRecord};
 use etcd_medic::internals::text::ByteText;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -207,32 +211,53 @@ fn member_corpora() -> Vec<(String, TempDir, Value)> {
     corpora
 }
 
-/// A small member; with a gap, of which an entry in the middle of the last segment is damaged.
-fn made(member: &SmallMember, has_gap: bool) -> (String, TempDir, Value) {
+/// A small member; with a gap, of which this put of the last segment is damaged, the last one being 0.
+fn made_with(member: &SmallMember, gap: Option<usize>) -> Option<(String, TempDir, Value)> {
     let folder = tempfile::tempdir().expect("a folder");
     let mut segments = member.segments.clone();
-    if let Some((_, segment)) = segments.last_mut().filter(|_| has_gap) {
-        let end = segment.iter().rposition(|&byte| byte != 0).expect("a log");
-        // more than padding
-        segment[end / 2..end / 2 + 9].iter_mut().for_each(|byte| *byte ^= 0x10);
+    if let (Some(number), Some((_, segment))) = (gap, segments.last_mut()) {
+        let at = *puts(segment).iter().rev().nth(number)?;
+        segment[at] ^= 0x10;
     }
     write_member(folder.path(), Some(&member.db), &segments, &member.snaps);
-    let name = format!("made: {}{}", member.name, if has_gap { ", with a gap" } else { "" });
-    (name, folder, json!({"members": {"data": {}}}))
+    let name = format!("made: {}{}", member.name, if gap.is_some() { ", with a gap" } else { "" });
+    Some((name, folder, json!({"members": {"data": {}}})))
 }
 
+fn made(member: &SmallMember, has_gap: bool) -> (String, TempDir, Value) {
+    made_with(member, has_gap.then_some(0)).expect("a put")
+}
+
+/// Where a byte of each put of a segment is.
+fn puts(segment: &[u8]) -> Vec<usize> {
+    let mut frames = Frames::of(segment);
+    let frames = std::iter::from_fn(|| frames.next_frame().ok().flatten());
+    let is_put = |frame: &Frame<'_>| {
+        let record = WalRecord::parse(frame.record, 0).expect("a record");
+        let entry = RaftEntry::parse(record.data).ok().filter(|_| record.kind == RecordType::Entry);
+        let Some(EntryData::Request(data)) = entry.map(|entry| entry.content) else { return false };
+        Request::parse(data).is_ok_and(|request| matches!(request.action, Action::Put(_)))
+    };
+    frames.filter(is_put).map(|put| put.begin + 8 + put.record.len() / 2).collect()
+}
+
+/// Of a damaged put whose record is there; one that was refused, or compacted away, takes nothing with it.
 #[test]
 fn what_is_not_covered_is_said() {
     for member in small_members().iter().filter(|member| member.segments.len() > 1) {
-        for (has_gap, says) in [(false, "records are what the log wrote\n"), (true, " are not covered\n")] {
-            let (name, folder, _) = made(member, has_gap);
-            let dir = folder.path().join("data");
-            let ran = run(["check", dir.to_str().expect("UTF-8")]);
-            assert!(ran.out.contains(says), "{name}: {}", ran.out);
-            let covers_both_sides = ran.out.contains(" between revisions ");
-            let covers_one_side = ran.out.contains(" after revision ");
-            assert_eq!(covers_both_sides || covers_one_side, has_gap, "{name}: {}", ran.out);
-        }
+        let checked = |gap: Option<usize>| {
+            let (name, folder, _) = made_with(member, gap)?;
+            let ran = run(["check", folder.path().join("data").to_str().expect("UTF-8")]);
+            let places = [" between revisions ", " before revision ", " after revision "];
+            let says_where = places.iter().any(|place| ran.out.contains(place));
+            assert_eq!(ran.out.contains(" not covered"), says_where, "{name}: {}", ran.out);
+            Some((says_where, ran.out))
+        };
+        let (says_where, out) = checked(None).expect("no gap");
+        assert!(!says_where && out.contains("records are what the log wrote\n"), "{}: {out}", member.name);
+        let damaged: Vec<bool> =
+            (0..).map_while(|number| checked(Some(number))).map(|(says, _)| says).collect();
+        assert!(damaged.contains(&true), "{}: {} puts", member.name, damaged.len());
     }
 }
 
