@@ -65,29 +65,52 @@ fn what_is_sound_is_sound() {
     assert_eq!(cases.done(), 3);
 }
 
-/// Both files at every byte.
+/// For the usual run, every so many bytes.
+const SAMPLE: usize = 3;
+
 #[test]
 fn cut_short() {
+    cut_at_each(SAMPLE);
+}
+
+#[test]
+#[ignore = "long: at every byte"]
+fn cut_short_at_every_byte() {
+    cut_at_each(1);
+}
+
+/// Both files, at every so many bytes.
+fn cut_at_each(step: usize) {
     let mut cases = Cases::of("cut short");
     let small = small();
-    for len in 0..small.len() {
+    for len in (0..small.len()).step_by(step) {
         assert_ne!(cases.run(|| format!("small at {len}"), small[..len].to_vec()), Answer::Sound, "{len}");
     }
     let real = real();
-    for len in 0..real.len() {
+    for len in (0..real.len()).step_by(step) {
         let answer = cases.run(|| format!("real at {len}"), real[..len].to_vec());
         assert_ne!(answer, Answer::Sound, "{len}");
     }
     cases.done();
 }
 
-/// Every byte of both files: all its bits of one, and of the next only one of them.
 #[test]
 fn a_byte_changed() {
+    change_each(SAMPLE);
+}
+
+#[test]
+#[ignore = "long: every byte"]
+fn every_byte_changed() {
+    change_each(1);
+}
+
+/// Every so many bytes of both files: all its bits of one, and of the next only one of them.
+fn change_each(step: usize) {
     let mut random = Random(2);
     let mut cases = Cases::of("a byte changed");
     for (name, file) in [("small", small()), ("real", real())] {
-        for at in 0..file.len() {
+        for at in (0..file.len()).step_by(step) {
             let mask = [0xff, 1 << random.index(8)][at % 2];
             let mut changed = file.clone();
             changed[at] ^= mask;
