@@ -130,8 +130,10 @@ impl MemberReport {
         let log = files.log.as_ref().map(|log| log.read());
         let db = DbReport::of(&files.db);
         let versions = if named.is_empty() { &NEWEST[..] } else { named };
-        let starts: Vec<_> =
-            versions.iter().map(|&version| StartReport::from(predict(files, version))).collect();
+        let starts: Vec<_> = versions
+            .iter()
+            .map(|&version| StartReport::from(predict(files, log.as_ref(), version)))
+            .collect();
         let own = db.as_ref().and_then(|db| crate::etcd::schema::minor_of(db.cluster_version.as_deref()?));
         let is_own = |version: &Version| named.is_empty() && Some(version.minor) == own;
         let has_own = versions.iter().any(is_own);

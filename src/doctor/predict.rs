@@ -27,7 +27,7 @@ const OWN_ENTRIES: u64 = 2;
 
 /// The snapshot that a start goes on from.
 #[derive(Clone, Debug, Default)]
-struct From<'f> {
+struct StartPoint<'f> {
     index: u64,
     term: u64,
     config: Option<ConfState>,
@@ -36,8 +36,9 @@ struct From<'f> {
 }
 
 /// A start, as far as it came.
-struct Start<'f> {
+struct Startup<'f> {
     files: &'f MemberFiles,
+    log: Option<&'f ReadLog<'f>>,
     version: Version,
     changes: Vec<String>,
 }
@@ -47,13 +48,13 @@ struct Ready<'f> {
     db: Option<&'f Db>,
     /// The entry that the db is at.
     index: u64,
-    from: From<'f>,
+    from: StartPoint<'f>,
     read: ReadFrom<'f>,
 }
 
-/// What an etcd of this version does with a member's directory.
-pub fn predict(files: &MemberFiles, version: Version) -> Prediction {
-    let mut start = Start { files, version, changes: Vec::new() };
+/// What an etcd of this version does with a member's directory, whose log was read.
+pub fn predict<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, version: Version) -> Prediction {
+    let mut start = Startup { files, log, version, changes: Vec::new() };
     let outcome = start.run();
     let changes = start.changes;
     match outcome {
@@ -62,7 +63,7 @@ pub fn predict(files: &MemberFiles, version: Version) -> Prediction {
     }
 }
 
-impl<'f> Start<'f> {
+impl<'f> Startup<'f> {
     fn is_at_least(&self, minor: u32) -> bool {
         self.version >= Version::new(3, minor, 0)
     }
@@ -119,11 +120,11 @@ impl<'f> Start<'f> {
     }
 
     /// Up to 3.6 the newest `.snap` whose record is in the log; from 3.7 on the last record.
-    fn choose_snapshot(&mut self, records: &[SnapshotRecord]) -> Result<From<'f>, Refusal> {
+    fn choose_snapshot(&mut self, records: &[SnapshotRecord]) -> Result<StartPoint<'f>, Refusal> {
         if self.is_at_least(7) {
             let last = records.last().map(|last| (last.index, last.term));
             let (index, term) = last.unwrap_or_default();
-            return Ok(From { index, term, ..From::default() });
+            return Ok(StartPoint { index, term, ..StartPoint::default() });
         }
         let files = self.files;
         for file in &files.snaps {
@@ -140,14 +141,18 @@ impl<'f> Start<'f> {
                     return Err(Refusal::new(message, format!("snap/{} has keys of the API v2", file.name)));
                 }
                 let (index, term, config) = (snapshot.index, snapshot.term, snapshot.config.clone());
-                return Ok(From { index, term, config, store: Some(store) });
+                return Ok(StartPoint { index, term, config, store: Some(store) });
             }
         }
-        Ok(From::default())
+        Ok(StartPoint::default())
     }
 
     /// The db, and the entry that it is at: a newer snapshot needs the db that came with it.
-    fn choose_db(&mut self, db: Option<&'f Db>, from: &From<'_>) -> Result<(Option<&'f Db>, u64), Refusal> {
+    fn choose_db(
+        &mut self,
+        db: Option<&'f Db>,
+        from: &StartPoint<'_>,
+    ) -> Result<(Option<&'f Db>, u64), Refusal> {
         let index = |db: &Db| State::read(db).consistent_index.unwrap_or(0);
         let own = db.map_or(0, index);
         if from.index <= own {
@@ -301,10 +306,10 @@ impl<'f> Start<'f> {
 
     /// Whether the db's members are others than those that the log and its snapshots name: raft's members are made from the db.
     fn has_strangers(&self, ready: &Ready<'f>, rows: &ConfState) -> bool {
-        let Some(log) = &self.files.log else { return false };
+        let Some(log) = self.log else { return false };
         let heads: Vec<_> =
             self.files.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect();
-        let known = ReadLog::read(&log.segments()).log.members(ready.index, &heads);
+        let known = log.log.members(ready.index, &heads);
         known.is_some_and(|known| rows.members().iter().any(|row| !known.contains(row)))
     }
 
@@ -347,10 +352,9 @@ impl<'f> Start<'f> {
             None => Base::nothing(),
         };
         let mut machine = base.machine(Rules::of(self.version));
-        let log = self.files.log.as_ref().filter(|_| last > machine.index);
+        let log = self.log.filter(|_| last > machine.index);
         if let Some(log) = log {
-            let read = ReadLog::read(&log.segments());
-            steps::run(&mut machine, &read, last, &mut |_| {}, &mut |_| true)
+            steps::run(&mut machine, log, last, &mut |_| {}, &mut |_| true)
                 .map_err(|error| error.to_string())?;
         }
         Ok(machine)
@@ -359,7 +363,7 @@ impl<'f> Start<'f> {
     /// Without a log: its first entries have the indices of entries that the db has.
     fn as_new_member(&self, db: Option<&'f Db>) -> Prediction {
         let index = db.and_then(|db| State::read(db).consistent_index).unwrap_or(0);
-        let ready = Ready { db, index, from: From::default(), read: ReadFrom::default() };
+        let ready = Ready { db, index, from: StartPoint::default(), read: ReadFrom::default() };
         let mut prediction = Prediction::of(self.version);
         self.state_after(&ready, 0, &mut prediction);
         // the member itself is the first entry

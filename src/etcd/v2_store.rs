@@ -16,20 +16,20 @@ pub struct V2Store {
 }
 
 #[derive(Deserialize)]
-struct Whole {
+struct StoreDocument {
     #[serde(rename = "Root")]
-    root: Node,
+    root: StoreNode,
 }
 
 #[derive(Deserialize)]
-struct Node {
+struct StoreNode {
     #[serde(rename = "Value", default)]
     value: String,
     #[serde(rename = "Children", default)]
-    children: Option<BTreeMap<String, Node>>,
+    children: Option<BTreeMap<String, StoreNode>>,
 }
 
-impl Node {
+impl StoreNode {
     fn child(&self, name: &str) -> Option<&Self> {
         self.children.as_ref()?.get(name)
     }
@@ -45,7 +45,7 @@ impl V2Store {
     /// # Errors
     /// It is no such JSON.
     pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let Whole { root } = serde_json::from_slice(json)?;
+        let StoreDocument { root } = serde_json::from_slice(json)?;
         let own = root.child("0");
         let version = own.and_then(|own| own.child("version"));
         let members = own.and_then(|own| own.child("members")?.children.as_ref());

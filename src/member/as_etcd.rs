@@ -26,7 +26,7 @@ pub enum LengthLimit {
 /// Why a start ends at the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WalFailure {
-    /// A record's checksum is wrong, which ends at this position of this file.
+    /// A record's checksum is wrong; the last sound one ends at this position of this file.
     Crc { file: usize, position: u64 },
     /// A file does not go on where the one before it ended.
     Chain,
@@ -61,7 +61,7 @@ enum Stop {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Record<'a> {
+struct RawRecord<'a> {
     kind: u64,
     crc: u32,
     data: &'a [u8],
@@ -78,15 +78,12 @@ const SNAPSHOT: u64 = 5;
 pub struct SnapshotRecord {
     pub index: u64,
     pub term: u64,
-    /// Whether it names the members, as from 3.5 on.
-    pub has_members: bool,
 }
 
 /// An entry, as it lies in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogEntry<'a> {
     pub index: u64,
-    pub term: u64,
     /// 0 for a request, 1 for a change of the members.
     pub kind: u64,
     pub data: &'a [u8],
@@ -96,7 +93,6 @@ pub struct LogEntry<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct ReadFrom<'a> {
     pub node_id: u64,
-    pub cluster_id: u64,
     pub term: u64,
     pub commit: u64,
     /// Those after the snapshot.
@@ -131,7 +127,7 @@ impl<'a> Decoder<'_, 'a> {
         Stop::Torn { file: self.file, offset: self.offset }
     }
 
-    fn next(&mut self) -> Result<Record<'a>, Stop> {
+    fn next(&mut self) -> Result<RawRecord<'a>, Stop> {
         loop {
             if self.file >= self.files.len() {
                 return Err(Stop::End);
@@ -157,7 +153,7 @@ impl<'a> Decoder<'_, 'a> {
         self.offset = 0;
     }
 
-    fn record(&mut self, field: [u8; WORD], after: &'a [u8]) -> Result<Record<'a>, Stop> {
+    fn record(&mut self, field: [u8; WORD], after: &'a [u8]) -> Result<RawRecord<'a>, Stop> {
         let number = u64::from_le_bytes(field);
         let len = number & ((1 << 56) - 1);
         let padding = if number >> 63 == 1 { number >> 56 & 7 } else { 0 };
@@ -176,7 +172,7 @@ impl<'a> Decoder<'_, 'a> {
         if record.kind != CHECKSUM {
             self.crc = crc32c::crc32c_append(self.crc, record.data);
             if self.crc != record.crc {
-                // where it says the fault is, is where the last sound record ends
+                // etcd names the end of the last sound record
                 let failure = WalFailure::Crc { file: self.file, position: self.offset as u64 };
                 return Err(if is_torn { self.torn() } else { Stop::Failed(failure) });
             }
@@ -186,7 +182,7 @@ impl<'a> Decoder<'_, 'a> {
     }
 
     /// Takes a file's head. Whether it goes on where the one before it ended.
-    fn take_head(&mut self, record: Record<'_>) -> Result<(), Stop> {
+    fn take_head(&mut self, record: RawRecord<'_>) -> Result<(), Stop> {
         if self.crc != 0 && self.crc != record.crc {
             return Err(Stop::Failed(WalFailure::Chain));
         }
@@ -211,8 +207,8 @@ fn has_zero_sector(frame: &[u8], offset: usize) -> bool {
     false
 }
 
-fn parse(message: &[u8]) -> Option<Record<'_>> {
-    let mut record = Record { kind: 0, crc: 0, data: &[] };
+fn parse(message: &[u8]) -> Option<RawRecord<'_>> {
+    let mut record = RawRecord { kind: 0, crc: 0, data: &[] };
     for field in Fields::of(message) {
         let field = field.ok()?;
         match (field.number, field.value) {
@@ -246,8 +242,8 @@ fn numbers<const N: usize>(message: &[u8]) -> ([u64; N], &[u8]) {
 }
 
 fn snapshot_record(data: &[u8]) -> SnapshotRecord {
-    let ([index, term], members) = numbers(data);
-    SnapshotRecord { index, term, has_members: !members.is_empty() }
+    let ([index, term], _) = numbers(data);
+    SnapshotRecord { index, term }
 }
 
 /// The snapshot records up to the committed entry, of all files: what a start reads first. A torn record ends it.
@@ -330,7 +326,7 @@ fn read_all<'a>(mut decoder: Decoder<'_, 'a>, (index, term): (u64, u64)) -> Resu
                 if *metadata.get_or_insert(record.data) != record.data {
                     return Err(Stop::Failed(WalFailure::Metadata));
                 }
-                ([read.node_id, read.cluster_id], _) = numbers(record.data);
+                ([read.node_id], _) = numbers(record.data);
             }
             CHECKSUM => decoder.take_head(record)?,
             SNAPSHOT => {
@@ -346,13 +342,13 @@ fn read_all<'a>(mut decoder: Decoder<'_, 'a>, (index, term): (u64, u64)) -> Resu
 
 /// A later entry of an index takes the place of the earlier one and all after it.
 fn take_entry<'a>(entries: &mut Vec<LogEntry<'a>>, message: &'a [u8], after: u64) -> Result<(), Stop> {
-    let ([kind, term, index], data) = numbers(message);
+    let ([kind, _, index], data) = numbers(message);
     let Some(before) = index.checked_sub(after).and_then(|distance| distance.checked_sub(1)) else {
         return Ok(());
     };
     let before = usize::try_from(before).ok().filter(|&before| before <= entries.len());
     let before = before.ok_or(Stop::Failed(WalFailure::Gap { index }))?;
     entries.truncate(before);
-    entries.push(LogEntry { index, term, kind, data });
+    entries.push(LogEntry { index, kind, data });
     Ok(())
 }

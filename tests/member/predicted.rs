@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 
+use etcd_medic::LogFiles;
 use etcd_medic::internals::doctor::report::DoctorReport;
 use etcd_medic::internals::doctor::{MemberFiles, Prediction, Starts, predict};
 use etcd_medic::internals::etcd::apply::Version;
@@ -64,9 +65,10 @@ fn each_start_of_each_etcd() {
                 continue;
             }
             let files = MemberFiles::open(&folder.path().join(member));
+            let log = files.log.as_ref().map(LogFiles::read);
             for (version, happened) in starts.as_object().into_iter().flatten() {
                 let version: Version = version.parse().expect("a version");
-                let predicted = predict(&files, version);
+                let predicted = predict(&files, log.as_ref(), version);
                 let differences = differences(&predicted, happened);
                 *tally.entry(format!("{:?}", predicted.starts)).or_default() += 1;
                 if !differences.is_empty() {
