@@ -49,7 +49,15 @@ impl Moments {
 }
 
 fn start(args: &[&str]) -> Child {
-    program().args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started")
+    program().args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started")
+}
+
+/// How it ended, and its last words.
+fn ended(child: &mut Child) -> (ExitStatus, String) {
+    let mut words = String::new();
+    // a message is short: nobody waits for room in the pipe
+    child.stderr.take().expect("a pipe").read_to_string(&mut words).expect("text");
+    (child.wait().expect("waited for"), words)
 }
 
 pub(super) fn is_unfinished(name: &str) -> bool {
@@ -91,14 +99,15 @@ fn by_sigkill() {
         let mut child = start(&args);
         sleep(moments.next());
         child.kill().expect("killed, or ended before");
-        let killed = child.wait().expect("waited for").code().is_none();
+        let (status, words) = ended(&mut child);
+        let killed = status.code().is_none();
         assert_eq!(modified(), was, "round {round}: the source");
         assert!(is_file_of(&source, &large.source), "round {round}: the source");
         let whole = is_file_of(&target, &large.copy);
         let as_before =
             if previous { is_file_of(&target, b"precious") } else { target.symlink_metadata().is_err() };
         assert!(whole || as_before, "round {round}: neither whole nor as before");
-        assert!(whole || killed, "round {round}: it ended, and nothing is there");
+        assert!(whole || killed, "round {round}: it ended with {status}, and nothing is there: {words}");
         moments.learn(whole);
         let left = clean(folder.path());
         // what was replaced is removed once the new name is on the disk
@@ -136,7 +145,8 @@ fn by_sigkill_in_place() {
         let mut child = start(&args);
         sleep(moments.next());
         child.kill().expect("killed, or ended before");
-        let killed = child.wait().expect("waited for").code().is_none();
+        let (status, words) = ended(&mut child);
+        let killed = status.code().is_none();
         assert_eq!(names_of(&member.join("snap")), ["db"], "round {round}: nothing strange in snap");
         let kept = member.join("db.before-defrag");
         let done = is_file_of(&db, &large.copy);
@@ -146,7 +156,7 @@ fn by_sigkill_in_place() {
             assert_eq!(kept.exists(), !discard, "round {round}: the old file is kept");
             fs::write(&db, &large.source).expect("as before");
         } else {
-            assert!(killed, "round {round}: it ended, and did nothing");
+            assert!(killed, "round {round}: it ended with {status}, and did nothing: {words}");
             assert!(is_file_of(&db, &large.source), "round {round}: neither old nor new");
             killed_before += 1;
         }

@@ -29,10 +29,10 @@ mod targets;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
-use std::io::{Write, stderr};
+use std::io::{Read, Write, stderr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};

@@ -228,6 +228,21 @@ fn started_until_it_writes(args: &[String], out: &Path, ignoring: Option<&str>) 
     child
 }
 
+/// On a busy machine a run may end before its signal comes: such a one is done again.
+fn signalled_in_time(args: &[String], out: &Path, name: &str) -> Ran {
+    for _ in 0..20 {
+        fs::create_dir(out).expect("made");
+        let child = started_until_it_writes(args, out, None);
+        signal(&child, name);
+        let ran = Ran::from(child.wait_with_output().expect("waited for"));
+        if ran.code > 1 {
+            return ran;
+        }
+        fs::remove_dir_all(out).expect("removed");
+    }
+    panic!("{args:?}: no SIG{name} came in time");
+}
+
 /// A signal removes the temporary file, which may hold Secrets; one that was ignored by whoever started the program does nothing.
 #[test]
 fn signals() {
@@ -235,10 +250,7 @@ fn signals() {
     let out = folder.path().join("out");
     for args in long_works(folder.path()) {
         for (name, number) in SIGNALS {
-            fs::create_dir(&out).expect("made");
-            let child = started_until_it_writes(&args, &out, None);
-            signal(&child, name);
-            let ran = Ran::from(child.wait_with_output().expect("waited for"));
+            let ran = signalled_in_time(&args, &out, name);
             let left = files_below(&out);
             assert_eq!(ran.code, 128 + number, "{args:?}, SIG{name}: {}", ran.err);
             assert!(!left.iter().any(|name| is_unfinished(name)), "{args:?}, SIG{name}: {left:?}");
