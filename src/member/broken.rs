@@ -7,9 +7,10 @@ use super::frame::Frames;
 use super::log::Segment;
 use super::message::{Metadata, RaftEntry};
 use super::names::parse_broken;
-use super::read::{ReadLog, Stretch};
+use super::read::ReadLog;
 use super::record::{RecordType, WalRecord, WalRecords};
 use super::resync::{Proofs, resync};
+use super::stretch::Stretch;
 
 /// What only the copy of a segment holds.
 #[derive(Debug)]

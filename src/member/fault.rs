@@ -90,9 +90,11 @@ pub enum LogFaultKind {
         /// The next one that is there.
         found: u64,
     },
-    /// More gaps than are kept apart.
-    #[error("the log has too many gaps: only the entries from {first} on are read")]
-    TooManyGaps {
+    /// More gaps than are kept apart, or more changes than are kept.
+    #[error(
+        "the log has more gaps, or changes of the term or of the members, than any etcd makes: only the entries from {first} on are read"
+    )]
+    LeftOut {
         /// The first entry that is kept.
         first: u64,
     },

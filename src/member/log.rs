@@ -126,6 +126,11 @@ impl Entries {
         self.last <= index || (1..=index.saturating_add(1)).contains(&self.first)
     }
 
+    /// Changes of the term and of the members.
+    pub(super) fn num_turns(&self) -> usize {
+        self.terms.len().saturating_add(self.changes.len())
+    }
+
     /// Whether an entry of this index and term comes next.
     pub(super) fn can_extend(&self, index: u64, term: u64) -> bool {
         let last_term = self.terms.last().map_or(0, |(_, term)| *term);

@@ -10,6 +10,7 @@
 //! | [`conf_state`] | who is a member, as raft counts |
 //! | [`snap`] | a `.snap` file: its index, term, and members |
 //! | [`log`](mod@log) | what a log says: whose it is, how far it goes, who is a member |
+//! | [`stretch`] | entries that follow each other |
 //! | [`read`](mod@read) | all segments, in order, and the stretches of entries without a gap |
 //! | `plain` | segments without trouble, read beside each other |
 //! | [`as_etcd`] | the log as an etcd reads it at its start |
@@ -36,8 +37,10 @@ pub mod read;
 pub mod record;
 pub mod resync;
 pub mod snap;
+pub mod stretch;
 
 pub use conf_state::ConfState;
 pub use fault::{LogFault, LogFaultKind};
 pub use log::Log;
-pub use read::{ReadLog, Stretch};
+pub use read::ReadLog;
+pub use stretch::Stretch;

@@ -7,9 +7,14 @@ use super::conf_change::ConfChange;
 use super::log::Segment;
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::record::{RecordType, WalRecord, WalRecords};
+use super::stretch::push_message;
 
 /// A segment with more snapshot records is read in its turn, where few of them are kept.
 const MAX_SNAPSHOTS: usize = 100;
+/// A segment with more changes of the term or of the members is read in its turn, as there may be too many of them in all.
+const MAX_TURNS: usize = 1000;
+/// A segment with smaller entries is read in its turn: here, all segments are kept beside what they are joined to.
+const MIN_BYTES_AN_ENTRY: usize = 64;
 
 /// What is in a segment that has no fault in itself, and whose entries follow each other.
 #[derive(Debug)]
@@ -60,7 +65,8 @@ impl<'a> PlainSegment<'a> {
         }
         let ends_well = records.end().ok()?.may_end(is_last);
         plain.crc = records.crc()?;
-        ends_well.then_some(plain)
+        let entries_bytes = plain.messages.len().saturating_mul(MIN_BYTES_AN_ENTRY);
+        (ends_well && entries_bytes <= segment.data.len()).then_some(plain)
     }
 
     fn take(&mut self, record: &WalRecord<'a>) -> Option<()> {
@@ -97,8 +103,9 @@ impl<'a> PlainSegment<'a> {
         if let EntryData::ConfChange(change, _) = entry.content {
             self.changes.push((entry.index, change));
         }
-        self.messages.push(message);
-        Some(())
+        push_message(&mut self.messages, message);
+        let turns = self.terms.len().saturating_add(self.changes.len());
+        (turns <= MAX_TURNS).then_some(())
     }
 
     /// The last index.

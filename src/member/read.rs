@@ -10,18 +10,21 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::fault::{LogFault, LogFaultKind};
 
-use super::log::{Entries, Log, Segment};
+use super::log::{Log, Segment};
 use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
 use super::plain::PlainSegment;
 use super::record::{RecordType, WalRecord, WalRecords};
 use super::resync::{Proofs, resync};
+use super::stretch::Stretch;
 
 /// Faults that are kept; more are only counted.
 const MAX_FAULTS: usize = 100;
 
 /// Stretches that are kept, the newest: more gaps than that were made on purpose.
 const MAX_STRETCHES: usize = 10_000;
+/// Changes of the term and of the members that are kept: more were made on purpose.
+const MAX_TURNS: usize = 100_000;
 /// Snapshot records that are kept: the first ones, which say whether a restore began the log, and the newest. Nobody asks for others.
 const MAX_SNAPSHOTS: usize = 1000;
 const FIRST_SNAPSHOTS: usize = 16;
@@ -41,85 +44,6 @@ pub struct ReadLog<'a> {
     pub num_faults: u64,
     /// Entries of another member or cluster, which are left out.
     pub foreign_entries: u64,
-}
-
-/// Entries that follow each other.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Stretch<'a> {
-    entries: Entries,
-    /// The message of each entry.
-    messages: Vec<&'a [u8]>,
-}
-
-impl<'a> Stretch<'a> {
-    /// The index of the first entry; 0 for none.
-    pub fn first_index(&self) -> u64 {
-        self.entries.first
-    }
-
-    /// The index of the last entry.
-    pub fn last_index(&self) -> u64 {
-        self.entries.last
-    }
-
-    /// An entry; `None` for one that is not in the stretch.
-    pub fn entry(&self, index: u64) -> Option<RaftEntry<'a>> {
-        let at = usize::try_from(index.checked_sub(self.entries.first)?).ok()?;
-        RaftEntry::parse(self.messages.get(at)?).ok()
-    }
-
-    /// The term of an entry.
-    pub fn term_at(&self, index: u64) -> Option<u64> {
-        self.entries.term_at(index)
-    }
-
-    /// Its entries, in order.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = RaftEntry<'a>> {
-        self.messages.iter().filter_map(|message| RaftEntry::parse(message).ok())
-    }
-
-    /// Its entries from an index on, in order.
-    pub fn entries_from(&self, index: u64) -> impl Iterator<Item = RaftEntry<'a>> {
-        let before = usize::try_from(index.saturating_sub(self.entries.first)).unwrap_or(usize::MAX);
-        let messages = self.messages.get(before..).unwrap_or_default();
-        messages.iter().filter_map(|message| RaftEntry::parse(message).ok())
-    }
-
-    /// The messages of its entries, in order.
-    pub fn messages(&self) -> &[&'a [u8]] {
-        &self.messages
-    }
-
-    fn extend(&mut self, messages: Vec<&'a [u8]>) {
-        if self.messages.is_empty() {
-            self.messages = messages;
-        } else {
-            self.messages.extend(messages);
-        }
-    }
-
-    /// Begins with an entry.
-    pub(super) fn begin(entry: &RaftEntry<'_>, message: &'a [u8]) -> Option<Self> {
-        let mut begun = Self::default();
-        begun.entries.take(entry, 0, true).ok()?;
-        begun.push(entry.index, message);
-        Some(begun)
-    }
-
-    /// Takes an entry that follows the last one, or replaces one of them; says whether it does.
-    pub(super) fn goes_on(&mut self, entry: &RaftEntry<'_>, message: &'a [u8]) -> bool {
-        let goes_on = self.entries.take(entry, 0, false).is_ok();
-        if goes_on {
-            self.push(entry.index, message);
-        }
-        goes_on
-    }
-
-    fn push(&mut self, index: u64, message: &'a [u8]) {
-        let before = index.saturating_sub(self.entries.first);
-        self.messages.truncate(usize::try_from(before).unwrap_or(usize::MAX));
-        self.messages.push(message);
-    }
 }
 
 impl<'a> ReadLog<'a> {
@@ -231,7 +155,9 @@ struct Reader<'a> {
     /// Whether entries may be missing before the next one.
     is_interrupted: bool,
     foreign_entries: u64,
-    stretches_are_left_out: bool,
+    /// Changes of the term and of the members in the stretches before this one.
+    turns_before: usize,
+    entries_are_left_out: bool,
     faults: Vec<LogFault>,
     num_faults: u64,
 }
@@ -265,6 +191,7 @@ impl<'a> Reader<'a> {
         self.crc.is_none_or(|crc| crc == plain.crc_before)
             && self.metadata.is_none_or(|metadata| metadata == plain.metadata)
             && plain.states.is_none_or(|(first, _)| first.goes_back(&self.state).is_none())
+            && self.turns_before.saturating_add(begun.num_turns()) < MAX_TURNS
             && (plain.first == 0
                 || begun.can_extend(plain.first, first_term)
                 || begun.first == 0 && (plain.first == 1 || self.may_begin_anywhere))
@@ -381,6 +308,9 @@ impl<'a> Reader<'a> {
         if jumps && may_begin {
             self.end_stretch();
         }
+        if self.turns_before.saturating_add(self.now.entries.num_turns()) > MAX_TURNS {
+            self.leave_out_all();
+        }
         let taken = self.now.entries.take(entry, self.state.commit, may_begin).or_else(|kind| {
             self.begin(entry);
             // after a fault it is expected that entries are missing: that fault was said
@@ -397,11 +327,19 @@ impl<'a> Reader<'a> {
         if before.messages.is_empty() {
             return;
         }
+        self.turns_before = self.turns_before.saturating_add(before.entries.num_turns());
         self.stretches.push(before);
         if self.stretches.len() > MAX_STRETCHES {
             self.stretches.drain(..MAX_STRETCHES / 2);
-            self.stretches_are_left_out = true;
+            self.turns_before = self.stretches.iter().map(|stretch| stretch.entries.num_turns()).sum();
+            self.entries_are_left_out = true;
         }
+    }
+
+    /// Keeps none of the entries so far.
+    fn leave_out_all(&mut self) {
+        (self.now, self.stretches, self.turns_before) = (Stretch::default(), Vec::new(), 0);
+        (self.entries_are_left_out, self.is_interrupted) = (true, true);
     }
 
     /// Begins another stretch with this entry.
@@ -434,10 +372,10 @@ impl<'a> Reader<'a> {
             let segment = last.unwrap_or(&nothing);
             self.fault(segment, segment.data.len() as u64, kind);
         }
-        if self.stretches_are_left_out {
-            let first = self.stretches.first().map_or(0, Stretch::first_index);
+        if self.entries_are_left_out {
+            let first = self.stretches.first().unwrap_or(&self.now).first_index();
             let nothing = Segment { name: "wal", data: &[] };
-            self.fault(last.unwrap_or(&nothing), 0, LogFaultKind::TooManyGaps { first });
+            self.fault(last.unwrap_or(&nothing), 0, LogFaultKind::LeftOut { first });
         }
         let Self { mut stretches, now, faults, num_faults, foreign_entries, .. } = self;
         if !now.messages.is_empty() {

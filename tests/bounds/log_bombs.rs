@@ -4,8 +4,8 @@
 use std::io::{Write, stderr};
 use std::time::Duration;
 
-use etcd_medic::internals::member::ReadLog;
 use etcd_medic::internals::member::log::Segment;
+use etcd_medic::internals::member::{LogFaultKind, ReadLog};
 
 use super::counting::{self, Step, step};
 use super::support::member_log::{
@@ -14,7 +14,7 @@ use super::support::member_log::{
 use super::watch::{one_at_a_time, watched};
 
 /// Of each log.
-const BYTES: usize = 4 << 20;
+const BYTES: usize = 32 << 20;
 
 /// What a log has a lot of, and the next of it.
 type Shape = (&'static str, fn(LogBuilder, u64) -> LogBuilder);
@@ -84,4 +84,24 @@ fn a_log_of_one_thing() {
         }
     }
     assert!(over.is_empty(), "{over:#?}");
+}
+
+#[test]
+fn more_changes_of_the_term_than_are_kept() {
+    let mut log = LogBuilder::new(7);
+    let last = 250_000;
+    for index in 1..=last {
+        log = log.record(ENTRY, Some(&numbers(&[0, index, index])));
+    }
+    let log = log.last();
+    let read = ReadLog::read(&[Segment { name: FIRST_SEGMENT, data: &log }]);
+    let first = read.stretches.first().expect("one").first_index();
+    assert!(first > 100_000 && last - first <= 100_001, "{first}");
+    assert!(
+        read.faults.iter().any(|fault| fault.kind == LogFaultKind::LeftOut { first }),
+        "{:?}",
+        read.faults
+    );
+    assert_eq!((read.log.last_index(), read.log.term_at(last)), (last, Some(last)));
+    assert_eq!(read.num_entries(), last + 1 - first);
 }
