@@ -80,6 +80,7 @@ mod ranges;
 mod replay;
 #[cfg(feature = "cli")]
 mod report;
+mod restore;
 mod rewrite;
 mod salvage;
 mod scan;
@@ -95,7 +96,9 @@ pub use front::options::{
     AnalyzeOptions, CheckOptions, CleanupOptions, GetOptions, HashOptions, KeysOptions, PlanOptions,
     StatusOptions,
 };
-pub use front::{KeysError, StoredObject, open, open_with, replay_newest, salvage, synth};
+pub use front::{
+    KeysError, RestoreSource, StoredObject, open, open_with, replay_newest, restore, salvage, synth,
+};
 
 pub use analyze::Analysis;
 pub use bolt::lock::Lock;
@@ -117,6 +120,10 @@ pub use output::OutputError;
 pub use replay::document::{PassedOver, ReplayReport};
 pub use replay::error::ReplayError;
 pub use replay::request::{ReplayRequest, Until};
+pub use restore::cluster::{ClusterError, NewCluster};
+pub use restore::document::{RestoreReport, RestoredMember};
+pub use restore::error::RestoreError;
+pub use restore::request::{Identity, RestoreRequest};
 pub use rewrite::changes::{AlarmKind, ChangeError, History, Wish};
 pub use rewrite::error::DefragError;
 pub use rewrite::guard::Refusal;
@@ -145,6 +152,6 @@ pub mod internals {
     }
     internals! {
         analyze, bolt, check, cleanup, clock, content, copy, doctor, etcd, filter, guide, hash, input, inspect, k8s, log, member, output, owner,
-        protobuf, replay, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
+        protobuf, replay, restore, #[cfg(feature = "cli")] report, rewrite, salvage, scan, shell, status, synth, text, travel, units,
     }
 }

@@ -1,9 +1,10 @@
-//! Protobuf's wire format: the fields of a message, one by one, without a copy and without recursion.
+//! Protobuf's wire format: the fields of a message, one by one, without a copy and without recursion; and fields added to one.
 //!
 //! What a field means is its reader's to say: etcd's records, the log's messages, Kubernetes' envelopes.
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use prost::encoding::encode_varint;
 use thiserror::Error;
 
 /// Bytes that are no protobuf message.
@@ -153,6 +154,19 @@ fn take_long_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Adds a field of a number to a message.
+pub fn put_number(message: &mut Vec<u8>, field: u32, value: u64) {
+    encode_varint(u64::from(field) << 3, message);
+    encode_varint(value, message);
+}
+
+/// Adds a field of bytes, a string, or a message to a message.
+pub fn put_bytes(message: &mut Vec<u8>, field: u32, value: &[u8]) {
+    encode_varint(u64::from(field) << 3 | 2, message);
+    encode_varint(value.len() as u64, message);
+    message.extend_from_slice(value);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +220,7 @@ mod tests {
         numbers.push(0x0123_4567_89ab_cdef);
         for number in numbers {
             let mut encoded = Vec::new();
-            prost::encoding::encode_varint(number, &mut encoded);
+            encode_varint(number, &mut encoded);
             for after in [&b""[..], b"\x05", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
                 let bytes = [&encoded[..], after].concat();
                 let mut rest = &bytes[..];

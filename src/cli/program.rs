@@ -10,7 +10,7 @@ use super::context::{GlobalOptions, columns};
 /// The commands, as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Look at a file", &["analyze", "status", "check", "doctor", "pages", "page", "buckets", "hash", "log"]),
-    ("Mend it", &["plan", "defrag", "salvage", "replay", "cleanup"]),
+    ("Mend it", &["plan", "defrag", "salvage", "replay", "restore", "cleanup"]),
     ("Read its keys, at any revision", &["keys", "history", "get", "export"]),
     ("Share and measure", &["synth", "schema", "completions", "man"]),
 ];

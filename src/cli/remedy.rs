@@ -14,6 +14,7 @@ use crate::input::unpack::error::UnpackError;
 use crate::input::{Reason, SourceError};
 use crate::output::OutputError;
 use crate::replay::error::ReplayError;
+use crate::restore::error::RestoreError;
 use crate::rewrite::changes::ChangeError;
 use crate::rewrite::error::DefragError;
 use crate::rewrite::guard::Refusal;
@@ -35,6 +36,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let salvage = || of_salvage(cause.downcast_ref()?);
     let replay = || of_replay(cause.downcast_ref()?);
     let log = || of_log(cause.downcast_ref()?);
+    let restore = || of_restore(cause.downcast_ref()?);
     let synth = || match cause.downcast_ref()? {
         SynthError::Copy(error) => of_copy(error),
         _ => None,
@@ -50,8 +52,14 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     let secret = || {
         cause.downcast_ref().map(|SecretWithheld| ": its bytes are shown with --show-secrets only".to_owned())
     };
-    let copy =
-        source.or_else(output).or_else(defrag).or_else(salvage).or_else(replay).or_else(log).or_else(synth);
+    let copy = source
+        .or_else(output)
+        .or_else(defrag)
+        .or_else(salvage)
+        .or_else(replay)
+        .or_else(log)
+        .or_else(restore)
+        .or_else(synth);
     copy.or_else(export).or_else(keys).or_else(travel).or_else(hash).or_else(secret)
 }
 
@@ -200,6 +208,29 @@ fn of_replay(error: &ReplayError) -> Option<String> {
         ReplayError::BaseDamaged(_) => ". `etcd-medic salvage` makes a sound one of it",
         ReplayError::Unsupported { .. } => " (--until-index)",
         ReplayError::Log(error) => return of_log(error),
+        _ => return None,
+    };
+    Some(remedy.to_owned())
+}
+
+fn of_restore(error: &RestoreError) -> Option<String> {
+    let remedy = match error {
+        RestoreError::Copy(error) => return of_copy(error),
+        RestoreError::Source(error) => return of_source(error),
+        RestoreError::Output(error) => return of_output(error),
+        RestoreError::Log(error) => return of_log(error),
+        RestoreError::Salvage(error) => return of_salvage(error),
+        RestoreError::Base(error) => return of_replay(error),
+        RestoreError::Trailer { .. } => "; take another one, or go on with --skip-hash-check if you know why",
+        RestoreError::NoIndex | RestoreError::WhoIsIt { .. } => {
+            ". Without --keep-identity it becomes a member of a new cluster"
+        }
+        RestoreError::Gap { last, .. } => {
+            return Some(format!(
+                ". Take a newer db, or another member's; or leave them out with --cut-log {last}"
+            ));
+        }
+        RestoreError::WouldNotStart { .. } => ". Name the etcd that is to start from it with --for",
         _ => return None,
     };
     Some(remedy.to_owned())

@@ -9,7 +9,9 @@ use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 use crate::report::json::{Envelope, version};
-use crate::{analyze, check, cleanup, doctor, hash, inspect, log, replay, rewrite, salvage, synth, travel};
+use crate::{
+    analyze, check, cleanup, doctor, hash, inspect, log, replay, restore, rewrite, salvage, synth, travel,
+};
 
 use super::commands::schema::schemas;
 use super::commands::{
@@ -33,6 +35,7 @@ fn made(name: &str) -> Value {
         "defrag" => document::<rewrite::outcome::DefragReport>(name),
         "salvage" => document::<salvage::document::SalvageReport>(name),
         "replay" => document::<replay::document::ReplayReport>(name),
+        "restore" => document::<restore::document::RestoreReport>(name),
         "log" => document::<log::summary::LogSummary>(name),
         "log-line" => schema_of::<log::LogLine<'_>>(name),
         "cleanup" => document::<cleanup::Cleanup>(name),

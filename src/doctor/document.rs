@@ -14,7 +14,9 @@ use super::prediction::{Prediction, Starts};
 
 /// The newest patches that the predictions were tried on.
 pub const NEWEST: [Version; 4] =
-    [Version::new(3, 4, 23), Version::new(3, 5, 35), Version::new(3, 6, 16), Version::new(3, 7, 3)];
+    [Version::new(3, 4, 23), Version::new(3, 5, 35), Version::new(3, 6, 16), LATEST];
+/// The newest of them.
+pub const LATEST: Version = Version::new(3, 7, 3);
 
 /// A member's directory.
 #[derive(Clone, Debug, Serialize)]

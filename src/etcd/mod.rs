@@ -16,6 +16,7 @@
 //! | [`request`] | what an entry of the log asks for |
 //! | [`apply`] | what etcd does with it |
 //! | [`membership`] | whether a member is the only one of its cluster |
+//! | [`v2_store`], [`new_v2_store`] | the store of the API before v3, read and made |
 //! | [`tail`] | how far a db is in the log beside it |
 //! | [`trailer`] | the SHA-256 after a snapshot |
 //! | [`data_dir`] | from a path that a user names to the db in it |
@@ -32,6 +33,7 @@ pub mod kept;
 pub mod key_value;
 pub mod known_revisions;
 pub mod membership;
+pub mod new_v2_store;
 pub mod request;
 pub mod revision;
 pub mod schema;

@@ -7,6 +7,7 @@
 //! | `look` | questions about a file: its size, health, content |
 //! | `history` | keys at any revision, and those that were deleted |
 //! | `mend` | copies: packed, or saved from a damaged file |
+//! | `restore` | a member's directory, from a db in any state |
 
 #![warn(missing_docs)]
 
@@ -15,7 +16,9 @@ mod look;
 mod mend;
 mod open;
 pub mod options;
+mod restore;
 
 pub use history::{KeysError, StoredObject};
 pub use mend::{replay_newest, salvage, synth};
 pub use open::{open, open_with};
+pub use restore::{RestoreSource, restore};

@@ -107,6 +107,15 @@ impl Log {
         Some(members).filter(|members| !members.is_empty())
     }
 
+    /// The members as of an entry, where the log tells.
+    pub fn config_at(&self, index: u64, snaps: &[Snapshot]) -> Option<ConfState> {
+        let (base, mut config) = self.newest_config(index, snaps)?;
+        let changes = self.entries.changes.iter();
+        let since = changes.filter(|(at, _)| *at > base && *at <= index);
+        since.for_each(|(_, change)| config.apply(*change));
+        Some(config).filter(|config| !config.members().is_empty())
+    }
+
     /// The newest point at which all members are named, and after which every entry is there.
     fn newest_config(&self, committed: u64, snaps: &[Snapshot]) -> Option<(u64, ConfState)> {
         let named = |record: &Snapshot| {

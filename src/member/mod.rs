@@ -15,6 +15,7 @@
 //! | `plain` | segments without trouble, read beside each other |
 //! | [`as_etcd`] | the log as an etcd reads it at its start |
 //! | [`broken`] | what a repair by etcd cut off, and its copy still holds |
+//! | [`write`](mod@write) | a log of one segment, and a `.snap` file, made anew |
 //! | [`resync`](mod@resync) | what is sound after a fault |
 //! | [`fault`] | what can be wrong |
 //!
@@ -38,6 +39,7 @@ pub mod record;
 pub mod resync;
 pub mod snap;
 pub mod stretch;
+pub mod write;
 
 pub use conf_state::ConfState;
 pub use fault::{LogFault, LogFaultKind};

@@ -15,7 +15,7 @@ use super::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use super::names::SegmentName;
 use super::plain::PlainSegment;
 use super::record::{RecordType, WalRecord, WalRecords};
-use super::resync::{Proofs, resync};
+use super::resync::{Proofs, by_its_own_length, resync};
 use super::stretch::Stretch;
 
 /// Faults that are kept; more are only counted.
@@ -242,6 +242,14 @@ impl<'a> Reader<'a> {
                 Err(kind) => kind,
             };
             self.fault(segment, at, kind);
+            if let Some((record, behind)) = by_its_own_length(segment.data, at, records.crc(), &mut proofs) {
+                if let Err(kind) = self.take(&record) {
+                    self.fault(segment, at, kind);
+                }
+                records = behind;
+                count = count.saturating_add(1);
+                continue;
+            }
             match resync(segment.data, at, kind, &mut proofs) {
                 Some(sound) => records = sound,
                 None => {

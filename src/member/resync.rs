@@ -1,13 +1,15 @@
-//! What is sound after a fault of a segment.
+//! What is sound at a fault of a segment, and after it.
 //!
 //! A record's checksum is that of its own data and all before, so a record is proved by the checksum that the one before it
 //! holds, whether that one is sound or not. Frames begin at multiples of eight bytes.
 
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::protobuf::{take_bytes, take_varint};
+
 use super::fault::LogFaultKind;
 use super::frame::Frames;
-use super::record::{WalRecord, WalRecords};
+use super::record::{RecordType, WalRecord, WalRecords};
 
 /// Bytes that frames are aligned to.
 const STEP: usize = 8;
@@ -51,6 +53,39 @@ pub fn resync<'a>(
         }
     }
     None
+}
+
+/// The record at this offset, whatever its frame's length field says: a record tells its own length, and its checksum proves it, where
+/// that of the records before is known. Gives what comes after it, too.
+pub fn by_its_own_length<'a>(
+    segment: &'a [u8],
+    fault_at: u64,
+    crc: Option<u32>,
+    proofs: &mut Proofs,
+) -> Option<(WalRecord<'a>, WalRecords<'a>)> {
+    let at = usize::try_from(fault_at).ok()?;
+    let begin = at.checked_add(STEP)?;
+    let rest = segment.get(begin..)?;
+    let len = record_len(rest)?;
+    proofs.0 = proofs.0.checked_sub(len)?;
+    let record = WalRecord::parse(rest.get(..len)?, fault_at).ok()?;
+    let is_proved =
+        record.kind != RecordType::Checksum && crc32c::crc32c_append(crc?, record.data) == record.crc;
+    let end = begin.checked_add(len)?.checked_next_multiple_of(STEP)?;
+    is_proved.then(|| (record, WalRecords::behind(segment, end, record.crc)))
+}
+
+/// Bytes of a record by its fields: a type, a checksum, and data with its length.
+fn record_len(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    for tag in [0x08, 0x10, 0x1a] {
+        rest = rest.strip_prefix(&[tag])?;
+        match tag {
+            0x1a => drop(take_bytes(&mut rest).ok()?),
+            _ => drop(take_varint(&mut rest)?),
+        }
+    }
+    bytes.len().checked_sub(rest.len())
 }
 
 /// The checksum that what may be a record at this offset holds, and where it ends.

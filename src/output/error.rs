@@ -30,6 +30,9 @@ pub enum OutputError {
     /// There is a folder.
     #[error("{}: is a folder: name the file to write", shown(.0))]
     IsFolder(PathBuf),
+    /// There is a folder with something in it.
+    #[error("{}: is there, and is not empty. Nothing is put into it: name another, or move it away", shown(.0))]
+    NotEmpty(PathBuf),
     /// There is a file in place of a folder.
     #[error("{}: is no folder: move it away, or choose another folder", shown(.0))]
     NotAFolder(PathBuf),

@@ -7,18 +7,21 @@
 //! |---|---|
 //! | [`folder`] | a folder that is open |
 //! | [`target`] | where a file goes, and which targets are refused |
+//! | [`directory`] | a folder of files in the making |
 //! | [`in_place`] | the target of a copy that replaces its source |
 //! | [`unfinished`] | a file in the making, and how a signal removes it |
 //! | [`commit`] | the file gets its name; the old file is kept or removed |
 //! | [`error`] | what can go wrong |
 
 pub mod commit;
+pub mod directory;
 pub mod error;
 pub mod folder;
 pub mod in_place;
 pub mod target;
 pub mod unfinished;
 
+pub use directory::Directory;
 pub use error::OutputError;
 pub use folder::Folder;
 pub use target::Target;

@@ -1,7 +1,7 @@
 //! A file in the making.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,10 +25,13 @@ const MAX_PREFIX: usize = 32;
 #[derive(Debug)]
 pub(super) struct Registry {
     unfinished: Vec<(Arc<Folder>, OsString)>,
+    /// Folders, which are removed with all that is in them.
+    unfinished_folders: Vec<PathBuf>,
     done: Option<String>,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { unfinished: Vec::new(), done: None });
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { unfinished: Vec::new(), unfinished_folders: Vec::new(), done: None });
 
 /// The registry. While it is held, no signal removes anything or ends the process: names change only then.
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
@@ -42,6 +45,17 @@ impl Registry {
 
     pub(super) fn forget(&mut self, name: &OsStr) {
         self.unfinished.retain(|(_, unfinished)| unfinished != name);
+    }
+
+    pub(super) fn note_folder(&mut self, path: PathBuf) {
+        self.unfinished_folders.push(path);
+    }
+
+    /// Whether it was noted.
+    pub(super) fn forget_folder(&mut self, path: &Path) -> bool {
+        let before = self.unfinished_folders.len();
+        self.unfinished_folders.retain(|unfinished| unfinished != path);
+        self.unfinished_folders.len() < before
     }
 
     pub(super) fn say_done(&mut self, what: String) {
@@ -87,6 +101,9 @@ impl Ending {
         for (folder, name) in registry.unfinished.drain(..) {
             // the process ends either way
             let _ = folder.remove(&name);
+        }
+        for folder in registry.unfinished_folders.drain(..) {
+            let _ = fs::remove_dir_all(folder);
         }
         Self(registry)
     }

@@ -59,11 +59,24 @@ impl Held<'_> {
 }
 
 impl<'a> Base<'a> {
+    /// Reads a db whole, to which entries can be applied.
+    ///
+    /// # Errors
+    /// As [`Base::whole`]; it does not say which entry it is at, or permissions would decide.
+    pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, ReplayError> {
+        let base = Self::whole(db, progress)?;
+        if base.state.auth_enabled {
+            return Err(ReplayError::AuthEnabled);
+        }
+        base.state.consistent_index.ok_or(ReplayError::NoIndex)?;
+        Ok(base)
+    }
+
     /// Reads a db whole.
     ///
     /// # Errors
-    /// It is damaged, is not etcd's, or does not say which entry it is at.
-    pub fn read(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, ReplayError> {
+    /// It is damaged, or is not etcd's.
+    pub fn whole(db: &'a Db, progress: &(dyn Fn(u64) + Sync)) -> Result<Self, ReplayError> {
         let (buckets, whole) = structure::walk(db, MAX_FAULTS, |walker| read_buckets(walker, progress));
         if let Some(fault) = &whole.findings.first_of_trees {
             return Err(ReplayError::BaseDamaged(fault.in_words()));
@@ -78,10 +91,7 @@ impl<'a> Base<'a> {
         if let Some(odd) = odd(db, &whole, &state) {
             return Err(ReplayError::BaseOdd(odd));
         }
-        if state.auth_enabled {
-            return Err(ReplayError::AuthEnabled);
-        }
-        let index = state.consistent_index.ok_or(ReplayError::NoIndex)?;
+        let index = state.consistent_index.unwrap_or(0);
         let records = buckets.iter().find(|bucket| bucket.name == KEY_BUCKET);
         let newest = records.and_then(|records| RecordKey::parse(records.entries.last()?.key));
         let newest = newest.map_or(0, |place| place.revision.main);

@@ -8,6 +8,7 @@ use crate::etcd::revision::Revision;
 use crate::etcd::schema::{
     Alarm, ETCD_BUCKETS, FINISHED_COMPACT, KEY_BUCKET, LEASE_BUCKET, Lease, META_BUCKET, SCHEDULED_COMPACT,
 };
+use crate::member::ConfState;
 
 use super::base::{Base, Held};
 use super::content::{SmallBucket, SmallEntry};
@@ -77,7 +78,7 @@ fn removed<'a>(machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
 }
 
 /// The name of a member's row (`server/storage/schema/membership.go`, `BackendMemberKey`).
-fn hex_id(id: u64) -> Vec<u8> {
+pub fn hex_id(id: u64) -> Vec<u8> {
     format!("{id:x}").into_bytes()
 }
 
@@ -112,7 +113,7 @@ fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
         }
     }
     if machine.members.changed && base.writes_meta(b"confState", machine) {
-        changed.push((b"confState", conf_state(machine)));
+        changed.push((b"confState", conf_state_json(&machine.members.config)));
     }
     if machine.store.compact_revision != base.state.finished_compact_revision.unwrap_or(-1) {
         let revision = Revision { main: machine.store.compact_revision, sub: 0 }.to_bytes().to_vec();
@@ -123,7 +124,7 @@ fn meta<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {
 }
 
 /// A `ConfState` as etcd stores it (`server/storage/schema/confstate.go`: JSON).
-fn conf_state(machine: &Machine<'_>) -> Vec<u8> {
+pub fn conf_state_json(config: &ConfState) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Stored {
         voters: Vec<u64>,
@@ -131,7 +132,6 @@ fn conf_state(machine: &Machine<'_>) -> Vec<u8> {
         learners: Vec<u64>,
         auto_leave: bool,
     }
-    let config = &machine.members.config;
     go_json(&Stored {
         voters: config.voters().iter().copied().collect(),
         learners: config.learners().iter().copied().collect(),
@@ -140,7 +140,7 @@ fn conf_state(machine: &Machine<'_>) -> Vec<u8> {
 }
 
 /// A bucket's entries, with these in place of those of the same keys.
-fn replaced<'a, 'k>(
+pub fn replaced<'a, 'k>(
     base: &Base<'a>,
     name: &[u8],
     made: impl Iterator<Item = (&'k [u8], Vec<u8>)>,

@@ -26,6 +26,7 @@ pub mod json;
 pub mod log;
 pub mod prometheus;
 pub mod replay;
+pub mod restore;
 pub mod rewrite;
 pub mod salvage;
 pub mod simple;

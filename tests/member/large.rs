@@ -44,6 +44,8 @@ impl Segments {
         let number = number + 1;
         let name = format!("{number:016x}-{index:016x}.wal");
         let log = LogBuilder::segment(node_id, crc, index).term(term).state(index - 1);
+        // as often as a member takes a snapshot, or less
+        let log = log.snapshot(index - 1, Some(&[node_id]));
         Self { wal, node_id, number, name, log }
     }
 }

@@ -22,6 +22,7 @@ mod page;
 mod pages;
 mod plan;
 mod replay;
+mod restore;
 mod salvage;
 pub(super) mod schema;
 mod select;
@@ -56,6 +57,7 @@ pub(super) enum Command {
     Defrag(defrag::DefragArgs),
     Salvage(salvage::SalvageArgs),
     Replay(replay::ReplayArgs),
+    Restore(restore::RestoreArgs),
     Plan(plan::PlanArgs),
     Hash(hash::HashArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -92,6 +94,7 @@ impl Command {
             Self::Defrag(command) => command.run(context),
             Self::Salvage(command) => command.run(context),
             Self::Replay(command) => command.run(context),
+            Self::Restore(command) => command.run(context),
             Self::Plan(command) => command.run(context),
             Self::Hash(command) => command.run(context),
             Self::Cleanup(command) => command.run(context),

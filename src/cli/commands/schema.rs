@@ -14,7 +14,7 @@ macro_rules! schemas {
 }
 
 /// The schemas, made from the structs by the tests of [`crate::cli::schemas`], and packed by build.rs.
-const SCHEMAS: [(&str, &[u8]); 21] = schemas![
+const SCHEMAS: [(&str, &[u8]); 22] = schemas![
     "analyze",
     "status",
     "check",
@@ -27,6 +27,7 @@ const SCHEMAS: [(&str, &[u8]); 21] = schemas![
     "defrag",
     "salvage",
     "replay",
+    "restore",
     "log",
     "log-line",
     "cleanup",
