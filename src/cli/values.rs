@@ -3,6 +3,8 @@
 use bytesize::ByteSize;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
+use crate::doctor::document::NEWEST;
+use crate::etcd::apply::Version;
 use crate::rewrite::changes::History;
 
 pub(super) fn parse_page_size(text: &str) -> Result<u32, String> {
@@ -30,5 +32,16 @@ pub(super) fn parse_compact_to(text: &str) -> Result<History, String> {
         Ok(revision) if revision > 0 => Ok(History::CompactTo(revision)),
         _ if text == "current" => Ok(History::Current),
         _ => Err("not a revision: write a number from 1 on, or `current`".to_owned()),
+    }
+}
+/// A version of etcd; of a minor version, its newest patch that was tried.
+pub(super) fn parse_version(text: &str) -> Result<Version, String> {
+    let minor = text.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok());
+    match minor {
+        Some(minor) => {
+            let newest = NEWEST.into_iter().find(|version| version.minor == minor);
+            newest.ok_or_else(|| format!("etcd 3.{minor} was not tried: 3.4 to 3.7 were"))
+        }
+        None => text.parse(),
     }
 }

@@ -7,10 +7,15 @@ use crate::etcd::apply::Version;
 use crate::etcd::schema::State;
 use crate::member::ReadLog;
 use crate::text::ByteText;
+use crate::units::count;
 
 use super::files::{DbState, MemberFiles};
+use super::finding::{self, Finding};
+use super::leftovers;
 use super::predict::predict;
 use super::prediction::{Prediction, Starts};
+use super::trouble::Trouble;
+use super::truth::Truth;
 
 /// The newest patches that the predictions were tried on.
 pub const NEWEST: [Version; 4] =
@@ -34,6 +39,8 @@ pub struct MemberReport {
     pub log: Option<LogReport>,
     /// What each etcd does with it: the newest patches of 3.4 to 3.7 that were tried, or those that were named.
     pub starts: Vec<StartReport>,
+    /// What needs an answer, with the way out.
+    pub findings: Vec<Finding>,
     /// Whether all of those are healthy that decide: those that were named, else the newest patch of the cluster's own version, else all.
     pub healthy: bool,
     /// What the first of these that is not healthy says: in plain words.
@@ -84,6 +91,8 @@ pub struct StartReport {
     pub etcd: String,
     /// Whether it serves its clients; `null` where the directory alone does not decide it.
     pub starts: Option<bool>,
+    /// What is in its way; `null` for nothing.
+    pub trouble: Option<Trouble>,
     /// Whether it runs all the same, and answers nobody.
     pub runs_silently: bool,
     /// The message that it ends with, or repeats; `…` for what can't be known.
@@ -102,8 +111,17 @@ pub struct StartReport {
 
 impl From<Prediction> for StartReport {
     fn from(predicted: Prediction) -> Self {
-        let Prediction { version, starts, message, revision, takes_writes, why, needs_others, changes } =
-            predicted;
+        let Prediction {
+            version,
+            starts,
+            trouble,
+            message,
+            revision,
+            takes_writes,
+            why,
+            needs_others,
+            changes,
+        } = predicted;
         Self {
             etcd: version.to_string(),
             starts: match starts {
@@ -111,6 +129,7 @@ impl From<Prediction> for StartReport {
                 Starts::No | Starts::Silent => Some(false),
                 Starts::Undecided => None,
             },
+            trouble,
             runs_silently: starts == Starts::Silent,
             message,
             revision,
@@ -126,24 +145,47 @@ impl From<Prediction> for StartReport {
     }
 }
 
+impl StartReport {
+    /// A start that ends at another revision than its log leads to carries out other requests than the etcd that wrote them.
+    fn held_against(self, truth: &Truth) -> Self {
+        let Some(revision) = self.revision.filter(|&revision| revision != truth.revision) else {
+            return self;
+        };
+        let why = format!(
+            "it ends at revision {revision}, and its log, by the rules of the etcd {} that wrote it, at {}: it decides {} otherwise, \
+             without a message",
+            truth.writer,
+            truth.revision,
+            count(truth.decided_otherwise, "request")
+        );
+        Self { healthy: false, trouble: Some(Trouble::JudgedOtherwise), why: Some(why), ..self }
+    }
+}
+
 impl MemberReport {
     /// Of a directory, with these versions; with none, the newest.
     pub fn of(files: &MemberFiles, named: &[Version]) -> Self {
         let log = files.log.as_ref().map(|log| log.read());
         let db = DbReport::of(&files.db);
         let versions = if named.is_empty() { &NEWEST[..] } else { named };
-        let starts: Vec<_> = versions
-            .iter()
-            .map(|&version| StartReport::from(predict(files, log.as_ref(), version)))
-            .collect();
+        let truth = Truth::of(files);
+        let start_of = |&version: &Version| {
+            let start = StartReport::from(predict(files, log.as_ref(), version));
+            truth.as_ref().map_or(start.clone(), |truth| start.held_against(truth))
+        };
+        let starts: Vec<_> = versions.iter().map(start_of).collect();
         let own = db.as_ref().and_then(|db| crate::etcd::schema::minor_of(db.cluster_version.as_deref()?));
         let is_own = |version: &Version| named.is_empty() && Some(version.minor) == own;
         let has_own = versions.iter().any(is_own);
         let mut deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
-        let ill = deciding.find(|(_, start)| !start.healthy).map(|(_, start)| start);
+        let ill = deciding.find(|(_, start)| !start.healthy);
+        let of_start = ill.and_then(|(version, start)| {
+            finding::of_start(files, log.as_ref(), *version, start, truth.as_ref())
+        });
         Self {
             healthy: ill.is_none(),
-            reason: ill.map(|start| start.why.clone().unwrap_or_default()),
+            reason: ill.map(|(_, start)| start.why.clone().unwrap_or_default()),
+            findings: of_start.into_iter().chain(leftovers::of(files)).collect(),
             path: ByteText::from(files.folder.as_path()),
             member_id: log.as_ref().map(|log| HexId(log.log.metadata.node_id)),
             cluster_id: log.as_ref().map(|log| HexId(log.log.metadata.cluster_id)),

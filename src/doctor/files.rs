@@ -12,6 +12,7 @@ use crate::input::LogFiles;
 use crate::member::message::Snapshot;
 use crate::member::names::{parse_snap, parse_snap_db};
 use crate::member::snap;
+use crate::output::folder_of;
 use crate::platform::names_in;
 use crate::scan::root::RootFault;
 use crate::scan::structure;
@@ -19,6 +20,8 @@ use crate::scan::structure;
 /// A member's directory.
 #[derive(Debug)]
 pub struct MemberFiles {
+    /// The data dir, as it was named.
+    pub named: PathBuf,
     /// The folder `member`.
     pub folder: PathBuf,
     pub db: DbState,
@@ -53,7 +56,11 @@ impl MemberFiles {
     /// Opens what a data dir, or its folder `member`, has. Nothing is locked: the member should be stopped.
     pub fn open(path: &Path) -> Self {
         let member = path.join("member");
-        let folder = if member.is_dir() { member } else { path.to_owned() };
+        let (named, folder) = match (member.is_dir(), path.file_name()) {
+            (true, _) => (path.to_owned(), member),
+            (false, Some(name)) if name == "member" => (folder_of(path).to_owned(), path.to_owned()),
+            (false, _) => (path.to_owned(), path.to_owned()),
+        };
         let snap = folder.join("snap");
         let names = names(&snap);
         let mut snaps: Vec<_> = names.iter().filter(|name| name.ends_with(".snap")).cloned().collect();
@@ -67,6 +74,7 @@ impl MemberFiles {
             has_log: self::names(&wal).iter().any(|name| name.ends_with(".wal")),
             snaps: snaps.into_iter().map(|name| SnapFile::open(&snap, name)).collect(),
             received: received.collect(),
+            named,
             folder,
         }
     }

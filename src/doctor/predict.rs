@@ -21,6 +21,7 @@ use crate::units::count;
 use super::files::{DbState, MemberFiles};
 use super::prediction::{Prediction, Starts};
 use super::refusal::Refusal;
+use super::trouble::Trouble;
 
 /// Entries that a member writes at its start: a leader's empty one, and its own attributes.
 const OWN_ENTRIES: u64 = 2;
@@ -59,7 +60,9 @@ pub fn predict<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, version
     let changes = start.changes;
     match outcome {
         Ok(prediction) => Prediction { changes, ..prediction },
-        Err(Refusal { message, why }) => Prediction { changes, ..Prediction::refused(version, message, why) },
+        Err(Refusal { trouble, message, why }) => {
+            Prediction { changes, ..Prediction::refused(version, trouble, message, why) }
+        }
     }
 }
 
@@ -72,7 +75,11 @@ impl<'f> Startup<'f> {
         let files = self.files;
         let db = match &files.db {
             DbState::Damaged(fault) => {
-                return Err(Refusal::new("panic: …", format!("its db is damaged: {fault}")));
+                return Err(Refusal::new(
+                    Trouble::DbDamaged,
+                    "panic: …",
+                    format!("its db is damaged: {fault}"),
+                ));
             }
             DbState::Missing => None,
             DbState::Sound(db) => Some(db),
@@ -108,10 +115,15 @@ impl<'f> Startup<'f> {
         }
         if self.is_at_least(7) && records.is_empty() {
             let message = "panic: runtime error: invalid memory address or nil pointer dereference";
-            return Err(Refusal::new(message, "its log has no snapshot record, which this version needs"));
+            return Err(Refusal::new(
+                Trouble::NoSnapshotRecord,
+                message,
+                "its log has no snapshot record, which this version needs",
+            ));
         }
         if read.node_id == 0 {
             return Err(Refusal::new(
+                Trouble::EmptyLog,
                 "panic: cannot use none as id",
                 "its log is empty: it does not say whose it is",
             ));
@@ -138,7 +150,11 @@ impl<'f> Startup<'f> {
                 if self.is_at_least(6) && store.has_custom_content {
                     let message = "discovery failed | detected disallowed custom content in v2store for stage \
                                    --v2-deprecation=write-only";
-                    return Err(Refusal::new(message, format!("snap/{} has keys of the API v2", file.name)));
+                    return Err(Refusal::new(
+                        Trouble::V2Content,
+                        message,
+                        format!("snap/{} has keys of the API v2", file.name),
+                    ));
                 }
                 let (index, term, config) = (snapshot.index, snapshot.term, snapshot.config.clone());
                 return Ok(StartPoint { index, term, config, store: Some(store) });
@@ -162,16 +178,19 @@ impl<'f> Startup<'f> {
         match files.received.get(&from.index) {
             Some(_) if (Version::new(3, 5, 0)..=Version::new(3, 5, 1)).contains(&self.version) => {
                 let why = "a db that the leader sent waits beside its db, and 3.5.0 and 3.5.1 fail to put it in place";
-                Err(Refusal::new("panic: assertion failed: tx closed", why))
+                Err(Refusal::new(Trouble::ReceivedDbWaits, "panic: assertion failed: tx closed", why))
             }
             Some(DbState::Sound(received)) => {
                 self.changes.push(format!("renames snap/{:016x}.snap.db to snap/db", from.index));
                 Ok((Some(received), index(received)))
             }
-            Some(DbState::Damaged(fault)) => {
-                Err(Refusal::new("panic: …", format!("the db that the leader sent is damaged: {fault}")))
-            }
+            Some(DbState::Damaged(fault)) => Err(Refusal::new(
+                Trouble::DbDamaged,
+                "panic: …",
+                format!("the db that the leader sent is damaged: {fault}"),
+            )),
             Some(DbState::Missing) | None => Err(Refusal::new(
+                if db.is_none() { Trouble::DbMissing } else { Trouble::DbBehindSnapshot },
                 "panic: failed to recover v3 backend from snapshot | failed to find database snapshot file (snap: \
                  snapshot file doesn't exist)",
                 match db {
@@ -192,7 +211,11 @@ impl<'f> Startup<'f> {
         match minor_of(&version) {
             Some(minor) if self.is_at_least(6) && minor > self.version.minor => {
                 let message = format!("discovery failed | version \"{version}\" is not supported");
-                Err(Refusal::new(message, format!("its db is of the newer etcd {version}")))
+                Err(Refusal::new(
+                    Trouble::NewerVersion,
+                    message,
+                    format!("its db is of the newer etcd {version}"),
+                ))
             }
             _ => Ok(()),
         }
@@ -205,6 +228,7 @@ impl<'f> Startup<'f> {
                 let how = if self.is_at_least(6) { "panic" } else { "fatal" };
                 let message = "invalid downgrade; server version is lower than determined cluster version";
                 Err(Refusal::new(
+                    Trouble::NewerVersion,
                     format!("{how}: {message}"),
                     format!("its cluster runs etcd 3.{minor} already"),
                 ))
@@ -223,6 +247,7 @@ impl<'f> Startup<'f> {
         if term > 0 && !(ready.from.index..=last).contains(&commit) {
             let first = ready.from.index;
             return Err(Refusal::new(
+                Trouble::CommitBeyondEnd,
                 format!("panic: {node_id:x} state.commit {commit} is out of range [{first}, {last}]"),
                 format!("its log ends with entry {last}, and says that entry {commit} was committed"),
             ));
@@ -252,7 +277,7 @@ impl<'f> Startup<'f> {
                 _ => {
                     let message = "panic: unknown entry type; must be either EntryNormal or EntryConfChange";
                     let why = format!("entry {} is of a type that no etcd writes", entry.index);
-                    return Err(Refusal::new(message, why));
+                    return Err(Refusal::new(Trouble::UnknownEntry, message, why));
                 }
             }
         }
@@ -264,12 +289,16 @@ impl<'f> Startup<'f> {
         if self.is_at_least(7) && v2.is_ok() {
             let message = "panic: unmarshal should never fail (proto: cannot parse invalid wire-format data)";
             let why = format!("entry {index} is a request of the API v2, which this version can't read");
-            return Err(Refusal::new(message, why));
+            return Err(Refusal::new(Trouble::V2Request, message, why));
         }
         match v2.map(|request| request.effect()) {
             Ok(V2Effect::Nothing) if self.is_at_least(6) => {
                 let message = "panic: detected disallowed v2 WAL for stage --v2-deprecation=write-only";
-                Err(Refusal::new(message, format!("entry {index} is a user's request of the API v2")))
+                Err(Refusal::new(
+                    Trouble::V2Request,
+                    message,
+                    format!("entry {index} is a user's request of the API v2"),
+                ))
             }
             Ok(V2Effect::ClusterVersion(version)) => self.check_cluster_version(Some(version)),
             Ok(_) => Ok(()),
@@ -286,6 +315,7 @@ impl<'f> Startup<'f> {
         let rows = ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default();
         if self.is_at_least(7) && self.has_strangers(ready, &rows) {
             prediction.starts = Starts::Silent;
+            prediction.trouble = Some(Trouble::Strangers);
             prediction.message = Some("cannot process message to mismatch member".to_owned());
             let why = "its db has members that its log does not know: it waits for them to elect a leader";
             prediction.why = Some(why.to_owned());
@@ -295,6 +325,7 @@ impl<'f> Startup<'f> {
             let lag = ready.index.saturating_sub(last);
             prediction.starts = Starts::Undecided;
             prediction.needs_others = lag > 0;
+            prediction.trouble = (lag > 0).then_some(Trouble::DbAhead);
             let lacks = (lag > 0).then(|| lacks(lag)).map_or(String::new(), |lacks| format!("{lacks}, and "));
             prediction.why = Some(format!("{lacks}other members vote, too: an election decides"));
             return prediction;
@@ -329,6 +360,7 @@ impl<'f> Startup<'f> {
             );
         }
         prediction.why = Some(lacks(lag));
+        prediction.trouble = Some(Trouble::DbAhead);
     }
 
     /// The revision, and whether writes are accepted, once all entries are applied.
@@ -341,6 +373,7 @@ impl<'f> Startup<'f> {
                 let alarm = alarm.into_iter().find_map(|(is_set, name)| is_set.then_some(name));
                 prediction.takes_writes = Some(alarm.is_none());
                 prediction.why = alarm.map(|name| format!("the alarm {name} is set"));
+                prediction.trouble = alarm.map(|_| Trouble::Alarm);
             }
             Err(why) => prediction.why = Some(why),
         }

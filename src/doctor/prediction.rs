@@ -2,6 +2,8 @@
 
 use crate::etcd::apply::Version;
 
+use super::trouble::Trouble;
+
 /// Whether a member serves its clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Starts {
@@ -19,6 +21,8 @@ pub enum Starts {
 pub struct Prediction {
     pub version: Version,
     pub starts: Starts,
+    /// What is in its way.
+    pub trouble: Option<Trouble>,
     /// The message that it ends with, or repeats; `…` for what can't be known.
     pub message: Option<String>,
     /// The current revision once it serves; `None` where it does not, or where that can't be known.
@@ -38,6 +42,7 @@ impl Prediction {
         Self {
             version,
             starts: Starts::Yes,
+            trouble: None,
             message: None,
             revision: None,
             takes_writes: None,
@@ -47,7 +52,13 @@ impl Prediction {
         }
     }
 
-    pub(super) fn refused(version: Version, message: String, why: String) -> Self {
-        Self { starts: Starts::No, message: Some(message), why: Some(why), ..Self::of(version) }
+    pub(super) fn refused(version: Version, trouble: Trouble, message: String, why: String) -> Self {
+        Self {
+            starts: Starts::No,
+            trouble: Some(trouble),
+            message: Some(message),
+            why: Some(why),
+            ..Self::of(version)
+        }
     }
 }

@@ -6,8 +6,11 @@ use crate::etcd::apply::Version;
 use crate::member::as_etcd::WalFailure;
 use crate::member::log::Segment;
 
+use super::trouble::Trouble;
+
 /// What a start ends with.
 pub(super) struct Refusal {
+    pub(super) trouble: Trouble,
     /// Its last message, `…` for what can't be known.
     pub(super) message: String,
     /// What is wrong, in words.
@@ -15,8 +18,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(message: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { message: message.into(), why: why.into() }
+    pub(super) fn new(trouble: Trouble, message: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { trouble, message: message.into(), why: why.into() }
     }
 
     /// What a start says at a failure of the log, after `what` it could not do.
@@ -57,7 +60,12 @@ impl Refusal {
             WalFailure::RecordType(_) => write!(words, "unexpected block type …"),
         };
         // a string takes all that is written to it
-        Self::new(said.map(|()| words).unwrap_or_default(), cause(failure, segments))
+        let trouble = match failure {
+            WalFailure::Chain | WalFailure::NoFile { .. } | WalFailure::Gap { .. } => Trouble::SegmentMissing,
+            WalFailure::Metadata => Trouble::SegmentsOfTwo,
+            _ => Trouble::LogDamaged,
+        };
+        Self::new(trouble, said.map(|()| words).unwrap_or_default(), cause(failure, segments))
     }
 }
 

@@ -183,6 +183,7 @@ mod tests {
             let written = log.end(state, Some(&snapshot)).unwrap();
             assert_eq!(written, bytes.len() as u64);
             let name = segment_name(0, 0);
+            bytes.extend([0; 64]);
             let read = ReadLog::read(&[Segment { name: &name, data: &bytes }]);
             assert_eq!(read.faults, []);
             assert_eq!((read.log.metadata, read.log.state), (metadata, state));

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use crate::doctor::cluster::ClusterReport;
 use crate::doctor::document::{MemberReport, StartReport};
+use crate::doctor::finding::Finding;
+use crate::doctor::message::FoundMessage;
 use crate::doctor::report::DoctorReport;
 use crate::units::count;
 
@@ -21,7 +23,35 @@ pub fn write(out: &mut impl Write, view: &View, report: &DoctorReport) -> io::Re
         }
         member(out, view, found)?;
     }
-    report.cluster.as_ref().map_or(Ok(()), |found| cluster(out, found))
+    report.cluster.as_ref().map_or(Ok(()), |found| cluster(out, found))?;
+    report.messages.iter().try_for_each(|found| message(out, found))
+}
+
+/// A message of etcd's, and what it means.
+fn message(out: &mut impl Write, found: &FoundMessage) -> io::Result<()> {
+    let times = if found.count > 1 { format!(", {} times", found.count) } else { String::new() };
+    writeln!(out, "\n{} (line {}{times})", styled(HEADING, &found.message), found.line)?;
+    writeln!(out, "  It means: {}.", found.means)?;
+    if let Some(here) = &found.here {
+        writeln!(out, "  Here: {here}.")?;
+    }
+    writeln!(out, "  What to do: {}.", found.remedy)
+}
+
+/// What needs an answer, and the way out.
+fn finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    writeln!(out, "\n{}: {}.", styled(HEADING, &finding.kind), finding.message)?;
+    if !finding.commands.is_empty() {
+        let loses = finding.loses.as_deref();
+        let loses = loses.map_or("It loses nothing".to_owned(), |loses| format!("It loses {loses}"));
+        let way_out = match finding.kind.as_str() {
+            "alarm" | "leftover" => "See:".to_owned(),
+            _ => format!("The way out, with etcd stopped. {loses}:"),
+        };
+        writeln!(out, "  {way_out}")?;
+        finding.commands.iter().try_for_each(|command| writeln!(out, "    {command}"))?;
+    }
+    finding.never.iter().try_for_each(|never| writeln!(out, "  Never {never}."))
 }
 
 fn cluster(out: &mut impl Write, cluster: &ClusterReport) -> io::Result<()> {
@@ -72,7 +102,7 @@ fn member(out: &mut impl Write, view: &View, member: &MemberReport) -> io::Resul
             writeln!(out, "{} {change}", start.etcd)?;
         }
     }
-    Ok(())
+    member.findings.iter().try_for_each(|found| finding(out, found))
 }
 
 fn starts(start: &StartReport) -> &'static str {

@@ -45,7 +45,7 @@ pub fn plan<'a>(
     let index = base.state.consistent_index.filter(|&index| index > 0).ok_or(RestoreError::NoIndex)?;
     let known = Known { base, log, snaps: files.map_or(&[], |files| &files.snaps) };
     let metadata = known.metadata()?;
-    let (config, rows) = known.members(index)?;
+    let (config, rows, strangers) = known.members(index)?;
     let tail = known.tail(index, until)?;
     let term = known.term(index);
     let at = Snapshot { index, term, config: Some(config) };
@@ -76,7 +76,7 @@ pub fn plan<'a>(
         rows: rows.into_values().collect(),
         emptied,
         left_out: tail.left_out,
-        warnings: known.warnings(emptied),
+        warnings: known.warnings(emptied, strangers),
     })
 }
 
@@ -132,8 +132,9 @@ impl<'a> Known<'_, 'a> {
         }
     }
 
-    /// The members as of an entry, as raft counts them, and their rows: those that raft does not know are left out.
-    fn members(&self, index: u64) -> Result<(ConfState, BTreeMap<u64, MemberRow>), RestoreError> {
+    /// The members as of an entry, as raft counts them, and their rows: those that raft does not know are left out,
+    /// and counted.
+    fn members(&self, index: u64) -> Result<(ConfState, BTreeMap<u64, MemberRow>, u64), RestoreError> {
         let mut rows: BTreeMap<u64, MemberRow> = self
             .base
             .entries(b"members")
@@ -149,11 +150,13 @@ impl<'a> Known<'_, 'a> {
             let ids = |rows: Vec<&MemberRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
             ConfState::new(ids(voters), ids(learners))
         });
+        let all = rows.len();
         rows.retain(|id, _| config.members().contains(id));
+        let strangers = all.saturating_sub(rows.len()) as u64;
         if rows.is_empty() {
             return Err(RestoreError::WhoIsIt { members: 0 });
         }
-        Ok((config, rows))
+        Ok((config, rows, strangers))
     }
 
     /// The term of the entry that the db is at.
@@ -201,7 +204,7 @@ impl<'a> Known<'_, 'a> {
         Ok(Tail { entries, last: Some((wanted, last_term)), left_out })
     }
 
-    fn warnings(&self, emptied: u64) -> Vec<String> {
+    fn warnings(&self, emptied: u64, strangers: u64) -> Vec<String> {
         let mut warnings = Vec::new();
         match self.log {
             Some(log) => warnings.extend(log.faults.first().map(|fault| {
@@ -212,6 +215,9 @@ impl<'a> Known<'_, 'a> {
                  which began with this member"
                     .to_owned(),
             ),
+        }
+        if strangers > 0 {
+            warnings.push(format!("{} that raft does not know were left out", count(strangers, "member")));
         }
         if emptied > 0 {
             warnings.push(format!(

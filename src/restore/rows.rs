@@ -31,6 +31,7 @@ pub fn buckets<'a>(
             META_BUCKET => replaced(base, META_BUCKET, meta(base, plan, new, bumped_to).into_iter()),
             MEMBERS if new => members(plan),
             MEMBERS_REMOVED if new => Vec::new(),
+            MEMBERS => known_members(base, plan),
             _ => base.entries(name).iter().copied().map(SmallEntry::Held).collect(),
         };
         entries.sort_by(|a, b| a.key().cmp(b.key()));
@@ -42,6 +43,13 @@ pub fn buckets<'a>(
 fn members<'a>(plan: &MemberPlan<'_>) -> Vec<SmallEntry<'a>> {
     let rows = plan.rows.iter();
     rows.map(|row| SmallEntry::Made { key: hex_id(row.id), value: go_json(row) }).collect()
+}
+
+/// The rows of the members that raft knows.
+fn known_members<'a>(base: &Base<'a>, plan: &MemberPlan<'_>) -> Vec<SmallEntry<'a>> {
+    let known: Vec<_> = plan.rows.iter().map(|row| hex_id(row.id)).collect();
+    let rows = base.entries(MEMBERS).iter().copied();
+    rows.filter(|row| known.iter().any(|id| id == row.key)).map(SmallEntry::Held).collect()
 }
 
 fn meta<'k>(

@@ -6,12 +6,14 @@ mod support;
 
 mod broken;
 mod compact;
+mod cures;
 mod damage_table;
 mod facts;
 mod generated;
 mod member;
 mod printed;
 mod replay;
+mod restore;
 mod rewrite;
 mod salvage;
 mod synth;

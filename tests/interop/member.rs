@@ -224,7 +224,12 @@ fn restored(peer: &Peer, snapshot: &Path, names: &[&str], folder: &Path, ports: 
 }
 
 /// Starts them, waits until they take a write, and gives back the client's URL of the first.
-fn started(peer: &Peer, data: &[PathBuf], names: &[&str], ports: &[[u16; 2]]) -> (Vec<Process>, String) {
+pub(super) fn started(
+    peer: &Peer,
+    data: &[PathBuf],
+    names: &[&str],
+    ports: &[[u16; 2]],
+) -> (Vec<Process>, String) {
     let url = |port: u16| format!("http://127.0.0.1:{port}");
     let cluster: Vec<_> =
         names.iter().zip(ports).map(|(name, [_, port])| format!("{name}={}", url(*port))).collect();
@@ -250,7 +255,7 @@ fn started(peer: &Peer, data: &[PathBuf], names: &[&str], ports: &[[u16; 2]]) ->
     (processes, client)
 }
 
-fn stop(mut processes: Vec<Process>) {
+pub(super) fn stop(mut processes: Vec<Process>) {
     processes.iter_mut().for_each(Process::stop);
 }
 

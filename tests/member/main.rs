@@ -43,6 +43,7 @@ mod real;
 mod received;
 mod replayed;
 mod requests;
+mod restored;
 mod salvaged;
 mod silent;
 mod status;

@@ -87,8 +87,15 @@ pub struct Peer {
 
 /// Runs `test` beside the etcd in the folder `version` of the peers, as `tests/peers/build` names it.
 pub fn with_etcd(version: &str, test: fn(&Peer)) {
-    if let Some(bin) = program_folder(version, "etcd") {
-        test(&Peer::of(bin, version));
+    if let Some(peer) = Peer::named(version) {
+        test(&peer);
+    }
+}
+
+impl Peer {
+    /// The etcd in the folder `version` of the peers.
+    pub fn named(version: &str) -> Option<Self> {
+        program_folder(version, "etcd").map(|bin| Self::of(bin, version))
     }
 }
 
@@ -330,6 +337,19 @@ impl Member {
 
     pub fn stop(&mut self) {
         self.process.stop();
+    }
+
+    /// Its folder, once it is stopped.
+    pub fn into_folder(self) -> TempDir {
+        let Self { mut process, folder, .. } = self;
+        process.stop();
+        folder
+    }
+
+    /// Stops it, and starts it again.
+    pub fn restart_cleanly(&mut self) {
+        self.stop();
+        self.restart();
     }
 
     /// Ends it as a power cut would: by SIGKILL.

@@ -1,8 +1,10 @@
 //! `doctor`: what each etcd does with a member's directory.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::doctor::MemberFiles;
 use crate::doctor::report::DoctorReport;
@@ -12,6 +14,7 @@ use crate::text::shown;
 
 use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
+use crate::cli::values::parse_version;
 
 /// Say why a member does not start, and what each etcd does with its directory
 ///
@@ -22,6 +25,8 @@ use crate::cli::outcome::Outcome;
 #[command(after_help = "Examples:
   etcd-medic doctor /var/lib/etcd
   etcd-medic doctor --etcd 3.5.9 --etcd 3.6.5 /var/lib/etcd   # these, not the newest
+  etcd-medic doctor --for 3.6 /var/lib/etcd                   # before an upgrade
+  journalctl -u etcd | etcd-medic doctor --message - /var/lib/etcd
   etcd-medic doctor /backup/m1 /backup/m2 /backup/m3
 Exit code 1: it does not start or accepts no writes, with the etcd that was named, else with the newest patch of its cluster's version.")]
 pub struct DoctorArgs {
@@ -31,6 +36,12 @@ pub struct DoctorArgs {
     /// A version of etcd, such as 3.5.9; may be given several times
     #[arg(long, value_name = "VERSION")]
     etcd: Vec<Version>,
+    /// A version to go to, such as 3.6: its newest patch
+    #[arg(long = "for", value_name = "VERSION", value_parser = parse_version)]
+    target: Option<Version>,
+    /// What etcd printed, JSON or text, or - for standard input: its messages are explained
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
 }
 
 impl DoctorArgs {
@@ -39,9 +50,31 @@ impl DoctorArgs {
         if let Some((dir, _)) = self.dirs.iter().zip(&files).find(|(_, files)| files.is_empty()) {
             bail!("{} has no `snap` and no `wal`: name a data dir of etcd", shown(dir));
         }
-        let report = DoctorReport::of(&files, &self.etcd);
+        let named: Vec<_> = self.etcd.iter().copied().chain(self.target).collect();
+        let mut report = DoctorReport::of(&files, &named);
+        if let Some(message) = &self.message {
+            report = report.with_messages(&read_messages(message)?);
+        }
         let view = context.view();
         context.render("doctor", &report, |out| report::doctor::write(out, &view, &report))?;
         Ok(Outcome::of(report.is_healthy()))
     }
+}
+
+/// Bytes of a log of etcd's that are read: its end, where the reason is.
+const MAX_MESSAGES: u64 = 64 << 20;
+
+fn read_messages(path: &Path) -> Result<String> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(MAX_MESSAGES).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|mut file| {
+            let before = file.metadata()?.len().saturating_sub(MAX_MESSAGES);
+            file.seek(SeekFrom::Start(before))?;
+            file.take(MAX_MESSAGES).read_to_end(&mut bytes)
+        })
+    };
+    read.with_context(|| shown(path).into_owned())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -18,6 +18,7 @@ use crate::cli::context::Context;
 use crate::cli::outcome::Outcome;
 use crate::cli::progress;
 use crate::cli::signals;
+use crate::cli::values::parse_version;
 
 use super::layout::LayoutArgs;
 
@@ -89,19 +90,6 @@ struct ClusterArgs {
     /// Where other members find this one
     #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
     initial_advertise_peer_urls: String,
-}
-
-/// A version of etcd; of a minor version, its newest patch that was tried.
-fn parse_version(text: &str) -> Result<Version, String> {
-    use crate::doctor::document::NEWEST;
-    let minor = text.strip_prefix("3.").and_then(|minor| minor.parse::<u32>().ok());
-    match minor {
-        Some(minor) => {
-            let newest = NEWEST.into_iter().find(|version| version.minor == minor);
-            newest.ok_or_else(|| format!("etcd 3.{minor} was not tried: 3.4 to 3.7 were"))
-        }
-        None => text.parse().map_err(|error| format!("{error}")),
-    }
 }
 
 impl RestoreArgs {

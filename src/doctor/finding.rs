@@ -1,0 +1,208 @@
+//! What needs an answer, and the way out that loses nothing, or the least.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::etcd::apply::{Rules, Version};
+use crate::member::ReadLog;
+use crate::replay::base::Base;
+use crate::restore::error::RestoreError;
+use crate::restore::kept;
+use crate::restore::plan::MemberPlan;
+use crate::shell::ShellCommand;
+use crate::units::count;
+
+use super::document::StartReport;
+use super::files::{DbState, MemberFiles};
+use super::trouble::Trouble;
+use super::truth::Truth;
+
+/// What needs an answer.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// What it is: the trouble of a start, `disk-full`, or `leftover`.
+    pub kind: String,
+    /// In plain words.
+    pub message: String,
+    /// Whether etcd does not start, or accepts no writes, before it is answered.
+    pub is_problem: bool,
+    /// What the way out loses; `null` for nothing.
+    pub loses: Option<String>,
+    /// The way out, as commands to paste, in this order, with etcd stopped.
+    pub commands: Vec<String>,
+    /// What never to do, and why.
+    pub never: Vec<String>,
+}
+
+impl Finding {
+    pub(super) fn new(kind: &str, message: String) -> Self {
+        Self { kind: kind.to_owned(), message, ..Self::default() }
+    }
+}
+
+/// What to do where a start does not end well.
+pub fn of_start(
+    files: &MemberFiles,
+    log: Option<&ReadLog<'_>>,
+    version: Version,
+    start: &StartReport,
+    truth: Option<&Truth>,
+) -> Option<Finding> {
+    let trouble = start.trouble?;
+    let kind = serde_json::to_value(trouble).ok()?.as_str()?.to_owned();
+    let message = start.why.clone().unwrap_or_default();
+    let WayOut { commands, loses } = WayOut::of(files, log, version, trouble, truth);
+    Some(Finding { kind, message, is_problem: true, loses, commands, never: never(trouble) })
+}
+
+/// Commands, and what they lose.
+#[derive(Default)]
+struct WayOut {
+    commands: Vec<String>,
+    loses: Option<String>,
+}
+
+impl WayOut {
+    fn of(
+        files: &MemberFiles,
+        log: Option<&ReadLog<'_>>,
+        version: Version,
+        trouble: Trouble,
+        truth: Option<&Truth>,
+    ) -> Self {
+        match trouble {
+            Trouble::NewerVersion | Trouble::UnknownEntry => Self::default(),
+            Trouble::Alarm => {
+                Self { commands: vec![command("analyze", &files.named).to_string()], loses: None }
+            }
+            // a start by this version would decide requests of the log otherwise
+            _ => match truth
+                .filter(|truth| Rules::of(truth.writer).nested_cost != Rules::of(version).nested_cost)
+            {
+                Some(truth) => Self::replayed(files, version, truth),
+                None => Self::kept(files, log, version),
+            },
+        }
+    }
+
+    /// A directory of the same member, with a log that begins at its db.
+    fn kept(files: &MemberFiles, log: Option<&ReadLog<'_>>, version: Version) -> Self {
+        let restore = |cut: Option<u64>| {
+            let restore = command("restore", &files.named)
+                .and("--keep-identity --data-dir")
+                .path(&new_of(&files.named));
+            let restore = restore.and(&format!("--for {version}"));
+            match cut {
+                Some(last) => restore.and(&format!("--cut-log {last}")).to_string(),
+                None => restore.to_string(),
+            }
+        };
+        let (cut, loses) = match planned(files, log, version) {
+            Some(Err(RestoreError::Gap { last, first, end })) => {
+                let lost = end.saturating_sub(last);
+                let missing = first.saturating_sub(last).saturating_sub(1);
+                (
+                    Some(last),
+                    Some(format!(
+                        "entries {} to {end}, {} of which {missing} are missing: if another member has them, take that one",
+                        last.saturating_add(1),
+                        count(lost, "entry")
+                    )),
+                )
+            }
+            // whose it is can't be told from what is left
+            Some(Err(RestoreError::WhoIsIt { .. } | RestoreError::NoIndex)) => return Self::anew(files),
+            None => {
+                let salvage =
+                    command("salvage", &files.named).and("-o").path(Path::new("saved.db")).and("--dry-run");
+                (None, Some(format!("what `{salvage}` lists, if it lists anything")))
+            }
+            Some(_) => (None, None),
+        };
+        Self { commands: [vec![restore(cut)], exchange(&files.named)].concat(), loses }
+    }
+
+    /// A member of a new cluster.
+    fn anew(files: &MemberFiles) -> Self {
+        let restore =
+            command("restore", &files.named).and("--data-dir").path(&new_of(&files.named)).to_string();
+        let loses =
+            "the member's identity: it begins a new cluster, and other members must be added to it anew"
+                .to_owned();
+        Self { commands: [vec![restore], exchange(&files.named)].concat(), loses: Some(loses) }
+    }
+
+    /// The log is applied by the rules of the etcd that wrote it, before another one starts.
+    fn replayed(files: &MemberFiles, version: Version, truth: &Truth) -> Self {
+        let rolled = with_ending(&files.named, ".rolled-forward.db");
+        let replay = command("replay", &files.named).and("--log").path(&files.named);
+        let replay = replay.and(&format!("--etcd {} -o", truth.writer)).path(&rolled).to_string();
+        let restore = command("restore", &rolled).and("--keep-identity --log").path(&files.named);
+        let restore = restore.and("--data-dir").path(&new_of(&files.named)).and(&format!("--for {version}"));
+        Self { commands: [vec![replay, restore.to_string()], exchange(&files.named)].concat(), loses: None }
+    }
+}
+
+/// What a restore of the same member would be made of; `None` where its db must be saved first.
+fn planned<'a>(
+    files: &'a MemberFiles,
+    log: Option<&ReadLog<'a>>,
+    version: Version,
+) -> Option<Result<MemberPlan<'a>, RestoreError>> {
+    let newest = files.received.values().next_back();
+    let DbState::Sound(db) = newest.filter(|db| matches!(db, DbState::Sound(_))).unwrap_or(&files.db) else {
+        return None;
+    };
+    let base = Base::whole(db, &|_| {}).ok()?;
+    Some(kept::plan(&base, files.log.as_ref(), log, None, version.minor))
+}
+
+fn command(name: &str, path: &Path) -> ShellCommand {
+    ShellCommand::new(&format!("etcd-medic {name}")).path(path)
+}
+
+/// The new directory takes the place of the old one, which stays.
+fn exchange(named: &Path) -> Vec<String> {
+    let old = with_ending(named, ".old");
+    vec![
+        ShellCommand::new("chown -R --reference").path(named).path(&new_of(named)).to_string(),
+        ShellCommand::new("mv").path(named).path(&old).to_string(),
+        ShellCommand::new("mv").path(&new_of(named)).path(named).to_string(),
+    ]
+}
+
+fn new_of(named: &Path) -> PathBuf {
+    with_ending(named, ".new")
+}
+
+/// A path beside this one.
+fn with_ending(named: &Path, ending: &str) -> PathBuf {
+    let mut path = OsString::from(named.components().as_path());
+    path.push(ending);
+    path.into()
+}
+
+/// What others do in this case, and what becomes of it (tried on etcd 3.4 to 3.8).
+fn never(trouble: Trouble) -> Vec<String> {
+    let raise =
+        "raise the db's consistent index: etcd starts then, and has silently lost all writes in between";
+    let delete = "delete the log: it has what the db lacks, and a member of a cluster that comes back without it is refused";
+    let force = "start with --force-new-cluster before that: it drops entries that were not known to be committed, and older patches \
+                 leave the removed members in the db";
+    let words = match trouble {
+        Trouble::DbBehindSnapshot | Trouble::DbMissing => vec![raise, delete],
+        Trouble::LogDamaged | Trouble::SegmentMissing | Trouble::SegmentsOfTwo | Trouble::CommitBeyondEnd => {
+            vec![delete, force]
+        }
+        Trouble::DbAhead | Trouble::EmptyLog | Trouble::NoSnapshotRecord => vec![delete],
+        Trouble::DbDamaged => vec![delete, force],
+        Trouble::JudgedOtherwise => {
+            vec!["start this etcd on it first: what it decides otherwise is lost, without a message"]
+        }
+        _ => Vec::new(),
+    };
+    words.into_iter().map(str::to_owned).collect()
+}
