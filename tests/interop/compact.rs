@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::support::content::contents;
 use crate::support::corpus::Corpus;
 use crate::support::peers::{
-    Member, Peer, assert_bbolt_accepts, medic, medic_json, number, parse, succeeded, with_each_etcd,
+    Member, Peer, assert_bbolt_accepts, medic, medic_json, number, parse, succeeded, with_each_newest_etcd,
 };
 use crate::support::random::Random;
 use crate::support::{fixture, mvcc, names_in, testdata};
@@ -27,7 +27,7 @@ use etcd_medic::internals::bolt::open::map_file;
 use serde_json::Value;
 use tempfile::TempDir;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     files_are_compacted_alike,
     the_large_corpora_are_compacted_alike,
     a_full_member_is_cured_by_one_command,

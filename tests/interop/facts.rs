@@ -7,14 +7,14 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::peers::{
-    Key, Member, Peer, fingerprint, from_hex, medic, medic_json, number, untouched, with_each_etcd,
+    Key, Member, Peer, fingerprint, from_hex, medic, medic_json, number, untouched, with_each_newest_etcd,
 };
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::scan::{ScanOptions, scan};
 use serde_json::Value;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     running_member_is_not_read_by_accident,
     snapshot_is_what_its_status_says,
     damaged_snapshot_is_found_out,

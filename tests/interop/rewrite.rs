@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use crate::support::corpus::Corpus;
 use crate::support::peers::{
     Fingerprint, Key, Member, Peer, Process, assert_bbolt_accepts, fingerprint, medic, medic_json, number,
-    parse, succeeded, with_each_etcd, with_etcd,
+    parse, succeeded, with_each_newest_etcd, with_etcd,
 };
 use crate::support::random::Random;
 use crate::support::{fixture, names_in, testdata};
@@ -26,7 +26,7 @@ use etcd_medic::internals::input::DbFile;
 use etcd_medic::internals::rewrite::{defrag, request::DefragRequest};
 use serde_json::Value;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     lives_on_after_a_defrag_in_place,
     lives_on_with_authentication,
     snapshots_are_restored,

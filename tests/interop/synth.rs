@@ -5,14 +5,14 @@
 use std::path::PathBuf;
 
 use crate::support::peers::{
-    Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_etcd,
+    Member, Peer, assert_bbolt_accepts, medic_json, number, parse, succeeded, with_each_newest_etcd,
 };
 use etcd_medic::internals::copy::Progress;
 use etcd_medic::internals::synth::{Extent, SynthOptions, SynthReport, SynthRequest, synth};
 use serde_json::Value;
 use tempfile::TempDir;
 
-with_each_etcd!(lives_on, alarm_is_raised, tools_read_it);
+with_each_newest_etcd!(lives_on, alarm_is_raised, tools_read_it);
 
 /// etcd restores the file, has what is in it, takes writes, compacts and defragments.
 fn lives_on(peer: &Peer) {

@@ -9,12 +9,12 @@ use std::path::Path;
 use crate::support::corpus::from_base64;
 use crate::support::peers::{
     Key, Member, Peer, assert_bbolt_accepts, fingerprint, from_hex, medic, medic_json, number, parse, text,
-    untouched, with_each_etcd,
+    untouched, with_each_newest_etcd,
 };
 use crate::support::workshop::{Base, NO_ROOT, PATTERNS};
 use serde_json::Value;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     every_revision_is_what_etcd_answers,
     deleted_and_compacted_keys_come_back,
     a_handful_of_keys_comes_back,

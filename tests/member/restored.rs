@@ -6,8 +6,10 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use etcd_medic::internals::doctor::files::DbState;
 use etcd_medic::internals::doctor::{MemberFiles, Starts, predict};
 use etcd_medic::internals::etcd::apply::Version;
+use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::{
     Identity, LogFiles, NewCluster, Progress, RestoreError, RestoreRequest, RestoreSource, restore,
 };
@@ -27,9 +29,19 @@ fn text(path: &Path) -> &str {
 /// Whatever is wrong with a directory, the member that is made of it starts, on each etcd that may; or it is said what is missing. The
 /// log's own end is reached where nothing is missing.
 #[test]
+fn some_directories_as_the_same_member() {
+    of_every(4);
+}
+
+#[test]
+#[ignore = "long: each directory"]
 fn each_directory_as_the_same_member() {
+    of_every(1);
+}
+
+fn of_every(step: usize) {
     let (mut whole, mut refused) = (0, 0);
-    for (case, folder, truth) in corpora("") {
+    for (case, folder, truth) in corpora("").into_iter().step_by(step) {
         for member in truth["members"].as_object().into_iter().flatten().map(|(name, _)| name) {
             let path = folder.path().join(member);
             let source = RestoreSource::of(&path);
@@ -38,20 +50,17 @@ fn each_directory_as_the_same_member() {
             let mut request = RestoreRequest::to(&target);
             request.identity = Identity::Kept { until: None };
             request.version = Some(Version::new(3, 7, 3));
-            let is_newer = |minor: u32| {
-                truth["members"][member]["db"]["cluster_version"]
-                    .as_str()
-                    .is_some_and(|version| version.starts_with(&format!("3.{minor}")))
-            };
             match restore(&source, log.as_ref(), &request, Progress::SILENT) {
                 Ok(report) => {
                     whole += 1;
                     let files = MemberFiles::open(&target);
                     let read = files.log.as_ref().map(LogFiles::read);
                     assert!(read.as_ref().is_some_and(|read| read.num_faults == 0), "{case}");
+                    let DbState::Sound(db) = &files.db else { panic!("{case}: no sound db") };
+                    let minor = State::read(db).cluster_minor();
                     for version in [Version::new(3, 5, 35), Version::new(3, 6, 16), Version::new(3, 7, 3)] {
                         let starts = predict(&files, read.as_ref(), version).starts;
-                        let is_too_old = (version.minor + 1..=7).any(is_newer);
+                        let is_too_old = minor.is_some_and(|minor| minor > version.minor);
                         assert!(
                             matches!(starts, Starts::Yes | Starts::Undecided) || is_too_old,
                             "{case} {version}: {starts:?}"
@@ -75,7 +84,10 @@ fn each_directory_as_the_same_member() {
             assert_eq!(left, Vec::<String>::new(), "{case}");
         }
     }
-    assert!(whole + refused == 0 || whole > 90 && refused < 12, "{whole} made, {refused} refused");
+    assert!(
+        whole + refused == 0 || whole > 90 / step && refused * 4 < whole,
+        "{whole} made, {refused} refused"
+    );
 }
 
 #[test]

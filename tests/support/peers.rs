@@ -48,6 +48,33 @@ macro_rules! with_each_etcd {
 }
 pub(crate) use with_each_etcd;
 
+/// The same for what does not depend on the patch: 3.5.1 is for the long run.
+macro_rules! with_each_newest_etcd {
+    ($($(#[$attribute:meta])* $test:ident),+ $(,)?) => {
+        mod etcd_3_4 {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.4", super::$test); })+
+        }
+        mod etcd_3_5_1 {
+            $(
+                $(#[$attribute])*
+                #[test]
+                #[ignore = "long: an older patch, beside the newest of its minor version"]
+                fn $test() { $crate::support::peers::with_etcd("3.5.1", super::$test); }
+            )+
+        }
+        mod etcd_3_5 {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.5", super::$test); })+
+        }
+        mod etcd_3_6 {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.6", super::$test); })+
+        }
+        mod etcd_3_7 {
+            $($(#[$attribute])* #[test] fn $test() { $crate::support::peers::with_etcd("3.7", super::$test); })+
+        }
+    };
+}
+pub(crate) use with_each_newest_etcd;
+
 /// One key that exists.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use crate::support::documents::{self, parse as document};
 use crate::support::fixture;
-use crate::support::peers::{Member, Peer, free_ports, parse, with_each_etcd};
+use crate::support::peers::{Member, Peer, free_ports, parse, with_each_newest_etcd};
 use crate::support::workshop::{Base, PATTERNS, frag};
 use bench::Bench;
 use forms::{Forms, forms_in, in_sources, of_documents, without_mentions};
 
-with_each_etcd!(each_form_is_taken);
+with_each_newest_etcd!(each_form_is_taken);
 
 /// Every form, whatever the version.
 static FORMS: LazyLock<Forms> = LazyLock::new(|| {

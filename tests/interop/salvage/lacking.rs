@@ -8,12 +8,12 @@ use std::process::Command;
 
 use super::road::try_shell;
 use crate::support::documents::{self, parse as document};
-use crate::support::peers::{Member, Peer, number, parse, succeeded, text, with_each_etcd};
+use crate::support::peers::{Member, Peer, number, parse, succeeded, text, with_each_newest_etcd};
 use crate::support::program::PROGRAM;
 use crate::support::workshop::{Base, PATTERNS};
 use tempfile::TempDir;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     authentication_that_is_lost_is_set_up_again,
     nobody_is_locked_out_for_good,
     leases_that_are_lost_are_given_anew,

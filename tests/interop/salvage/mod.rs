@@ -12,12 +12,12 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::anatomy::Items;
-use crate::support::peers::{Member, Peer, medic_json, number, parse, with_each_etcd};
+use crate::support::peers::{Member, Peer, medic_json, number, parse, with_each_newest_etcd};
 use crate::support::workshop::{Base, Damage, NO_ROOT, PATTERNS, frag};
 use etcd_medic::internals::etcd::{KeyValue, RecordKey};
 use tempfile::TempDir;
 
-with_each_etcd!(starts_from_what_was_saved, leases_and_users_come_back);
+with_each_newest_etcd!(starts_from_what_was_saved, leases_and_users_come_back);
 
 /// The damage that everything else fails at, and all after which nothing that stands may be missing.
 const NAMES: [&str; 8] = [

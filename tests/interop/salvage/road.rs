@@ -12,14 +12,14 @@ use etcd_medic::internals::etcd::schema::State;
 use crate::support::corpus::Corpus;
 use crate::support::documents::{self, parse as document};
 use crate::support::peers::{
-    Member, Peer, medic, program_folder, succeeded, text, with_each_etcd, without_settings,
+    Member, Peer, medic, program_folder, succeeded, text, with_each_newest_etcd, without_settings,
 };
 use crate::support::program::PROGRAM;
 use crate::support::workshop::{NO_ROOT, PATTERNS, frag};
 use crate::support::{fixture, names_in, testdata};
 use tempfile::TempDir;
 
-with_each_etcd!(
+with_each_newest_etcd!(
     each_form_of_command_works,
     a_copy_that_was_damaged_afterwards_is_refused,
     a_whole_copy_takes_the_place_of_the_db,
