@@ -164,13 +164,12 @@ impl StartReport {
 
 impl MemberReport {
     /// Of a directory, with these versions; with none, the newest.
-    pub fn of(files: &MemberFiles, named: &[Version]) -> Self {
-        let log = files.log.as_ref().map(|log| log.read());
+    pub fn of<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, named: &[Version]) -> Self {
         let db = DbReport::of(&files.db);
         let versions = if named.is_empty() { &NEWEST[..] } else { named };
         let truth = Truth::of(files);
         let start_of = |&version: &Version| {
-            let start = StartReport::from(predict(files, log.as_ref(), version));
+            let start = StartReport::from(predict(files, log, version));
             truth.as_ref().map_or(start.clone(), |truth| start.held_against(truth))
         };
         let starts: Vec<_> = versions.iter().map(start_of).collect();
@@ -179,17 +178,16 @@ impl MemberReport {
         let has_own = versions.iter().any(is_own);
         let mut deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
         let ill = deciding.find(|(_, start)| !start.healthy);
-        let of_start = ill.and_then(|(version, start)| {
-            finding::of_start(files, log.as_ref(), *version, start, truth.as_ref())
-        });
+        let of_start =
+            ill.and_then(|(version, start)| finding::of_start(files, log, *version, start, truth.as_ref()));
         Self {
             healthy: ill.is_none(),
             reason: ill.map(|(_, start)| start.why.clone().unwrap_or_default()),
             findings: of_start.into_iter().chain(leftovers::of(files)).collect(),
             path: ByteText::from(files.folder.as_path()),
-            member_id: log.as_ref().map(|log| HexId(log.log.metadata.node_id)),
-            cluster_id: log.as_ref().map(|log| HexId(log.log.metadata.cluster_id)),
-            log: log.as_ref().map(LogReport::of),
+            member_id: log.map(|log| HexId(log.log.metadata.node_id)),
+            cluster_id: log.map(|log| HexId(log.log.metadata.cluster_id)),
+            log: log.map(LogReport::of),
             db,
             starts,
         }

@@ -165,7 +165,7 @@ fn command(name: &str, path: &Path) -> ShellCommand {
 }
 
 /// The new directory takes the place of the old one, which stays.
-fn exchange(named: &Path) -> Vec<String> {
+pub(super) fn exchange(named: &Path) -> Vec<String> {
     let old = with_ending(named, ".old");
     vec![
         ShellCommand::new("chown -R --reference").path(named).path(&new_of(named)).to_string(),
@@ -179,7 +179,7 @@ fn new_of(named: &Path) -> PathBuf {
 }
 
 /// A path beside this one.
-fn with_ending(named: &Path, ending: &str) -> PathBuf {
+pub(super) fn with_ending(named: &Path, ending: &str) -> PathBuf {
     let mut path = OsString::from(named.components().as_path());
     path.push(ending);
     path.into()

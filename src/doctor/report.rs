@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::etcd::apply::Version;
+use crate::input::LogFiles;
 
-use super::cluster::ClusterReport;
+use super::cluster::{ClusterReport, FoundMember};
 use super::document::MemberReport;
 use super::files::MemberFiles;
 use super::message::{FoundMessage, found_in};
@@ -15,7 +16,7 @@ use super::message::{FoundMessage, found_in};
 pub struct DoctorReport {
     /// The members, as they were named.
     pub members: Vec<MemberReport>,
-    /// What they are together; `null` for one.
+    /// What they are together; `null` for the only member of a cluster.
     pub cluster: Option<ClusterReport>,
     /// The messages of etcd's log that are known.
     pub messages: Vec<FoundMessage>,
@@ -24,8 +25,16 @@ pub struct DoctorReport {
 impl DoctorReport {
     /// Of these directories, with these versions; with none, the newest.
     pub fn of(files: &[MemberFiles], named: &[Version]) -> Self {
-        let members: Vec<_> = files.iter().map(|files| MemberReport::of(files, named)).collect();
-        Self { cluster: ClusterReport::of(files, &members), messages: Vec::new(), members }
+        let logs: Vec<_> = files.iter().map(|files| files.log.as_ref().map(LogFiles::read)).collect();
+        let both = files.iter().zip(&logs);
+        let members: Vec<_> = both.map(|(files, log)| MemberReport::of(files, log.as_ref(), named)).collect();
+        let found: Vec<_> = files
+            .iter()
+            .zip(&logs)
+            .zip(&members)
+            .map(|((files, log), report)| FoundMember { files, log: log.as_ref(), report })
+            .collect();
+        Self { cluster: ClusterReport::of(&found), messages: Vec::new(), members }
     }
 
     /// With the messages of a log of etcd's.

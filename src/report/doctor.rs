@@ -62,11 +62,31 @@ fn cluster(out: &mut impl Write, cluster: &ClusterReport) -> io::Result<()> {
     if !cluster.same_history {
         return writeln!(out, "  They are not members of one cluster, so none is the best.");
     }
-    for (number, path) in cluster.ranking.iter().enumerate() {
+    let majority = match cluster.has_majority {
+        true => "these are a majority: started together, they go on by themselves",
+        false => "these are no majority: alone, they elect no leader",
+    };
+    writeln!(
+        out,
+        "  {} vote; {majority}. Entry {} was surely committed.",
+        count(cluster.voters, "member"),
+        cluster.committed_index
+    )?;
+    for (number, member) in cluster.lacking.iter().enumerate() {
         let which = if number == 0 { "  (has the most)" } else { "" };
-        writeln!(out, "  {}. {path}{which}", number.saturating_add(1))?;
+        let lacks = match member.entries {
+            0 => String::new(),
+            entries => format!("  its db lacks {}", count(entries, "entry")),
+        };
+        writeln!(out, "  {}. {}{lacks}{which}", number.saturating_add(1), member.path)?;
     }
-    Ok(())
+    if !cluster.commands.is_empty() {
+        writeln!(
+            out,
+            "  If no other member comes back: a new cluster of the best one, to which others are added anew:"
+        )?;
+    }
+    cluster.commands.iter().try_for_each(|command| writeln!(out, "    {command}"))
 }
 
 /// What is wrong with a member, where its parts are, and what each etcd does with it.
@@ -130,7 +150,7 @@ fn sentence(member: &MemberReport) -> String {
         });
     let behind = match lacks {
         0 => String::new(),
-        lacks => format!(" Its db lacks {} of its log, which a start applies.", count(lacks, "entry")),
+        lacks => format!(" Its log has {} that its db lacks.", count(lacks, "entry")),
     };
     let undecided = member.starts.iter().any(|start| start.starts.is_none());
     match &member.reason {

@@ -56,7 +56,7 @@ fn log(report: &RestoreReport) -> String {
     let mut words = match pending_entries {
         0 => format!("ends with entry {last_index}, at which the db is"),
         pending => format!(
-            "the db is at entry {index}; the log has {} more, to {last_index}, which etcd applies",
+            "the db is at entry {index}; etcd applies the {} after it, to {last_index}",
             count(*pending, "entry")
         ),
     };

@@ -37,6 +37,7 @@ mod damaged;
 mod decided;
 mod joined;
 mod large;
+mod messages;
 mod predicted;
 mod readers;
 mod real;
