@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::etcd::HexId;
 use crate::etcd::apply::Version;
 use crate::etcd::schema::State;
-use crate::member::ReadLog;
+use crate::member::{ReadLog, Stretch};
 use crate::text::ByteText;
 use crate::units::count;
 
@@ -111,17 +111,8 @@ pub struct StartReport {
 
 impl From<Prediction> for StartReport {
     fn from(predicted: Prediction) -> Self {
-        let Prediction {
-            version,
-            starts,
-            trouble,
-            message,
-            revision,
-            takes_writes,
-            why,
-            needs_others,
-            changes,
-        } = predicted;
+        let Prediction { version, starts, trouble, message, revision, takes_writes, why, .. } = predicted;
+        let Prediction { needs_others, changes, .. } = predicted;
         Self {
             etcd: version.to_string(),
             starts: match starts {
@@ -162,6 +153,19 @@ impl StartReport {
     }
 }
 
+impl StartReport {
+    /// A start that reads less of the log than there is cuts the rest off.
+    fn held_against_log(self, read: Option<u64>, log: Option<&ReadLog<'_>>) -> Self {
+        let there = log.and_then(|log| log.stretches.iter().map(Stretch::last_index).max()).unwrap_or(0);
+        let Some(read) = read.filter(|&read| self.trouble.is_none() && read < there) else { return self };
+        let lost = count(there.saturating_sub(read), "entry");
+        let why = format!(
+            "it reads its log to entry {read}, and cuts off {lost} after that, to {there}, without a message"
+        );
+        Self { healthy: false, trouble: Some(Trouble::CutsLog), why: Some(why), ..self }
+    }
+}
+
 impl MemberReport {
     /// Of a directory, with these versions; with none, the newest.
     pub fn of<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, named: &[Version]) -> Self {
@@ -169,7 +173,9 @@ impl MemberReport {
         let versions = if named.is_empty() { &NEWEST[..] } else { named };
         let truth = Truth::of(files);
         let start_of = |&version: &Version| {
-            let start = StartReport::from(predict(files, log, version));
+            let prediction = predict(files, log, version);
+            let read = prediction.last_index;
+            let start = StartReport::from(prediction).held_against_log(read, log);
             truth.as_ref().map_or(start.clone(), |truth| start.held_against(truth))
         };
         let starts: Vec<_> = versions.iter().map(start_of).collect();

@@ -120,6 +120,15 @@ impl WayOut {
                     command("salvage", &files.named).and("-o").path(Path::new("saved.db")).and("--dry-run");
                 (None, Some(format!("what `{salvage}` lists, if it lists anything")))
             }
+            Some(Ok(plan)) if plan.ends_damaged => {
+                let last = plan.last_index;
+                (
+                    None,
+                    Some(format!(
+                        "what is damaged after entry {last}, if it was an entry: another member has it"
+                    )),
+                )
+            }
             Some(_) => (None, None),
         };
         Self { commands: [vec![restore(cut)], exchange(&files.named)].concat(), loses }
@@ -199,6 +208,10 @@ fn never(trouble: Trouble) -> Vec<String> {
         }
         Trouble::DbAhead | Trouble::EmptyLog | Trouble::NoSnapshotRecord => vec![delete],
         Trouble::DbDamaged => vec![delete, force],
+        Trouble::CutsLog => vec![
+            delete,
+            "start this etcd on it first: it cuts off what it can't read, with all that comes after",
+        ],
         Trouble::JudgedOtherwise => {
             vec!["start this etcd on it first: what it decides otherwise is lost, without a message"]
         }

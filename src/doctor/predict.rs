@@ -269,11 +269,11 @@ impl<'f> Startup<'f> {
         for entry in &ready.read.entries {
             match entry.kind {
                 0 => self.apply_request(entry.index, entry.data)?,
-                1 => {
-                    if let Ok((change, _)) = ConfChange::parse(entry.data) {
-                        config.apply(change);
-                    }
-                }
+                // who votes counts from the moment when it was known to be committed
+                1 => match ConfChange::parse(entry.data) {
+                    Ok((change, _)) if entry.index <= ready.read.commit => config.apply(change),
+                    _ => {}
+                },
                 _ => {
                     let message = "panic: unknown entry type; must be either EntryNormal or EntryConfChange";
                     let why = format!("entry {} is of a type that no etcd writes", entry.index);
@@ -310,7 +310,7 @@ impl<'f> Startup<'f> {
     }
 
     fn serve(&self, ready: &Ready<'f>, config: &ConfState, last: u64) -> Prediction {
-        let mut prediction = Prediction::of(self.version);
+        let mut prediction = Prediction { last_index: Some(last), ..Prediction::of(self.version) };
         let id = ready.read.node_id;
         let rows = ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default();
         if self.is_at_least(7) && self.has_strangers(ready, &rows) {
@@ -318,6 +318,13 @@ impl<'f> Startup<'f> {
             prediction.trouble = Some(Trouble::Strangers);
             prediction.message = Some("cannot process message to mismatch member".to_owned());
             let why = "its db has members that its log does not know: it waits for them to elect a leader";
+            prediction.why = Some(why.to_owned());
+            return prediction;
+        }
+        if config.voters().is_empty() {
+            prediction.starts = Starts::Silent;
+            prediction.trouble = Some(Trouble::NoVoters);
+            let why = "its log does not say who votes: nobody elects a leader";
             prediction.why = Some(why.to_owned());
             return prediction;
         }

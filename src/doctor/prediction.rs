@@ -25,6 +25,8 @@ pub struct Prediction {
     pub trouble: Option<Trouble>,
     /// The message that it ends with, or repeats; `…` for what can't be known.
     pub message: Option<String>,
+    /// The last entry that it reads of the log; `None` where it does not come so far.
+    pub last_index: Option<u64>,
     /// The current revision once it serves; `None` where it does not, or where that can't be known.
     pub revision: Option<i64>,
     /// Whether it accepts writes.
@@ -44,6 +46,7 @@ impl Prediction {
             starts: Starts::Yes,
             trouble: None,
             message: None,
+            last_index: None,
             revision: None,
             takes_writes: None,
             why: None,

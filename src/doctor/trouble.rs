@@ -39,8 +39,12 @@ pub enum Trouble {
     UnknownEntry,
     /// The db has members that raft does not know.
     Strangers,
+    /// The log does not say who votes.
+    NoVoters,
     /// An alarm is set.
     Alarm,
+    /// etcd cuts its log, and entries that can be read are behind the cut.
+    CutsLog,
     /// Requests of the log would be decided otherwise than by the etcd that wrote them.
     JudgedOtherwise,
 }

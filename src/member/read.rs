@@ -44,6 +44,8 @@ pub struct ReadLog<'a> {
     pub num_faults: u64,
     /// Entries of another member or cluster, which are left out.
     pub foreign_entries: u64,
+    /// Whether something is damaged after the last entry: more may have been there.
+    pub ends_damaged: bool,
 }
 
 impl<'a> ReadLog<'a> {
@@ -105,7 +107,7 @@ impl<'a> ReadLog<'a> {
     /// The same log, and these entries in place of its own.
     pub fn with_entries(&self, stretches: Vec<Stretch<'a>>) -> Self {
         let (faults, foreign_entries) = (Vec::new(), 0);
-        Self { log: self.log.clone(), stretches, faults, num_faults: 0, foreign_entries }
+        Self { log: self.log.clone(), stretches, faults, num_faults: 0, foreign_entries, ends_damaged: false }
     }
 
     /// Whether the log was begun by a restore: its first entries are the members, and a snapshot record follows them, of what was
@@ -241,8 +243,11 @@ impl<'a> Reader<'a> {
                 },
                 Err(kind) => kind,
             };
+            let was_interrupted = self.is_interrupted;
             self.fault(segment, at, kind);
             if let Some((record, behind)) = by_its_own_length(segment.data, at, records.crc(), &mut proofs) {
+                // nothing is missing
+                self.is_interrupted = was_interrupted;
                 if let Err(kind) = self.take(&record) {
                     self.fault(segment, at, kind);
                 }
@@ -358,6 +363,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self, last: Option<&Segment<'_>>) -> ReadLog<'a> {
+        let ends_damaged = self.is_interrupted;
         let entries = self.now.entries.clone();
         let (state, snapshots) = (self.state, std::mem::take(&mut self.snapshots));
         let metadata = self.metadata.unwrap_or(Metadata { node_id: 0, cluster_id: 0 });
@@ -389,6 +395,6 @@ impl<'a> Reader<'a> {
         if !now.messages.is_empty() {
             stretches.push(now);
         }
-        ReadLog { log, stretches, faults, num_faults, foreign_entries }
+        ReadLog { log, stretches, faults, num_faults, foreign_entries, ends_damaged }
     }
 }

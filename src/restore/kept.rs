@@ -76,6 +76,7 @@ pub fn plan<'a>(
         rows: rows.into_values().collect(),
         emptied,
         left_out: tail.left_out,
+        ends_damaged: until.is_none() && log.is_some_and(|log| log.ends_damaged),
         warnings: known.warnings(emptied, strangers),
     })
 }

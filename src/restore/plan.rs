@@ -35,6 +35,8 @@ pub struct MemberPlan<'a> {
     pub emptied: u64,
     /// Entries of the source's log that are not taken over.
     pub left_out: u64,
+    /// Whether what came after its last entry is damaged.
+    pub ends_damaged: bool,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl MemberPlan<'_> {
             rows,
             emptied: 0,
             left_out: 0,
+            ends_damaged: false,
             warnings: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod compact;
 mod cures;
 mod damage_table;
 mod facts;
+mod flips;
 mod generated;
 mod member;
 mod printed;
