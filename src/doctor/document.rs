@@ -171,7 +171,7 @@ impl MemberReport {
     pub fn of<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, named: &[Version]) -> Self {
         let db = DbReport::of(&files.db);
         let versions = if named.is_empty() { &NEWEST[..] } else { named };
-        let truth = Truth::of(files);
+        let truth = Truth::of(files, log);
         let start_of = |&version: &Version| {
             let prediction = predict(files, log, version);
             let read = prediction.last_index;
@@ -184,8 +184,10 @@ impl MemberReport {
         let has_own = versions.iter().any(is_own);
         let mut deciding = versions.iter().zip(&starts).filter(|(version, _)| !has_own || is_own(version));
         let ill = deciding.find(|(_, start)| !start.healthy);
-        let of_start =
-            ill.and_then(|(version, start)| finding::of_start(files, log, *version, start, truth.as_ref()));
+        let of_start = ill.and_then(|(version, start)| {
+            let why = start.why.as_deref().unwrap_or_default();
+            finding::of_start(files, log, *version, (start.trouble?, why), truth.as_ref())
+        });
         Self {
             healthy: ill.is_none(),
             reason: ill.map(|(_, start)| start.why.clone().unwrap_or_default()),

@@ -14,7 +14,6 @@ use crate::restore::plan::MemberPlan;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
-use super::document::StartReport;
 use super::files::{DbState, MemberFiles};
 use super::trouble::Trouble;
 use super::truth::Truth;
@@ -48,12 +47,11 @@ pub fn of_start(
     files: &MemberFiles,
     log: Option<&ReadLog<'_>>,
     version: Version,
-    start: &StartReport,
+    (trouble, why): (Trouble, &str),
     truth: Option<&Truth>,
 ) -> Option<Finding> {
-    let trouble = start.trouble?;
     let kind = serde_json::to_value(trouble).ok()?.as_str()?.to_owned();
-    let message = start.why.clone().unwrap_or_default();
+    let message = why.to_owned();
     let WayOut { commands, loses } = WayOut::of(files, log, version, trouble, truth);
     Some(Finding { kind, message, is_problem: true, loses, commands, never: never(trouble) })
 }

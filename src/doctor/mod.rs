@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`files`] | what lies in the directory, opened |
 //! | [`predict`](mod@predict) | a start, step by step |
+//! | `serve` | whether it serves, once its log was read |
 //! | `refusal` | why a start ends, in etcd's words and in plain ones |
 //! | [`prediction`] | what becomes of it |
 //! | [`trouble`] | what is in the way of a start |
@@ -25,6 +26,7 @@ pub mod predict;
 pub mod prediction;
 mod refusal;
 pub mod report;
+mod serve;
 pub mod trouble;
 pub mod truth;
 

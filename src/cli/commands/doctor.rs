@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::doctor::MemberFiles;
 use crate::doctor::report::DoctorReport;
 use crate::etcd::apply::Version;
+use crate::input::{DbFile, Reason, SourceError};
 use crate::report;
 use crate::text::shown;
 
@@ -46,6 +47,7 @@ pub struct DoctorArgs {
 
 impl DoctorArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        let _held = self.dirs.iter().map(|dir| held(context, dir)).collect::<Result<Vec<_>>>()?;
         let files: Vec<_> = self.dirs.iter().map(|dir| MemberFiles::open(dir)).collect();
         if let Some((dir, _)) = self.dirs.iter().zip(&files).find(|(_, files)| files.is_empty()) {
             bail!("{} has no `snap` and no `wal`: name a data dir of etcd", shown(dir));
@@ -58,6 +60,17 @@ impl DoctorArgs {
         let view = context.view();
         context.render("doctor", &report, |out| report::doctor::write(out, &view, &report))?;
         Ok(Outcome::of(report.is_healthy()))
+    }
+}
+
+/// The db of a directory under its lock, so that no etcd runs on it meanwhile; nothing for one that can't be opened.
+fn held(context: &Context, dir: &Path) -> Result<Option<DbFile>> {
+    match context.open(dir) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => match error.downcast_ref::<SourceError>() {
+            Some(SourceError { reason: Reason::Locked { .. }, .. }) => Err(error),
+            _ => Ok(None),
+        },
     }
 }
 
