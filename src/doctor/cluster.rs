@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::etcd::hash;
 use crate::etcd::schema::State;
 use crate::member::ReadLog;
-use crate::member::message::Snapshot;
 use crate::shell::ShellCommand;
 use crate::text::ByteText;
 
@@ -72,7 +71,7 @@ impl ClusterReport {
         let mut ranked: Vec<_> = found.iter().collect();
         ranked.sort_by_key(|found| Reverse(rank(found.report)));
         let best = *ranked.first()?;
-        let voters = best.log.and_then(|log| log.log.config_at(log.log.last_index(), &snaps(best.files)));
+        let voters = best.log.and_then(|log| log.log.config_at(log.log.last_index(), &best.files.heads()));
         let voters = voters.map_or(0, |config| config.voters().len());
         if found.len() < 2 && voters < 2 {
             return None;
@@ -119,10 +118,6 @@ fn anew(best: &FoundMember<'_>, last: u64) -> Vec<String> {
         restore = restore.and("--initial-advertise-peer-urls").word(url.as_bytes());
     }
     [vec![replay.to_string(), restore.to_string()], exchange(named)].concat()
-}
-
-fn snaps(files: &MemberFiles) -> Vec<Snapshot> {
-    files.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect()
 }
 
 fn rank(report: &MemberReport) -> (u64, u64, u64) {

@@ -188,10 +188,12 @@ impl MemberReport {
             let why = start.why.as_deref().unwrap_or_default();
             finding::of_start(files, log, *version, (start.trouble?, why), truth.as_ref())
         });
+        let is_said = |other: &Finding| of_start.as_ref().is_some_and(|start| start.kind == other.kind);
+        let others: Vec<_> = leftovers::of(files, log).into_iter().filter(|other| !is_said(other)).collect();
         Self {
             healthy: ill.is_none(),
             reason: ill.map(|(_, start)| start.why.clone().unwrap_or_default()),
-            findings: of_start.into_iter().chain(leftovers::of(files)).collect(),
+            findings: of_start.into_iter().chain(others).collect(),
             path: ByteText::from(files.folder.as_path()),
             member_id: log.map(|log| HexId(log.log.metadata.node_id)),
             cluster_id: log.map(|log| HexId(log.log.metadata.cluster_id)),

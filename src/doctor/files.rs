@@ -81,6 +81,11 @@ impl MemberFiles {
 }
 
 impl MemberFiles {
+    /// The heads of its `.snap` files.
+    pub fn heads(&self) -> Vec<Snapshot> {
+        self.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect()
+    }
+
     /// Whether there is nothing of a member.
     pub fn is_empty(&self) -> bool {
         matches!(self.db, DbState::Missing)

@@ -1,20 +1,27 @@
-//! What lies in a directory that no start needs, or that a start has no room for.
+//! What else is to be known of a directory: what lies in it that no start needs, whose it is, whom it names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::platform::{FolderHandle, names_in};
+use crate::etcd::schema::State;
+use crate::member::ReadLog;
+use crate::platform::{Facts, FolderHandle, names_in};
 use crate::shell::ShellCommand;
-use crate::units::bytes;
+use crate::text::shown;
+use crate::units::{bytes, count};
 
-use super::files::MemberFiles;
+use super::files::{DbState, MemberFiles};
 use super::finding::Finding;
 
 /// Room that a start needs at once: a segment of the log, and the next one.
 const ROOM: u64 = 2 * 64_000_000;
 
 /// What is found.
-pub fn of(files: &MemberFiles) -> Vec<Finding> {
-    let mut findings = Vec::new();
+pub fn of(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
+    let mut findings: Vec<_> = strangers(files, log).into_iter().chain(owners(files)).collect();
+    for index in files.received.keys() {
+        let message = format!("snap/{index:016x}.snap.db is a db that the leader sent, as of entry {index}");
+        findings.push(Finding::new("leftover", message));
+    }
     let room = FolderHandle::open(&files.folder).ok().and_then(|folder| folder.room());
     if let Some(room) = room.filter(|room| room.available < ROOM) {
         let free = bytes(room.available);
@@ -34,13 +41,49 @@ pub fn of(files: &MemberFiles) -> Vec<Finding> {
         };
         let names: Vec<_> = names(&folder).into_iter().filter(is_one).collect();
         if let Some(first) = names.first() {
-            let message = format!("{} is left of {what}", folder.join(first).display());
+            let message = format!("{} is left of {what}", shown(&folder.join(first)));
             let look = ShellCommand::new("etcd-medic log --broken").path(&files.named).to_string();
             let commands = if folder.ends_with("wal") { vec![look] } else { Vec::new() };
             findings.push(Finding { commands, ..Finding::new("leftover", message) });
         }
     }
     findings
+}
+
+/// Members of the db that its log and its snapshots do not know.
+fn strangers(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Option<Finding> {
+    let DbState::Sound(db) = &files.db else { return None };
+    let state = State::read(db);
+    let known = log?.log.config_at(state.consistent_index?, &files.heads())?.members();
+    let strange: Vec<_> = state.members.iter().filter(|member| !known.contains(&member.id.0)).collect();
+    let first = strange.first()?;
+    let message = format!(
+        "its db has {} that its log does not know, such as {:x}: etcd 3.6 lists them, and 3.7 waits for them; 3.5.26 and later 3.5 remove \
+         them at a start",
+        count(strange.len() as u64, "member"),
+        first.id
+    );
+    Some(Finding::new("strangers", message))
+}
+
+/// Whether the files are of several owners: etcd runs as one of them.
+fn owners(files: &MemberFiles) -> Option<Finding> {
+    let folders = [files.folder.clone(), files.folder.join("snap"), files.folder.join("wal")];
+    let within =
+        |folder: &PathBuf| names(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
+    let paths: Vec<_> = folders.iter().flat_map(within).chain([files.folder.clone()]).collect();
+    let owned = paths.iter().filter_map(|path| Some((path, Facts::at(path).ok()?.owner()?)));
+    let mut owned: Vec<_> = owned.collect();
+    owned.sort_by_key(|(_, owner)| *owner);
+    let ((one, first), (other, last)) = (owned.first()?, owned.last()?);
+    let message = || {
+        format!(
+            "{} is of user {first}, and {} of user {last}: etcd must be able to write to all",
+            shown(one),
+            shown(other)
+        )
+    };
+    (first != last).then(|| Finding::new("owners-differ", message()))
 }
 
 fn names(folder: &Path) -> Vec<String> {

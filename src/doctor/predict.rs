@@ -8,7 +8,7 @@ use crate::etcd::request::{Action, Request, V2Request};
 use crate::etcd::schema::{State, minor_of};
 use crate::etcd::v2_store::V2Store;
 use crate::member::as_etcd::{
-    LengthLimit, ReadFrom, SnapshotRecord, WalFailure, read_from, snapshot_records,
+    LengthLimit, ReadFrom, ReadRules, SnapshotRecord, WalFailure, read_from, snapshot_records,
 };
 use crate::member::conf_change::ConfChange;
 use crate::member::log::Segment;
@@ -89,14 +89,14 @@ impl<'f> Startup<'f> {
         segments.sort_by_key(name);
         let first_indices: Vec<u64> =
             segments.iter().filter_map(|segment| Some(name(segment)?.first_index)).collect();
-        let limit = length_limit(self.version);
-        let records = snapshot_records(&segments, limit)
+        let rules = read_rules(self.version);
+        let records = snapshot_records(&segments, rules)
             .map_err(|failure| Refusal::of_log(self.version, "discovery failed", failure, &segments))?;
         let from = self.choose_snapshot(&records)?;
         let (db, index) = self.choose_db(db, &from)?;
         self.check_storage_version(db)?;
         let read =
-            read_from(&segments, &first_indices, (from.index, from.term), limit).map_err(|failure| {
+            read_from(&segments, &first_indices, (from.index, from.term), rules).map_err(|failure| {
                 let what = match failure {
                     WalFailure::NoFile { .. } => "failed to open WAL",
                     _ => "failed to read WAL, cannot be repaired",
@@ -304,9 +304,12 @@ impl<'f> Startup<'f> {
     }
 }
 
-fn length_limit(version: Version) -> LengthLimit {
+fn read_rules(version: Version) -> ReadRules {
     let from = |minor, patch| version >= Version::new(3, minor, patch);
-    if from(5, 7) { LengthLimit::File } else { LengthLimit::TenMib }
+    ReadRules {
+        limit: if from(5, 7) { LengthLimit::File } else { LengthLimit::TenMib },
+        is_cut_message_torn: !from(7, 0),
+    }
 }
 
 /// The members by the db's rows.

@@ -54,8 +54,7 @@ impl<'f> Startup<'f> {
     /// Whether the db's members are others than those that the log and its snapshots name: raft's members are made from the db.
     fn has_strangers(&self, ready: &Ready<'f>, rows: &ConfState) -> bool {
         let Some(log) = self.log else { return false };
-        let heads: Vec<_> =
-            self.files.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect();
+        let heads = self.files.heads();
         let known = log.log.members(ready.index, &heads);
         known.is_some_and(|known| rows.members().iter().any(|row| !known.contains(row)))
     }

@@ -23,6 +23,15 @@ pub enum LengthLimit {
     File,
 }
 
+/// What differs between versions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRules {
+    pub limit: LengthLimit,
+    /// Whether a message that ends within a field is taken for torn. Up to 3.6 the error for it is the same as for a file that ends
+    /// within a record (gogo/protobuf's `io.ErrUnexpectedEOF`).
+    pub is_cut_message_torn: bool,
+}
+
 /// Why a start ends at the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WalFailure {
@@ -108,7 +117,7 @@ struct Decoder<'s, 'a> {
     file: usize,
     offset: usize,
     crc: u32,
-    limit: LengthLimit,
+    rules: ReadRules,
 }
 
 impl<'a> Decoder<'_, 'a> {
@@ -158,7 +167,7 @@ impl<'a> Decoder<'_, 'a> {
         let len = number & ((1 << 56) - 1);
         let padding = if number >> 63 == 1 { number >> 56 & 7 } else { 0 };
         let whole = len.saturating_add(padding);
-        if self.limit == LengthLimit::TenMib && len >= TEN_MIB.saturating_sub(padding) {
+        if self.rules.limit == LengthLimit::TenMib && len >= TEN_MIB.saturating_sub(padding) {
             return Err(Stop::Failed(WalFailure::TooLong));
         }
         let frame = usize::try_from(whole).ok().and_then(|whole| after.get(..whole));
@@ -166,9 +175,11 @@ impl<'a> Decoder<'_, 'a> {
         let message = usize::try_from(len).ok().and_then(|len| frame.get(..len)).unwrap_or_default();
         let is_torn = self.is_last() && has_zero_sector(frame, self.offset);
         let end = self.offset.saturating_add(WORD).saturating_add(frame.len());
-        let Some(record) = parse(message) else {
-            return Err(if is_torn { self.torn() } else { Stop::Failed(WalFailure::Message) });
-        };
+        let record = parse(message).map_err(|unread| match unread {
+            _ if is_torn => self.torn(),
+            Unread::Cut if self.rules.is_cut_message_torn => self.torn(),
+            Unread::Cut | Unread::Bad => Stop::Failed(WalFailure::Message),
+        })?;
         if record.kind != CHECKSUM {
             self.crc = crc32c::crc32c_append(self.crc, record.data);
             if self.crc != record.crc {
@@ -207,20 +218,61 @@ fn has_zero_sector(frame: &[u8], offset: usize) -> bool {
     false
 }
 
-fn parse(message: &[u8]) -> Option<RawRecord<'_>> {
+/// Why a message can't be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unread {
+    /// It ends within a field.
+    Cut,
+    Bad,
+}
+
+/// Reads a record as the code does that gogo/protobuf makes (`walpb/record.pb.go`, `Unmarshal`).
+fn parse(message: &[u8]) -> Result<RawRecord<'_>, Unread> {
     let mut record = RawRecord { kind: 0, crc: 0, data: &[] };
-    for field in Fields::of(message) {
-        let field = field.ok()?;
-        match (field.number, field.value) {
-            (1, Value::Varint(value)) => record.kind = value,
+    let mut rest = message;
+    while !rest.is_empty() {
+        let tag = varint(&mut rest)?;
+        match (tag >> 3, tag & 7) {
+            (1, 0) => record.kind = varint(&mut rest)?,
             // Go takes the low bits
-            (2, Value::Varint(value)) => record.crc = u32::try_from(value & u64::from(u32::MAX)).ok()?,
-            (3, Value::Bytes(value)) => record.data = value,
-            (1..=3, _) => return None,
-            _ => {}
+            (2, 0) => {
+                record.crc =
+                    u32::try_from(varint(&mut rest)? & u64::from(u32::MAX)).map_err(|_| Unread::Bad)?;
+            }
+            (3, 2) => record.data = bytes(&mut rest)?,
+            (0..=3, _) => return Err(Unread::Bad),
+            (_, 0) => drop(varint(&mut rest)?),
+            (_, 1) => drop(take(&mut rest, 8)?),
+            (_, 2) => drop(bytes(&mut rest)?),
+            (_, 5) => drop(take(&mut rest, 4)?),
+            _ => return Err(Unread::Bad),
         }
     }
-    Some(record)
+    Ok(record)
+}
+
+fn varint(rest: &mut &[u8]) -> Result<u64, Unread> {
+    let mut value = 0_u64;
+    for shift in (0..u64::BITS).step_by(7) {
+        let (&byte, behind) = rest.split_first().ok_or(Unread::Cut)?;
+        *rest = behind;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(Unread::Bad)
+}
+
+fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Unread> {
+    let len = i64::try_from(varint(rest)?).map_err(|_| Unread::Bad)?;
+    take(rest, usize::try_from(len).map_err(|_| Unread::Bad)?)
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Unread> {
+    let (taken, behind) = rest.split_at_checked(len).ok_or(Unread::Cut)?;
+    *rest = behind;
+    Ok(taken)
 }
 
 /// Numbers 1 to `N` of a message, 0 where they are not there, and its field 3 or 4, if that is bytes.
@@ -250,11 +302,8 @@ fn snapshot_record(data: &[u8]) -> SnapshotRecord {
 ///
 /// # Errors
 /// What ends the start with `discovery failed`.
-pub fn snapshot_records(
-    files: &[Segment<'_>],
-    limit: LengthLimit,
-) -> Result<Vec<SnapshotRecord>, WalFailure> {
-    let mut decoder = Decoder { files, cut: None, file: 0, offset: 0, crc: 0, limit };
+pub fn snapshot_records(files: &[Segment<'_>], rules: ReadRules) -> Result<Vec<SnapshotRecord>, WalFailure> {
+    let mut decoder = Decoder { files, cut: None, file: 0, offset: 0, crc: 0, rules };
     let (mut records, mut commit) = (Vec::new(), 0);
     loop {
         let taken = decoder.next().and_then(|record| {
@@ -286,14 +335,14 @@ pub fn read_from<'a>(
     files: &[Segment<'a>],
     first_indices: &[u64],
     from: (u64, u64),
-    limit: LengthLimit,
+    rules: ReadRules,
 ) -> Result<ReadFrom<'a>, WalFailure> {
     let begin = first_indices.iter().rposition(|&first| first <= from.0);
     let begin = begin.ok_or(WalFailure::NoFile { index: from.0 })?;
     let selected = files.get(begin..).unwrap_or_default();
     let mut cut = None;
     loop {
-        let decoder = Decoder { files: selected, cut, file: 0, offset: 0, crc: 0, limit };
+        let decoder = Decoder { files: selected, cut, file: 0, offset: 0, crc: 0, rules };
         match read_all(decoder, from) {
             Ok(mut read) => {
                 read.repaired = cut.map(|cut| (files.len().saturating_sub(1), cut));

@@ -65,6 +65,11 @@ impl Facts {
     pub fn has_more_names(&self) -> bool {
         self.0.st_nlink > 1
     }
+
+    /// The number of its owner, where the system has such.
+    pub fn owner(&self) -> Option<u32> {
+        Some(self.0.st_uid)
+    }
 }
 
 /// The bytes of a path, as they are shown and stored.

@@ -133,6 +133,11 @@ impl Facts {
     pub fn has_more_names(&self) -> bool {
         self.names > 1
     }
+
+    /// The number of its owner, where the system has such.
+    pub fn owner(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A file or a folder, opened only to be asked about.
