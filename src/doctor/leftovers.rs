@@ -73,9 +73,8 @@ fn owners(files: &MemberFiles) -> Option<Finding> {
         |folder: &PathBuf| names(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
     let paths: Vec<_> = folders.iter().flat_map(within).chain([files.folder.clone()]).collect();
     let owned = paths.iter().filter_map(|path| Some((path, Facts::at(path).ok()?.owner()?)));
-    let mut owned: Vec<_> = owned.collect();
-    owned.sort_by_key(|(_, owner)| *owner);
-    let ((one, first), (other, last)) = (owned.first()?, owned.last()?);
+    let (one, first) = owned.clone().min_by_key(|(_, owner)| *owner)?;
+    let (other, last) = owned.max_by_key(|(_, owner)| *owner)?;
     let message = || {
         format!(
             "{} is of user {first}, and {} of user {last}: etcd must be able to write to all",

@@ -244,11 +244,29 @@ fn parse(message: &[u8]) -> Result<RawRecord<'_>, Unread> {
             (_, 0) => drop(varint(&mut rest)?),
             (_, 1) => drop(take(&mut rest, 8)?),
             (_, 2) => drop(bytes(&mut rest)?),
+            (_, 3) => skip_group(&mut rest)?,
             (_, 5) => drop(take(&mut rest, 4)?),
             _ => return Err(Unread::Bad),
         }
     }
     Ok(record)
+}
+
+/// Skips a group that has begun, with those in it (`skipRecord`).
+fn skip_group(rest: &mut &[u8]) -> Result<(), Unread> {
+    let mut depth = 1_usize;
+    while depth > 0 {
+        match varint(rest)? & 7 {
+            0 => drop(varint(rest)?),
+            1 => drop(take(rest, 8)?),
+            2 => drop(bytes(rest)?),
+            3 => depth = depth.saturating_add(1),
+            4 => depth = depth.saturating_sub(1),
+            5 => drop(take(rest, 4)?),
+            _ => return Err(Unread::Bad),
+        }
+    }
+    Ok(())
 }
 
 fn varint(rest: &mut &[u8]) -> Result<u64, Unread> {

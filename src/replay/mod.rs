@@ -20,6 +20,7 @@
 //! | [`compact`](mod@compact) | what a compaction leaves |
 //! | [`small`] | the small buckets after it |
 //! | [`content`] | all of it, as a source for the writer of the file |
+//! | [`write`](mod@write) | a db of it, written and proved |
 //! | [`unfold`](mod@unfold) | a db with all that a log says besides |
 //! | [`document`] | the report |
 //! | [`error`] | why there is no new db |
@@ -44,4 +45,5 @@ pub mod start;
 pub mod steps;
 pub mod unfold;
 pub mod until;
+pub mod write;
 pub mod writer;

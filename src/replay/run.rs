@@ -3,11 +3,7 @@
 use std::fs::File;
 use std::time::Instant;
 
-use crate::bolt::Db;
-use crate::bolt::write;
-use crate::copy::{self, CopyError, Order, Progress, proof};
-use crate::etcd::hash;
-use crate::etcd::schema::State;
+use crate::copy::{CopyError, Progress};
 use crate::input::{DbFile, LogFiles};
 use crate::output::{OutputError, Target};
 use crate::text::ByteText;
@@ -20,6 +16,7 @@ use super::request::ReplayRequest;
 use super::start::Start;
 use super::steps::StepTally;
 use super::until;
+use super::write::{NewDb, write_content};
 
 /// Rolls a db forward.
 ///
@@ -60,22 +57,16 @@ fn write_copy(
     report: &mut ReplayReport,
     progress: Progress<'_>,
 ) -> Result<(), ReplayError> {
-    let plan = write::plan(content, request.layout.settings(&file.db, true)).map_err(CopyError::from)?;
     let attributes = File::open(&file.path).map_err(OutputError::io(&file.path)).map_err(CopyError::from)?;
-    let attributes_of = Some(&attributes);
-    let order = Order { target, plan: &plan, snapshot: request.snapshot, attributes_of };
-    let prove = |copy: &Db| {
-        (progress.begin)("verifying", copy.file_size());
-        proof::against(content, copy, progress.advance)?;
-        Ok(hash::hash_kv_of(copy, &State::read(copy)))
-    };
-    let copied = copy::make(order, content, progress, prove)?;
+    let (layout, snapshot, attributes_of) = (request.layout, request.snapshot, Some(&attributes));
+    let how = NewDb { target, layout, snapshot, attributes_of };
+    let (copied, file_bytes) = write_content(content, &file.db, how, progress)?;
     report.hash_kv = copied.proof;
     report.verified = true;
     report.warnings.extend(copied.warnings);
     report.target = request.target.as_ref().map(|path| ReplayCopy {
         path: ByteText::from(path.as_path()),
-        file_bytes: copy::file_bytes(&plan, request.snapshot),
+        file_bytes,
         records: content.num_records(),
         sha256: copied.sha256,
     });

@@ -39,8 +39,13 @@ fn entries<'a>(name: &[u8], base: &Base<'a>, machine: &Machine<'a>) -> Vec<Small
         b"cluster" if machine.members.changed => cluster(base, machine),
         _ => base.entries(name).iter().copied().map(SmallEntry::Held).collect(),
     };
-    made.sort_by(|a, b| a.key().cmp(b.key()));
+    sort(&mut made);
     made
+}
+
+/// Puts entries into the order of a bucket.
+pub fn sort(entries: &mut [SmallEntry<'_>]) {
+    entries.sort_by(|a, b| a.key().cmp(b.key()));
 }
 
 fn leases<'a>(base: &Base<'a>, machine: &Machine<'a>) -> Vec<SmallEntry<'a>> {

@@ -116,8 +116,8 @@ impl NewCluster {
             name: name.to_owned(),
             ..MemberRow::default()
         };
-        let mut rows: Vec<_> = members.into_iter().map(row).collect();
-        rows.sort_by_key(|row| row.id);
+        let by_id: BTreeMap<u64, MemberRow> = members.into_iter().map(row).map(|row| (row.id, row)).collect();
+        let rows: Vec<_> = by_id.into_values().collect();
         let own_id = rows.iter().find(|row| row.name == self.name).ok_or_else(no_such_name)?.id;
         let cluster_id = cluster_id(rows.iter().map(|row| row.id));
         Ok(NewMembers { rows, own_id, cluster_id })

@@ -5,7 +5,7 @@ use crate::etcd::revision::Revision;
 use crate::etcd::schema::{KEY_BUCKET, META_BUCKET, SCHEDULED_COMPACT};
 use crate::replay::base::Base;
 use crate::replay::content::{SmallBucket, SmallEntry};
-use crate::replay::small::{conf_state_json, hex_id, replaced};
+use crate::replay::small::{conf_state_json, hex_id, replaced, sort};
 
 use super::plan::MemberPlan;
 
@@ -34,7 +34,7 @@ pub fn buckets<'a>(
             MEMBERS => known_members(base, plan),
             _ => base.entries(name).iter().copied().map(SmallEntry::Held).collect(),
         };
-        entries.sort_by(|a, b| a.key().cmp(b.key()));
+        sort(&mut entries);
         SmallBucket { name: name.to_vec(), sequence: held.map_or(0, |held| held.sequence), entries }
     };
     names.into_iter().map(bucket).collect()

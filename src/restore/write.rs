@@ -5,13 +5,11 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use crate::bolt::Db;
-use crate::bolt::write;
-use crate::copy::{self, CopyError, Layout, Order, Progress, proof};
-use crate::etcd::hash;
-use crate::etcd::schema::State;
+use crate::copy::{CopyError, Layout, Progress};
 use crate::member::write::{LogWriter, SEGMENT_BYTES, segment_name, snap_file, snap_name};
 use crate::output::{Folder, OutputError, Target};
 use crate::replay::content::Content;
+use crate::replay::write::{NewDb, write_content};
 
 use super::error::RestoreError;
 use super::plan::MemberPlan;
@@ -33,17 +31,11 @@ pub fn db(
     layout: Layout,
     progress: Progress<'_>,
 ) -> Result<WrittenDb, CopyError> {
-    let plan = write::plan(content, layout.settings(source, true))?;
     let snap = below(data_dir, "snap")?;
     let target = Target::below(&snap, OsStr::new("db"), false)?;
-    let order = Order { target, plan: &plan, snapshot: false, attributes_of: None };
-    let prove = |copy: &Db| {
-        (progress.begin)("verifying", copy.file_size());
-        proof::against(content, copy, progress.advance)?;
-        Ok(hash::hash_kv_of(copy, &State::read(copy)))
-    };
-    let copied = copy::make(order, content, progress, prove)?;
-    Ok(WrittenDb { hash_kv: copied.proof, bytes: copy::file_bytes(&plan, false) })
+    let how = NewDb { target, layout, snapshot: false, attributes_of: None };
+    let (copied, bytes) = write_content(content, source, how, progress)?;
+    Ok(WrittenDb { hash_kv: copied.proof, bytes })
 }
 
 /// Writes the log and the `.snap`.
