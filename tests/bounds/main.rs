@@ -66,7 +66,7 @@ fn what_is_sound_is_sound() {
 }
 
 /// For the usual run, every so many bytes.
-const SAMPLE: usize = 7;
+const SAMPLE: usize = 13;
 
 #[test]
 fn cut_short() {

@@ -22,10 +22,10 @@ with_each_etcd!(
 
 /// How long an etcd may take until it answers: it has little to read.
 const PATIENCE: Duration = Duration::from_secs(10);
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 6;
 
 fn some_changes_are_judged_as_etcd_does(peer: &Peer) {
-    judge(peer, 12);
+    judge(peer, 6);
 }
 
 fn many_changes_are_judged_as_etcd_does(peer: &Peer) {

@@ -16,9 +16,13 @@ use tempfile::TempDir;
 use super::member::{started, stop};
 use crate::support::member_log::FIRST_SEGMENT;
 use crate::support::members::unpack;
-use crate::support::peers::{Peer, free_ports, medic, medic_json, parse, succeeded, with_each_etcd};
+use crate::support::peers::{Peer, free_ports, medic, medic_json, parse, succeeded, with_each_newest_etcd};
 
-with_each_etcd!(it_is_what_etcd_s_own_tool_makes, a_restored_member_lives, three_restored_members_live);
+with_each_newest_etcd!(
+    it_is_what_etcd_s_own_tool_makes,
+    a_restored_member_lives,
+    three_restored_members_live
+);
 
 const URLS: [&str; 3] = ["http://127.0.0.1:12380", "http://127.0.0.2:12380", "http://127.0.0.3:12380"];
 
