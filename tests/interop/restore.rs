@@ -236,14 +236,9 @@ fn three_restored_members_live(peer: &Peer) {
     let members = parse(&ctl(&["member", "list", "-w", "json"]));
     assert_eq!(members["members"].as_array().map(Vec::len), Some(3));
     let endpoints: Vec<_> = ports.iter().map(|[client, _]| url(*client)).collect();
-    let status = parse(&succeeded(peer.command("etcdctl").args([
-        "--endpoints",
-        &endpoints.join(","),
-        "endpoint",
-        "status",
-        "-w",
-        "json",
-    ])));
+    let every = endpoints.join(",");
+    let mut status = peer.command("etcdctl");
+    let status = parse(&eventually(status.args(["--endpoints", &every, "endpoint", "status", "-w", "json"])));
     let status = &status.as_array().expect("a list")[0]["Status"];
     let leader = status["leader"].as_u64().expect("a leader");
     let other = members["members"]
@@ -253,21 +248,13 @@ fn three_restored_members_live(peer: &Peer) {
         .filter_map(|member| member["ID"].as_u64())
         .find(|id| *id != leader)
         .expect("another");
-    let every = endpoints.join(",");
-    succeeded(peer.command("etcdctl").args(["--endpoints", &every, "move-leader", &format!("{other:x}")]));
+    let mut lead = peer.command("etcdctl");
+    eventually(lead.args(["--endpoints", &every, "move-leader", &format!("{other:x}")]));
     ctl(&["put", "/interop/led", "text"]);
     // etcd adds one only after members have known each other for some seconds
     let mut add = peer.command("etcdctl");
     add.args(["--endpoints", &client, "member", "add", "m4", "--peer-urls=http://127.0.0.1:9"]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let added = loop {
-        let added = add.output().expect("etcdctl");
-        if added.status.success() {
-            break String::from_utf8(added.stdout).expect("text");
-        }
-        assert!(Instant::now() < deadline, "{added:?}");
-        thread::sleep(Duration::from_millis(500));
-    };
+    let added = String::from_utf8(eventually(&mut add)).expect("text");
     let id = added.split_whitespace().nth(1).expect("an id").to_owned();
     ctl(&["put", "/interop/four", "text"]);
     ctl(&["member", "remove", &id]);
@@ -279,6 +266,19 @@ fn three_restored_members_live(peer: &Peer) {
         "text"
     );
     stop(processes);
+}
+
+/// Members that have just been started do not answer each question at once.
+fn eventually(command: &mut Command) -> Vec<u8> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let output = command.output().expect("etcdctl");
+        if output.status.success() {
+            return output.stdout;
+        }
+        assert!(Instant::now() < deadline, "{command:?}: {output:?}");
+        thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// A command as a shell runs it, with the program of these tests.
