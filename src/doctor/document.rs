@@ -41,7 +41,8 @@ pub struct MemberReport {
     pub starts: Vec<StartReport>,
     /// What needs an answer, with the way out.
     pub findings: Vec<Finding>,
-    /// Whether all of those are healthy that decide: those that were named, else the newest patch of the cluster's own version, else all.
+    /// Whether all of those are healthy that decide: those that were named, else the newest patch of the cluster's own version, else all;
+    /// and no other finding is a problem.
     pub healthy: bool,
     /// What the first of these that is not healthy says: in plain words.
     pub reason: Option<String>,
@@ -151,9 +152,7 @@ impl StartReport {
         );
         Self { healthy: false, trouble: Some(Trouble::JudgedOtherwise), why: Some(why), ..self }
     }
-}
 
-impl StartReport {
     /// A start that reads less of the log than there is cuts the rest off.
     fn held_against_log(self, read: Option<u64>, log: Option<&ReadLog<'_>>) -> Self {
         let there = log.and_then(|log| log.stretches.iter().map(Stretch::last_index).max()).unwrap_or(0);
@@ -190,9 +189,11 @@ impl MemberReport {
         });
         let is_said = |other: &Finding| of_start.as_ref().is_some_and(|start| start.kind == other.kind);
         let others: Vec<_> = leftovers::of(files, log).into_iter().filter(|other| !is_said(other)).collect();
+        let problem = others.iter().find(|other| other.is_problem).map(|other| other.message.clone());
+        let reason = ill.map(|(_, start)| start.why.clone().unwrap_or_default()).or(problem);
         Self {
-            healthy: ill.is_none(),
-            reason: ill.map(|(_, start)| start.why.clone().unwrap_or_default()),
+            healthy: reason.is_none(),
+            reason,
             findings: of_start.into_iter().chain(others).collect(),
             path: ByteText::from(files.folder.as_path()),
             member_id: log.map(|log| HexId(log.log.metadata.node_id)),

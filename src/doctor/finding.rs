@@ -22,7 +22,7 @@ use super::truth::Truth;
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// What it is: the trouble of a start, `disk-full`, or `leftover`.
+    /// What it is: the trouble of a start, `disk-full`, `owners-differ`, or `leftover`.
     pub kind: String,
     /// In plain words.
     pub message: String,
@@ -159,10 +159,7 @@ fn planned<'a>(
     log: Option<&ReadLog<'a>>,
     version: Version,
 ) -> Option<Result<MemberPlan<'a>, RestoreError>> {
-    let newest = files.received.values().next_back();
-    let DbState::Sound(db) = newest.filter(|db| matches!(db, DbState::Sound(_))).unwrap_or(&files.db) else {
-        return None;
-    };
+    let DbState::Sound(db) = &files.db else { return None };
     let base = Base::whole(db, &|_| {}).ok()?;
     Some(kept::plan(&base, files.log.as_ref(), log, None, version.minor))
 }

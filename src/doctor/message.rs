@@ -163,10 +163,7 @@ pub fn found_in(log: &str, members: &[MemberReport]) -> Vec<FoundMessage> {
 fn here(known: &KnownMessage, members: &[MemberReport]) -> Option<String> {
     let mut by = Vec::new();
     for member in members {
-        let says = |message: &String| {
-            known
-                .is_in(&message.replace("walpb: crc mismatch: expected: …", "walpb: crc mismatch: expected:"))
-        };
+        let says = |message: &String| known.is_in(message);
         let versions: Vec<_> = member
             .starts
             .iter()

@@ -177,8 +177,8 @@ impl<'a> Decoder<'_, 'a> {
         let end = self.offset.saturating_add(WORD).saturating_add(frame.len());
         let record = parse(message).map_err(|unread| match unread {
             _ if is_torn => self.torn(),
-            Unread::Cut if self.rules.is_cut_message_torn => self.torn(),
-            Unread::Cut | Unread::Bad => Stop::Failed(WalFailure::Message),
+            BadRecord::Cut if self.rules.is_cut_message_torn => self.torn(),
+            BadRecord::Cut | BadRecord::Bad => Stop::Failed(WalFailure::Message),
         })?;
         if record.kind != CHECKSUM {
             self.crc = crc32c::crc32c_append(self.crc, record.data);
@@ -220,14 +220,14 @@ fn has_zero_sector(frame: &[u8], offset: usize) -> bool {
 
 /// Why a message can't be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Unread {
+enum BadRecord {
     /// It ends within a field.
     Cut,
     Bad,
 }
 
 /// Reads a record as the code does that gogo/protobuf makes (`walpb/record.pb.go`, `Unmarshal`).
-fn parse(message: &[u8]) -> Result<RawRecord<'_>, Unread> {
+fn parse(message: &[u8]) -> Result<RawRecord<'_>, BadRecord> {
     let mut record = RawRecord { kind: 0, crc: 0, data: &[] };
     let mut rest = message;
     while !rest.is_empty() {
@@ -237,23 +237,23 @@ fn parse(message: &[u8]) -> Result<RawRecord<'_>, Unread> {
             // Go takes the low bits
             (2, 0) => {
                 record.crc =
-                    u32::try_from(varint(&mut rest)? & u64::from(u32::MAX)).map_err(|_| Unread::Bad)?;
+                    u32::try_from(varint(&mut rest)? & u64::from(u32::MAX)).map_err(|_| BadRecord::Bad)?;
             }
             (3, 2) => record.data = bytes(&mut rest)?,
-            (0..=3, _) => return Err(Unread::Bad),
+            (0..=3, _) => return Err(BadRecord::Bad),
             (_, 0) => drop(varint(&mut rest)?),
             (_, 1) => drop(take(&mut rest, 8)?),
             (_, 2) => drop(bytes(&mut rest)?),
             (_, 3) => skip_group(&mut rest)?,
             (_, 5) => drop(take(&mut rest, 4)?),
-            _ => return Err(Unread::Bad),
+            _ => return Err(BadRecord::Bad),
         }
     }
     Ok(record)
 }
 
 /// Skips a group that has begun, with those in it (`skipRecord`).
-fn skip_group(rest: &mut &[u8]) -> Result<(), Unread> {
+fn skip_group(rest: &mut &[u8]) -> Result<(), BadRecord> {
     let mut depth = 1_usize;
     while depth > 0 {
         match varint(rest)? & 7 {
@@ -263,32 +263,32 @@ fn skip_group(rest: &mut &[u8]) -> Result<(), Unread> {
             3 => depth = depth.saturating_add(1),
             4 => depth = depth.saturating_sub(1),
             5 => drop(take(rest, 4)?),
-            _ => return Err(Unread::Bad),
+            _ => return Err(BadRecord::Bad),
         }
     }
     Ok(())
 }
 
-fn varint(rest: &mut &[u8]) -> Result<u64, Unread> {
+fn varint(rest: &mut &[u8]) -> Result<u64, BadRecord> {
     let mut value = 0_u64;
     for shift in (0..u64::BITS).step_by(7) {
-        let (&byte, behind) = rest.split_first().ok_or(Unread::Cut)?;
+        let (&byte, behind) = rest.split_first().ok_or(BadRecord::Cut)?;
         *rest = behind;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return Ok(value);
         }
     }
-    Err(Unread::Bad)
+    Err(BadRecord::Bad)
 }
 
-fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Unread> {
-    let len = i64::try_from(varint(rest)?).map_err(|_| Unread::Bad)?;
-    take(rest, usize::try_from(len).map_err(|_| Unread::Bad)?)
+fn bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
+    let len = i64::try_from(varint(rest)?).map_err(|_| BadRecord::Bad)?;
+    take(rest, usize::try_from(len).map_err(|_| BadRecord::Bad)?)
 }
 
-fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], Unread> {
-    let (taken, behind) = rest.split_at_checked(len).ok_or(Unread::Cut)?;
+fn take<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], BadRecord> {
+    let (taken, behind) = rest.split_at_checked(len).ok_or(BadRecord::Cut)?;
     *rest = behind;
     Ok(taken)
 }

@@ -31,13 +31,13 @@ pub fn snap_name(term: u64, index: u64) -> String {
 
 /// A log in the making.
 #[derive(Debug)]
-pub struct LogWriter<W> {
+pub struct WalWriter<W> {
     out: W,
     crc: u32,
     bytes: u64,
 }
 
-impl<W: Write> LogWriter<W> {
+impl<W: Write> WalWriter<W> {
     /// Begins the log of a member.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ mod tests {
         for len in 0..20 {
             let metadata = Metadata { node_id: 7, cluster_id: u64::MAX };
             let mut bytes = Vec::new();
-            let mut log = LogWriter::begin(&mut bytes, metadata).unwrap();
+            let mut log = WalWriter::begin(&mut bytes, metadata).unwrap();
             log.snapshot(&Snapshot { index: 0, term: 0, config: None }).unwrap();
             log.entry(&add_member(1, 1, 7, &vec![b'a'; len])).unwrap();
             log.entry(&empty_entry(2, 300)).unwrap();

@@ -9,7 +9,7 @@ use crate::etcd::new_v2_store::new_v2_store;
 use crate::etcd::request::V2Request;
 use crate::etcd::request::v2::V2Effect;
 use crate::input::LogFiles;
-use crate::member::message::{EntryData, HardState, Metadata, Snapshot};
+use crate::member::message::{EntryData, HardState, Metadata, RaftEntry, Snapshot};
 use crate::member::write::empty_entry;
 use crate::member::{ConfState, ReadLog, Stretch};
 use crate::replay::base::Base;
@@ -24,7 +24,7 @@ const NO_V2_OF_USERS: u32 = 6;
 const NO_V2: u32 = 7;
 
 /// What is known of the member.
-struct Known<'k, 'a> {
+struct KnownMember<'k, 'a> {
     base: &'k Base<'a>,
     log: Option<&'k ReadLog<'a>>,
     /// The heads of its `.snap` files.
@@ -43,7 +43,7 @@ pub fn plan<'a>(
     minor: u32,
 ) -> Result<MemberPlan<'a>, RestoreError> {
     let index = base.state.consistent_index.filter(|&index| index > 0).ok_or(RestoreError::NoIndex)?;
-    let known = Known { base, log, snaps: files.map_or(&[], |files| &files.snaps) };
+    let known = KnownMember { base, log, snaps: files.map_or(&[], |files| &files.snaps) };
     let metadata = known.metadata()?;
     let (config, rows, strangers) = known.members(index)?;
     let tail = known.tail(index, until)?;
@@ -109,7 +109,7 @@ impl<'a> Tail<'a> {
 /// The entry that takes the place of one which a version can't read: the same index and term, without the request. What it asked for
 /// is in no key.
 fn empty_in_place_of(message: &[u8], minor: u32) -> Option<Vec<u8>> {
-    let entry = crate::member::message::RaftEntry::parse(message).ok()?;
+    let entry = RaftEntry::parse(message).ok()?;
     let EntryData::Request(data) = entry.content else { return None };
     let effect = V2Request::parse(data).ok()?.effect();
     let is_users = matches!(effect, V2Effect::Nothing);
@@ -117,7 +117,7 @@ fn empty_in_place_of(message: &[u8], minor: u32) -> Option<Vec<u8>> {
     is_unreadable.then(|| empty_entry(entry.index, entry.term))
 }
 
-impl<'a> Known<'_, 'a> {
+impl<'a> KnownMember<'_, 'a> {
     fn metadata(&self) -> Result<Metadata, RestoreError> {
         if let Some(log) = self.log.filter(|log| log.log.metadata.node_id != 0) {
             return Ok(log.log.metadata);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::bolt::Db;
 use crate::copy::{CopyError, Layout, Progress};
-use crate::member::write::{LogWriter, SEGMENT_BYTES, segment_name, snap_file, snap_name};
+use crate::member::write::{SEGMENT_BYTES, WalWriter, segment_name, snap_file, snap_name};
 use crate::output::{Folder, OutputError, Target};
 use crate::replay::content::Content;
 use crate::replay::write::{NewDb, write_content};
@@ -43,7 +43,7 @@ pub fn log_and_snap(data_dir: &Folder, plan: &MemberPlan<'_>) -> Result<(), Rest
     let (wal, snap) = (below(data_dir, "wal")?, below(data_dir, "snap")?);
     let entries_bytes: u64 = plan.entries.iter().map(|entry| entry.len() as u64 + 64).sum();
     file(&wal, &segment_name(0, plan.first.index), entries_bytes.max(SEGMENT_BYTES), |out| {
-        let mut log = LogWriter::begin(out, plan.metadata)?;
+        let mut log = WalWriter::begin(out, plan.metadata)?;
         log.snapshot(&plan.first)?;
         plan.entries.iter().try_for_each(|entry| log.entry(entry))?;
         log.end(plan.state, plan.last.as_ref()).map(drop)
