@@ -141,19 +141,29 @@ with_everything() { # COMMAND...
   "$@"
 }
 
-# Each target for SECONDS; a third less for those that take no file.
-fuzzing() { # SECONDS
-  local target seeds seconds
+need_fuzzing() {
   [[ -d $work/seeds ]] || ETCD_MEDIC_SEEDS=$work/seeds cargo test --test files seeds_of -- --ignored
   cargo install cargo-fuzz --version "$cargo_fuzz" --locked --root "$work/cargo-fuzz"
+}
+
+fuzz() { # TARGET, the FOLDER of what it finds, ARGUMENTS of libFuzzer...
+  local target=$1 found=$2 seeds=file
+  shift 2
+  [[ ! -d $work/seeds/$target ]] || seeds=$target
+  mkdir -p "$found"
+  "$work/cargo-fuzz/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" "$found" "$work/seeds/$seeds" \
+    -- "$@" -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
+}
+
+# Each target for SECONDS; a third less for those that take no file.
+fuzzing() { # SECONDS
+  local target seconds
+  need_fuzzing
   for target in tests/fuzz/targets/*.rs; do
-    target=$(basename "$target" .rs) seeds=file seconds=$1
-    [[ ! -d $work/seeds/$target ]] || seeds=$target seconds=$((2 * $1 / 3))
-    mkdir -p "$work/corpus/$target"
+    target=$(basename "$target" .rs) seconds=$1
+    [[ ! -d $work/seeds/$target ]] || seconds=$((2 * $1 / 3))
     echo "=== fuzz target $target, $seconds s"
-    "$work/cargo-fuzz/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" \
-      "$work/corpus/$target" "$work/seeds/$seeds" \
-      -- -max_total_time="$seconds" -timeout=20 -max_len=131072 -verbosity=0 -print_final_stats=1
+    fuzz "$target" "$work/found/$target" -max_total_time="$seconds"
   done
 }
 readonly fuzzing_shows='^(=== fuzz|Done|stat::number_of_executed_units)'
