@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 
 use crate::bolt::format::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
-use crate::doctor::document::NEWEST;
+use crate::doctor::versions::NEWEST;
 use crate::etcd::apply::Version;
 use crate::rewrite::changes::History;
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::etcd::apply::{Rules, Version};
-use crate::member::ReadLog;
+use crate::etcd::data_dir::DB_NAME;
+use crate::member::names::snap_db_name;
 use crate::replay::base::Base;
 use crate::restore::error::RestoreError;
 use crate::restore::kept;
@@ -14,6 +15,7 @@ use crate::restore::plan::MemberPlan;
 use crate::shell::ShellCommand;
 use crate::units::count;
 
+use super::case::MemberCase;
 use super::files::{DbState, MemberFiles};
 use super::trouble::Trouble;
 use super::truth::Truth;
@@ -22,7 +24,8 @@ use super::truth::Truth;
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// What it is: the trouble of a start, `disk-full`, `owners-differ`, or `leftover`.
+    /// What it is: the trouble of a start, `strangers`, `learner-promoted`, `disk-full`, `owners-differ`,
+    /// `permissions`, or `leftover`.
     pub kind: String,
     /// In plain words.
     pub message: String,
@@ -44,15 +47,14 @@ impl Finding {
 
 /// What to do where a start does not end well.
 pub fn of_start(
-    files: &MemberFiles,
-    log: Option<&ReadLog<'_>>,
+    case: &MemberCase<'_>,
     version: Version,
     (trouble, why): (Trouble, &str),
     truth: Option<&Truth>,
 ) -> Option<Finding> {
     let kind = serde_json::to_value(trouble).ok()?.as_str()?.to_owned();
     let message = why.to_owned();
-    let WayOut { commands, loses } = WayOut::of(files, log, version, trouble, truth);
+    let WayOut { commands, loses } = WayOut::of(case, version, trouble, truth);
     Some(Finding { kind, message, is_problem: true, loses, commands, never: never(trouble) })
 }
 
@@ -64,41 +66,55 @@ struct WayOut {
 }
 
 impl WayOut {
-    fn of(
-        files: &MemberFiles,
-        log: Option<&ReadLog<'_>>,
-        version: Version,
-        trouble: Trouble,
-        truth: Option<&Truth>,
-    ) -> Self {
+    fn of(case: &MemberCase<'_>, version: Version, trouble: Trouble, truth: Option<&Truth>) -> Self {
+        let files = case.files;
         match trouble {
             Trouble::NewerVersion | Trouble::UnknownEntry => Self::default(),
             Trouble::Alarm => {
                 Self { commands: vec![command("analyze", &files.named).to_string()], loses: None }
             }
+            Trouble::ReceivedDbWaits => Self::put_in_place(files),
             // a start by this version would decide requests of the log otherwise
             _ => match truth
                 .filter(|truth| Rules::of(truth.writer).nested_cost != Rules::of(version).nested_cost)
             {
                 Some(truth) => Self::replayed(files, version, truth),
-                None => Self::kept(files, log, version),
+                None => Self::kept(case, version),
             },
         }
     }
 
+    /// The db that the leader sent takes the place of the own one, as later patches do it; which stays.
+    fn put_in_place(files: &MemberFiles) -> Self {
+        let snap = files.folder.join("snap");
+        let Some(index) = files.received.keys().next_back() else { return Self::default() };
+        let (own, received) = (snap.join(DB_NAME), snap.join(snap_db_name(*index)));
+        let away = ShellCommand::new("mv").path(&own).path(&with_ending(&files.named, ".old-db"));
+        let place = ShellCommand::new("mv").path(&received).path(&own);
+        let away = Some(away.to_string()).filter(|_| !matches!(files.db, DbState::Missing));
+        Self { commands: away.into_iter().chain([place.to_string()]).collect(), loses: None }
+    }
+
     /// A directory of the same member, with a log that begins at its db.
-    fn kept(files: &MemberFiles, log: Option<&ReadLog<'_>>, version: Version) -> Self {
+    fn kept(case: &MemberCase<'_>, version: Version) -> Self {
+        let files = case.files;
+        let (received, plan) = planned(case, version);
         let restore = |cut: Option<u64>| {
-            let restore = command("restore", &files.named)
-                .and("--keep-identity --data-dir")
-                .path(&new_of(&files.named));
+            let restore = match received {
+                None => restore_kept(&files.named),
+                Some(index) => command("restore", &files.folder.join("snap").join(snap_db_name(index)))
+                    .and("--keep-identity --log")
+                    .path(&files.named)
+                    .and("--data-dir")
+                    .path(&new_of(&files.named)),
+            };
             let restore = restore.and(&format!("--for {version}"));
             match cut {
                 Some(last) => restore.and(&format!("--cut-log {last}")).to_string(),
                 None => restore.to_string(),
             }
         };
-        let (cut, loses) = match planned(files, log, version) {
+        let (cut, loses) = match plan {
             Some(Err(RestoreError::Gap { last, first, end })) => {
                 let lost = end.saturating_sub(last);
                 let missing = first.saturating_sub(last).saturating_sub(1);
@@ -154,18 +170,30 @@ impl WayOut {
 }
 
 /// What a restore of the same member would be made of; `None` where its db must be saved first.
-fn planned<'a>(
-    files: &'a MemberFiles,
-    log: Option<&ReadLog<'a>>,
-    version: Version,
-) -> Option<Result<MemberPlan<'a>, RestoreError>> {
-    let DbState::Sound(db) = &files.db else { return None };
-    let base = Base::whole(db, &|_| {}).ok()?;
-    Some(kept::plan(&base, files.log.as_ref(), log, None, version.minor))
+type KeptPlan<'f> = Option<Result<MemberPlan<'f>, RestoreError>>;
+
+/// By its own db; where entries are missing after that, by the newest db that the leader sent after which none is. Its index is said.
+fn planned<'f>(case: &MemberCase<'f>, version: Version) -> (Option<u64>, KeptPlan<'f>) {
+    let by = |db: &'f DbState| -> KeptPlan<'f> {
+        let DbState::Sound(db) = db else { return None };
+        let base = Base::whole(db, &|_| {}).ok()?;
+        Some(kept::plan(&base, case.files.log.as_ref(), case.log, None, version.minor))
+    };
+    let own = by(&case.files.db);
+    if matches!(own, Some(Ok(_))) {
+        return (None, own);
+    }
+    let received = case.files.received.iter().rev().map(|(index, db)| (Some(*index), by(db)));
+    received.into_iter().find(|(_, plan)| matches!(plan, Some(Ok(_)))).unwrap_or((None, own))
 }
 
 fn command(name: &str, path: &Path) -> ShellCommand {
     ShellCommand::new(&format!("etcd-medic {name}")).path(path)
+}
+
+/// The same member in a new directory.
+pub(super) fn restore_kept(named: &Path) -> ShellCommand {
+    command("restore", named).and("--keep-identity --data-dir").path(&new_of(named))
 }
 
 /// The new directory takes the place of the old one, which stays.

@@ -2,24 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::etcd::schema::State;
+use crate::etcd::schema::{Member, State};
 use crate::member::ReadLog;
+use crate::member::names::snap_db_name;
 use crate::platform::{Facts, FolderHandle, names_in};
 use crate::shell::ShellCommand;
 use crate::text::shown;
 use crate::units::{bytes, count};
 
+use super::case::MemberCase;
 use super::files::{DbState, MemberFiles};
-use super::finding::Finding;
+use super::finding::{Finding, exchange, restore_kept};
 
 /// Room that a start needs at once: a segment of the log, and the next one.
 const ROOM: u64 = 2 * 64_000_000;
 
 /// What is found.
-pub fn of(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
-    let mut findings: Vec<_> = strangers(files, log).into_iter().chain(owners(files)).collect();
+pub fn of(case: &MemberCase<'_>) -> Vec<Finding> {
+    let files = case.files;
+    let paths = paths(files);
+    let mut findings: Vec<_> =
+        members(files, case.log).into_iter().chain(owners(files, &paths)).chain(locked_out(&paths)).collect();
     for index in files.received.keys() {
-        let message = format!("snap/{index:016x}.snap.db is a db that the leader sent, as of entry {index}");
+        let message =
+            format!("snap/{} is a db that the leader sent, as of entry {index}", snap_db_name(*index));
         findings.push(Finding::new("leftover", message));
     }
     let room = FolderHandle::open(&files.folder).ok().and_then(|folder| folder.room());
@@ -50,28 +56,47 @@ pub fn of(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
     findings
 }
 
-/// Members of the db that its log and its snapshots do not know.
-fn strangers(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Option<Finding> {
-    let DbState::Sound(db) = &files.db else { return None };
+/// Members of the db that its log and its snapshots do not know, or know otherwise.
+fn members(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
+    let DbState::Sound(db) = &files.db else { return Vec::new() };
     let state = State::read(db);
-    let known = log?.log.config_at(state.consistent_index?, &files.heads())?.members();
-    let strange: Vec<_> = state.members.iter().filter(|member| !known.contains(&member.id.0)).collect();
-    let first = strange.first()?;
-    let message = format!(
-        "its db has {} that its log does not know, such as {:x}: etcd 3.6 lists them, and 3.7 waits for them; 3.5.26 and later 3.5 remove \
-         them at a start",
-        count(strange.len() as u64, "member"),
-        first.id
-    );
-    Some(Finding::new("strangers", message))
+    let config =
+        log.zip(state.consistent_index).and_then(|(log, index)| log.log.config_at(index, &files.heads()));
+    let Some(config) = config else { return Vec::new() };
+    let known = config.members();
+    let (rows, strange): (Vec<_>, Vec<_>) = state.members.iter().partition(|row| known.contains(&row.id.0));
+    let of_strange = strange.first().map(|first| {
+        let message = format!(
+            "its db has {} that its log does not know, such as {:x}: etcd 3.6 lists them, and 3.7 waits for them; 3.5.26 and later 3.5 \
+             remove them at a start",
+            count(strange.len() as u64, "member"),
+            first.id
+        );
+        Finding::new("strangers", message)
+    });
+    let is_promoted = |row: &&&Member| row.is_learner && config.voters().contains(&row.id.0);
+    let of_promoted = rows.iter().find(is_promoted).map(|row| {
+        let message = format!(
+            "its db takes member {:x} for a learner, and its log says that it votes: etcd 3.6 and later go by the db",
+            row.id
+        );
+        let restore = restore_kept(&files.named).to_string();
+        let commands = [vec![restore], exchange(&files.named)].concat();
+        Finding { commands, ..Finding::new("learner-promoted", message) }
+    });
+    of_strange.into_iter().chain(of_promoted).collect()
 }
 
-/// Whether the files are of several owners: etcd runs as one of them.
-fn owners(files: &MemberFiles) -> Option<Finding> {
+/// The folder `member`, and all that a start needs in it.
+fn paths(files: &MemberFiles) -> Vec<PathBuf> {
     let folders = [files.folder.clone(), files.folder.join("snap"), files.folder.join("wal")];
     let within =
         |folder: &PathBuf| names(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
-    let paths: Vec<_> = folders.iter().flat_map(within).chain([files.folder.clone()]).collect();
+    folders.iter().flat_map(within).chain([files.folder.clone()]).collect()
+}
+
+/// Whether the files are of several owners: etcd runs as one of them.
+fn owners(files: &MemberFiles, paths: &[PathBuf]) -> Option<Finding> {
     let owned = paths.iter().filter_map(|path| Some((path, Facts::at(path).ok()?.owner()?)));
     let (one, first) = owned.clone().min_by_key(|(_, owner)| *owner)?;
     let (other, last) = owned.max_by_key(|(_, owner)| *owner)?;
@@ -82,7 +107,32 @@ fn owners(files: &MemberFiles) -> Option<Finding> {
             shown(other)
         )
     };
-    (first != last).then(|| Finding::new("owners-differ", message()))
+    let command =
+        || ShellCommand::new("chown -R --reference").path(&files.named).path(&files.folder).to_string();
+    (first != last).then(|| Finding { commands: vec![command()], ..Finding::new("owners-differ", message()) })
+}
+
+/// Files that their owner may not read and write, as etcd must; root may.
+fn locked_out(paths: &[PathBuf]) -> Option<Finding> {
+    let lacks = |path: &&PathBuf| {
+        Facts::at(path).is_ok_and(|facts| facts.owner() != Some(0) && facts.owner_may_change() == Some(false))
+    };
+    let locked: Vec<_> = paths.iter().filter(lacks).collect();
+    let first = locked.first()?;
+    let message = match locked.len() {
+        1 => format!("the owner of {} may not read and write it, as etcd must", shown(first)),
+        number => format!(
+            "their owner may not read and write {}, as etcd must: such as {}",
+            count(number as u64, "file"),
+            shown(first)
+        ),
+    };
+    let command = locked.iter().fold(ShellCommand::new("chmod u+rwX"), |command, path| command.path(path));
+    Some(Finding {
+        is_problem: true,
+        commands: vec![command.to_string()],
+        ..Finding::new("permissions", message)
+    })
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -3,10 +3,15 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`files`] | what lies in the directory, opened |
-//! | [`predict`](mod@predict) | a start, step by step |
+//! | [`case`] | what all starts read of it, each once |
+//! | [`versions`] | which versions are known |
+//! | [`rules`] | what differs from patch to patch |
+//! | `predict` | a start, step by step |
 //! | `serve` | whether it serves, once its log was read |
-//! | `refusal` | why a start ends, in etcd's words and in plain ones |
+//! | `failure` | why a start ends, in etcd's words and in plain ones |
 //! | [`prediction`] | what becomes of it |
+//! | [`start`] | what the report says of it |
+//! | [`patches`] | which patches do otherwise |
 //! | [`trouble`] | what is in the way of a start |
 //! | [`truth`] | where the log leads to, by the rules of the etcd that wrote it |
 //! | [`finding`] | what needs an answer, and the way out |
@@ -16,20 +21,25 @@
 //! | [`document`] | what is found of a member |
 //! | [`report`] | the report |
 
+pub mod case;
 pub mod cluster;
 pub mod document;
+mod failure;
 pub mod files;
 pub mod finding;
 pub mod leftovers;
 pub mod message;
-pub mod predict;
+pub mod patches;
+mod predict;
 pub mod prediction;
-mod refusal;
 pub mod report;
+pub mod rules;
 mod serve;
+pub mod start;
 pub mod trouble;
 pub mod truth;
+pub mod versions;
 
+pub use case::MemberCase;
 pub use files::MemberFiles;
-pub use predict::predict;
 pub use prediction::{Prediction, Starts};

@@ -1,23 +1,26 @@
 //! What an etcd of a version does when it starts from a member's directory, step by step, as it does it
 //! (`server/etcdserver/bootstrap.go`; up to 3.5 `server/etcdserver/server.go`, `NewServer`).
 
+use std::rc::Rc;
+
 use crate::bolt::Db;
 use crate::etcd::apply::Version;
 use crate::etcd::request::v2::V2Effect;
 use crate::etcd::request::{Action, Request, V2Request};
 use crate::etcd::schema::{State, minor_of};
 use crate::etcd::v2_store::V2Store;
-use crate::member::as_etcd::{
-    LengthLimit, ReadFrom, ReadRules, SnapshotRecord, WalFailure, read_from, snapshot_records,
-};
+use crate::member::ConfState;
+use crate::member::as_etcd::{ReadFrom, SnapshotRecord, WalFailure};
 use crate::member::conf_change::ConfChange;
-use crate::member::log::Segment;
-use crate::member::names::SegmentName;
-use crate::member::{ConfState, ReadLog};
+use crate::member::names::snap_db_name;
 
+use crate::units::count;
+
+use super::case::{MemberCase, StartRead};
+use super::failure::StartFailure;
 use super::files::{DbState, MemberFiles};
 use super::prediction::Prediction;
-use super::refusal::Refusal;
+use super::rules::StartRules;
 use super::trouble::Trouble;
 
 /// The snapshot that a start goes on from.
@@ -31,10 +34,11 @@ pub(super) struct StartPoint<'f> {
 }
 
 /// A start, as far as it came.
-pub(super) struct Startup<'f> {
+pub(super) struct Startup<'c, 'f> {
+    pub(super) case: &'c MemberCase<'f>,
     pub(super) files: &'f MemberFiles,
-    pub(super) log: Option<&'f ReadLog<'f>>,
     pub(super) version: Version,
+    pub(super) rules: StartRules,
     pub(super) changes: Vec<String>,
 }
 
@@ -44,32 +48,35 @@ pub(super) struct Ready<'f> {
     /// The entry that the db is at.
     pub(super) index: u64,
     pub(super) from: StartPoint<'f>,
-    pub(super) read: ReadFrom<'f>,
+    pub(super) of_log: Rc<StartRead<'f>>,
 }
 
-/// What an etcd of this version does with a member's directory, whose log was read.
-pub fn predict<'f>(files: &'f MemberFiles, log: Option<&'f ReadLog<'f>>, version: Version) -> Prediction {
-    let mut start = Startup { files, log, version, changes: Vec::new() };
-    let outcome = start.run();
-    let changes = start.changes;
-    match outcome {
-        Ok(prediction) => Prediction { changes, ..prediction },
-        Err(Refusal { trouble, message, why }) => {
-            Prediction { changes, ..Prediction::refused(version, trouble, message, why) }
+impl MemberCase<'_> {
+    /// What an etcd of this version does with it.
+    pub fn predict(&self, version: Version) -> Prediction {
+        let rules = StartRules::of(version);
+        let mut start = Startup { case: self, files: self.files, version, rules, changes: Vec::new() };
+        let outcome = start.run();
+        let changes = start.changes;
+        match outcome {
+            Ok(prediction) => Prediction { changes, ..prediction },
+            Err(StartFailure { trouble, message, why }) => {
+                Prediction { changes, ..Prediction::refused(version, trouble, message, why) }
+            }
         }
     }
 }
 
-impl<'f> Startup<'f> {
+impl<'f> Startup<'_, 'f> {
     pub(super) fn is_at_least(&self, minor: u32) -> bool {
         self.version >= Version::new(3, minor, 0)
     }
 
-    fn run(&mut self) -> Result<Prediction, Refusal> {
+    fn run(&mut self) -> Result<Prediction, StartFailure> {
         let files = self.files;
         let db = match &files.db {
             DbState::Damaged(fault) => {
-                return Err(Refusal::new(
+                return Err(StartFailure::new(
                     Trouble::DbDamaged,
                     "panic: …",
                     format!("its db is damaged: {fault}"),
@@ -78,55 +85,51 @@ impl<'f> Startup<'f> {
             DbState::Missing => None,
             DbState::Sound(db) => Some(db),
         };
-        let log = files.log.as_ref().filter(|_| files.has_log);
-        let Some(log) = log else {
+        if files.log.is_none() || !files.has_log {
             self.check_storage_version(db)?;
             return Ok(self.as_new_member(db));
-        };
-        let mut segments = log.segments();
-        let name = |segment: &Segment<'_>| SegmentName::parse(segment.name);
-        segments.retain(|segment| name(segment).is_some());
-        segments.sort_by_key(name);
-        let first_indices: Vec<u64> =
-            segments.iter().filter_map(|segment| Some(name(segment)?.first_index)).collect();
-        let rules = read_rules(self.version);
-        let records = snapshot_records(&segments, rules)
-            .map_err(|failure| Refusal::of_log(self.version, "discovery failed", failure, &segments))?;
+        }
+        let (case, segments) = (self.case, self.case.segments());
+        let records = case
+            .snapshot_records(self.rules.log)
+            .map_err(|failure| StartFailure::of_log(self.version, "discovery failed", failure, segments))?;
         let from = self.choose_snapshot(&records)?;
         let (db, index) = self.choose_db(db, &from)?;
-        self.check_storage_version(db)?;
-        let read =
-            read_from(&segments, &first_indices, (from.index, from.term), rules).map_err(|failure| {
-                let what = match failure {
-                    WalFailure::NoFile { .. } => "failed to open WAL",
-                    _ => "failed to read WAL, cannot be repaired",
-                };
-                Refusal::of_log(self.version, what, failure, &segments)
-            })?;
-        if let Some((file, cut)) = read.repaired {
+        // 3.4 looks at it so early only to compare the db with its snapshot
+        if self.is_at_least(6) || from.store.is_some() {
+            self.check_storage_version(db)?;
+        }
+        let of_log = case.read_from((from.index, from.term), self.rules.log).map_err(|failure| {
+            let what = match failure {
+                WalFailure::NoFile { .. } => "failed to open WAL",
+                _ => "failed to read WAL, cannot be repaired",
+            };
+            StartFailure::of_log(self.version, what, failure, segments)
+        })?;
+        if let Some((file, cut)) = of_log.read.repaired {
             let name = segments.get(file).map_or("", |segment| segment.name);
             self.changes.push(format!("cuts wal/{name} at byte {cut}, and keeps a copy as {name}.broken"));
         }
         if self.is_at_least(7) && records.is_empty() {
             let message = "panic: runtime error: invalid memory address or nil pointer dereference";
-            return Err(Refusal::new(
+            return Err(StartFailure::new(
                 Trouble::NoSnapshotRecord,
                 message,
                 "its log has no snapshot record, which this version needs",
             ));
         }
-        if read.node_id == 0 {
-            return Err(Refusal::new(
+        if of_log.read.node_id == 0 {
+            return Err(StartFailure::new(
                 Trouble::EmptyLog,
                 "panic: cannot use none as id",
                 "its log is empty: it does not say whose it is",
             ));
         }
-        self.go_on(&Ready { db, index, from, read })
+        self.go_on(&Ready { db, index, from, of_log })
     }
 
     /// Up to 3.6 the newest `.snap` whose record is in the log; from 3.7 on the last record.
-    fn choose_snapshot(&mut self, records: &[SnapshotRecord]) -> Result<StartPoint<'f>, Refusal> {
+    fn choose_snapshot(&mut self, records: &[SnapshotRecord]) -> Result<StartPoint<'f>, StartFailure> {
         if self.is_at_least(7) {
             let last = records.last().map(|last| (last.index, last.term));
             let (index, term) = last.unwrap_or_default();
@@ -144,7 +147,7 @@ impl<'f> Startup<'f> {
                 if self.is_at_least(6) && store.has_custom_content {
                     let message = "discovery failed | detected disallowed custom content in v2store for stage \
                                    --v2-deprecation=write-only";
-                    return Err(Refusal::new(
+                    return Err(StartFailure::new(
                         Trouble::V2Content,
                         message,
                         format!("snap/{} has keys of the API v2", file.name),
@@ -162,7 +165,7 @@ impl<'f> Startup<'f> {
         &mut self,
         db: Option<&'f Db>,
         from: &StartPoint<'_>,
-    ) -> Result<(Option<&'f Db>, u64), Refusal> {
+    ) -> Result<(Option<&'f Db>, u64), StartFailure> {
         let index = |db: &Db| State::read(db).consistent_index.unwrap_or(0);
         let own = db.map_or(0, index);
         if from.index <= own {
@@ -170,20 +173,20 @@ impl<'f> Startup<'f> {
         }
         let files = self.files;
         match files.received.get(&from.index) {
-            Some(_) if (Version::new(3, 5, 0)..=Version::new(3, 5, 1)).contains(&self.version) => {
+            Some(_) if !self.rules.takes_received_db => {
                 let why = "a db that the leader sent waits beside its db, and 3.5.0 and 3.5.1 fail to put it in place";
-                Err(Refusal::new(Trouble::ReceivedDbWaits, "panic: assertion failed: tx closed", why))
+                Err(StartFailure::new(Trouble::ReceivedDbWaits, "panic: assertion failed: tx closed", why))
             }
             Some(DbState::Sound(received)) => {
-                self.changes.push(format!("renames snap/{:016x}.snap.db to snap/db", from.index));
+                self.changes.push(format!("renames snap/{} to snap/db", snap_db_name(from.index)));
                 Ok((Some(received), index(received)))
             }
-            Some(DbState::Damaged(fault)) => Err(Refusal::new(
+            Some(DbState::Damaged(fault)) => Err(StartFailure::new(
                 Trouble::DbDamaged,
                 "panic: …",
                 format!("the db that the leader sent is damaged: {fault}"),
             )),
-            Some(DbState::Missing) | None => Err(Refusal::new(
+            Some(DbState::Missing) | None => Err(StartFailure::new(
                 if db.is_none() { Trouble::DbMissing } else { Trouble::DbBehindSnapshot },
                 "panic: failed to recover v3 backend from snapshot | failed to find database snapshot file (snap: \
                  snapshot file doesn't exist)",
@@ -200,30 +203,35 @@ impl<'f> Startup<'f> {
         }
     }
 
-    fn check_storage_version(&self, db: Option<&Db>) -> Result<(), Refusal> {
+    fn check_storage_version(&self, db: Option<&Db>) -> Result<(), StartFailure> {
         let version = db.and_then(|db| State::read(db).storage_version).unwrap_or_default();
-        match minor_of(&version) {
-            Some(minor) if self.is_at_least(6) && minor > self.version.minor => {
-                let message = format!("discovery failed | version \"{version}\" is not supported");
-                Err(Refusal::new(
-                    Trouble::NewerVersion,
-                    message,
-                    format!("its db is of the newer etcd {version}"),
-                ))
-            }
-            _ => Ok(()),
+        if !self.rules.refuses_storage(&version) {
+            return Ok(());
         }
+        let message = match self.is_at_least(6) {
+            true => format!("discovery failed | version \"{version}\" is not supported"),
+            false => "panic: unsupported storage version".to_owned(),
+        };
+        let why = format!("its db is of the newer etcd {version}");
+        Err(StartFailure::new(Trouble::NewerVersion, message, why))
     }
 
     /// Refuses what a newer etcd wrote: by the db from 3.6 on, else by the v2 store.
-    fn check_cluster_version(&self, version: Option<&str>) -> Result<(), Refusal> {
+    fn check_cluster_version(&self, version: Option<&str>) -> Result<(), StartFailure> {
         match version.and_then(minor_of) {
             Some(minor) if minor > self.version.minor => {
                 let how = if self.is_at_least(6) { "panic" } else { "fatal" };
-                let message = "invalid downgrade; server version is lower than determined cluster version";
-                Err(Refusal::new(
+                // 3.4.31 and later 3.4 say it in other words (`membership/cluster.go`, `detectDowngrade`)
+                let message = match self.version {
+                    Version { minor: 4, patch: 31.., .. } => format!(
+                        "(current version: {} is lower than determined cluster version: 3.{minor})",
+                        self.version
+                    ),
+                    _ => "server version is lower than determined cluster version".to_owned(),
+                };
+                Err(StartFailure::new(
                     Trouble::NewerVersion,
-                    format!("{how}: {message}"),
+                    format!("{how}: invalid downgrade; {message}"),
                     format!("its cluster runs etcd 3.{minor} already"),
                 ))
             }
@@ -231,16 +239,16 @@ impl<'f> Startup<'f> {
         }
     }
 
-    fn go_on(&mut self, ready: &Ready<'f>) -> Result<Prediction, Refusal> {
+    fn go_on(&mut self, ready: &Ready<'f>) -> Result<Prediction, StartFailure> {
         let of_db = ready.db.and_then(|db| State::read(db).cluster_version);
         if self.is_at_least(6) {
             self.check_cluster_version(of_db.as_deref())?;
         }
-        let last = ready.from.index.saturating_add(ready.read.entries.len() as u64);
-        let ReadFrom { commit, term, node_id, .. } = ready.read;
+        let ReadFrom { commit, term, node_id, ref entries, .. } = ready.of_log.read;
+        let last = ready.from.index.saturating_add(entries.len() as u64);
         if term > 0 && !(ready.from.index..=last).contains(&commit) {
             let first = ready.from.index;
-            return Err(Refusal::new(
+            return Err(StartFailure::new(
                 Trouble::CommitBeyondEnd,
                 format!("panic: {node_id:x} state.commit {commit} is out of range [{first}, {last}]"),
                 format!("its log ends with entry {last}, and says that entry {commit} was committed"),
@@ -248,47 +256,54 @@ impl<'f> Startup<'f> {
         }
         if !self.is_at_least(6) {
             self.check_cluster_version(ready.from.store.and_then(|store| store.cluster_version.as_deref()))?;
+            self.check_storage_version(ready.db)?;
         }
         let config = self.apply(ready)?;
+        let strangers = if self.rules.removes_strangers { self.strangers(ready) } else { Vec::new() };
+        if let Some(first) = strangers.first() {
+            let members = count(strangers.len() as u64, "member");
+            self.changes
+                .push(format!("removes {members} from its db that its log does not know, such as {first:x}"));
+        }
         Ok(self.serve(ready, &config, last))
     }
 
     /// What each entry does beside the db's records, and the members after the last one.
-    fn apply(&self, ready: &Ready<'f>) -> Result<ConfState, Refusal> {
+    fn apply(&self, ready: &Ready<'f>) -> Result<ConfState, StartFailure> {
         let mut config = match (&ready.from.config, ready.db) {
             _ if self.is_at_least(7) => ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default(),
             (Some(config), _) => config.clone(),
             (None, _) => ConfState::default(),
         };
-        for entry in &ready.read.entries {
+        for entry in &ready.of_log.notable {
             match entry.kind {
                 0 => self.apply_request(entry.index, entry.data)?,
                 // who votes counts from the moment when it was known to be committed
                 1 => match ConfChange::parse(entry.data) {
-                    Ok((change, _)) if entry.index <= ready.read.commit => config.apply(change),
+                    Ok((change, _)) if entry.index <= ready.of_log.read.commit => config.apply(change),
                     _ => {}
                 },
                 _ => {
                     let message = "panic: unknown entry type; must be either EntryNormal or EntryConfChange";
                     let why = format!("entry {} is of a type that no etcd writes", entry.index);
-                    return Err(Refusal::new(Trouble::UnknownEntry, message, why));
+                    return Err(StartFailure::new(Trouble::UnknownEntry, message, why));
                 }
             }
         }
         Ok(config)
     }
 
-    fn apply_request(&self, index: u64, data: &[u8]) -> Result<(), Refusal> {
+    fn apply_request(&self, index: u64, data: &[u8]) -> Result<(), StartFailure> {
         let v2 = V2Request::parse(data);
         if self.is_at_least(7) && v2.is_ok() {
             let message = "panic: unmarshal should never fail (proto: cannot parse invalid wire-format data)";
             let why = format!("entry {index} is a request of the API v2, which this version can't read");
-            return Err(Refusal::new(Trouble::V2Request, message, why));
+            return Err(StartFailure::new(Trouble::V2Request, message, why));
         }
         match v2.map(|request| request.effect()) {
             Ok(V2Effect::Nothing) if self.is_at_least(6) => {
                 let message = "panic: detected disallowed v2 WAL for stage --v2-deprecation=write-only";
-                Err(Refusal::new(
+                Err(StartFailure::new(
                     Trouble::V2Request,
                     message,
                     format!("entry {index} is a user's request of the API v2"),
@@ -301,14 +316,6 @@ impl<'f> Startup<'f> {
                 _ => Ok(()),
             },
         }
-    }
-}
-
-fn read_rules(version: Version) -> ReadRules {
-    let from = |minor, patch| version >= Version::new(3, minor, patch);
-    ReadRules {
-        limit: if from(5, 7) { LengthLimit::File } else { LengthLimit::TenMib },
-        is_cut_message_torn: !from(7, 0),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::etcd::apply::Version;
 use crate::input::LogFiles;
 
+use super::case::MemberCase;
 use super::cluster::{ClusterReport, FoundMember};
 use super::document::MemberReport;
 use super::files::MemberFiles;
@@ -27,7 +28,8 @@ impl DoctorReport {
     pub fn of(files: &[MemberFiles], named: &[Version]) -> Self {
         let logs: Vec<_> = files.iter().map(|files| files.log.as_ref().map(LogFiles::read)).collect();
         let both = files.iter().zip(&logs);
-        let members: Vec<_> = both.map(|(files, log)| MemberReport::of(files, log.as_ref(), named)).collect();
+        let members: Vec<_> =
+            both.map(|(files, log)| MemberReport::of(&MemberCase::new(files, log.as_ref()), named)).collect();
         let found: Vec<_> = files
             .iter()
             .zip(&logs)

@@ -1,13 +1,11 @@
 //! A start once its log was read: whether the member serves, and what it has then.
 
+use std::rc::Rc;
+
 use crate::bolt::Db;
 use crate::etcd::apply::alarms::Alarms;
-use crate::etcd::apply::{Machine, Rules};
 use crate::etcd::schema::State;
 use crate::member::ConfState;
-use crate::member::as_etcd::ReadFrom;
-use crate::replay::base::Base;
-use crate::replay::steps;
 use crate::units::count;
 
 use super::predict::{Ready, StartPoint, Startup, of_rows};
@@ -17,12 +15,11 @@ use super::trouble::Trouble;
 /// Entries that a member writes at its start: a leader's empty one, and its own attributes.
 const OWN_ENTRIES: u64 = 2;
 
-impl<'f> Startup<'f> {
+impl<'f> Startup<'_, 'f> {
     pub(super) fn serve(&self, ready: &Ready<'f>, config: &ConfState, last: u64) -> Prediction {
         let mut prediction = Prediction { last_index: Some(last), ..Prediction::of(self.version) };
-        let id = ready.read.node_id;
-        let rows = ready.db.map(|db| of_rows(&State::read(db))).unwrap_or_default();
-        if self.is_at_least(7) && self.has_strangers(ready, &rows) {
+        let id = ready.of_log.read.node_id;
+        if self.is_at_least(7) && !self.strangers(ready).is_empty() {
             prediction.starts = Starts::Silent;
             prediction.trouble = Some(Trouble::Strangers);
             prediction.message = Some("cannot process message to mismatch member".to_owned());
@@ -51,12 +48,11 @@ impl<'f> Startup<'f> {
         prediction
     }
 
-    /// Whether the db's members are others than those that the log and its snapshots name: raft's members are made from the db.
-    fn has_strangers(&self, ready: &Ready<'f>, rows: &ConfState) -> bool {
-        let Some(log) = self.log else { return false };
-        let heads = self.files.heads();
-        let known = log.log.members(ready.index, &heads);
-        known.is_some_and(|known| rows.members().iter().any(|row| !known.contains(row)))
+    /// The db's members that its log and its snapshots do not name. From 3.7 on raft's members are made from the db.
+    pub(super) fn strangers(&self, ready: &Ready<'f>) -> Vec<u64> {
+        let known = self.case.log.and_then(|log| log.log.members(ready.index, &self.files.heads()));
+        let Some((known, db)) = known.zip(ready.db) else { return Vec::new() };
+        of_rows(&State::read(db)).members().into_iter().filter(|row| !known.contains(row)).collect()
     }
 
     /// How the member goes on whose db is so many entries ahead of its log: its own entries are not applied until it has caught up.
@@ -82,9 +78,9 @@ impl<'f> Startup<'f> {
     fn state_after(&self, ready: &Ready<'f>, last: u64, prediction: &mut Prediction) {
         prediction.starts = Starts::Yes;
         match self.end_of(ready, last) {
-            Ok((revision, alarms)) => {
+            Ok((revision, [nospace, corrupt])) => {
                 prediction.revision = Some(revision);
-                let alarm = [(alarms.nospace, "NOSPACE"), (alarms.corrupt, "CORRUPT")];
+                let alarm = [(nospace, "NOSPACE"), (corrupt, "CORRUPT")];
                 let alarm = alarm.into_iter().find_map(|(is_set, name)| is_set.then_some(name));
                 prediction.takes_writes = Some(alarm.is_none());
                 prediction.why = alarm.map(|name| format!("the alarm {name} is set"));
@@ -94,36 +90,24 @@ impl<'f> Startup<'f> {
         }
     }
 
-    /// The revision and the alarms after entry `last`.
-    fn end_of(&self, ready: &Ready<'f>, last: u64) -> Result<(i64, Alarms), String> {
-        match ready.db.map(|db| (db, State::read(db))) {
+    /// The revision after entry `last`, and whether NOSPACE and CORRUPT are in force.
+    fn end_of(&self, ready: &Ready<'f>, last: u64) -> Result<(i64, [bool; 2]), String> {
+        if let Some(db) = ready.db.filter(|_| last <= ready.index) {
+            let state = State::read(db);
             // nothing is to be applied
-            Some((db, state)) if last <= ready.index && !state.auth_enabled => {
-                let alarms = state.alarms.iter().map(|alarm| (alarm.alarm, alarm.member_id));
-                Ok((state.current_revision(db), Alarms::of(alarms)))
+            if !state.auth_enabled {
+                let alarms = Alarms::of(state.alarms.iter().map(|alarm| (alarm.alarm, alarm.member_id)));
+                return Ok((state.current_revision(db), [alarms.nospace, alarms.corrupt]));
             }
-            _ => self.machine_after(ready, last).map(|machine| (machine.store.revision, machine.alarms)),
         }
-    }
-
-    fn machine_after(&self, ready: &Ready<'f>, last: u64) -> Result<Machine<'f>, String> {
-        let base = match ready.db {
-            Some(db) => Base::read(db, &|_| {}).map_err(|error| error.to_string())?,
-            None => Base::nothing(),
-        };
-        let mut machine = base.machine(Rules::of(self.version));
-        let log = self.log.filter(|_| last > machine.index);
-        if let Some(log) = log {
-            steps::run(&mut machine, log, last, &mut |_| {}, &mut |_| true)
-                .map_err(|error| error.to_string())?;
-        }
-        Ok(machine)
+        let end = self.case.end_of(ready.db, last, self.rules.requests)?;
+        Ok((end.revision, [end.alarms.nospace, end.alarms.corrupt]))
     }
 
     /// Without a log: its first entries have the indices of entries that the db has.
     pub(super) fn as_new_member(&self, db: Option<&'f Db>) -> Prediction {
         let index = db.and_then(|db| State::read(db).consistent_index).unwrap_or(0);
-        let ready = Ready { db, index, from: StartPoint::default(), read: ReadFrom::default() };
+        let ready = Ready { db, index, from: StartPoint::default(), of_log: Rc::default() };
         let mut prediction = Prediction::of(self.version);
         self.state_after(&ready, 0, &mut prediction);
         // the member itself is the first entry

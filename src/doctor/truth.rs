@@ -2,10 +2,10 @@
 
 use crate::etcd::apply::Version;
 use crate::etcd::schema::State;
-use crate::member::ReadLog;
 use crate::replay::start::Start;
 
-use super::files::{DbState, MemberFiles};
+use super::case::MemberCase;
+use super::files::DbState;
 
 /// The state at the end of the log.
 #[derive(Clone, Debug)]
@@ -19,11 +19,13 @@ pub struct Truth {
 
 impl Truth {
     /// Of a member whose db and log go together; `None` where a replay can't tell.
-    pub fn of(files: &MemberFiles, read: Option<&ReadLog<'_>>) -> Option<Self> {
-        let (DbState::Sound(db), Some(log)) = (&files.db, &files.log) else { return None };
-        let last = read?.log.last_index();
-        // nothing is to be decided
-        if State::read(db).consistent_index.is_none_or(|index| last <= index) {
+    pub fn of(case: &MemberCase<'_>) -> Option<Self> {
+        let (DbState::Sound(db), Some(log)) = (&case.files.db, &case.files.log) else { return None };
+        let last = case.log?.log.last_index();
+        // nothing is to be decided, or all decide the same
+        if State::read(db).consistent_index.is_none_or(|index| last <= index)
+            || !case.depends_on_rules(db, last)
+        {
             return None;
         }
         let mut start = Start::read(db, log, None, &|_| {}).ok()?;

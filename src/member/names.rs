@@ -42,6 +42,11 @@ pub fn parse_snap_db(name: &str) -> Option<u64> {
     hex16(name.strip_suffix(".snap.db")?)
 }
 
+/// The name of the db that a leader sent with the snapshot of this index.
+pub fn snap_db_name(index: u64) -> String {
+    format!("{index:016x}.snap.db")
+}
+
 /// A number of exactly 16 lower-case hexadecimal digits, as Go's `%016x` writes it.
 fn hex16(text: &str) -> Option<u64> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

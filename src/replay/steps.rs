@@ -29,6 +29,12 @@ pub struct StepTally {
 }
 
 impl StepTally {
+    /// Whether another version, or a member that was started at another time, may have come to another state; by rules under which
+    /// nothing of this goes unnoticed: those of 3.5 and before.
+    pub fn depends_on_rules(&self) -> bool {
+        self.by_nested_cost > 0 || self.by_alarms > 0 || self.num_diverging > 0
+    }
+
     fn add(&mut self, index: u64, applied: &Applied) {
         let count = |counter: &mut u64, counts: bool| *counter = counter.saturating_add(u64::from(counts));
         count(&mut self.entries, true);

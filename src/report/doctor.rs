@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 
 use crate::doctor::cluster::ClusterReport;
-use crate::doctor::document::{MemberReport, StartReport};
+use crate::doctor::document::MemberReport;
 use crate::doctor::finding::Finding;
 use crate::doctor::message::FoundMessage;
 use crate::doctor::report::DoctorReport;
+use crate::doctor::start::{OtherPatches, StartReport};
 use crate::units::count;
 
 use super::table::{self, Align, Column};
@@ -121,8 +122,33 @@ fn member(out: &mut impl Write, view: &View, member: &MemberReport) -> io::Resul
         for change in &start.changes {
             writeln!(out, "{} {change}", start.etcd)?;
         }
+        for patches in &start.other_patches {
+            writeln!(out, "{}", other_patches(patches))?;
+        }
+        if !start.tried {
+            writeln!(out, "{} was not tried: what it does is read in its source", start.etcd)?;
+        }
     }
     member.findings.iter().try_for_each(|found| finding(out, found))
+}
+
+/// What other patches of the same minor do, in one line.
+fn other_patches(patches: &OtherPatches) -> String {
+    let OtherPatches { first, last, starts, revision, accepts_writes, why } = patches;
+    let which = if first == last { first.clone() } else { format!("{first} to {last}") };
+    let mut does = match starts {
+        Some(true) => "starts".to_owned(),
+        Some(false) => "does not serve".to_owned(),
+        None => "may start".to_owned(),
+    };
+    if let Some(revision) = revision {
+        does.push_str(&format!(" at revision {revision}"));
+    }
+    if *accepts_writes == Some(false) {
+        does.push_str(", and accepts no writes");
+    }
+    let why = why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    format!("{which} (by the source) {does}{why}")
 }
 
 fn starts(start: &StartReport) -> &'static str {

@@ -153,6 +153,8 @@ impl<'a> KnownMember<'_, 'a> {
         });
         let all = rows.len();
         rows.retain(|id, _| config.members().contains(id));
+        // a db may have forgotten that a learner was promoted (etcd#19557): raft knows
+        rows.values_mut().for_each(|row| row.is_learner = config.learners().contains(&row.id));
         let strangers = all.saturating_sub(rows.len()) as u64;
         if rows.is_empty() {
             return Err(RestoreError::WhoIsIt { members: 0 });
@@ -209,7 +211,7 @@ impl<'a> KnownMember<'_, 'a> {
         let mut warnings = Vec::new();
         match self.log {
             Some(log) => warnings.extend(log.faults.first().map(|fault| {
-                format!("the log has {} faults; the first: {fault}", log.num_faults)
+                format!("the log has {}; the first: {fault}", count(log.num_faults, "fault"))
             })),
             None => warnings.push(
                 "there was no log: what came after the db is not there, and the cluster's id is that of a cluster \

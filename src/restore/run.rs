@@ -3,10 +3,8 @@
 use std::time::Instant;
 
 use crate::copy::Progress;
-use crate::doctor::MemberFiles;
-use crate::doctor::document::{LATEST, NEWEST};
-use crate::doctor::predict::predict;
-use crate::doctor::prediction::{Prediction, Starts};
+use crate::doctor::versions::{LATEST, NEWEST};
+use crate::doctor::{MemberCase, MemberFiles, Prediction, Starts};
 use crate::etcd::HexId;
 use crate::etcd::apply::Version;
 use crate::etcd::apply::members::MemberRow;
@@ -105,7 +103,7 @@ fn bumped(from: i64, by: u64) -> Result<i64, RestoreError> {
 fn prove(folder: &Folder, version: Version) -> Result<Prediction, RestoreError> {
     let files = MemberFiles::open(folder.path());
     let log = files.log.as_ref().map(LogFiles::read);
-    let prediction = predict(&files, log.as_ref(), version);
+    let prediction = MemberCase::new(&files, log.as_ref()).predict(version);
     match prediction.starts {
         Starts::Yes | Starts::Undecided => Ok(prediction),
         Starts::No | Starts::Silent => {

@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::support::members::unpack;
 use tempfile::TempDir;
 
-use super::restore::pasted;
 use crate::support::peers::{self, Peer, with_etcd};
+use crate::support::program::pasted;
 
 /// The peer that is of the version which made a directory, or of a later patch of its minor version.
 fn peer_of(maker: &str) -> &str {
@@ -150,12 +150,36 @@ fn of_a_lost_quorum(maker: &str, peer: &Peer) {
     }
 }
 
+/// A db that the leader sent is whole where the member's own is damaged, or was never there.
+fn of_a_received_db(maker: &str, peer: &Peer) {
+    for (name, archive, truth) in
+        directories(maker).into_iter().filter(|(name, ..)| name.starts_with("snapdb-waiting"))
+    {
+        for damage in ["damaged", "empty", "missing"] {
+            let folder = unpack(&archive);
+            let data = folder.path().join("data");
+            fs::rename(folder.path().join("m1"), &data).expect("renamed");
+            let db = data.join("member/snap/db");
+            match damage {
+                "missing" => fs::remove_file(&db).expect("removed"),
+                "empty" => fs::write(&db, "").expect("written"),
+                _ => fs::write(&db, [0x5a; 65536]).expect("written"),
+            }
+            let mut tally = Tally::default();
+            cure(&format!("{name}, its db {damage}"), peer, folder, &data, &truth, &mut tally);
+            let Tally { without_loss, nothing_to_cure, .. } = tally;
+            assert_eq!(without_loss + nothing_to_cure, 1, "{name}, its db {damage}: {tally:?}");
+        }
+    }
+}
+
 macro_rules! by_their_makers {
     ($($test:ident: $maker:literal;)+) => {
         $(#[test]
         fn $test() {
             with_etcd($maker, |peer| {
                 of_a_lost_quorum($maker, peer);
+                of_a_received_db($maker, peer);
                 let tally = of_directories($maker, peer);
                 writeln!(stderr(), "cures on etcd {}: {tally:?}", $maker).expect("written");
             });

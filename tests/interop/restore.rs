@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use crate::support::peers::{Peer, free_ports, medic, medic_json, parse, succeede
 with_each_newest_etcd!(
     it_is_what_etcd_s_own_tool_makes,
     a_restored_member_lives,
+    users_and_their_passwords_are_restored,
     three_restored_members_live
 );
 
@@ -187,6 +188,27 @@ fn a_restored_member_lives(peer: &Peer) {
     member.ctl(["put", "/interop/upgraded", "text"]);
 }
 
+/// Where authentication is on, it stays on, and the passwords are the same.
+fn users_and_their_passwords_are_restored(peer: &Peer) {
+    const LOGIN: &str = "root:throw-away";
+    let mut open = peer.start(&[]);
+    open.write_some_of_everything();
+    open.ctl(["user", "add", LOGIN]);
+    open.ctl(["user", "grant-role", "root", "root"]);
+    open.ctl(["auth", "enable"]);
+    open.stop();
+    let mut source = peer.start_on(open.into_folder(), &[], Some(LOGIN));
+    let (revision, keys) = (source.revision(), source.keys(&[]));
+    let hash = source.hash_kv(revision);
+    let snapshot = source.snapshot("backup.db");
+    source.stop();
+    let member = peer.start_on(restored_from(peer, &snapshot), &[], Some(LOGIN));
+    assert_eq!((member.revision(), member.hash_kv(revision), member.keys(&[])), (revision, hash, keys));
+    member.ctl(["put", "/interop/after", "text"]);
+    let unknown = member.etcdctl_without_login().args(["get", "/interop/after"]).output().expect("etcdctl");
+    assert!(!unknown.status.success(), "{unknown:?}");
+}
+
 /// They elect a leader, take writes, change their leader, get and lose a member, and start again.
 fn three_restored_members_live(peer: &Peer) {
     let mut source = peer.start(&[]);
@@ -279,14 +301,4 @@ fn eventually(command: &mut Command) -> Vec<u8> {
         assert!(Instant::now() < deadline, "{command:?}: {output:?}");
         thread::sleep(Duration::from_millis(500));
     }
-}
-
-/// A command as a shell runs it, with the program of these tests.
-pub(super) fn pasted(command: &str) -> std::process::Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_etcd-medic"));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders =
-        [program.parent().expect("a folder").to_owned()].into_iter().chain(std::env::split_paths(&path));
-    let path = std::env::join_paths(folders).expect("a PATH");
-    Command::new("sh").args(["-c", command]).env("PATH", path).stdin(Stdio::null()).output().expect("sh")
 }

@@ -11,6 +11,7 @@
 //! | [`replayed`] | a db rolled forward, and what real etcd had at the same entries |
 //! | [`compacted`] | records that compactions drop on the way |
 //! | [`predicted`] | what each etcd does when it starts |
+//! | [`found`] | what else is found in a directory, and its cures |
 //! | [`readers`] | what other readers find in the same logs |
 //! | [`candidates`] | the newest of several dbs that a replay may begin with |
 //! | [`compared`] | a db held against its log |
@@ -35,6 +36,7 @@ mod compacted;
 mod compared;
 mod damaged;
 mod decided;
+mod found;
 mod joined;
 mod large;
 mod messages;

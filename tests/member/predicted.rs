@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Write, stderr};
 
 use etcd_medic::LogFiles;
+use etcd_medic::internals::doctor::document::MemberReport;
 use etcd_medic::internals::doctor::report::DoctorReport;
-use etcd_medic::internals::doctor::{MemberFiles, Prediction, Starts, predict};
+use etcd_medic::internals::doctor::start::StartReport;
+use etcd_medic::internals::doctor::{MemberCase, MemberFiles, Prediction, Starts};
 use etcd_medic::internals::etcd::apply::Version;
 use serde_json::Value;
 
@@ -66,9 +68,10 @@ fn each_start_of_each_etcd() {
             }
             let files = MemberFiles::open(&folder.path().join(member));
             let log = files.log.as_ref().map(LogFiles::read);
+            let directory = MemberCase::new(&files, log.as_ref());
             for (version, happened) in starts.as_object().into_iter().flatten() {
                 let version: Version = version.parse().expect("a version");
-                let predicted = predict(&files, log.as_ref(), version);
+                let predicted = directory.predict(version);
                 let differences = differences(&predicted, happened);
                 *tally.entry(format!("{:?}", predicted.starts)).or_default() += 1;
                 if !differences.is_empty() {
@@ -79,6 +82,40 @@ fn each_start_of_each_etcd() {
     }
     writeln!(stderr(), "{tally:?}").expect("written");
     assert!(wrong.is_empty(), "{} are not as they happened:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Each patch is in the range that says what it does, or does as the newest one.
+#[test]
+fn patches_that_do_otherwise() {
+    let mut ranges = 0;
+    for (case, folder, truth) in corpora("") {
+        for member in truth["members"].as_object().into_iter().flatten().map(|(member, _)| member) {
+            let files = MemberFiles::open(&folder.path().join(member));
+            let log = files.log.as_ref().map(LogFiles::read);
+            let directory = MemberCase::new(&files, log.as_ref());
+            for newest in MemberReport::of(&directory, &[]).starts {
+                let version = |text: &str| text.parse::<Version>().expect("a version");
+                let of = |version: Version| MemberReport::of(&directory, &[version]).starts.remove(0);
+                let outcome = |start: &StartReport| (start.starts, start.revision, start.accepts_writes);
+                let mut next = 0;
+                for other in &newest.other_patches {
+                    ranges += 1;
+                    let (first, last) = (version(&other.first), version(&other.last));
+                    assert!(next <= first.patch && first <= last, "{case}: {other:?}");
+                    for inner in [first, last] {
+                        let said = (other.starts, other.revision, other.accepts_writes);
+                        assert_eq!(outcome(&of(inner)), said, "{case} {member} {inner}: {other:?}");
+                    }
+                    for outer in (next..first.patch).map(|patch| Version { patch, ..first }) {
+                        assert_eq!(outcome(&of(outer)), outcome(&newest), "{case} {member} {outer}");
+                    }
+                    next = last.patch + 1;
+                }
+            }
+        }
+    }
+    writeln!(stderr(), "{ranges} ranges of patches").expect("written");
+    assert!(ranges > 0 || std::env::var_os("ETCD_MEDIC_MEMBERS").is_none());
 }
 
 /// Which of the members has the most, and what does not fit, as their truth says.

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use etcd_medic::internals::doctor::files::DbState;
-use etcd_medic::internals::doctor::{MemberFiles, Starts, predict};
+use etcd_medic::internals::doctor::{MemberCase, MemberFiles, Starts};
 use etcd_medic::internals::etcd::apply::Version;
 use etcd_medic::internals::etcd::schema::State;
 use etcd_medic::{
@@ -59,7 +59,7 @@ fn of_every(step: usize) {
                     let DbState::Sound(db) = &files.db else { panic!("{case}: no sound db") };
                     let minor = State::read(db).cluster_minor();
                     for version in [Version::new(3, 5, 35), Version::new(3, 6, 16), Version::new(3, 7, 3)] {
-                        let starts = predict(&files, read.as_ref(), version).starts;
+                        let starts = MemberCase::new(&files, read.as_ref()).predict(version).starts;
                         let is_too_old = minor.is_some_and(|minor| minor > version.minor);
                         assert!(
                             matches!(starts, Starts::Yes | Starts::Undecided) || is_too_old,

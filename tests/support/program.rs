@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde::de::DeserializeOwned;
@@ -87,4 +88,14 @@ pub fn folder_of(files: &[(&str, &[u8])]) -> TempDir {
 
 pub fn path_in(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).display().to_string()
+}
+
+/// A command as a shell runs it, with the program of these tests.
+pub fn pasted(command: &str) -> Output {
+    let program = Path::new(PROGRAM);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders =
+        [program.parent().expect("a folder").to_owned()].into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).expect("a PATH");
+    Command::new("sh").args(["-c", command]).env("PATH", path).stdin(Stdio::null()).output().expect("sh")
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Stat, StatVfs, fstat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, fstat, statat};
 use rustix::io::Errno;
 
 pub use attributes::copy_attributes;
@@ -69,6 +69,12 @@ impl Facts {
     /// The number of its owner, where the system has such.
     pub fn owner(&self) -> Option<u32> {
         Some(self.0.st_uid)
+    }
+
+    /// Whether its owner may read and write it, where the system has such.
+    pub fn owner_may_change(&self) -> Option<bool> {
+        let needed = if self.kind() == FileKind::Folder { Mode::RWXU } else { Mode::RUSR | Mode::WUSR };
+        Some(Mode::from_raw_mode(self.0.st_mode).contains(needed))
     }
 }
 

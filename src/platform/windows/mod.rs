@@ -138,6 +138,11 @@ impl Facts {
     pub fn owner(&self) -> Option<u32> {
         None
     }
+
+    /// Whether its owner may read and write it, where the system has such.
+    pub fn owner_may_change(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// A file or a folder, opened only to be asked about.

@@ -9,7 +9,7 @@ use crate::member::log::Segment;
 use super::trouble::Trouble;
 
 /// What a start ends with.
-pub(super) struct Refusal {
+pub(super) struct StartFailure {
     pub(super) trouble: Trouble,
     /// Its last message, `…` for what can't be known.
     pub(super) message: String,
@@ -17,7 +17,7 @@ pub(super) struct Refusal {
     pub(super) why: String,
 }
 
-impl Refusal {
+impl StartFailure {
     pub(super) fn new(trouble: Trouble, message: impl Into<String>, why: impl Into<String>) -> Self {
         Self { trouble, message: message.into(), why: why.into() }
     }
