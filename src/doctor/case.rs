@@ -25,10 +25,28 @@ pub struct MemberCase<'f> {
     pub files: &'f MemberFiles,
     pub log: Option<&'f ReadLog<'f>>,
     segments: Vec<Segment<'f>>,
-    records: RefCell<Vec<(ReadRules, Result<Rc<[SnapshotRecord]>, WalFailure>)>>,
-    reads: RefCell<Vec<(ReadOf, Result<Rc<StartRead<'f>>, WalFailure>)>>,
-    machines: RefCell<Vec<(Option<&'f Db>, Result<Rc<Machine<'f>>, String>)>>,
-    ends: RefCell<Vec<(EndOf<'f>, Result<EndState, String>)>>,
+    records: Known<ReadRules, Result<Rc<[SnapshotRecord]>, WalFailure>>,
+    reads: Known<ReadOf, Result<Rc<StartRead<'f>>, WalFailure>>,
+    machines: Known<OfDb<'f>, Result<Rc<Machine<'f>>, String>>,
+    ends: Known<EndOf<'f>, Result<EndState, String>>,
+}
+
+/// What is known already, by what it depends on.
+struct Known<K, T>(RefCell<Vec<(K, T)>>);
+
+impl<K: PartialEq + Copy, T: Clone> Known<K, T> {
+    fn nothing() -> Self {
+        Self(RefCell::default())
+    }
+
+    fn get_or(&self, key: K, find_out: impl FnOnce() -> T) -> T {
+        let known = self.0.borrow().iter().find(|(other, _)| *other == key).map(|(_, known)| known.clone());
+        known.unwrap_or_else(|| {
+            let found = find_out();
+            self.0.borrow_mut().push((key, found.clone()));
+            found
+        })
+    }
 }
 
 /// What a start reads of the log.
@@ -54,23 +72,20 @@ struct ReadOf {
     from: (u64, u64),
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct EndOf<'f> {
-    db: Option<&'f Db>,
+    db: OfDb<'f>,
     last: u64,
     rules: Rules,
 }
 
-impl EndOf<'_> {
-    fn is(&self, other: &EndOf<'_>) -> bool {
-        is_same(self.db, other.db) && self.last == other.last && self.rules == other.rules
-    }
-}
+/// A db of the directory, or none.
+#[derive(Clone, Copy)]
+struct OfDb<'f>(Option<&'f Db>);
 
-fn is_same(one: Option<&Db>, other: Option<&Db>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => ptr::eq(one, other),
-        (one, other) => one.is_none() && other.is_none(),
+impl PartialEq for OfDb<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.map(ptr::from_ref) == other.0.map(ptr::from_ref)
     }
 }
 
@@ -86,10 +101,10 @@ impl<'f> MemberCase<'f> {
             files,
             log,
             segments,
-            records: RefCell::default(),
-            reads: RefCell::default(),
-            machines: RefCell::default(),
-            ends: RefCell::default(),
+            records: Known::nothing(),
+            reads: Known::nothing(),
+            machines: Known::nothing(),
+            ends: Known::nothing(),
         }
     }
 
@@ -100,13 +115,7 @@ impl<'f> MemberCase<'f> {
 
     /// See [`snapshot_records`].
     pub(super) fn snapshot_records(&self, rules: ReadRules) -> Result<Rc<[SnapshotRecord]>, WalFailure> {
-        let known =
-            self.records.borrow().iter().find(|(of, _)| *of == rules).map(|(_, records)| records.clone());
-        known.unwrap_or_else(|| {
-            let records = snapshot_records(&self.segments, rules).map(Rc::from);
-            self.records.borrow_mut().push((rules, records.clone()));
-            records
-        })
+        self.records.get_or(rules, || snapshot_records(&self.segments, rules).map(Rc::from))
     }
 
     /// See [`read_from`].
@@ -115,17 +124,12 @@ impl<'f> MemberCase<'f> {
         from: (u64, u64),
         rules: ReadRules,
     ) -> Result<Rc<StartRead<'f>>, WalFailure> {
-        let of = ReadOf { rules, from };
-        let known = self.reads.borrow().iter().find(|(other, _)| *other == of).map(|(_, read)| read.clone());
-        known.unwrap_or_else(|| {
+        self.reads.get_or(ReadOf { rules, from }, || {
             let names = self.segments.iter().filter_map(|segment| SegmentName::parse(segment.name));
             let first_indices: Vec<_> = names.map(|name| name.first_index).collect();
-            let read = read_from(&self.segments, &first_indices, from, rules).map(|read| {
-                let notable = read.entries.iter().copied().filter(is_notable).collect();
-                Rc::new(StartRead { read, notable })
-            });
-            self.reads.borrow_mut().push((of, read.clone()));
-            read
+            let read = read_from(&self.segments, &first_indices, from, rules)?;
+            let notable = read.entries.iter().copied().filter(is_notable).collect();
+            Ok(Rc::new(StartRead { read, notable }))
         })
     }
 
@@ -136,7 +140,10 @@ impl<'f> MemberCase<'f> {
     /// Why it can't be told, in words.
     pub(super) fn end_of(&self, db: Option<&'f Db>, last: u64, rules: Rules) -> Result<EndState, String> {
         let by_oldest = self.end_by_oldest(db, last)?;
-        if by_oldest.depends_on_rules { self.end_by(EndOf { db, last, rules }) } else { Ok(by_oldest) }
+        match by_oldest.depends_on_rules {
+            true => self.end_by(EndOf { db: OfDb(db), last, rules }),
+            false => Ok(by_oldest),
+        }
     }
 
     /// Whether another version may come to another state.
@@ -146,40 +153,29 @@ impl<'f> MemberCase<'f> {
 
     /// By the oldest rules: under them each entry is noticed that another version may decide otherwise.
     fn end_by_oldest(&self, db: Option<&'f Db>, last: u64) -> Result<EndState, String> {
-        self.end_by(EndOf { db, last, rules: Rules::of(OLDEST) })
+        self.end_by(EndOf { db: OfDb(db), last, rules: Rules::of(OLDEST) })
     }
 
     fn end_by(&self, of: EndOf<'f>) -> Result<EndState, String> {
-        let known = self.ends.borrow().iter().find(|(other, _)| other.is(&of)).map(|(_, end)| end.clone());
-        known.unwrap_or_else(|| {
-            let end = self.replay(of);
-            self.ends.borrow_mut().push((of, end.clone()));
-            end
-        })
-    }
-
-    fn replay(&self, EndOf { db, last, rules }: EndOf<'f>) -> Result<EndState, String> {
-        let mut machine = Machine { rules, ..Machine::clone(&*self.machine(db)?) };
-        let log = self.log.filter(|_| last > machine.index);
-        let tally = log.map(|log| steps::run(&mut machine, log, last, &mut |_| {}, &mut |_| true));
-        let tally = tally.transpose().map_err(|error| error.to_string())?.unwrap_or_default();
-        Ok(EndState {
-            revision: machine.store.revision,
-            depends_on_rules: tally.depends_on_rules() || machine.alarms.depend_on_starts(),
-            alarms: machine.alarms,
+        self.ends.get_or(of, || {
+            let mut machine = Machine { rules: of.rules, ..Machine::clone(&*self.machine(of.db)?) };
+            let log = self.log.filter(|_| of.last > machine.index);
+            let tally = log.map(|log| steps::run(&mut machine, log, of.last, &mut |_| {}, &mut |_| true));
+            let tally = tally.transpose().map_err(|error| error.to_string())?.unwrap_or_default();
+            Ok(EndState {
+                revision: machine.store.revision,
+                depends_on_rules: tally.depends_on_rules() || machine.alarms.depend_on_starts(),
+                alarms: machine.alarms,
+            })
         })
     }
 
     /// The state of a db; of none, that before the first entry.
-    fn machine(&self, db: Option<&'f Db>) -> Result<Rc<Machine<'f>>, String> {
-        let known =
-            self.machines.borrow().iter().find(|(of, _)| is_same(*of, db)).map(|(_, known)| known.clone());
-        known.unwrap_or_else(|| {
-            let base = db.map_or_else(|| Ok(Base::nothing()), |db| Base::read(db, &|_| {}));
+    fn machine(&self, db: OfDb<'f>) -> Result<Rc<Machine<'f>>, String> {
+        self.machines.get_or(db, || {
+            let base = db.0.map_or_else(|| Ok(Base::nothing()), |db| Base::read(db, &|_| {}));
             let machine = base.map(|base| Rc::new(base.machine(Rules::of(OLDEST))));
-            let machine = machine.map_err(|error| error.to_string());
-            self.machines.borrow_mut().push((db, machine.clone()));
-            machine
+            machine.map_err(|error| error.to_string())
         })
     }
 }

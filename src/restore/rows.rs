@@ -1,9 +1,9 @@
 //! What becomes of the db's small buckets. All but what is named here stays, to the byte.
 
-use crate::etcd::apply::members::go_json;
+use crate::etcd::apply::members::{MemberRow, go_json};
 use crate::etcd::revision::Revision;
 use crate::etcd::schema::{KEY_BUCKET, META_BUCKET, SCHEDULED_COMPACT};
-use crate::replay::base::Base;
+use crate::replay::base::{Base, Held};
 use crate::replay::content::{SmallBucket, SmallEntry};
 use crate::replay::small::{conf_state_json, hex_id, replaced, sort};
 
@@ -45,11 +45,18 @@ fn members<'a>(plan: &MemberPlan<'_>) -> Vec<SmallEntry<'a>> {
     rows.map(|row| SmallEntry::Made { key: hex_id(row.id), value: go_json(row) }).collect()
 }
 
-/// The rows of the members that raft knows.
+/// The rows of the members that raft knows: as they were, unless one is a voter for raft, and a learner by its row.
 fn known_members<'a>(base: &Base<'a>, plan: &MemberPlan<'_>) -> Vec<SmallEntry<'a>> {
-    let known: Vec<_> = plan.rows.iter().map(|row| hex_id(row.id)).collect();
-    let rows = base.entries(MEMBERS).iter().copied();
-    rows.filter(|row| known.iter().any(|id| id == row.key)).map(SmallEntry::Held).collect()
+    let held = base.entries(MEMBERS).iter().copied();
+    let known = |held: Held<'a>| {
+        let row = plan.rows.iter().find(|row| hex_id(row.id) == held.key)?;
+        let is_same = serde_json::from_slice(held.value).is_ok_and(|before: MemberRow| before == *row);
+        Some(match is_same {
+            true => SmallEntry::Held(held),
+            false => SmallEntry::Made { key: hex_id(row.id), value: go_json(row) },
+        })
+    };
+    held.filter_map(known).collect()
 }
 
 fn meta<'k>(

@@ -1,6 +1,7 @@
 //! What `doctor` finds in a directory beside what is in the way of a start, and what its commands make of it.
 
 use std::fs::{self, Permissions};
+use std::io::{Write, stderr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,7 @@ fn files_of_several_owners() {
     let directory = Directory::new();
     assert_eq!(directory.finding("owners-differ"), None);
     if !is_root(&directory.path()) {
-        eprintln!("SKIPPED: only root can give a file to another user");
+        writeln!(stderr(), "SKIPPED: only root can give a file to another user").expect("written");
         return;
     }
     chown(directory.file("wal/0000000000000000-0000000000000000.wal"), Some(1234), None).expect("given");
