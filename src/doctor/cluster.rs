@@ -12,7 +12,7 @@ use crate::text::ByteText;
 
 use super::document::MemberReport;
 use super::files::{DbState, MemberFiles};
-use super::finding::{exchange, with_ending};
+use super::finding::{exchange, log_of, with_ending};
 
 /// Several members together.
 #[derive(Clone, Debug, Serialize)]
@@ -105,7 +105,7 @@ impl ClusterReport {
 fn anew(best: &FoundMember<'_>, last: u64) -> Vec<String> {
     let named = &best.files.named;
     let [all, new] = [".all.db", ".new"].map(|ending| with_ending(named, ending));
-    let replay = ShellCommand::new("etcd-medic replay").path(named).and("--log").path(named);
+    let replay = ShellCommand::new("etcd-medic replay").path(named).and("--log").path(log_of(best.files));
     let replay = replay.and(&format!("--until-index {last} -o")).path(&all);
     let mut restore = ShellCommand::new("etcd-medic restore").path(&all).and("--data-dir").path(&new);
     let id = best.report.member_id.map(|id| id.0);
@@ -117,7 +117,7 @@ fn anew(best: &FoundMember<'_>, last: u64) -> Vec<String> {
         restore = restore.and("--name").word(row.name.as_bytes());
         restore = restore.and("--initial-advertise-peer-urls").word(url.as_bytes());
     }
-    [vec![replay.to_string(), restore.to_string()], exchange(named)].concat()
+    [vec![replay.to_string(), restore.to_string()], exchange(best.files)].concat()
 }
 
 fn rank(report: &MemberReport) -> (u64, u64, u64) {

@@ -24,6 +24,8 @@ pub struct MemberFiles {
     pub named: PathBuf,
     /// The folder `member`.
     pub folder: PathBuf,
+    /// The folder of the log, where it is not in the folder `member` (`--wal-dir`).
+    pub wal_dir: Option<PathBuf>,
     pub db: DbState,
     /// `None` where there is no segment.
     pub log: Option<LogFiles>,
@@ -55,6 +57,11 @@ pub struct SnapFile {
 impl MemberFiles {
     /// Opens what a data dir, or its folder `member`, has. Nothing is locked: the member should be stopped.
     pub fn open(path: &Path) -> Self {
+        Self::open_with(path, None)
+    }
+
+    /// The same, with the log in this folder.
+    pub fn open_with(path: &Path, wal_dir: Option<&Path>) -> Self {
         let member = path.join("member");
         let (named, folder) = match (member.is_dir(), path.file_name()) {
             (true, _) => (path.to_owned(), member),
@@ -67,10 +74,15 @@ impl MemberFiles {
         snaps.sort_unstable_by(|a, b| b.cmp(a));
         let received =
             names.iter().filter_map(|name| Some((parse_snap_db(name)?, DbState::open(&snap.join(name)))));
-        let wal = folder.join("wal");
+        let wal = wal_dir.map_or_else(|| folder.join("wal"), Path::to_owned);
+        let log = match wal_dir {
+            Some(wal_dir) => LogFiles::open(path, Some(wal_dir)),
+            None => LogFiles::of_folder(&wal),
+        };
         Self {
             db: DbState::open(&snap.join(data_dir::DB_NAME)),
-            log: LogFiles::of_folder(&wal).ok(),
+            log: log.ok(),
+            wal_dir: wal_dir.map(Path::to_owned),
             has_log: self::names(&wal).iter().any(|name| name.ends_with(".wal")),
             snaps: snaps.into_iter().map(|name| SnapFile::open(&snap, name)).collect(),
             received: received.collect(),
@@ -84,6 +96,11 @@ impl MemberFiles {
     /// The heads of its `.snap` files.
     pub fn heads(&self) -> Vec<Snapshot> {
         self.snaps.iter().filter_map(|file| Some(file.content.as_ref()?.0.clone())).collect()
+    }
+
+    /// The folder of its log.
+    pub fn wal(&self) -> PathBuf {
+        self.wal_dir.clone().unwrap_or_else(|| self.folder.join("wal"))
     }
 
     /// Whether there is nothing of a member.

@@ -101,12 +101,8 @@ impl WayOut {
         let (received, plan) = planned(case, version);
         let restore = |cut: Option<u64>| {
             let restore = match received {
-                None => restore_kept(&files.named),
-                Some(index) => command("restore", &files.folder.join("snap").join(snap_db_name(index)))
-                    .and("--keep-identity --log")
-                    .path(&files.named)
-                    .and("--data-dir")
-                    .path(&new_of(&files.named)),
+                None => restore_kept(files),
+                Some(index) => kept_of(files, &files.folder.join("snap").join(snap_db_name(index))),
             };
             let restore = restore.and(&format!("--for {version}"));
             match cut {
@@ -145,7 +141,7 @@ impl WayOut {
             }
             Some(_) => (None, None),
         };
-        Self { commands: [vec![restore(cut)], exchange(&files.named)].concat(), loses }
+        Self { commands: [vec![restore(cut)], exchange(files)].concat(), loses }
     }
 
     /// A member of a new cluster.
@@ -155,17 +151,16 @@ impl WayOut {
         let loses =
             "the member's identity: it begins a new cluster, and other members must be added to it anew"
                 .to_owned();
-        Self { commands: [vec![restore], exchange(&files.named)].concat(), loses: Some(loses) }
+        Self { commands: [vec![restore], exchange(files)].concat(), loses: Some(loses) }
     }
 
     /// The log is applied by the rules of the etcd that wrote it, before another one starts.
     fn replayed(files: &MemberFiles, version: Version, truth: &Truth) -> Self {
         let rolled = with_ending(&files.named, ".rolled-forward.db");
-        let replay = command("replay", &files.named).and("--log").path(&files.named);
+        let replay = command("replay", &files.named).and("--log").path(log_of(files));
         let replay = replay.and(&format!("--etcd {} -o", truth.writer)).path(&rolled).to_string();
-        let restore = command("restore", &rolled).and("--keep-identity --log").path(&files.named);
-        let restore = restore.and("--data-dir").path(&new_of(&files.named)).and(&format!("--for {version}"));
-        Self { commands: [vec![replay, restore.to_string()], exchange(&files.named)].concat(), loses: None }
+        let restore = kept_of(files, &rolled).and(&format!("--for {version}"));
+        Self { commands: [vec![replay, restore.to_string()], exchange(files)].concat(), loses: None }
     }
 }
 
@@ -192,18 +187,41 @@ fn command(name: &str, path: &Path) -> ShellCommand {
 }
 
 /// The same member in a new directory.
-pub(super) fn restore_kept(named: &Path) -> ShellCommand {
-    command("restore", named).and("--keep-identity --data-dir").path(&new_of(named))
+pub(super) fn restore_kept(files: &MemberFiles) -> ShellCommand {
+    let restore = command("restore", &files.named).and("--keep-identity");
+    log_option(files, restore).and("--data-dir").path(&new_of(&files.named))
 }
 
-/// The new directory takes the place of the old one, which stays.
-pub(super) fn exchange(named: &Path) -> Vec<String> {
-    let old = with_ending(named, ".old");
-    vec![
-        ShellCommand::new("chown -R --reference").path(named).path(&new_of(named)).to_string(),
-        ShellCommand::new("mv").path(named).path(&old).to_string(),
-        ShellCommand::new("mv").path(&new_of(named)).path(named).to_string(),
-    ]
+/// The same member in a new directory, with another db.
+fn kept_of(files: &MemberFiles, db: &Path) -> ShellCommand {
+    let restore = command("restore", db).and("--keep-identity --log").path(&files.named);
+    log_option(files, restore).and("--data-dir").path(&new_of(&files.named))
+}
+
+/// With the folder of the log, where it is not in the data dir.
+pub(super) fn log_option(files: &MemberFiles, command: ShellCommand) -> ShellCommand {
+    match &files.wal_dir {
+        Some(wal_dir) => command.and("--wal-dir").path(wal_dir),
+        None => command,
+    }
+}
+
+/// Where a command looks for the log.
+pub(super) fn log_of(files: &MemberFiles) -> &Path {
+    files.wal_dir.as_ref().unwrap_or(&files.named)
+}
+
+/// The new directory takes the place of the old one, which stays; likewise the folder of the log.
+pub(super) fn exchange(files: &MemberFiles) -> Vec<String> {
+    let named = &files.named;
+    let owner = ShellCommand::new("chown -R --reference").path(named).path(&new_of(named)).to_string();
+    let moved = |from: &Path, to: &Path| ShellCommand::new("mv").path(from).path(to).to_string();
+    let mut commands = vec![owner, moved(named, &with_ending(named, ".old")), moved(&new_of(named), named)];
+    if let Some(wal_dir) = &files.wal_dir {
+        commands.extend(wal_dir.is_dir().then(|| moved(wal_dir, &with_ending(wal_dir, ".old"))));
+        commands.push(moved(&named.join("member").join("wal"), wal_dir));
+    }
+    commands
 }
 
 fn new_of(named: &Path) -> PathBuf {

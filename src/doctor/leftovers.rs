@@ -12,7 +12,7 @@ use crate::units::{bytes, count};
 
 use super::case::MemberCase;
 use super::files::{DbState, MemberFiles};
-use super::finding::{Finding, exchange, restore_kept};
+use super::finding::{Finding, exchange, log_option, restore_kept};
 
 /// Room that a start needs at once: a segment of the log, and the next one.
 const ROOM: u64 = 2 * 64_000_000;
@@ -21,39 +21,45 @@ const ROOM: u64 = 2 * 64_000_000;
 pub fn of(case: &MemberCase<'_>) -> Vec<Finding> {
     let files = case.files;
     let paths = paths(files);
-    let mut findings: Vec<_> =
-        members(files, case.log).into_iter().chain(owners(files, &paths)).chain(locked_out(&paths)).collect();
-    for index in files.received.keys() {
+    let of_files = owners(files, &paths).into_iter().chain(locked_out(&paths)).chain(full_disk(files));
+    members(files, case.log).into_iter().chain(of_files).chain(left_behind(files)).collect()
+}
+
+/// A disk without room for a start.
+fn full_disk(files: &MemberFiles) -> Option<Finding> {
+    let room =
+        FolderHandle::open(&files.wal()).or_else(|_| FolderHandle::open(&files.folder)).ok()?.room()?;
+    let free = bytes(room.available);
+    let message = || {
+        format!(
+            "the disk has {free} left: etcd makes its log in segments of 64 MB, two at a time, and ends where there is no room"
+        )
+    };
+    (room.available < ROOM).then(|| Finding { is_problem: true, ..Finding::new("disk-full", message()) })
+}
+
+/// What lies in the directory that etcd never looks at again, or only once more.
+fn left_behind(files: &MemberFiles) -> Vec<Finding> {
+    let received = files.received.keys().map(|index| {
         let message =
             format!("snap/{} is a db that the leader sent, as of entry {index}", snap_db_name(*index));
-        findings.push(Finding::new("leftover", message));
-    }
-    let room = FolderHandle::open(&files.folder).ok().and_then(|folder| folder.room());
-    if let Some(room) = room.filter(|room| room.available < ROOM) {
-        let free = bytes(room.available);
-        let message = format!(
-            "the disk has {free} left: etcd makes its log in segments of 64 MB, two at a time, and ends where there is no room"
-        );
-        findings.push(Finding { is_problem: true, ..Finding::new("disk-full", message) });
-    }
-    for (folder, ending, what) in [
-        ("snap", "db.tmp.", "a defragmentation that was ended"),
-        ("snap", ".snap.broken", "a snapshot that etcd could not read"),
-        ("wal", ".broken", "a copy that etcd made before it cut its log, and may hold what it cut off"),
-    ] {
-        let folder = files.folder.join(folder);
-        let is_one = |name: &String| {
-            if ending.ends_with('.') { name.starts_with(ending) } else { name.ends_with(ending) }
-        };
-        let names: Vec<_> = names(&folder).into_iter().filter(is_one).collect();
-        if let Some(first) = names.first() {
-            let message = format!("{} is left of {what}", shown(&folder.join(first)));
-            let look = ShellCommand::new("etcd-medic log --broken").path(&files.named).to_string();
-            let commands = if folder.ends_with("wal") { vec![look] } else { Vec::new() };
-            findings.push(Finding { commands, ..Finding::new("leftover", message) });
-        }
-    }
-    findings
+        Finding::new("leftover", message)
+    });
+    let first = |folder: &Path, is_one: &dyn Fn(&str) -> bool, what: &str| {
+        let name = names(folder).into_iter().find(|name| is_one(name))?;
+        Some(Finding::new("leftover", format!("{} is left of {what}", shown(&folder.join(name)))))
+    };
+    let snap = files.folder.join("snap");
+    let of_defrag = first(&snap, &|name| name.starts_with("db.tmp."), "a defragmentation that was ended");
+    let of_snap = first(&snap, &|name| name.ends_with(".snap.broken"), "a snapshot that etcd could not read");
+    let of_repair = first(
+        &files.wal(),
+        &|name| name.ends_with(".broken"),
+        "a copy that etcd made before it cut its log, and may hold what it cut off",
+    );
+    let look = log_option(files, ShellCommand::new("etcd-medic log --broken").path(&files.named)).to_string();
+    let of_repair = of_repair.map(|found| Finding { commands: vec![look], ..found });
+    received.chain(of_defrag).chain(of_snap).chain(of_repair).collect()
 }
 
 /// Members of the db that its log and its snapshots do not know, or know otherwise.
@@ -80,8 +86,8 @@ fn members(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
             "its db takes member {:x} for a learner, and its log says that it votes: etcd 3.6 and later go by the db",
             row.id
         );
-        let restore = restore_kept(&files.named).to_string();
-        let commands = [vec![restore], exchange(&files.named)].concat();
+        let restore = restore_kept(files).to_string();
+        let commands = [vec![restore], exchange(files)].concat();
         Finding { commands, ..Finding::new("learner-promoted", message) }
     });
     of_strange.into_iter().chain(of_promoted).collect()
@@ -89,7 +95,7 @@ fn members(files: &MemberFiles, log: Option<&ReadLog<'_>>) -> Vec<Finding> {
 
 /// The folder `member`, and all that a start needs in it.
 fn paths(files: &MemberFiles) -> Vec<PathBuf> {
-    let folders = [files.folder.clone(), files.folder.join("snap"), files.folder.join("wal")];
+    let folders = [files.folder.clone(), files.folder.join("snap"), files.wal()];
     let within =
         |folder: &PathBuf| names(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
     folders.iter().flat_map(within).chain([files.folder.clone()]).collect()

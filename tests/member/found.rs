@@ -1,5 +1,6 @@
 //! What `doctor` finds in a directory beside what is in the way of a start, and what its commands make of it.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::{Write, stderr};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -17,6 +18,8 @@ const MEMBER: &str = "field/disarm-behind-its-log/etcd-3.5/member.tar.zst";
 /// A data dir of its own.
 struct Directory {
     folder: TempDir,
+    /// The folder of its log, where it is not in the data dir.
+    wal_dir: Option<PathBuf>,
 }
 
 impl Directory {
@@ -25,7 +28,7 @@ impl Directory {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("data")).expect("made");
         fs::rename(unpacked.path().join("member"), folder.path().join("data/member")).expect("moved");
-        Self { folder }
+        Self { folder, wal_dir: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -38,8 +41,11 @@ impl Directory {
 
     /// What is found of the member.
     fn judged(&self) -> Value {
-        let ran =
-            run(["doctor", "--etcd", "3.5.35", "--output", "json", self.path().to_str().expect("UTF-8")]);
+        let mut doctor: Vec<OsString> =
+            ["doctor", "--etcd", "3.5.35", "--output", "json"].map(Into::into).into();
+        doctor.extend(self.wal_dir.iter().flat_map(|wal_dir| ["--wal-dir".into(), wal_dir.into()]));
+        doctor.push(self.path().into());
+        let ran = run(doctor);
         let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
         report["members"][0].clone()
     }
@@ -157,4 +163,27 @@ fn a_learner_that_was_promoted() {
     fs::write(&db, bytes).expect("written");
     let found = directory.cure("learner-promoted");
     assert_eq!(found["is_problem"], false, "{found}");
+}
+
+/// A log that is elsewhere (`etcd --wal-dir`) is read there, and its cure puts it there.
+#[test]
+fn a_log_that_is_elsewhere() {
+    let mut directory = Directory::new();
+    let before = directory.judged();
+    let (elsewhere, name) =
+        (directory.folder.path().join("its log"), "0000000000000000-0000000000000000.wal");
+    fs::rename(directory.file("wal"), &elsewhere).expect("moved");
+    assert_ne!(directory.judged()["starts"], before["starts"]);
+    directory.wal_dir = Some(elsewhere.clone());
+    assert_eq!(directory.judged()["starts"], before["starts"]);
+    // a record that the db has the effect of
+    let mut log = fs::read(elsewhere.join(name)).expect("read");
+    let at = log.windows(9).position(|bytes| bytes == b"localhost").expect("the member's own address");
+    log[at] ^= 0x10;
+    fs::write(elsewhere.join(name), log).expect("written");
+    let found = directory.cure("log-damaged");
+    assert!(found["commands"].to_string().contains("--wal-dir"), "{found}");
+    let after = directory.judged();
+    assert_eq!(after["starts"][0]["revision"], before["starts"][0]["revision"], "{after}");
+    assert!(!directory.file("wal").exists() && directory.folder.path().join("its log.old").is_dir());
 }

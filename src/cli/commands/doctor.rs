@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::doctor::MemberFiles;
 use crate::doctor::report::DoctorReport;
@@ -34,6 +34,9 @@ pub struct DoctorArgs {
     /// Data dirs, or their folders `member`
     #[arg(value_name = "DIR", required = true)]
     dirs: Vec<PathBuf>,
+    /// The folder of the member's log, if etcd runs with --wal-dir
+    #[arg(long, value_name = "DIR")]
+    wal_dir: Option<PathBuf>,
     /// A version of etcd, such as 3.5.9; may be given several times
     #[arg(long, value_name = "VERSION")]
     etcd: Vec<Version>,
@@ -47,8 +50,10 @@ pub struct DoctorArgs {
 
 impl DoctorArgs {
     pub fn run(&self, context: &Context) -> Result<Outcome> {
+        ensure!(self.wal_dir.is_none() || self.dirs.len() == 1, "--wal-dir is for one member");
         let _held = self.dirs.iter().map(|dir| held(context, dir)).collect::<Result<Vec<_>>>()?;
-        let files: Vec<_> = self.dirs.iter().map(|dir| MemberFiles::open(dir)).collect();
+        let wal_dir = self.wal_dir.as_deref();
+        let files: Vec<_> = self.dirs.iter().map(|dir| MemberFiles::open_with(dir, wal_dir)).collect();
         if let Some((dir, _)) = self.dirs.iter().zip(&files).find(|(_, files)| files.is_empty()) {
             bail!("{} has no `snap` and no `wal`: name a data dir of etcd", shown(dir));
         }
