@@ -13,7 +13,6 @@ use crate::restore::error::RestoreError;
 use crate::restore::kept;
 use crate::restore::plan::MemberPlan;
 use crate::shell::ShellCommand;
-use crate::units::count;
 
 use super::case::MemberCase;
 use super::files::{DbState, MemberFiles};
@@ -112,16 +111,12 @@ impl WayOut {
         };
         let (cut, loses) = match plan {
             Some(Err(RestoreError::Gap { last, first, end })) => {
-                let lost = end.saturating_sub(last);
-                let missing = first.saturating_sub(last).saturating_sub(1);
-                (
-                    Some(last),
-                    Some(format!(
-                        "entries {} to {end}, {} of which {missing} are missing: if another member has them, take that one",
-                        last.saturating_add(1),
-                        count(lost, "entry")
-                    )),
-                )
+                let (from, before) = (last.saturating_add(1), first.saturating_sub(1));
+                let unread = if from == before { from.to_string() } else { format!("{from} to {before}") };
+                let lost = format!(
+                    "entries {from} to {end}, as {unread} can't be read: if another member has them, take that one"
+                );
+                (Some(last), Some(lost))
             }
             // whose it is can't be told from what is left
             Some(Err(RestoreError::WhoIsIt { .. } | RestoreError::NoIndex)) => return Self::anew(files),
