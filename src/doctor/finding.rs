@@ -72,7 +72,7 @@ impl WayOut {
             Trouble::Alarm => {
                 Self { commands: vec![command("analyze", &files.named).to_string()], loses: None }
             }
-            Trouble::ReceivedDbWaits => Self::put_in_place(files),
+            Trouble::ReceivedDbWaits => Self::put_in_place(case),
             // a start by this version would decide requests of the log otherwise
             _ => match truth
                 .filter(|truth| Rules::of(truth.writer).nested_cost != Rules::of(version).nested_cost)
@@ -84,9 +84,17 @@ impl WayOut {
     }
 
     /// The db that the leader sent takes the place of the own one, as later patches do it; which stays.
-    fn put_in_place(files: &MemberFiles) -> Self {
-        let snap = files.folder.join("snap");
-        let Some(index) = files.received.keys().next_back() else { return Self::default() };
+    fn put_in_place(case: &MemberCase<'_>) -> Self {
+        let (files, snap) = (case.files, case.files.folder.join("snap"));
+        // that of the newest snapshot which is known to be committed, as etcd takes it
+        let is_snapshot = |index: u64| {
+            let log = case.log.map(|log| &log.log);
+            log.is_some_and(|log| {
+                index <= log.state.commit && log.snapshots.iter().any(|record| record.index == index)
+            })
+        };
+        let index = files.received.keys().rev().find(|index| is_snapshot(**index));
+        let Some(index) = index else { return Self::default() };
         let (own, received) = (snap.join(DB_NAME), snap.join(snap_db_name(*index)));
         let away = ShellCommand::new("mv").path(&own).path(&with_ending(&files.named, ".old-db"));
         let place = ShellCommand::new("mv").path(&received).path(&own);

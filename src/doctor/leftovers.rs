@@ -113,9 +113,9 @@ fn owners(files: &MemberFiles, paths: &[PathBuf]) -> Option<Finding> {
             shown(other)
         )
     };
-    let command =
-        || ShellCommand::new("chown -R --reference").path(&files.named).path(&files.folder).to_string();
-    (first != last).then(|| Finding { commands: vec![command()], ..Finding::new("owners-differ", message()) })
+    let command = ShellCommand::new("chown -R --reference").path(&files.named).path(&files.folder);
+    let command = files.wal_dir.iter().fold(command, |command, wal_dir| command.path(wal_dir)).to_string();
+    (first != last).then(|| Finding { commands: vec![command], ..Finding::new("owners-differ", message()) })
 }
 
 /// Files that their owner may not read and write, as etcd must; root may.
